@@ -1,0 +1,135 @@
+"""Checkpoints: one file format for training, resuming and sampling, written so that none is lost."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from . import config as configs
+from .config import Config
+from .ddpm import DDPM
+from .ema import EMA
+from .utils import UserError
+
+FORMAT = 1
+KEYS = {"format", "config", "classes", "step", "model", "ema"}
+CONTRACT = (  # arguments that every DDPM takes; later ones are passed where they are set
+    "img_shape timesteps dim context_dim num_classes dim_mults attn_levels use_vae "
+    "vae_encoder_weights vae_decoder_weights"
+).split()
+
+
+def build_model(config: Config, pretrained: bool = True) -> DDPM:
+    """Build the model of a config; without `pretrained`, the VAE's weights are left to a checkpoint.
+
+    Raises UserError for settings that do not fit together, and for missing VAE weights.
+    """
+    section = config.model
+    if section.use_vae and pretrained:
+        for name in ("vae_encoder_weights", "vae_decoder_weights"):
+            if getattr(section, name) is None:
+                raise UserError(f"'model.use_vae' needs 'model.{name}': name the file of weights")
+    defaults = configs.ModelConfig()
+    arguments = {
+        name: value
+        for name, value in vars(section).items()
+        if name in CONTRACT or value != getattr(defaults, name)
+    }
+    if not pretrained:
+        arguments |= {"vae_encoder_weights": None, "vae_decoder_weights": None}
+    try:
+        return DDPM(**arguments)
+    except ValueError as error:
+        raise UserError(f"section 'model': {error}") from None
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint so that the file is either complete or not there.
+
+    Raises UserError where it cannot be written; an earlier file of that name survives.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"could not save {path} ({reason}): free some disk space; earlier checkpoints in "
+            f"{path.parent} are intact, go on from there with --resume {path.parent}"
+        ) from None
+
+
+def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint, or the newest one of a run folder.
+
+    Raises UserError where it is missing, truncated, or no checkpoint of this project.
+    """
+    if path.is_dir():
+        path = newest(path)
+    if not path.is_file():
+        raise UserError(f"checkpoint {path} does not exist")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # a broken file can raise almost anything
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} is no readable checkpoint, maybe truncated: {reason}") from None
+    if not isinstance(state, dict) or not KEYS <= state.keys():
+        raise UserError(f"{path} is not a checkpoint written by train.py")
+    return state | {"path": path}
+
+
+def newest(folder: Path) -> Path:
+    """The checkpoint of a run folder that was written last."""
+    found = [p for p in folder.glob("*.pth") if p.name != "best.pth"]
+    if not found:
+        raise UserError(f"there is no checkpoint in {folder}")
+    return max(found, key=lambda p: p.stat().st_mtime_ns)
+
+
+def remove_old(folder: Path, keep: int) -> None:
+    """Delete all but the last `keep` of a run's numbered checkpoints."""
+    numbered = [p for kind in ("epoch-*.pth", "step-*.pth") for p in folder.glob(kind)]
+    for path in sorted(numbered, key=lambda p: p.stat().st_mtime_ns)[:-keep]:
+        path.unlink()
+
+
+def load_weights(model: nn.Module, state: dict[str, Any]) -> None:
+    """Put a checkpoint's weights into a model, strictly.
+
+    Raises UserError where the two do not match, with the first tensor that differs.
+    """
+    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in state["model"].items()}
+    for name in [*expected, *found]:
+        if expected.get(name) != found.get(name):
+            raise UserError(
+                f"{state['path']} does not fit the model in code/libs: tensor '{name}' should be "
+                f"{expected.get(name, 'absent')} and is {found.get(name, 'absent')}"
+            )
+    model.load_state_dict(state["model"])
+
+
+def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM, Config, list[str]]:
+    """Load the averaged model of a checkpoint, ready to sample.
+
+    Returns:
+        The model on `device`, the run's config, and the names of the classes.
+    """
+    state = read(path, device)
+    base = state["path"].parent
+    config = configs.from_dict(state["config"], base, source=str(state["path"]))
+    model = build_model(config, pretrained=False).to(device)
+    load_weights(model, state)
+    ema = EMA(model)
+    ema.load_state_dict(state["ema"])
+    with torch.no_grad():
+        for name, parameter in ema.parameters.items():
+            parameter.copy_(ema.average[name])
+    return model.eval(), config, state["classes"]

@@ -1,0 +1,258 @@
+"""Image data sets: in memory (digits, MNIST, CIFAR-10) or in a folder per class (AFHQ and others).
+
+Every data set hands out whole batches: `__getitems__` takes pairs of an image's index and a seed for
+its augmentation, and returns images [B, C, H, W] in [0, 1] and labels [B]. An augmentation depends on its seed alone, so that a resumed run, or one on several
+processes, sees the same pictures.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import datasets as tv
+from torchvision.transforms import v2
+
+from .config import DatasetConfig
+from .image_folder import ImageFiles, scan_folder
+from .utils import UserError
+
+Key = tuple[int, int]  # index of an image, seed of its augmentation
+SPLIT_SEED = 0  # subsets and validation splits are the same in every run
+
+
+class Images(Dataset):
+    """What all data sets have: labels, class names, and selection of a part."""
+
+    labels: Tensor
+    classes: list[str]
+    augmented: bool
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
+        """Return images [B, C, H, W] in [0, 1] and labels [B]."""
+        raise NotImplementedError
+
+    def select(self, indices: Tensor) -> "Images":
+        """The data set of these images only."""
+        raise NotImplementedError
+
+    def at_most(self, number: int) -> "Images":
+        """A random choice of at most `number` images, the same one every time."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(SPLIT_SEED))
+        return self.select(order[:number].sort().values)
+
+    def fingerprint(self) -> str:
+        """A text that changes when the images or their preparation change."""
+        raise NotImplementedError
+
+    def plain(self) -> "Images":
+        """The same images without augmentation."""
+        return dataclasses.replace(self, augmented=False)
+
+
+@dataclass
+class MemoryImages(Images):
+    """Images held as one tensor, uint8 [N, C, H, W]; the only augmentation is a random flip."""
+
+    images: Tensor
+    labels: Tensor
+    classes: list[str]
+    augmented: bool = False
+
+    def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
+        indices = torch.tensor([index for index, _ in keys])
+        images = self.images[indices].float() / 255
+        if self.augmented:
+            flipped = torch.tensor([bool(seed & 1) for _, seed in keys])
+            images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
+        return images, self.labels[indices]
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(self.images.numpy().tobytes()).hexdigest()
+        return f"{digest} {self.augmented}"
+
+    def select(self, indices: Tensor) -> "MemoryImages":
+        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
+
+
+@dataclass
+class FolderImages(Images):
+    """Images decoded from files on demand: resized, cropped, and flipped where augmented.
+
+    Args:
+        files: the image files.
+        labels: their classes, [N].
+        classes: names of the classes.
+        shape: (C, H, W) of the images returned; C is 1 or 3.
+        resize: length of the shorter side before the crop to H x W.
+        flip: flip half of the images when augmented.
+        augmented: crop at random and flip, instead of cropping at the centre.
+    """
+
+    files: ImageFiles
+    labels: Tensor
+    classes: list[str]
+    shape: Sequence[int]
+    resize: int
+    flip: bool = False
+    augmented: bool = False
+
+    def __post_init__(self):
+        size = tuple(self.shape[1:])
+        steps = [v2.Resize(self.resize)]
+        steps += [v2.RandomCrop(size) if self.augmented else v2.CenterCrop(size)]
+        steps += [v2.RandomHorizontalFlip()] if self.augmented and self.flip else []
+        self.transform = v2.Compose([*steps, v2.PILToTensor()])
+
+    def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
+        images = torch.stack([self._load(index, seed) for index, seed in keys])
+        return images.float() / 255, self.labels[[index for index, _ in keys]]
+
+    def _load(self, index: int, seed: int) -> Tensor:
+        image = self.files.open(index, "L" if self.shape[0] == 1 else "RGB", self.resize)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.transform(image)
+
+    def fingerprint(self) -> str:
+        return f"{self.files.fingerprint()} {self.transform} {list(self.shape)}"
+
+    def select(self, indices: Tensor) -> "FolderImages":
+        files = self.files.select(indices.tolist())
+        return dataclasses.replace(self, files=files, labels=self.labels[indices])
+
+
+@dataclass
+class Splits:
+    """The data sets of a run; `val` and `test` are None where the config has none."""
+
+    train: Images
+    val: Images | None
+    test: Images | None
+
+
+def load_splits(config: DatasetConfig, shape: Sequence[int], num_classes: int) -> Splits:
+    """Load the data sets that a config names, as images of `shape` (C, H, W).
+
+    Raises UserError where the data is missing, empty, or has more classes than the model.
+    """
+    train = load_dataset(config, config.split, shape)
+    if len(train.classes) > num_classes:
+        raise UserError(
+            f"data set {config.name} has {len(train.classes)} classes, but 'model.num_classes' is "
+            f"{num_classes}: set it to {len(train.classes)}"
+        )
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(SPLIT_SEED))
+    order = order[: max(1, round(config.subset * len(train)))]
+    num_val = round(config.val_fraction * len(order))
+    val = None
+    if config.val_data_folder is not None:
+        val = load_folder(config, config.val_data_folder, shape)
+        if val.classes != train.classes:
+            raise UserError(
+                f"the class folders of {config.val_data_folder} differ from those of "
+                f"{config.data_folder}: {_first_difference(val.classes, train.classes)}"
+            )
+    elif num_val > 0:
+        val = train.select(order[len(order) - num_val :].sort().values).plain()
+    if len(order) > num_val > 0 or config.subset < 1:
+        train = train.select(order[: len(order) - num_val].sort().values)
+    test = load_dataset(config, config.test_split, shape) if config.test_split else None
+    return Splits(train, val and val.plain(), test and test.plain())
+
+
+def load_dataset(config: DatasetConfig, split: str, shape: Sequence[int]) -> Images:
+    """Load one split of a data set, augmented as the config says."""
+    if config.name in ("AFHQ", "MiniImageNet", "ImageFolder"):
+        folder = config.data_folder
+        has_splits = config.name != "ImageFolder" or (folder / split).is_dir()
+        return load_folder(config, folder / split if has_splits else folder, shape)
+    if split not in ("train", "test"):
+        raise UserError(f"data set {config.name} has the splits train and test, not '{split}'")
+    if config.name == "Digits":
+        images, labels, classes = load_digits(split)
+    else:
+        images, labels, classes = load_torchvision(config, split)
+    images = _fit(images, shape)
+    return MemoryImages(images, labels, classes, augmented=config.random_flip)
+
+
+def load_digits(split: str) -> tuple[Tensor, Tensor, list[str]]:
+    """scikit-learn's 1,797 handwritten digits of 8x8 pixels; every sixth is a test image."""
+    try:
+        from sklearn.datasets import load_digits as read
+    except ImportError:
+        raise UserError("the Digits data set needs a package: pip install scikit-learn") from None
+    digits = read()
+    images = torch.from_numpy(digits.images).div(16).mul(255).round().to(torch.uint8)
+    labels = torch.from_numpy(digits.target).long()
+    chosen = (torch.arange(len(labels)) % 6 == 5) == (split == "test")
+    return images[chosen][:, None], labels[chosen], [str(d) for d in range(10)]
+
+
+def load_torchvision(config: DatasetConfig, split: str) -> tuple[Tensor, Tensor, list[str]]:
+    """MNIST, EMNIST, FashionMNIST or CIFAR10, downloaded on first use."""
+    options = {"split": config.emnist_split} if config.name == "EMNIST" else {}
+    reader = getattr(tv, config.name)
+    try:
+        config.data_folder.mkdir(parents=True, exist_ok=True)
+        data = reader(config.data_folder, train=split == "train", download=True, **options)
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, PermissionError):
+            raise UserError(f"cannot write to the data folder: {error}") from None
+        raise UserError(
+            f"{config.name} is not in {config.data_folder} and could not be downloaded "
+            f"({str(error).strip().splitlines()[0]}). Check the network and the disk, or train on "
+            "the digits that need no download: python code/train.py configs/digits.yaml"
+        ) from None
+    images = torch.as_tensor(data.data)
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    labels = torch.as_tensor(data.targets).long()
+    classes = list(data.classes)
+    if config.name == "EMNIST":
+        images = images.transpose(-1, -2)  # EMNIST's files hold transposed images
+        if config.emnist_split == "letters":  # labelled 1 .. 26, with a class 0 that has no image
+            labels, classes = labels - 1, classes[1:]
+    return images, labels, classes
+
+
+def load_folder(config: DatasetConfig, folder: Path, shape: Sequence[int]) -> FolderImages:
+    """A tree with one folder per class; broken and tiny files are left out and reported once."""
+    if shape[0] not in (1, 3):
+        raise UserError(f"'model.img_shape' has {shape[0]} channels, images have 1 or 3")
+    files, labels, classes = scan_folder(folder, config.min_bytes, config.name)
+    resize = config.resize or max(shape[1:])
+    if resize < max(shape[1:]):
+        raise UserError(
+            f"'dataset.resize' {resize} is smaller than the images of {shape[1]}x{shape[2]} that "
+            "'model.img_shape' asks for"
+        )
+    return FolderImages(
+        files, torch.tensor(labels), classes, shape, resize, config.random_flip, augmented=True
+    )
+
+
+def _fit(images: Tensor, shape: Sequence[int]) -> Tensor:
+    """Bring uint8 images [N, C, H, W] to (C, H, W) = shape."""
+    channels, height, width = shape
+    if images.shape[1] != channels:
+        if channels not in (1, 3):
+            raise UserError(f"'model.img_shape' has {channels} channels, images have 1 or 3")
+        images = v2.functional.grayscale_to_rgb(images) if channels == 3 else v2.functional.rgb_to_grayscale(images)
+    if images.shape[2:] != (height, width):
+        images = v2.functional.resize(images, [height, width], antialias=True)
+    return images.contiguous()
+
+
+def _first_difference(found: list[str], expected: list[str]) -> str:
+    extra, missing = set(found) - set(expected), set(expected) - set(found)
+    return f"{min(extra)} is new" if extra else f"{min(missing)} is missing"
+
+

@@ -1,0 +1,90 @@
+"""Encoding a data set once: latents of several crops and flips of each image, kept in a file."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .datasets import Images, Key
+from .progress import progress_bar
+from .runtime import Precision
+from .utils import UserError
+
+BATCH = 32
+
+
+@dataclass
+class CachedLatents(Images):
+    """Latents of a data set, float16 [N, variants, 4, h, w]; a batch's seeds choose the variants."""
+
+    images: Tensor
+    labels: Tensor
+    classes: list[str]
+    augmented: bool = False
+
+    def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
+        """Return latents [B, 4, h, w] and labels [B]."""
+        indices = torch.tensor([index for index, _ in keys])
+        variants = torch.tensor([seed % self.images.shape[1] for _, seed in keys])
+        return self.images[indices, variants].float(), self.labels[indices]
+
+    def select(self, indices: Tensor) -> "CachedLatents":
+        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
+
+
+def cache_latents(
+    dataset: Images, encoder: nn.Module, variants: int, folder: Path, precision: Precision
+) -> CachedLatents:
+    """Encode a data set, or read the latents that an earlier call left in `folder`.
+
+    The file's name holds a hash of images, preparation, encoder weights and number of variants, so
+    that a change of any of them encodes anew. An augmented data set is stored in `variants`
+    variants, any other once.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    variants = variants if dataset.augmented else 1
+    key = hashlib.sha256(f"{dataset.fingerprint()} {variants} {precision.name}".encode())
+    for name, weight in encoder.state_dict().items():
+        key.update(name.encode() + weight.cpu().numpy().tobytes())
+    file = folder / f"latents-{key.hexdigest()[:16]}.pt"
+    if file.is_file():
+        latents = torch.load(file, weights_only=True)
+    else:
+        latents = _encode(dataset, encoder, variants, precision)
+        _write(latents, file)
+    return CachedLatents(latents, dataset.labels, dataset.classes)
+
+
+@torch.no_grad()
+def _encode(dataset: Images, encoder: nn.Module, variants: int, precision: Precision) -> Tensor:
+    keys = [(i, v) for i in range(len(dataset)) for v in range(variants)]
+    latents = []
+    with progress_bar(len(keys), "encoding images", "image") as bar, precision.autocast():
+        for start in range(0, len(keys), BATCH):
+            # Seeds must differ between images as well as between variants of one image.
+            batch = [(i, i * variants + v) for i, v in keys[start : start + BATCH]]
+            images, _ = dataset.__getitems__(batch)
+            latents.append(encoder(images.to(precision.device)).half().cpu())
+            bar.update(len(batch))
+    return torch.cat(latents).unflatten(0, (len(dataset), variants))
+
+
+def _write(latents: Tensor, file: Path) -> None:
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(latents, partial)
+        partial.replace(file)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(
+            f"could not write the latent cache {file} ({error}): free some disk space, or set "
+            "dataset.latent_cache: false"
+        ) from None

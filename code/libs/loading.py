@@ -1,0 +1,63 @@
+"""Batches in an order that depends on (seed, epoch) alone, so that a run can stop and go on."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from .datasets import Images, Key
+from .runtime import Processes, generator_for
+
+
+class EpochBatches(Sampler[list[Key]]):
+    """Batches of one epoch for one process, each a list of (image index, augmentation seed).
+
+    All processes draw the same order and take their slices of each batch. Images that do not fill
+    a last batch are left out for this epoch; the order changes every epoch.
+    """
+
+    def __init__(self, num_images: int, batch_size: int, seed: int, processes: Processes):
+        self.num_images = num_images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.processes = processes
+        self.epoch = 0
+        self.start = 0  # batches of this epoch that are done already
+
+    def __len__(self) -> int:
+        return self.num_images // self.batch_size
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        generator = generator_for(self.seed, self.epoch)
+        order = torch.randperm(self.num_images, generator=generator)
+        seeds = torch.randint(2**62, (self.num_images,), generator=generator)
+        for batch in range(self.start, len(self)):
+            chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+            mine = self.processes.share(order[chosen]), self.processes.share(seeds[chosen])
+            yield list(zip(mine[0].tolist(), mine[1].tolist(), strict=True))
+
+
+def make_loader(dataset: Images, batches: EpochBatches, num_workers: int, pin: bool) -> DataLoader:
+    """A loader of (images, labels); data that lies in memory needs no worker processes."""
+    if hasattr(dataset, "images"):
+        num_workers = 0
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=_as_is,
+        pin_memory=pin,
+        persistent_workers=num_workers > 0,
+    )
+
+
+def in_order(dataset: Images, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """All batches (images, labels) of a data set, in its own order, the last one maybe smaller."""
+    for start in range(0, len(dataset), batch_size):
+        end = min(start + batch_size, len(dataset))
+        yield dataset.__getitems__([(index, 0) for index in range(start, end)])
+
+
+def _as_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return batch

@@ -1,0 +1,61 @@
+"""Where a run lives, and whether a checkpoint belongs to it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from . import config as configs
+from .config import Config
+from .utils import UserError
+
+# A resumed run sees the same images in the same order only if these stay as they were.
+FIXED = (
+    "seed model_name model dataset.name dataset.split dataset.emnist_split dataset.val_fraction "
+    "dataset.subset dataset.min_bytes dataset.resize dataset.random_flip dataset.latent_cache "
+    "dataset.latent_variants loader.batch_size"
+).split()
+FREE_IN_MODEL = ("vae_encoder_weights", "vae_decoder_weights")  # files may have moved
+
+
+def choose(config: Config, config_name: str, name: str | None, resumed: Path | None) -> Path:
+    """Return the folder of a run: that of the checkpoint it goes on from, or a new one.
+
+    Raises UserError where the folder of a new run holds checkpoints already.
+    """
+    if resumed is not None and name is None:
+        return resumed.parent
+    name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = config.output_folder / f"{config_name}_{name}"
+    if any(folder.glob("*.pth")):
+        raise UserError(
+            f"{folder} holds checkpoints of an earlier run: choose another --output, or go on with "
+            f"--resume {folder}"
+        )
+    return folder
+
+
+def check_same_run(config: Config, state: dict[str, Any]) -> None:
+    """Refuse a checkpoint whose config differs where a resumed run cannot.
+
+    Raises UserError with the keys that differ.
+    """
+    path: Path = state["path"]
+    saved = configs.from_dict(state["config"], path.parent, source=str(path))
+    before, now = (configs.to_dict(c, path.parent) for c in (saved, config))
+    differences = []
+    for key in FIXED:
+        old, new = _lookup(before, key), _lookup(now, key)
+        pairs = [(f"{key}.{k}", old[k], new[k]) for k in old] if key == "model" else [(key, old, new)]
+        differences += [
+            f"{name} was {was!r} and is {now!r}"
+            for name, was, now in pairs
+            if was != now and name.removeprefix("model.") not in FREE_IN_MODEL
+        ]
+    if differences:
+        raise UserError(f"{path} is from another config: {'; '.join(differences)}")
+
+
+def _lookup(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values[part]
+    return values

@@ -1,0 +1,23 @@
+"""Small helpers with no dependency on torch: defaults, errors for people, name suggestions."""
+
+import difflib
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class UserError(Exception):
+    """A mistake the user can mend. Scripts print its text as one sentence and exit with code 2."""
+
+
+def default(value: T | None, fallback: T) -> T:
+    """Return `value`, or `fallback` where `value` is None."""
+    return fallback if value is None else value
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the known name closest to `name`, or an empty string."""
+    by_lower = {str(k).lower(): str(k) for k in known}
+    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f" (did you mean '{by_lower[close[0]]}'?)" if close else ""
