@@ -53,6 +53,7 @@ def main() -> None:
     args = parse_args()
 
     import torch
+
     from libs import checkpoint, runtime, sampling, visualize
     from libs.config import shown
 

@@ -1,7 +1,7 @@
 """The building blocks of the UNet, with the inner structure of Stable Diffusion 1.x.
 
-Sub-modules carry the names that Stable Diffusion's checkpoints use (`in_layers`, `attn1`, `proj_out`
-and so on), so that loading such a checkpoint is a matter of renaming. Feature maps are [B, C, H, W].
+Sub-modules carry the names that Stable Diffusion's checkpoints use (`in_layers`, `attn1`, ...), so
+that loading such a checkpoint is a matter of renaming. Feature maps are [B, C, H, W].
 """
 
 import math

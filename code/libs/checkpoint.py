@@ -1,4 +1,4 @@
-"""Checkpoints: one file format for training, resuming and sampling, written so that none is lost."""
+"""Checkpoints: one file format for training, resuming and sampling, written atomically."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ CONTRACT = (  # arguments that every DDPM takes; later ones are passed where the
 
 
 def build_model(config: Config, pretrained: bool = True) -> DDPM:
-    """Build the model of a config; without `pretrained`, the VAE's weights are left to a checkpoint.
+    """Build the model of a config; without `pretrained`, a VAE gets its weights from a checkpoint.
 
     Raises UserError for settings that do not fit together, and for missing VAE weights.
     """
@@ -80,7 +80,7 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     except Exception as error:  # a broken file can raise almost anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{path} is no readable checkpoint, maybe truncated: {reason}") from None
-    if not isinstance(state, dict) or not KEYS <= state.keys():
+    if not isinstance(state, dict) or not state.keys() >= KEYS:
         raise UserError(f"{path} is not a checkpoint written by train.py")
     return state | {"path": path}
 

@@ -1,8 +1,8 @@
-"""Experiment configs: what can be set, its type and its default; reading, checking and writing them.
+"""Experiment configs: what can be set, types and defaults; reading, checking and writing them.
 
 A config is a YAML file with the sections below. Paths in it are relative to the file's own folder,
-paths given with `--set` to the current folder; in memory all paths are absolute. Importing this file
-does not import torch, so that a mistake in a config shows at once.
+paths given with `--set` to the current folder; in memory all paths are absolute. This file does not
+import torch, so that a mistake in a config shows at once.
 """
 
 import dataclasses
@@ -232,7 +232,9 @@ def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
         )
     if origin is list:
         items = value if isinstance(value, list) else [value]
-        return [_convert(item, options[0], base, source, f"{name}[{i}]") for i, item in enumerate(items)]
+        return [
+            _convert(item, options[0], base, source, f"{name}[{i}]") for i, item in enumerate(items)
+        ]
     if kind is Path and isinstance(value, str):
         return (base / Path(value).expanduser()).resolve()
     if kind is float and not isinstance(value, bool):
@@ -275,18 +277,26 @@ def _check_values(config: Config) -> None:
         if value < 1:
             raise UserError(f"'{name}' must be at least 1, found {value}")
     if config.train_cfg.max_steps is not None and config.train_cfg.max_steps < 1:
-        raise UserError(f"'train_cfg.max_steps' must be at least 1 or null, found "
-                        f"{config.train_cfg.max_steps}")
+        raise UserError(
+            f"'train_cfg.max_steps' must be at least 1 or null, found {config.train_cfg.max_steps}"
+        )
     if config.train_cfg.ckpt_steps is not None and config.train_cfg.ckpt_steps < 1:
-        raise UserError(f"'train_cfg.ckpt_steps' must be at least 1 or null, found "
-                        f"{config.train_cfg.ckpt_steps}")
+        raise UserError(
+            f"'train_cfg.ckpt_steps' must be at least 1 or null, found "
+            f"{config.train_cfg.ckpt_steps}"
+        )
     if not 0 < config.dataset.subset <= 1:
-        raise UserError(f"'dataset.subset' must be above 0 and at most 1, found {config.dataset.subset}")
+        raise UserError(
+            f"'dataset.subset' must be above 0 and at most 1, found {config.dataset.subset}"
+        )
     if not 0 <= config.dataset.val_fraction < 1:
-        raise UserError(f"'dataset.val_fraction' must be in [0, 1), found {config.dataset.val_fraction}")
+        raise UserError(
+            f"'dataset.val_fraction' must be in [0, 1), found {config.dataset.val_fraction}"
+        )
     if len(config.model.img_shape) != 3 or min(config.model.img_shape) < 1:
-        raise UserError(f"'model.img_shape' must be [channels, height, width], found "
-                        f"{config.model.img_shape}")
+        raise UserError(
+            f"'model.img_shape' must be [channels, height, width], found {config.model.img_shape}"
+        )
     levels = range(len(config.model.dim_mults))
     if not levels or any(i not in levels for i in config.model.attn_levels):
         raise UserError(

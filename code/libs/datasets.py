@@ -1,8 +1,8 @@
 """Image data sets: in memory (digits, MNIST, CIFAR-10) or in a folder per class (AFHQ and others).
 
-Every data set hands out whole batches: `__getitems__` takes pairs of an image's index and a seed for
-its augmentation, and returns images [B, C, H, W] in [0, 1] and labels [B]. An augmentation depends on its seed alone, so that a resumed run, or one on several
-processes, sees the same pictures.
+Every data set hands out whole batches: `__getitems__` takes pairs of an image's index and a seed
+for its augmentation, and returns images [B, C, H, W] in [0, 1] and labels [B]. An augmentation
+depends on its seed alone, so that a resumed run, or one on several processes, sees the same images.
 """
 
 import dataclasses
@@ -245,7 +245,11 @@ def _fit(images: Tensor, shape: Sequence[int]) -> Tensor:
     if images.shape[1] != channels:
         if channels not in (1, 3):
             raise UserError(f"'model.img_shape' has {channels} channels, images have 1 or 3")
-        images = v2.functional.grayscale_to_rgb(images) if channels == 3 else v2.functional.rgb_to_grayscale(images)
+        images = (
+            v2.functional.grayscale_to_rgb(images)
+            if channels == 3
+            else v2.functional.rgb_to_grayscale(images)
+        )
     if images.shape[2:] != (height, width):
         images = v2.functional.resize(images, [height, width], antialias=True)
     return images.contiguous()
@@ -254,5 +258,3 @@ def _fit(images: Tensor, shape: Sequence[int]) -> Tensor:
 def _first_difference(found: list[str], expected: list[str]) -> str:
     extra, missing = set(found) - set(expected), set(expected) - set(found)
     return f"{min(extra)} is new" if extra else f"{min(missing)} is missing"
-
-

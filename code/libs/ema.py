@@ -1,4 +1,4 @@
-"""An exponential moving average of a model's weights, which gives better samples than the weights."""
+"""An exponential moving average of a model's weights, which samples better than the weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

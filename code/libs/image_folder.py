@@ -23,7 +23,7 @@ class ImageFiles:
     paths: list[Path]
 
     def open(self, index: int, mode: str, resize: int) -> Image.Image:
-        """Decode an image in a PIL mode; its shorter side is at least about `resize`, or the file's.
+        """Decode an image in a PIL mode, at a reduced scale where that still exceeds `resize`.
 
         A file that cannot be decoded after all is reported, and its successor is used.
         """
@@ -35,7 +35,9 @@ class ImageFiles:
                         image.draft(mode, (resize, resize))  # JPEG: decode at a smaller scale
                     return image.convert(mode)
             except (OSError, SyntaxError, ValueError) as error:
-                print(f"warning: {path} cannot be decoded ({error}), using the next", file=sys.stderr)
+                print(
+                    f"warning: {path} cannot be decoded ({error}), using the next", file=sys.stderr
+                )
         raise UserError("none of the images can be decoded any more: has the data folder changed?")
 
     def fingerprint(self) -> str:
@@ -48,9 +50,7 @@ class ImageFiles:
         return ImageFiles([self.paths[i] for i in indices])
 
 
-def scan_folder(
-    folder: Path, min_bytes: int, name: str
-) -> tuple[ImageFiles, list[int], list[str]]:
+def scan_folder(folder: Path, min_bytes: int, name: str) -> tuple[ImageFiles, list[int], list[str]]:
     """List the good image files of a class-per-folder tree, in alphabetical order.
 
     Files that are no images, truncated or smaller than `min_bytes` are skipped and reported once.
@@ -63,7 +63,9 @@ def scan_folder(
     """
     if not folder.is_dir():
         how = "run `sh ./download_dataset.sh afhq`" if name == "AFHQ" else "put the images there"
-        raise UserError(f"the data folder {folder} does not exist: {how}, or set dataset.data_folder")
+        raise UserError(
+            f"the data folder {folder} does not exist: {how}, or set dataset.data_folder"
+        )
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not classes:
         raise UserError(f"{folder} has no class folders: expected {folder.name}/CLASS/IMAGE.jpg")

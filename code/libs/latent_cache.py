@@ -20,7 +20,7 @@ BATCH = 32
 
 @dataclass
 class CachedLatents(Images):
-    """Latents of a data set, float16 [N, variants, 4, h, w]; a batch's seeds choose the variants."""
+    """Latents of a data set, float16 [N, variants, 4, h, w]; seeds choose among the variants."""
 
     images: Tensor
     labels: Tensor

@@ -45,7 +45,9 @@ def check_same_run(config: Config, state: dict[str, Any]) -> None:
     differences = []
     for key in FIXED:
         old, new = _lookup(before, key), _lookup(now, key)
-        pairs = [(f"{key}.{k}", old[k], new[k]) for k in old] if key == "model" else [(key, old, new)]
+        pairs = (
+            [(f"{key}.{k}", old[k], new[k]) for k in old] if key == "model" else [(key, old, new)]
+        )
         differences += [
             f"{name} was {was!r} and is {now!r}"
             for name, was, now in pairs

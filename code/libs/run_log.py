@@ -26,7 +26,7 @@ class History:
     def add_epoch(
         self, epoch: float, train: float | None, val: float | None, test: float | None
     ) -> None:
-        """Add the losses at the end of an epoch; a fraction tells how far an unfinished one came."""
+        """Add the losses of an epoch; a fraction such as 2.5 stands for an unfinished one."""
         entries = {"epochs": epoch, "train_loss": train, "val_loss": val, "test_loss": test}
         for key, value in entries.items():
             self.values[key].append(value)

@@ -24,8 +24,8 @@ def pick_device(names: Sequence[str] = ("auto",)) -> torch.device:
     """
     if len(names) != 1:
         raise UserError(
-            f"one process uses one device, found devices {list(names)}: for several run "
-            f"torchrun --nproc_per_node {max(2, len(names))} code/train.py CONFIG with devices: auto"
+            f"one process uses one device, found devices {list(names)}; for several set "
+            f"'devices: auto' and run torchrun --nproc_per_node {len(names)} code/train.py CONFIG"
         )
     name = names[0]
     if name == "auto":
@@ -40,8 +40,8 @@ def pick_device(names: Sequence[str] = ("auto",)) -> torch.device:
         raise UserError(f"unknown device '{name}': use auto, cpu, cuda, cuda:0 or mps")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"device {name} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices: "
-            "use --device auto, or install a CUDA build of torch and check nvidia-smi"
+            f"device {name} was asked for, but torch finds {torch.cuda.device_count()} CUDA "
+            "devices: use --device auto, or check nvidia-smi and the build of torch"
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps was asked for, but this machine has none: use --device auto")

@@ -15,12 +15,10 @@ from .runtime import Precision, fork_rng
 class Film:
     """Records the chain of the first few samples of a batch, x_T ... x_0, as images in [0, 1]."""
 
-    def __init__(self, model: DDPM, num_samples: int = 8, num_frames: int = 60):
+    def __init__(self, model: DDPM, num_samples: int = 10, num_frames: int = 60):
         self.model = model
         self.num_samples = num_samples
-        self.times = {
-            round(i * model.timesteps / (num_frames - 1)) for i in range(num_frames)
-        }
+        self.times = {round(i * model.timesteps / (num_frames - 1)) for i in range(num_frames)}
         self.frames: list[Tensor] = []  # [num_samples, C, H, W] each
         self.labels: list[int] = []  # the time t of each frame, T first, 0 last
 

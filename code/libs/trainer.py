@@ -99,9 +99,7 @@ class Trainer:
         self.splits.test = self.splits.test and self.splits.test.at_most(cfg.eval_images)
 
         self.batch_size = self._fitting_batch_size(config.loader.batch_size)
-        self.batches = EpochBatches(
-            len(self.splits.train), self.batch_size, config.seed, processes
-        )
+        self.batches = EpochBatches(len(self.splits.train), self.batch_size, config.seed, processes)
         self.steps_per_epoch = len(self.batches)
         self.last_step = cfg.epochs * self.steps_per_epoch
         if cfg.max_steps is not None:
@@ -223,9 +221,7 @@ class Trainer:
         self.scaler.update()
         return loss_value, grad_norm
 
-    def _draw_t_and_noise(
-        self, number: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def _draw_t_and_noise(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         options = {"generator": generator, "device": generator.device}
         t = torch.randint(self.ddpm.timesteps, (number,), **options)
         return t, torch.randn(number, *self.ddpm.img_shape, **options)

@@ -68,9 +68,9 @@ def save_training_curve(history: dict[str, list], path: Path) -> None:
     axes = figure.add_subplot(
         xlabel="epoch", ylabel="loss (mean squared error of the noise)", yscale="log"
     )
-    if history["step_loss"]:
+    if len(history["step_loss"]) > len(history["epochs"]):  # finer than one point an epoch
         steps = history["step_epochs"], history["step_loss"]
-        axes.plot(*steps, color="0.75", linewidth=1, label="train, single steps")
+        axes.plot(*steps, color="0.75", linewidth=1, label="train, a few steps each")
     for name, label in (("train_loss", "train"), ("val_loss", "validation"), ("test_loss", "test")):
         points = [
             (e, v) for e, v in zip(history["epochs"], history[name], strict=True) if v is not None
