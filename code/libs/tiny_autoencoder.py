@@ -1,8 +1,8 @@
 """The Tiny AutoEncoder for Stable Diffusion (TAESD): 8x smaller latents with 2.4M parameters.
 
 Our own implementation of the architecture published at https://github.com/madebyollin/taesd (MIT);
-it loads the official weights. Images are in [0, 1]. Latents have 4 channels and about unit scale, so
-that no latent factor is needed.
+it loads the official weights. Images are in [0, 1]. Latents have 4 channels and about unit scale,
+so that no latent factor is needed.
 """
 
 from pathlib import Path
