@@ -22,6 +22,7 @@ from .image_folder import ImageFiles, scan_folder
 from .utils import UserError
 
 Key = tuple[int, int]  # index of an image, seed of its augmentation
+FOLDER_DATASETS = ("AFHQ", "MiniImageNet", "ImageFolder")
 SPLIT_SEED = 0  # subsets and validation splits are the same in every run
 
 
@@ -170,7 +171,7 @@ def load_splits(config: DatasetConfig, shape: Sequence[int], num_classes: int) -
 
 def load_dataset(config: DatasetConfig, split: str, shape: Sequence[int]) -> Images:
     """Load one split of a data set, augmented as the config says."""
-    if config.name in ("AFHQ", "MiniImageNet", "ImageFolder"):
+    if config.name in FOLDER_DATASETS:
         folder = config.data_folder
         has_splits = config.name != "ImageFolder" or (folder / split).is_dir()
         return load_folder(config, folder / split if has_splits else folder, shape)
@@ -182,6 +183,12 @@ def load_dataset(config: DatasetConfig, split: str, shape: Sequence[int]) -> Ima
         images, labels, classes = load_torchvision(config, split)
     images = _fit(images, shape)
     return MemoryImages(images, labels, classes, augmented=config.random_flip)
+
+
+def has_test_split(config: DatasetConfig) -> bool:
+    """Whether the data set comes with test images."""
+    in_folders = config.name in FOLDER_DATASETS
+    return (config.data_folder / "test").is_dir() if in_folders else True
 
 
 def load_digits(split: str) -> tuple[Tensor, Tensor, list[str]]:

@@ -1,0 +1,53 @@
+# `make help` lists the targets. All of them work in .venv, which they make on first use.
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+RUN := demo-$(shell date +%Y%m%d-%H%M%S)
+
+# Threads that spin while they wait slow each other down.
+export OMP_WAIT_POLICY = PASSIVE
+
+.PHONY: help setup demo test test-slow lint format clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/installed  ## make .venv and install requirements.txt
+
+demo: $(VENV)/installed  ## train on handwritten digits, draw some, score them: under 3 minutes
+	$(BIN)/python code/train.py configs/digits.yaml --output $(RUN) --ckpt-freq 30
+	$(BIN)/python code/sample.py logs/digits_$(RUN)/model_final.pth --num 10 --seed 0 \
+		--out logs/digits_$(RUN)/grid.png --film logs/digits_$(RUN)/film.png
+	@echo "training curve: logs/digits_$(RUN)/training_curve.png"
+	$(BIN)/python code/evaluate.py logs/digits_$(RUN)/model_final.pth --metrics accuracy
+	@echo "samples: logs/digits_$(RUN)/grid.png"
+
+test: $(VENV)/installed-dev  ## run the everyday tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/installed-dev  ## run the slow proofs
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/installed-dev  ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/installed-dev  ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove .venv and caches; keeps data, logs and pretrained
+	rm -rf $(VENV) .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
