@@ -11,12 +11,12 @@ export OMP_WAIT_POLICY = PASSIVE
 .PHONY: help setup demo test test-slow lint format clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/installed  ## make .venv and install requirements.txt
 
 demo: $(VENV)/installed  ## train on handwritten digits, draw some, score them: under 3 minutes
-	$(BIN)/python code/train.py configs/digits.yaml --output $(RUN) --ckpt-freq 30
+	$(BIN)/python code/train.py configs/digits.yaml --output $(RUN) --ckpt-freq 40
 	$(BIN)/python code/sample.py logs/digits_$(RUN)/model_final.pth --num 10 --seed 0 \
 		--out logs/digits_$(RUN)/grid.png --film logs/digits_$(RUN)/film.png
 	@echo "training curve: logs/digits_$(RUN)/training_curve.png"

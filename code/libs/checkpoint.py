@@ -100,11 +100,8 @@ def remove_old(folder: Path, keep: int) -> None:
         path.unlink()
 
 
-def load_weights(model: nn.Module, state: dict[str, Any]) -> None:
-    """Put a checkpoint's weights into a model, strictly.
-
-    Raises UserError where the two do not match, with the first tensor that differs.
-    """
+def check_weights(model: nn.Module, state: dict[str, Any]) -> None:
+    """Raise UserError, with the first tensor that differs, unless the weights fit the model."""
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in state["model"].items()}
     for name in [*expected, *found]:
@@ -113,7 +110,6 @@ def load_weights(model: nn.Module, state: dict[str, Any]) -> None:
                 f"{state['path']} does not fit the model in code/libs: tensor '{name}' should be "
                 f"{expected.get(name, 'absent')} and is {found.get(name, 'absent')}"
             )
-    model.load_state_dict(state["model"])
 
 
 def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM, Config, list[str]]:
@@ -126,7 +122,8 @@ def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM, Config, l
     base = state["path"].parent
     config = configs.from_dict(state["config"], base, source=str(state["path"]))
     model = build_model(config, pretrained=False).to(device)
-    load_weights(model, state)
+    check_weights(model, state)
+    model.load_state_dict(state["model"])
     ema = EMA(model)
     ema.load_state_dict(state["ema"])
     with torch.no_grad():

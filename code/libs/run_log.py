@@ -31,8 +31,8 @@ class History:
         for key, value in entries.items():
             self.values[key].append(value)
 
-    def add_step(self, epoch: float, loss: float) -> None:
-        """Add an average over the last few steps."""
+    def add_step(self, epoch: float, loss: float | None) -> None:
+        """Add an average over the last few steps, or None if none of them had a finite loss."""
         self.values["step_epochs"].append(epoch)
         self.values["step_loss"].append(loss)
 
@@ -67,8 +67,9 @@ class RunLog:
         if wandb.project is not None:
             self.wandb = _start_wandb(folder, wandb, config)
 
-    def scalars(self, values: dict[str, float], step: int) -> None:
-        """Log numbers at a step."""
+    def scalars(self, values: dict[str, float | None], step: int) -> None:
+        """Log numbers at a step; None stands for one that was not measured."""
+        values = {name: value for name, value in values.items() if value is not None}
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)

@@ -118,6 +118,12 @@ class Processes:
             value = value / self.world
         return value
 
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether the flag is set in any process."""
+        if self.world == 1:
+            return flag
+        return self.mean(torch.tensor(float(flag), device=device)).item() > 0
+
     def share(self, batch: Tensor) -> Tensor:
         """This process's slice of a batch that all processes hold."""
         return batch.chunk(self.world)[self.rank]

@@ -69,8 +69,14 @@ def save_training_curve(history: dict[str, list], path: Path) -> None:
         xlabel="epoch", ylabel="loss (mean squared error of the noise)", yscale="log"
     )
     if len(history["step_loss"]) > len(history["epochs"]):  # finer than one point an epoch
-        steps = history["step_epochs"], history["step_loss"]
-        axes.plot(*steps, color="0.75", linewidth=1, label="train, a few steps each")
+        losses = [math.nan if v is None else v for v in history["step_loss"]]
+        axes.plot(
+            history["step_epochs"],
+            losses,
+            color="0.75",
+            linewidth=1,
+            label="train, a few steps each",
+        )
     for name, label in (("train_loss", "train"), ("val_loss", "validation"), ("test_loss", "test")):
         points = [
             (e, v) for e, v in zip(history["epochs"], history[name], strict=True) if v is not None
@@ -78,5 +84,6 @@ def save_training_curve(history: dict[str, list], path: Path) -> None:
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
     axes.grid(alpha=0.3, which="both")
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     figure.savefig(path, dpi=130)

@@ -1,0 +1,342 @@
+"""The training loop in one process: what it writes, skips, refuses, and goes on from."""
+
+import json
+import sys
+import types
+
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from libs import checkpoint, learner
+from libs.config import load_config
+from libs.run_folder import check_same_run
+from libs.runtime import Precision, Processes
+from libs.tiny_autoencoder import TAESD
+from libs.trainer import Trainer
+from libs.utils import UserError
+
+CPU = torch.device("cpu")
+STEPS_PER_EPOCH = 11  # 360 digits in batches of 32
+
+
+@pytest.fixture
+def make_trainer(tmp_path):
+    """Build trainers of a tiny digits model in tmp_path/run, with overrides as for --set."""
+
+    def make(*overrides, dtype="fp32", state=None, ckpt_freq=5, print_freq=100, base="digits"):
+        tiny = ["model.dim=8", "model.timesteps=10", "train_cfg.num_eval_samples=0"]
+        tiny += ["dataset.subset=0.24", "loader.batch_size=32"]
+        folder = f"output_folder={tmp_path / 'logs'}"
+        config = load_config(f"configs/{base}.yaml", [*tiny, folder, *overrides])
+        precision = Precision.pick(dtype, CPU)
+        processes = Processes()
+        return Trainer(
+            config, tmp_path / "run", precision, processes, print_freq, ckpt_freq, state
+        )
+
+    return make
+
+
+@pytest.fixture
+def tiny_autoencoder(tmp_path):
+    """Overrides for a latent model whose autoencoder has random weights."""
+    torch.manual_seed(0)
+    vae = TAESD()
+    torch.save(vae.encoder.state_dict(), tmp_path / "encoder.pth")
+    torch.save(vae.decoder.state_dict(), tmp_path / "decoder.pth")
+    return [
+        "model.use_vae=true",
+        "model.img_shape=[3, 32, 32]",
+        f"model.vae_encoder_weights={tmp_path / 'encoder.pth'}",
+        f"model.vae_decoder_weights={tmp_path / 'decoder.pth'}",
+        "dataset.subset=0.02",
+        "loader.batch_size=8",
+    ]
+
+
+def weights(trainer):
+    return {k: v.clone() for k, v in trainer.learner.ddpm.state_dict().items()}
+
+
+def assert_equal(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+
+
+def test_run_folder_holds_everything(make_trainer, tmp_path):
+    """A run leaves config, checkpoints, samples, history, curve and TensorBoard events."""
+    overrides = ["train_cfg.epochs=3", "train_cfg.num_eval_samples=2", "dataset.val_fraction=0.1"]
+    trainer = make_trainer(*overrides, "train_cfg.eval_every=2", ckpt_freq=2, print_freq=5)
+    assert trainer.fit() == tmp_path / "run" / "model_final.pth"
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    expected = "config.yaml model_final.pth epoch-0002.pth best.pth sample-2.png sample-3.png"
+    assert names >= {*expected.split(), "loss_history.json", "training_curve.png"}
+
+    history = json.loads((tmp_path / "run" / "loss_history.json").read_text())
+    assert history["epochs"] == [1, 2, 3]
+    assert all(0 < loss < 2 for loss in history["train_loss"])
+    for name in ("val_loss", "test_loss"):
+        assert history[name][0] is None, "epoch 1 is not one of every two"
+        assert all(0 < loss < 2 for loss in history[name][1:])
+
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    for tag in ("loss", "learning_rate", "images_per_second", "grad_norm"):
+        assert [e.step for e in events.Scalars(f"train/{tag}")] == [5, 10, 15, 20, 25, 30]
+    assert [e.step for e in events.Images("samples")] == [20, 30]
+
+    columns, rows, cell = 10, 2, 64 + 4
+    size = Image.open(tmp_path / "run" / "sample-3.png").size
+    assert size == (columns * cell + 4, rows * cell + 4)
+
+
+def test_config_yaml_repeats_the_run(make_trainer, tmp_path):
+    """The config.yaml of a run folder loads to the very config of the run."""
+    trainer = make_trainer("train_cfg.max_steps=1")
+    trainer.fit()
+    assert load_config(str(tmp_path / "run" / "config.yaml")) == trainer.config
+
+
+def test_loss_falls(make_trainer):
+    """Training lowers the test loss."""
+    trainer = make_trainer("train_cfg.epochs=6", "train_cfg.eval_every=1", "train_cfg.lr=3e-3")
+    trainer.fit()
+    losses = trainer.history.values["test_loss"]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_same_seed_same_weights(make_trainer):
+    """Two runs of one config end with equal weights, those of another seed differ."""
+    runs = []
+    for seed in (0, 0, 1):
+        trainer = make_trainer("train_cfg.max_steps=3", f"seed={seed}")
+        trainer.fit()
+        runs.append(weights(trainer))
+    assert_equal(runs[0], runs[1])
+    assert not torch.equal(runs[0]["model.conv_in.weight"], runs[2]["model.conv_in.weight"])
+
+
+@pytest.mark.parametrize("stop_at", [STEPS_PER_EPOCH, STEPS_PER_EPOCH + 4])
+def test_resume_is_exact(make_trainer, tmp_path, stop_at):
+    """N steps, resume, N steps: weights, averages, optimizer and history as without the stop."""
+    last = f"train_cfg.max_steps={2 * stop_at}"
+    straight = make_trainer(last)
+    straight.fit()
+    make_trainer(f"train_cfg.max_steps={stop_at}").fit()
+    state = checkpoint.read(tmp_path / "run" / "model_final.pth")
+    resumed = make_trainer(last, state=state)
+    assert resumed.step == stop_at
+    resumed.fit()
+    assert_equal(weights(straight), weights(resumed))
+    assert_equal(straight.learner.ema.average, resumed.learner.ema.average)
+    moments = [t.learner.optimizer.state_dict()["state"] for t in (straight, resumed)]
+    for one, two in zip(*(m.values() for m in moments), strict=True):
+        assert_equal(one, two)
+    assert straight.epoch_losses == resumed.epoch_losses
+
+
+def test_checkpoint_frequency_changes_nothing(make_trainer):
+    """Saving and drawing samples in between does not disturb the training."""
+    plain = make_trainer("train_cfg.max_steps=25")
+    plain.fit()
+    busy = make_trainer(
+        "train_cfg.max_steps=25",
+        "train_cfg.num_eval_samples=1",
+        "train_cfg.ckpt_steps=2",
+        "dataset.test_split=null",
+        ckpt_freq=1,
+    )
+    busy.fit()
+    assert_equal(weights(plain), weights(busy))
+
+
+def test_accumulation_equals_one_pass(make_trainer):
+    """A batch in four parts gives the weights that it gives in one."""
+    runs = []
+    for parts in (1, 4):
+        trainer = make_trainer("train_cfg.max_steps=4", f"train_cfg.accumulate={parts}")
+        trainer.fit()
+        runs.append(weights(trainer))
+    for key in runs[0]:
+        torch.testing.assert_close(runs[0][key], runs[1][key], atol=1e-4, rtol=1e-3)
+
+
+def test_gradient_is_clipped(make_trainer, monkeypatch):
+    """Gradients reach the optimizer with at most the norm of clip_grad_norm."""
+    trainer = make_trainer("train_cfg.clip_grad_norm=0.01", "train_cfg.max_steps=2")
+    norms = []
+    step = trainer.learner.optimizer.step
+
+    def record(*args, **kwargs):
+        grads = [p.grad for p in trainer.learner.ema.parameters.values()]
+        norms.append(torch.nn.utils.get_total_norm(grads).item())
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(trainer.learner.optimizer, "step", record)
+    trainer.fit()
+    assert norms == pytest.approx([0.01, 0.01], rel=1e-3)
+
+
+def test_bf16_trains_close_to_fp32(make_trainer):
+    """bf16 lowers the loss as fp32 does."""
+    losses = {}
+    for dtype in ("fp32", "bf16"):
+        trainer = make_trainer("train_cfg.max_steps=22", "train_cfg.eval_every=1", dtype=dtype)
+        trainer.fit()
+        losses[dtype] = trainer.history.values["test_loss"]
+        assert trainer.learner.ddpm.betas.dtype == torch.float32
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+def poison(monkeypatch, bad_steps, value=float("nan")):
+    """Make the loss of these steps a bad number."""
+    forward, calls = learner.TrainingLoss.forward, iter(range(10**6))
+
+    def poisoned(self, *args):
+        factor = value if next(calls) in bad_steps else 1.0
+        return forward(self, *args) * factor
+
+    monkeypatch.setattr(learner.TrainingLoss, "forward", poisoned)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_bad_loss_skips_the_step(make_trainer, monkeypatch, capsys, value):
+    """A loss that is no number changes no weight, and training goes on."""
+    trainer = make_trainer("train_cfg.max_steps=1", "dataset.test_split=null")
+    before = weights(trainer)
+    poison(monkeypatch, {0}, value)
+    trainer.fit()
+    assert_equal(before, weights(trainer))
+    assert trainer.learner.ema.updates == 0
+    assert "step 1: the loss or its gradient is NaN or infinite" in capsys.readouterr().out
+
+    trainer = make_trainer("train_cfg.max_steps=12", "dataset.test_split=null")
+    poison(monkeypatch, set(range(1, 10)), value)
+    trainer.fit()
+    assert trainer.bad_steps == 0
+    assert trainer.learner.ema.updates == 12 - 9
+
+
+def test_ten_bad_losses_end_the_run(make_trainer, monkeypatch):
+    """Ten bad losses in a row stop with a sentence that names the step and likely causes."""
+    trainer = make_trainer("train_cfg.max_steps=40", "dataset.test_split=null")
+    poison(monkeypatch, set(range(3, 40)))
+    with pytest.raises(UserError, match=r"up to step 13, were NaN.*learning rate.*fp32"):
+        trainer.fit()
+
+
+def test_old_checkpoints_are_removed(make_trainer, tmp_path):
+    """keep_last_n numbered checkpoints stay, besides best and final."""
+    overrides = ["train_cfg.max_steps=9", "train_cfg.ckpt_steps=2", "train_cfg.keep_last_n=2"]
+    make_trainer(*overrides, "dataset.val_fraction=0.1").fit()
+    names = sorted(p.name for p in (tmp_path / "run").glob("*.pth"))
+    assert names == ["best.pth", "model_final.pth", "step-00000006.pth", "step-00000008.pth"]
+
+
+def test_best_checkpoint_has_the_lowest_loss(make_trainer, tmp_path):
+    """best.pth is written by the lowest validation loss; without validation there is none."""
+    trainer = make_trainer("train_cfg.epochs=3", "train_cfg.eval_every=1", "dataset.val_fraction=0.2")
+    trainer.fit()
+    best = checkpoint.read(tmp_path / "run" / "best.pth")
+    assert best["best_val_loss"] == min(trainer.history.values["val_loss"])
+    assert make_trainer().best_val_loss is None
+
+
+def test_validation_loss_repeats(make_trainer):
+    """The validation loss uses the same t and noise every time."""
+    trainer = make_trainer("dataset.val_fraction=0.2")
+    val = trainer.splits.val
+    assert trainer.learner.evaluate(val, 128) == trainer.learner.evaluate(val, 128)
+
+
+def test_resume_past_the_end_is_refused(make_trainer, tmp_path):
+    """A finished run says that nothing is left and how to train longer."""
+    make_trainer("train_cfg.epochs=1").fit()
+    state = checkpoint.read(tmp_path / "run")
+    with pytest.raises(UserError, match=r"nothing left to do.*train_cfg\.epochs"):
+        make_trainer("train_cfg.epochs=1", state=state)
+
+
+def test_checkpoint_of_another_config_is_refused(make_trainer, tmp_path):
+    """Resuming with another model or batch size names what differs."""
+    make_trainer("train_cfg.max_steps=1").fit()
+    state = checkpoint.read(tmp_path / "run")
+    other = make_trainer("model.dim=16", "loader.batch_size=64").config
+    with pytest.raises(UserError, match=r"model\.dim was 8 and is 16.*batch_size was 32"):
+        check_same_run(other, state)
+    check_same_run(make_trainer("train_cfg.lr=1").config, state)
+
+
+def test_latent_training_leaves_the_autoencoder_alone(make_trainer, tiny_autoencoder):
+    """The autoencoder is no part of the optimizer and keeps its weights."""
+    trainer = make_trainer(*tiny_autoencoder, "train_cfg.max_steps=2", "dataset.test_split=null")
+    ddpm = trainer.learner.ddpm
+    before = {k: v.clone() for k, v in ddpm.vae.state_dict().items()}
+    trained = {id(p) for g in trainer.learner.optimizer.param_groups for p in g["params"]}
+    assert trained == {id(p) for p in ddpm.model.parameters()}
+    trainer.fit()
+    assert_equal(before, ddpm.vae.state_dict())
+
+
+def test_latent_cache_trains_like_no_cache(make_trainer, tiny_autoencoder):
+    """Without augmentation, cached latents give the losses that encoding each step gives."""
+    losses = []
+    for cache in ("false", "true"):
+        options = [f"dataset.latent_cache={cache}", "dataset.test_split=test"]
+        trainer = make_trainer(*tiny_autoencoder, *options, "train_cfg.max_steps=3")
+        trainer.fit()
+        losses.append([*trainer.epoch_losses, *trainer.history.values["test_loss"]])
+        assert trainer.learner.ddpm.use_vae
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)  # cached latents are float16
+
+
+def test_batch_larger_than_the_data(make_trainer, capsys):
+    """A data set smaller than the batch gives smaller batches and says so."""
+    trainer = make_trainer("dataset.subset=0.02", "loader.batch_size=64")
+    assert trainer.batch_size == len(trainer.splits.train) == 30
+    assert "batch size 30 instead of 64" in capsys.readouterr().out
+
+
+def test_older_model_without_new_arguments(make_trainer, monkeypatch):
+    """A DDPM written before an option existed is built as long as the option is not set."""
+    taken = []
+
+    class Older(torch.nn.Module):
+        def __init__(
+            self, img_shape=(3, 32, 32), timesteps=100, dim=64, context_dim=64, num_classes=10,
+            dim_mults=(1, 2, 4), attn_levels=(0, 1), use_vae=False, vae_encoder_weights=None,
+            vae_decoder_weights=None,
+        ):  # fmt: skip
+            super().__init__()
+            taken.append(dim)
+
+    monkeypatch.setattr(checkpoint, "DDPM", Older)
+    checkpoint.build_model(load_config("configs/mnist.yaml"))
+    assert taken == [64]
+
+
+def test_wandb_mirrors_tensorboard(make_trainer, monkeypatch, tmp_path):
+    """With a project in the config, numbers and pictures also go to Weights & Biases."""
+    started, logged = [], []
+    fake = types.ModuleType("wandb")
+    fake.Image = lambda array: array.shape
+    fake.init = lambda **kwargs: started.append(kwargs) or types.SimpleNamespace(
+        log=lambda values, step: logged.append((step, values)), finish=lambda: None
+    )
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    overrides = ["wandb.project=team-07", "wandb.run_name=first", "wandb.resume_id=abc"]
+    make_trainer(*overrides, "train_cfg.max_steps=2", "train_cfg.num_eval_samples=1").fit()
+    assert started[0]["project"] == "team-07"
+    assert (started[0]["name"], started[0]["id"]) == ("first", "abc")
+    names = {name for _, values in logged for name in values}
+    assert {"train/loss", "train/learning_rate", "test/loss", "samples"} <= names
+
+
+def test_wandb_is_optional(make_trainer, monkeypatch, capsys):
+    """Without the package, the run says so and goes on."""
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    make_trainer("wandb.project=team-07", "train_cfg.max_steps=1").fit()
+    assert "pip install wandb" in capsys.readouterr().out

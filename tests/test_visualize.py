@@ -1,0 +1,184 @@
+"""Pictures: grids, films and training curves."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from libs.run_log import History
+from libs.visualize import CELL, image_grid, save_film, save_image, save_training_curve, to_pil
+
+PADDING = 4
+GREY = 128
+
+
+def cells(grid: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """The pictures of a grid, uint8 [rows, columns, 3, h, w]; all around them must be grey."""
+    height = (grid.shape[1] - PADDING) // rows
+    width = (grid.shape[2] - PADDING) // columns
+    assert grid.shape == (3, rows * height + PADDING, columns * width + PADDING)
+    rest = grid.clone()
+    found = []
+    for row in range(rows):
+        for column in range(columns):
+            down = slice(PADDING + row * height, (row + 1) * height)
+            right = slice(PADDING + column * width, (column + 1) * width)
+            found.append(grid[:, down, right])
+            rest[:, down, right] = GREY
+    assert (rest == GREY).all()
+    return torch.stack(found).unflatten(0, (rows, columns))
+
+
+def bytes_of(images: torch.Tensor) -> torch.Tensor:
+    return images.mul(255).round().to(torch.uint8)
+
+
+# Grids
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 28), (3, 6, 12), (3, 64, 64), (3, 96, 80)])
+def test_grid_pixels_are_crisp(shape):
+    """Small images are enlarged by a whole factor: each pixel becomes a square of one colour."""
+    torch.manual_seed(0)
+    images = torch.rand(6, *shape)
+    found = cells(image_grid(images, columns=3), rows=2, columns=3).flatten(0, 1)
+    factor = found.shape[-1] // shape[-1]
+    assert max(found.shape[-2:]) >= CELL
+    assert (factor - 1) * max(shape[1:]) < CELL
+    enlarged = bytes_of(images).expand(-1, 3, -1, -1)
+    square = torch.ones(factor, factor, dtype=torch.uint8)
+    assert torch.equal(found, torch.kron(enlarged, square))
+
+
+def test_grid_fills_rows_first():
+    """Pictures fill the rows from the left, so that labels 0, 1, 2, 0, 1, 2 are columns."""
+    values = torch.linspace(0, 1, 6)
+    found = cells(image_grid(values[:, None, None, None].expand(6, 1, 64, 64), 3), 2, 3)
+    assert torch.equal(found[:, :, 0, 0, 0].flatten(), bytes_of(values))
+
+
+def test_grid_with_an_unfinished_row():
+    """Where pictures do not fill the last row, the rest of it is grey."""
+    found = cells(image_grid(torch.ones(4, 1, 64, 64), 3), 2, 3)
+    assert (found[1, 0] == 255).all()
+    assert (found[1, 1:] == GREY).all()
+
+
+def test_grid_of_one_picture():
+    """A single picture is a grid, too: uint8 with three channels."""
+    grid = image_grid(torch.rand(1, 1, 8, 8), 5)
+    assert grid.dtype == torch.uint8
+    assert grid.shape[0] == 3
+    assert min(grid.shape[1:]) >= CELL
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7), (1, 5, 7)])
+def test_png_round_trip(tmp_path, shape):
+    """A PNG holds exactly the values of the image, and its folder is made where it is missing."""
+    torch.manual_seed(0)
+    image = torch.randint(0, 256, shape, dtype=torch.uint8)
+    for given in (image, image.float() / 255):
+        save_image(given, tmp_path / "deep/picture.png")
+        with Image.open(tmp_path / "deep/picture.png") as file:
+            pixels = np.asarray(file).reshape(5, 7, shape[0])
+        assert np.array_equal(pixels, image.permute(1, 2, 0).numpy())
+
+
+def test_to_pil_modes():
+    """One channel becomes a grey picture, three a colour picture."""
+    assert to_pil(torch.rand(1, 4, 6)).mode == "L"
+    assert to_pil(torch.rand(3, 4, 6)).mode == "RGB"
+    assert to_pil(torch.rand(3, 4, 6)).size == (6, 4)
+
+
+# Films
+
+
+def film(length: int, number: int = 2) -> list[torch.Tensor]:
+    """Frames of flat grey pictures that brighten over time; sample i begins at 0.1 i."""
+    start = torch.arange(number) * 0.1
+    return [
+        (start + 0.5 * i / length)[:, None, None, None].expand(number, 1, 64, 64).clone()
+        for i in range(length)
+    ]
+
+
+@pytest.mark.parametrize(("length", "columns"), [(30, 11), (11, 11), (4, 4), (1, 1)])
+def test_film_strip(tmp_path, length, columns):
+    """A strip has a sample a row, with x_T at the left and the finished sample at the right."""
+    frames = film(length)
+    save_film(frames, tmp_path / "deep/film.png")
+    with Image.open(tmp_path / "deep/film.png") as file:
+        grid = torch.from_numpy(np.asarray(file).copy()).permute(2, 0, 1)
+    shades = cells(grid, 2, columns)[:, :, 0, 0, 0]
+    for sample in range(2):
+        row = shades[sample].tolist()
+        assert row == sorted(row)
+        assert len(set(row)) == columns
+        assert row[0] == bytes_of(frames[0])[sample, 0, 0, 0]
+        assert row[-1] == bytes_of(frames[-1])[sample, 0, 0, 0]
+
+
+def test_gif(tmp_path):
+    """A GIF shows all frames from x_T on, rests on the last one, and repeats for ever."""
+    frames = film(6, number=3)
+    save_film(frames, tmp_path / "deep/film.gif")
+    with Image.open(tmp_path / "deep/film.gif") as file:
+        assert file.n_frames >= len(frames)
+        assert file.info["loop"] == 0
+        shades, durations = [], []
+        for i in range(file.n_frames):
+            file.seek(i)
+            shades.append(file.convert("L").getpixel((PADDING + 10, PADDING + 10)))
+            durations.append(file.info["duration"])
+    expected = [int(bytes_of(f)[0, 0, 0, 0]) for f in frames]
+    assert np.allclose(shades[: len(frames)], expected, atol=2)
+    assert np.allclose(shades[len(frames) :], expected[-1], atol=2)
+    assert sum(durations[len(frames) - 1 :]) >= 1000
+    assert max(durations[: len(frames) - 1]) <= 200
+
+
+@pytest.mark.parametrize("number", [1, 7])
+def test_gif_of_any_number_of_samples(tmp_path, number):
+    """A film of one sample, or of several rows of them, is written as well."""
+    save_film(film(3, number), tmp_path / "film.GIF")
+    with Image.open(tmp_path / "film.GIF") as file:
+        assert file.format == "GIF"
+        assert file.n_frames >= 3
+
+
+# Curves
+
+PART = {"epochs": [1, 2, 3], "train_loss": [1.0, None, 0.5], "val_loss": [None, None, None]}
+CURVES = {
+    "full": PART | {"test_loss": [0.9, None, 0.6], "step_epochs": [1, 2], "step_loss": [1.0, 0.8]},
+    "fine": PART | {"test_loss": [None] * 3, "step_epochs": [1, 2, 3, 4], "step_loss": [1.0] * 4},
+    "one epoch": {k: [1.0] for k in History().values},
+    "no epoch": History().values,
+    "only None": {"epochs": [1], "step_epochs": [], "step_loss": []}
+    | dict.fromkeys(("train_loss", "val_loss", "test_loss"), [None]),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_training_curve(tmp_path, name):
+    """A curve is drawn, without a warning, of any history: with gaps, one epoch, or none."""
+    pytest.importorskip("matplotlib")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_training_curve(CURVES[name], tmp_path / "curve.png")
+    with Image.open(tmp_path / "curve.png") as picture:
+        picture.load()
+        assert min(picture.size) > 300
+
+
+def test_training_curve_shows_the_losses(tmp_path):
+    """The picture changes with the losses that it shows."""
+    pytest.importorskip("matplotlib")
+    pictures = []
+    for extra in ({}, {"val_loss": [1.0, 0.9, 0.8]}, {"train_loss": [1.0, 0.9, 0.5]}):
+        save_training_curve(CURVES["full"] | extra, tmp_path / "curve.png")
+        pictures.append((tmp_path / "curve.png").read_bytes())
+    assert len(set(pictures)) == 3
