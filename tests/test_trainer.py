@@ -32,9 +32,7 @@ def make_trainer(tmp_path):
         config = load_config(f"configs/{base}.yaml", [*tiny, folder, *overrides])
         precision = Precision.pick(dtype, CPU)
         processes = Processes()
-        return Trainer(
-            config, tmp_path / "run", precision, processes, print_freq, ckpt_freq, state
-        )
+        return Trainer(config, tmp_path / "run", precision, processes, print_freq, ckpt_freq, state)
 
     return make
 
@@ -238,7 +236,9 @@ def test_old_checkpoints_are_removed(make_trainer, tmp_path):
 
 def test_best_checkpoint_has_the_lowest_loss(make_trainer, tmp_path):
     """best.pth is written by the lowest validation loss; without validation there is none."""
-    trainer = make_trainer("train_cfg.epochs=3", "train_cfg.eval_every=1", "dataset.val_fraction=0.2")
+    trainer = make_trainer(
+        "train_cfg.epochs=3", "train_cfg.eval_every=1", "dataset.val_fraction=0.2"
+    )
     trainer.fit()
     best = checkpoint.read(tmp_path / "run" / "best.pth")
     assert best["best_val_loss"] == min(trainer.history.values["val_loss"])
@@ -323,8 +323,11 @@ def test_wandb_mirrors_tensorboard(make_trainer, monkeypatch, tmp_path):
     started, logged = [], []
     fake = types.ModuleType("wandb")
     fake.Image = lambda array: array.shape
-    fake.init = lambda **kwargs: started.append(kwargs) or types.SimpleNamespace(
-        log=lambda values, step: logged.append((step, values)), finish=lambda: None
+    fake.init = lambda **kwargs: (
+        started.append(kwargs)
+        or types.SimpleNamespace(
+            log=lambda values, step: logged.append((step, values)), finish=lambda: None
+        )
     )
     monkeypatch.setitem(sys.modules, "wandb", fake)
     overrides = ["wandb.project=team-07", "wandb.run_name=first", "wandb.resume_id=abc"]

@@ -23,8 +23,8 @@ def run(main: Callable[[], None]) -> None:
             raise
         where = f"{file.relative_to(CODE.parent).as_posix()}, line {stub.lineno}"
         _fail(f"{stub.name} is not implemented yet: {where}", code=2)
-    except KeyboardInterrupt:
-        _fail("stopped", code=130)
+    except KeyboardInterrupt as stop:
+        _fail(f"stopped; {stop}" if str(stop) else "stopped", code=130)
 
 
 def _fail(sentence: str, code: int) -> None:

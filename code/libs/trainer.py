@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from . import checkpoint
-from .config import Config, dump_config, to_dict
+from .config import Config, dump_config, shown, to_dict
 from .datasets import Images, Splits, load_splits
 from .latent_cache import cache_latents
 from .learner import Learner, StepResult
@@ -109,12 +109,14 @@ class Trainer:
         total, done = (n * self.batch_size for n in (self.last_step, self.step))
         is_main = self.processes.is_main
         self.seconds, self.timed_steps = 0.0, 0
-        with progress_bar(total, "training", "img", initial=done, enabled=is_main) as self.bar:
-            while self.step < self.last_step:
-                self._train_epoch(loader)
-        self._save("model_final.pth")
-        self._draw_samples()
-        self.log.close()
+        try:
+            with progress_bar(total, "training", "img", done, enabled=is_main) as self.bar:
+                while self.step < self.last_step:
+                    self._train_epoch(loader)
+            self._save("model_final.pth")
+            self._draw_samples()
+        finally:
+            self.log.close()
         return self.folder / "model_final.pth"
 
     def _train_epoch(self, loader: DataLoader) -> None:
@@ -134,7 +136,7 @@ class Trainer:
             if stop or (ckpt_steps is not None and self.step % ckpt_steps == 0):
                 self._save(f"step-{self.step:08d}.pth")
             if stop:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(f"go on with --resume {shown(self.folder)}")
             if self.step == self.last_step:
                 break
             started = time.perf_counter()

@@ -70,13 +70,7 @@ def save_training_curve(history: dict[str, list], path: Path) -> None:
     )
     if len(history["step_loss"]) > len(history["epochs"]):  # finer than one point an epoch
         losses = [math.nan if v is None else v for v in history["step_loss"]]
-        axes.plot(
-            history["step_epochs"],
-            losses,
-            color="0.75",
-            linewidth=1,
-            label="train, a few steps each",
-        )
+        axes.plot(history["step_epochs"], losses, color="0.75", label="train, a few steps each")
     for name, label in (("train_loss", "train"), ("val_loss", "validation"), ("test_loss", "test")):
         points = [
             (e, v) for e, v in zip(history["epochs"], history[name], strict=True) if v is not None

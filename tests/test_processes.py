@@ -1,0 +1,179 @@
+"""Real processes: killed runs, several processes, full disks, signals."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
+
+pytestmark = pytest.mark.slow
+LIMIT = 180  # seconds for any one process
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def assert_same_training(one, two):
+    """Two checkpoints hold bit-equal weights, averages and optimizer states."""
+    for section in ("model", ("ema", "average")):
+        a, b = (
+            (c[section] if isinstance(section, str) else c["ema"]["average"]) for c in (one, two)
+        )
+        for key in a:
+            assert torch.equal(a[key], b[key]), key
+    for index, state in one["optimizer"]["state"].items():
+        for key, value in state.items():
+            assert torch.equal(value, two["optimizer"]["state"][index][key]), (index, key)
+
+
+def start(args, **kwargs):
+    return subprocess.Popen(
+        [sys.executable, *args],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **kwargs,
+    )
+
+
+def wait_for(path, process):
+    """Wait until a file is there, while the process runs."""
+    end = time.monotonic() + LIMIT
+    while not path.exists():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end, f"{path} was not written"
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("first", ["step-00000014.pth", "epoch-0002.pth"])
+def test_killed_run_resumes_bit_exactly(digits_args, tmp_path, first):
+    """SIGKILL, in mid-epoch or after an epoch, then --resume: the weights of an unbroken run."""
+    args = [*digits_args, "--set", "train_cfg.max_steps=60", "-c", "2"]
+    assert run_script(*args, "--output", "straight").returncode == 0
+
+    killed = tmp_path / "logs" / "digits_killed"
+    often = ["--set", "train_cfg.ckpt_steps=7"] if first.startswith("step") else []
+    process = start([*args, *often, "--output", "killed"])
+    wait_for(killed / first, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "model_final.pth").exists(), "the run ended before it was killed"
+
+    resumed = run_script(*args, *often, "--resume", killed)
+    assert resumed.returncode == 0, resumed.stderr
+    straight = tmp_path / "logs" / "digits_straight"
+    final = [load(folder / "model_final.pth") for folder in (straight, killed)]
+    assert_same_training(*final)
+    assert final[0]["history"] == final[1]["history"]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_train_like_one(digits_args, tmp_path, accumulate):
+    """Two gloo processes end with the weights of one process with the same global batch."""
+    args = [*digits_args, "--set", "train_cfg.max_steps=15", "--set", "loader.batch_size=64"]
+    args += ["--set", f"train_cfg.accumulate={accumulate}", "--device", "cpu"]
+    assert run_script(*args, "--output", "one").returncode == 0
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    two = run_script(*torchrun, *args, "--output", "two", timeout=LIMIT)
+    assert two.returncode == 0, two.stderr
+    assert "2 processes" in two.stdout
+    finals = [load(tmp_path / "logs" / f"digits_{n}" / "model_final.pth") for n in ("one", "two")]
+    for key, value in finals[0]["model"].items():
+        torch.testing.assert_close(value, finals[1]["model"][key], atol=1e-4, rtol=1e-3)
+    one, two = (torch.tensor(f["epoch_losses"]) for f in finals)
+    torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_run_saves_first(digits_args, tmp_path, number):
+    """Ctrl-C and SIGTERM finish the step, save, and say how to go on; resuming is exact."""
+    args = [*digits_args, "--set", "train_cfg.ckpt_steps=5", "-p", "1"]
+    process = start([*args, "--output", "stopped"])
+    folder = tmp_path / "logs" / "digits_stopped"
+    wait_for(folder / "step-00000005.pth", process)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130, output
+    assert "stopped; go on with --resume" in output
+    assert "Traceback" not in output
+    newest = max(folder.glob("*.pth"), key=lambda p: p.stat().st_mtime_ns)
+    last = load(newest)["step"]
+    assert f"step {last} " in output
+    resumed = run_script(*args, "--set", f"train_cfg.max_steps={last + 3}", "--resume", folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert load(folder / "model_final.pth")["step"] == last + 3
+
+
+def test_full_disk_keeps_the_previous_checkpoint(digits_args, tmp_path):
+    """A checkpoint that does not fit is refused with a sentence, the earlier one stays whole."""
+    args = [*digits_args, "--set", "train_cfg.max_steps=3", "--output", "full"]
+    assert run_script(*args).returncode == 0
+    final = tmp_path / "logs" / "digits_full" / "model_final.pth"
+    size = final.stat().st_size
+
+    def limit_file_size():  # writes beyond it fail as they do on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+
+    process = start(
+        [*digits_args, "--set", "train_cfg.max_steps=6", "--resume", str(final)],
+        preexec_fn=limit_file_size,
+    )
+    output, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 2, output
+    assert "could not save" in output
+    assert "Traceback" not in output
+    assert load(final)["step"] == 3
+    assert [p.name for p in final.parent.glob("*.pth*")] == ["model_final.pth"]
+
+
+def test_compiled_network_trains_alike(digits_args, tmp_path):
+    """`compile: true` gives the losses of the plain network, and the same checkpoint names."""
+    finals = []
+    for name, extra in (("plain", []), ("compiled", ["--set", "train_cfg.compile=true"])):
+        args = [*digits_args, "--set", "train_cfg.max_steps=5", *extra, "--output", name]
+        process = run_script(*args, timeout=2 * LIMIT)
+        assert process.returncode == 0, process.stderr
+        finals.append(load(tmp_path / "logs" / f"digits_{name}" / "model_final.pth"))
+    losses = [torch.tensor(f["epoch_losses"]) for f in finals]
+    torch.testing.assert_close(*losses, atol=1e-3, rtol=1e-3)
+    assert finals[0]["model"].keys() == finals[1]["model"].keys()
+
+
+def test_same_run_from_root_and_from_code(tmp_path):
+    """`cd code && python train.py` and `python code/train.py` from the root are the same run."""
+    short = ["configs/digits.yaml", "--set", "train_cfg.max_steps=2", "--output"]
+    short_set = ["--set", "train_cfg.num_eval_samples=0", "--set", f"output_folder={tmp_path}"]
+    assert run_script("code/train.py", *short, "root", *short_set).returncode == 0
+    assert run_script("train.py", *short, "code", *short_set, cwd=ROOT / "code").returncode == 0
+    one, two = (load(tmp_path / f"digits_{n}" / "model_final.pth") for n in ("root", "code"))
+    assert_same_training(one, two)
+    one["config"].pop("output_folder")
+    two["config"].pop("output_folder")
+    assert one["config"] == two["config"]
+
+
+def test_output_on_a_read_only_path(digits_args, tmp_path):
+    """A run folder that cannot be made is refused with a sentence."""
+    (tmp_path / "file").write_text("not a folder")
+    args = [*digits_args, "--set", f"output_folder={tmp_path / 'file' / 'logs'}"]
+    assert_refused(run_script(*args), "cannot write")
+
+
+def test_fewer_threads_change_no_random_number(digits_args, tmp_path):
+    """What is drawn depends on the seed alone: one thread gives the losses of many."""
+    finals = []
+    for threads in ("1", str(os.cpu_count())):
+        args = [*digits_args, "--set", "train_cfg.max_steps=4", "--output", f"threads{threads}"]
+        assert run_script(*args, OMP_NUM_THREADS=threads).returncode == 0
+        folder = tmp_path / "logs" / f"digits_threads{threads}"
+        finals.append(torch.tensor(load(folder / "model_final.pth")["epoch_losses"]))
+    torch.testing.assert_close(*finals, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,131 @@
+"""The scripts as users call them: what sample.py and evaluate.py write, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import assert_refused, run_script
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A finished tiny run on the digits."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = ["model.dim=8", "model.timesteps=10", "train_cfg.num_eval_samples=1"]
+    settings += ["train_cfg.max_steps=12", f"output_folder={folder}"]
+    overrides = [part for s in settings for part in ("--set", s)]
+    process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
+    assert process.returncode == 0, process.stderr
+    assert "0.1" in process.stdout
+    return folder / "digits_run"
+
+
+def test_same_seed_same_pictures(run_folder, tmp_path):
+    """sample.py repeats its pictures with the same seed, and draws others with another."""
+    pictures = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        out = tmp_path / f"{name}.png"
+        args = ["--labels", "0,1,2", "--num", "4", "--seed", seed, "--out", out]
+        process = run_script("code/sample.py", run_folder / "model_final.pth", *args)
+        assert process.returncode == 0, process.stderr
+        pictures.append(np.asarray(Image.open(out)))
+    assert pictures[0].shape == (4 * 68 + 4, 3 * 68 + 4, 3)
+    assert (pictures[0] == pictures[1]).all()
+    assert (pictures[0] != pictures[2]).any()
+
+
+def test_single_files_and_films(run_folder, tmp_path):
+    """--out-dir writes one file a sample below its class; --film a strip or an animation."""
+    args = ["--labels", "3,7", "--num", "3", "--out-dir", tmp_path / "many", "--batch-size", "4"]
+    process = run_script("code/sample.py", run_folder, *args, "--film", tmp_path / "film.gif")
+    assert process.returncode == 0, process.stderr
+    files = sorted(str(p.relative_to(tmp_path / "many")) for p in (tmp_path / "many").rglob("*.*"))
+    assert files == [f"{c}/{n:05d}.png" for c in (3, 7) for n in range(3)]
+    assert Image.open(tmp_path / "many" / "3" / "00000.png").size == (8, 8)
+    assert Image.open(tmp_path / "film.gif").n_frames >= 11
+
+
+def test_evaluate_prints_and_writes_scores(run_folder, tmp_path):
+    """evaluate.py ends with the accuracy, writes JSON, and its classifier knows real digits."""
+    args = ["--metrics", "accuracy", "--num", "40", "--json", tmp_path / "scores.json"]
+    process = run_script("code/evaluate.py", run_folder, *args)
+    assert process.returncode == 0, process.stderr
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["classifier accuracy on real test images"] > 0.96
+    last = process.stdout.strip().splitlines()[-1]
+    assert last == f"conditional accuracy {scores['conditional accuracy']:.3f}"
+
+
+@pytest.mark.parametrize(
+    ("script", "args", "words"),
+    [
+        ("sample", ["--labels", "10", "--out", "x.png"], ["'10'", "0 to 9"]),
+        ("sample", ["--labels", "-1", "--out", "x.png"], ["'-1'"]),
+        ("sample", ["--labels", "cat", "--out", "x.png"], ["no class 'cat'"]),
+        ("sample", ["--out", "x.png", "--device", "cuda:9"], ["cuda:9", "--device auto"]),
+        ("sample", [], ["--out FILE"]),
+        ("sample", ["--num", "0", "--out", "x.png"], ["--num"]),
+        ("evaluate", ["--metrics", "acuracy"], ["did you mean 'accuracy'"]),
+    ],
+)
+def test_refused_arguments(run_folder, script, args, words):
+    """A wrong argument gets a sentence that says what is possible."""
+    assert_refused(run_script(f"code/{script}.py", run_folder, *args), *words)
+
+
+def test_refused_checkpoints(run_folder, tmp_path):
+    """Missing, truncated and foreign files are named for what they are."""
+    whole = (run_folder / "model_final.pth").read_bytes()
+    (tmp_path / "short.pth").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.pth").write_text("hello")
+    for name, words in (
+        ("nowhere.pth", ["does not exist"]),
+        ("short.pth", ["truncated"]),
+        ("text.pth", ["no readable checkpoint"]),
+        (".", ["there is no checkpoint"]),
+    ):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        path = tmp_path / "empty" if name == "." else tmp_path / name
+        assert_refused(run_script("code/sample.py", path, "--out", tmp_path / "x.png"), *words)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["dataset.name=Digit"], ["'dataset.name'", "did you mean 'Digits'"]),
+        (["train_cfg.leraning_rate=1"], ["unknown key 'train_cfg.leraning_rate'"]),
+        (["model.img_shape=[1, 9, 9]"], ["9x9", "divisible by 4"]),
+        (["model.use_vae=true"], ["vae_encoder_weights"]),
+        (["dataset.name=AFHQ", "dataset.data_folder=nowhere"], ["nowhere", "download_dataset.sh"]),
+        (["devices=cuda:7"], ["cuda:7"]),
+        (["devices=tpu"], ["unknown device 'tpu'"]),
+        (["dtype=fp16"], ["fp16 is for GPUs"]),
+        (["model.num_classes=3"], ["10 classes", "model.num_classes"]),
+    ],
+)
+def test_refused_configs(digits_args, settings, words, tmp_path):
+    """A config that cannot be trained is refused with a sentence, and leaves no run folder."""
+    overrides = [part for s in settings for part in ("--set", s)]
+    assert_refused(run_script(*digits_args, *overrides), *words)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_mnist_without_network(digits_args, tmp_path):
+    """MNIST that is neither there nor reachable points to the data set that needs no download."""
+    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    args = ["code/train.py", "configs/mnist.yaml", "--set", f"dataset.data_folder={tmp_path}"]
+    process = run_script(*args, *digits_args[2:], **nowhere)
+    assert_refused(process, "could not be downloaded", "configs/digits.yaml")
+
+
+def test_run_folder_in_use_is_refused(run_folder, digits_args):
+    """A new run never writes into the folder of an earlier one."""
+    again = ["--set", f"output_folder={run_folder.parent}", "--output", "run"]
+    assert_refused(run_script(*digits_args, *again), "another --output", "--resume")
+
+
+def test_resume_from_another_config_is_refused(run_folder, digits_args):
+    """--resume with another model names the keys that differ."""
+    process = run_script(*digits_args, "--set", "model.dim=12", "--resume", run_folder)
+    assert_refused(process, "model.dim was 8 and is 12")
