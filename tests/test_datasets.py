@@ -316,7 +316,7 @@ def test_pixel_formats(tmp_path, mode, channels):
 def test_large_jpeg_is_decoded_well(tmp_path):
     """Large JPEG files, decoded at a reduced scale, look as if decoded in full and shrunk."""
     (tmp_path / "ant").mkdir()
-    x, y = np.meshgrid(np.linspace(0, 6, 400), np.linspace(0, 6, 300))
+    x, y = np.meshgrid(np.linspace(0, 20, 160), np.linspace(0, 15, 120))
     waves = np.stack([np.sin(x), np.cos(y), np.sin(x + y)], axis=-1) * 100 + 128
     picture = Image.fromarray(waves.astype(np.uint8))
     picture.save(tmp_path / "ant/0.jpg", quality=95)
@@ -589,7 +589,7 @@ def test_val_data_folder(tmp_path):
     """Validation images can come from a tree of their own; all others are then trained on."""
     make_tree(tmp_path / "a", number=2)
     make_tree(tmp_path / "b", number=1)
-    splits = load(tmp_path / "a", val_data_folder=tmp_path / "b", val_fraction=0.5)
+    splits = load(tmp_path / "a", val_data_folder=tmp_path / "b")
     assert len(splits.val) == 3
     assert not splits.val.augmented
     assert len(splits.train) == 6

@@ -277,13 +277,9 @@ def test_unwritable_cache(folder, encoder, tmp_path):
 
 
 def test_broken_cache_file(folder, encoder, tmp_path):
-    """A cache file that is damaged is encoded anew, or reported as a sentence."""
+    """A cache file that is damaged is encoded anew."""
     first = cache_latents(folder, encoder, 1, tmp_path, FP32)
     (file,) = tmp_path.glob("latents-*.pt")
     file.write_bytes(file.read_bytes()[:100])
-    try:
-        again = cache_latents(folder, encoder, 1, tmp_path, FP32)
-    except UserError as error:
-        assert str(file) in str(error)
-    else:
-        assert torch.equal(again.images, first.images)
+    again = cache_latents(folder, encoder, 1, tmp_path, FP32)
+    assert torch.equal(again.images, first.images)

@@ -23,8 +23,8 @@ def _seed():
 
 @pytest.fixture(scope="module")
 def taesd() -> TAESD:
-    """An autoencoder with random weights."""
-    torch.manual_seed(0)
+    """An autoencoder with random weights, others than the seed of the tests would give."""
+    torch.manual_seed(7)
     return TAESD()
 
 
@@ -161,7 +161,7 @@ def test_truncated_file_is_refused(tmp_path, suffix, kept):
     path = save(make_encoder().state_dict(), tmp_path / f"encoder{suffix}")
     path.write_bytes(path.read_bytes()[:kept])
 
-    with pytest.raises(UserError, match=r"is no readable weight file: .") as caught:
+    with pytest.raises(UserError, match=r"is no readable weight file, maybe truncated") as caught:
         TAESD(encoder_path=path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -203,7 +203,7 @@ def test_code_in_a_weight_file_is_never_executed(tmp_path, writer):
     with path.open("wb") as file:
         writer({"0.weight": Creates(trace)}, file)
 
-    with pytest.raises(UserError, match=r"is no readable weight file: ."):
+    with pytest.raises(UserError, match=r"is refused"):
         TAESD(encoder_path=path)
     assert not trace.exists()
     # The file is as dangerous as it should be: torch complains only after running it.

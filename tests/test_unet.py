@@ -242,6 +242,14 @@ def test_members_of_the_interface(attn_levels):
     assert {name: type(part) for name, part in unet.named_children()} == members
 
 
+def test_init_dim_sets_the_width_of_both_ends():
+    """The first convolution has init_dim channels, as has the input of the last; default dim."""
+    for settings, width in (({}, 8), ({"init_dim": 12}, 12)):
+        unet = make_unet(**settings)
+        assert unet.conv_in.out_channels == width
+        assert unet.final_conv[-1].in_channels == width
+
+
 def test_num_groups_and_num_heads_reach_every_block():
     """All group norms have num_groups groups and all attentions num_heads heads; 4 by default."""
     for settings, groups, heads in (({}, 4, 4), ({"num_groups": 2, "num_heads": 8}, 2, 8)):

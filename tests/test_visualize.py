@@ -158,7 +158,7 @@ CURVES = {
     "one epoch": {k: [1.0] for k in History().values},
     "no epoch": History().values,
     "only None": {"epochs": [1], "step_epochs": [], "step_loss": []}
-    | dict.fromkeys(("train_loss", "val_loss", "test_loss"), [None]),
+    | {key: [None] for key in ("train_loss", "val_loss", "test_loss")},
 }
 
 

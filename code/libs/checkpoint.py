@@ -1,6 +1,8 @@
 """Checkpoints: one file format for training, resuming and sampling, written atomically."""
 
+import contextlib
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,8 @@ def save(state: dict[str, Any], path: Path) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"could not save {path} ({reason}): free some disk space; earlier checkpoints in "
@@ -77,9 +80,11 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         raise UserError(f"checkpoint {path} does not exist")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError:
+        raise UserError(f"{path} is no readable checkpoint: it holds code, or other data") from None
     except Exception as error:  # a broken file can raise almost anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} is no readable checkpoint, maybe truncated: {reason}") from None
+        kind = type(error).__name__
+        raise UserError(f"{path} is no readable checkpoint, maybe truncated ({kind})") from None
     if not isinstance(state, dict) or not state.keys() >= KEYS:
         raise UserError(f"{path} is not a checkpoint written by train.py")
     return state | {"path": path}

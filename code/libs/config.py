@@ -1,20 +1,19 @@
-"""Experiment configs: what can be set, types and defaults; reading, checking and writing them.
+"""Experiment configs: all keys with types and defaults; loading them and checking their values.
 
 A config is a YAML file with the sections below. Paths in it are relative to the file's own folder,
 paths given with `--set` to the current folder; in memory all paths are absolute. This file does not
 import torch, so that a mistake in a config shows at once.
 """
 
-import dataclasses
+import math
 import os
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 import yaml
 
+from . import strict_yaml
 from .utils import UserError, did_you_mean
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -117,22 +116,60 @@ class Config:
     wandb: WandbConfig = field(default_factory=WandbConfig)
 
 
+# Smallest and largest value of numbers; an open end is None, a bound in a list is itself allowed.
+POSITIVE = (0, None)
+LIMITS = {
+    "seed": ([0], 2**62),
+    "dataset.val_fraction": ([0], 1),
+    "dataset.subset": (0, [1]),
+    "dataset.min_bytes": ([0], None),
+    "dataset.resize": POSITIVE,
+    "dataset.latent_variants": ([1], None),
+    "loader.batch_size": ([1], None),
+    "loader.num_workers": ([0], None),
+    "model.img_shape": ([1], None),
+    "model.timesteps": ([1], None),
+    "model.dim": ([1], None),
+    "model.context_dim": ([1], None),
+    "model.num_classes": ([1], None),
+    "model.dim_mults": ([1], None),
+    "model.beta_start": (0, 1),
+    "model.beta_end": (0, 1),
+    "train_cfg.lr": POSITIVE,
+    "train_cfg.epochs": ([1], None),
+    "train_cfg.num_eval_samples": ([0], None),
+    "train_cfg.max_steps": ([1], None),
+    "train_cfg.weight_decay": ([0], None),
+    "train_cfg.betas": ([0], 1),
+    "train_cfg.warmup_steps": ([0], None),
+    "train_cfg.lr_gamma": POSITIVE,
+    "train_cfg.ema_decay": ([0], 1),
+    "train_cfg.clip_grad_norm": POSITIVE,
+    "train_cfg.accumulate": ([1], None),
+    "train_cfg.eval_every": ([1], None),
+    "train_cfg.eval_images": ([1], None),
+    "train_cfg.ckpt_steps": ([1], None),
+    "train_cfg.keep_last_n": ([1], None),
+}
+
+
 def load_config(path: str, overrides: list[str] | None = None) -> Config:
     """Read a YAML config and apply overrides of the form "section.key=value".
 
-    Raises UserError for a missing file, a syntax error, an unknown key or a wrong type.
+    Raises UserError for a missing file, a syntax error, an unknown key, a wrong type, or a value
+    that makes no sense.
     """
     file = find_config(path)
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {_describe_yaml_error(error)}") from None
+        text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a text file") from None
+    values = strict_yaml.parse(text, source=str(path))
     config = from_dict({} if values is None else values, file.parent, source=str(path))
     for override in overrides or []:
         _apply_override(config, override)
-    _check_values(config)
+    _check_limits(config)
+    _check_together(config)
     return config
 
 
@@ -151,22 +188,14 @@ def from_dict(values: dict, base: Path, source: str) -> Config:
     if not isinstance(values, dict):
         raise UserError(f"{source}: expected sections such as 'model:', found {values!r}")
     # Defaults that are paths count from the folder configs/, as they would in a file there.
-    config = _resolve_paths(Config(), REPOSITORY / "configs")
-    _merge(config, values, base, source, prefix="")
+    config = strict_yaml.resolve_paths(Config(), REPOSITORY / "configs")
+    strict_yaml.merge(config, values, base, source)
     return config
 
 
 def to_dict(config: Config, base: Path) -> dict:
     """The config as plain nested dicts, its paths relative to `base`."""
-
-    def plain(value: Any) -> Any:
-        if dataclasses.is_dataclass(value):
-            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        if isinstance(value, Path):
-            return os.path.relpath(value, base)
-        return value
-
-    return plain(config)
+    return strict_yaml.plain(config, base)
 
 
 def dump_config(config: Config, base: Path) -> str:
@@ -175,144 +204,77 @@ def dump_config(config: Config, base: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as a person would type it here: relative to the current folder where it is below."""
+    """A path as a person would type it here: relative to the current folder where it is near."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith(os.path.join("..", "..")) else relative
-
-
-def _merge(target: Any, values: dict, base: Path, source: str, prefix: str) -> None:
-    for key, value in values.items():
-        name = prefix + str(key)
-        kind = _type_of(target, str(key), source, prefix)
-        if dataclasses.is_dataclass(kind):
-            if value is None:  # a section with all its keys commented out
-                continue
-            if not isinstance(value, dict):
-                raise UserError(f"{source}: '{name}' is a section with keys, found {value!r}")
-            _merge(getattr(target, key), value, base, source, name + ".")
-        else:
-            setattr(target, key, _convert(value, kind, base, source, name))
 
 
 def _apply_override(config: Config, override: str) -> None:
     name, equals, text = override.partition("=")
     if not equals:
         raise UserError(f"--set {override}: write it as --set section.key=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override}: {_describe_yaml_error(error)}") from None
+    source = f"--set {override}"
+    value = strict_yaml.parse(text, source)
     for part in reversed(name.strip().split(".")):
         value = {part: value}
-    _merge(config, value, Path.cwd(), f"--set {override}", prefix="")
+    strict_yaml.merge(config, value, Path.cwd(), source)
 
 
-def _type_of(target: Any, key: str, source: str, prefix: str) -> Any:
-    hints = typing.get_type_hints(type(target))
-    if key not in hints:
-        hint = did_you_mean(key, hints) or f"; known here: {', '.join(hints)}"
-        raise UserError(f"{source}: unknown key '{prefix}{key}'{hint}")
-    return hints[key]
+def lookup(config: Any, key: str) -> Any:
+    """The value of a key such as "train_cfg.lr"."""
+    for part in key.split("."):
+        config = getattr(config, part)
+    return config
 
 
-def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
-    """Check a value against its declared type; return it in that type."""
-    options = typing.get_args(kind)
-    origin = typing.get_origin(kind)
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        return _convert(value, options[0], base, source, name)
-    if origin is Literal:
-        if value in options:
-            return value
-        listed = f"; choose one of {', '.join(options)}"
+def _check_limits(config: Config) -> None:
+    """Refuse numbers outside LIMITS, and numbers that are none."""
+    for key, (low, high) in LIMITS.items():
+        value = lookup(config, key)
+        numbers = value if isinstance(value, list) else [value]
+        if all(_within(number, low, high) for number in numbers if number is not None):
+            continue
+        optional = " or null" if lookup(Config(), key) is None else ""
+        raise UserError(f"'{key}' must be {_describe(low, high)}{optional}, found {value}")
+
+
+def _within(number: float, low: Any, high: Any) -> bool:
+    above = low is None or (number >= low[0] if isinstance(low, list) else number > low)
+    below = high is None or (number <= high[0] if isinstance(high, list) else number < high)
+    return above and below and math.isfinite(number)
+
+
+def _describe(low: Any, high: Any) -> str:
+    parts = [f"at least {low[0]}" if isinstance(low, list) else f"above {low}"]
+    if high is not None:
+        parts.append(f"at most {high[0]}" if isinstance(high, list) else f"below {high}")
+    return " and ".join(parts)
+
+
+def _check_together(config: Config) -> None:
+    """Refuse lists of the wrong length, and keys that contradict each other."""
+    model, train = config.model, config.train_cfg
+    if len(model.img_shape) != 3:
         raise UserError(
-            f"{source}: '{name}' cannot be {value!r}{did_you_mean(str(value), options)}{listed}"
+            f"'model.img_shape' must be [channels, height, width], found {model.img_shape}"
         )
-    if origin is list:
-        items = value if isinstance(value, list) else [value]
-        return [
-            _convert(item, options[0], base, source, f"{name}[{i}]") for i, item in enumerate(items)
-        ]
-    if kind is Path and isinstance(value, str):
-        return (base / Path(value).expanduser()).resolve()
-    if kind is float and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML reads 2e-5, without a dot, as text
-        except (TypeError, ValueError):
-            pass
-    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-        return value
-    wanted = {Path: "a path", str: "text", int: "a whole number", float: "a number"}
-    wanted |= {bool: "true or false"}
-    raise UserError(f"{source}: '{name}' must be {wanted[kind]}, found {value!r}")
-
-
-def _resolve_paths(section: Any, base: Path) -> Any:
-    for f in dataclasses.fields(section):
-        value = getattr(section, f.name)
-        if dataclasses.is_dataclass(value):
-            _resolve_paths(value, base)
-        elif isinstance(value, Path):
-            setattr(section, f.name, (base / value).resolve())
-    return section
-
-
-def _check_values(config: Config) -> None:
-    """Refuse values of the right type that make no sense."""
-    positive = {
-        "loader.batch_size": config.loader.batch_size,
-        "model.timesteps": config.model.timesteps,
-        "model.dim": config.model.dim,
-        "model.context_dim": config.model.context_dim,
-        "model.num_classes": config.model.num_classes,
-        "train_cfg.epochs": config.train_cfg.epochs,
-        "train_cfg.accumulate": config.train_cfg.accumulate,
-        "train_cfg.eval_every": config.train_cfg.eval_every,
-        "train_cfg.keep_last_n": config.train_cfg.keep_last_n,
-        "dataset.latent_variants": config.dataset.latent_variants,
-    }
-    for name, value in positive.items():
-        if value < 1:
-            raise UserError(f"'{name}' must be at least 1, found {value}")
-    if config.train_cfg.max_steps is not None and config.train_cfg.max_steps < 1:
+    if not model.dim_mults:
+        raise UserError("'model.dim_mults' must name at least one level, found []")
+    if len(train.betas) != 2:
+        raise UserError(f"'train_cfg.betas' must be two numbers, found {train.betas}")
+    if any(not 0 <= level < len(model.dim_mults) for level in model.attn_levels):
         raise UserError(
-            f"'train_cfg.max_steps' must be at least 1 or null, found {config.train_cfg.max_steps}"
+            f"'model.attn_levels' {model.attn_levels} names a level that 'model.dim_mults' "
+            f"{model.dim_mults} does not have; levels count from 0"
         )
-    if config.train_cfg.ckpt_steps is not None and config.train_cfg.ckpt_steps < 1:
-        raise UserError(
-            f"'train_cfg.ckpt_steps' must be at least 1 or null, found "
-            f"{config.train_cfg.ckpt_steps}"
-        )
-    if not 0 < config.dataset.subset <= 1:
-        raise UserError(
-            f"'dataset.subset' must be above 0 and at most 1, found {config.dataset.subset}"
-        )
-    if not 0 <= config.dataset.val_fraction < 1:
-        raise UserError(
-            f"'dataset.val_fraction' must be in [0, 1), found {config.dataset.val_fraction}"
-        )
-    if len(config.model.img_shape) != 3 or min(config.model.img_shape) < 1:
-        raise UserError(
-            f"'model.img_shape' must be [channels, height, width], found {config.model.img_shape}"
-        )
-    levels = range(len(config.model.dim_mults))
-    if not levels or any(i not in levels for i in config.model.attn_levels):
-        raise UserError(
-            f"'model.attn_levels' {config.model.attn_levels} names a level that "
-            f"'model.dim_mults' {config.model.dim_mults} does not have; levels count from 0"
-        )
-    if config.loader.batch_size % config.train_cfg.accumulate:
+    if config.loader.batch_size % train.accumulate:
         raise UserError(
             f"'loader.batch_size' {config.loader.batch_size} must be divisible by "
-            f"'train_cfg.accumulate' {config.train_cfg.accumulate}"
+            f"'train_cfg.accumulate' {train.accumulate}"
         )
-    if config.dataset.latent_cache and not config.model.use_vae:
+    if config.dataset.latent_cache and not model.use_vae:
         raise UserError("'dataset.latent_cache' needs a latent model: set 'model.use_vae: true'")
-
-
-def _describe_yaml_error(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    return f"{getattr(error, 'problem', None) or 'syntax error'}{where}"
+    if config.dataset.val_data_folder is not None and config.dataset.val_fraction > 0:
+        raise UserError(
+            "'dataset.val_fraction' and 'dataset.val_data_folder' exclude each other: set one"
+        )

@@ -113,14 +113,15 @@ class FolderImages(Images):
         self.transform = v2.Compose([*steps, v2.PILToTensor()])
 
     def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
-        images = torch.stack([self._load(index, seed) for index, seed in keys])
-        return images.float() / 255, self.labels[[index for index, _ in keys]]
+        images, indices = zip(*(self._load(index, seed) for index, seed in keys), strict=True)
+        return torch.stack(images).float() / 255, self.labels[list(indices)]
 
-    def _load(self, index: int, seed: int) -> Tensor:
-        image = self.files.open(index, "L" if self.shape[0] == 1 else "RGB", self.resize)
+    def _load(self, index: int, seed: int) -> tuple[Tensor, int]:
+        """The image, uint8 [C, H, W], and its index: another one where the file is broken."""
+        image, index = self.files.open(index, "L" if self.shape[0] == 1 else "RGB", self.resize)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.transform(image)
+            return self.transform(image), index
 
     def fingerprint(self) -> str:
         return f"{self.files.fingerprint()} {self.transform} {list(self.shape)}"
@@ -142,7 +143,8 @@ class Splits:
 def load_splits(config: DatasetConfig, shape: Sequence[int], num_classes: int) -> Splits:
     """Load the data sets that a config names, as images of `shape` (C, H, W).
 
-    Raises UserError where the data is missing, empty, or has more classes than the model.
+    Raises UserError where the data is missing, empty, has more classes than the model, or other
+    classes for validation or test than for training.
     """
     train = load_dataset(config, config.split, shape)
     if len(train.classes) > num_classes:
@@ -152,29 +154,31 @@ def load_splits(config: DatasetConfig, shape: Sequence[int], num_classes: int) -
         )
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(SPLIT_SEED))
     order = order[: max(1, round(config.subset * len(train)))]
-    num_val = round(config.val_fraction * len(order))
-    val = None
+    num_train = max(1, len(order) - round(config.val_fraction * len(order)))
+    val = test = None
     if config.val_data_folder is not None:
         val = load_folder(config, config.val_data_folder, shape)
-        if val.classes != train.classes:
+    elif num_train < len(order):
+        val = train.select(order[num_train:].sort().values)
+    if config.test_split is not None:
+        test = load_dataset(config, config.test_split, shape)
+    for other in (val, test):
+        if other is not None and other.classes != train.classes:
             raise UserError(
-                f"the class folders of {config.val_data_folder} differ from those of "
-                f"{config.data_folder}: {_first_difference(val.classes, train.classes)}"
+                "the classes for validation or test differ from those of "
+                f"{config.data_folder}: {_first_difference(other.classes, train.classes)}"
             )
-    elif num_val > 0:
-        val = train.select(order[len(order) - num_val :].sort().values).plain()
-    if len(order) > num_val > 0 or config.subset < 1:
-        train = train.select(order[: len(order) - num_val].sort().values)
-    test = load_dataset(config, config.test_split, shape) if config.test_split else None
+    train = train.select(order[:num_train].sort().values)
     return Splits(train, val and val.plain(), test and test.plain())
 
 
 def load_dataset(config: DatasetConfig, split: str, shape: Sequence[int]) -> Images:
     """Load one split of a data set, augmented as the config says."""
     if config.name in FOLDER_DATASETS:
-        folder = config.data_folder
-        has_splits = config.name != "ImageFolder" or (folder / split).is_dir()
-        return load_folder(config, folder / split if has_splits else folder, shape)
+        folder = config.data_folder / split
+        if config.name == "ImageFolder" and split == config.split and not folder.is_dir():
+            folder = config.data_folder  # a tree without splits
+        return load_folder(config, folder, shape)
     if split not in ("train", "test"):
         raise UserError(f"data set {config.name} has the splits train and test, not '{split}'")
     if config.name == "Digits":
@@ -205,19 +209,25 @@ def load_digits(split: str) -> tuple[Tensor, Tensor, list[str]]:
 
 
 def load_torchvision(config: DatasetConfig, split: str) -> tuple[Tensor, Tensor, list[str]]:
-    """MNIST, EMNIST, FashionMNIST or CIFAR10, downloaded on first use."""
+    """MNIST, EMNIST, FashionMNIST or CIFAR10, downloaded on first use, as uint8 [N, C, H, W]."""
     options = {"split": config.emnist_split} if config.name == "EMNIST" else {}
     reader = getattr(tv, config.name)
     try:
         config.data_folder.mkdir(parents=True, exist_ok=True)
         data = reader(config.data_folder, train=split == "train", download=True, **options)
+    except PermissionError as error:
+        raise UserError(f"cannot write to the data folder: {error}") from None
     except (OSError, RuntimeError) as error:
-        if isinstance(error, PermissionError):
-            raise UserError(f"cannot write to the data folder: {error}") from None
+        reason = " ".join(str(error).split())
+        if "invalid for input of size" in reason:
+            raise UserError(
+                f"the files of {config.name} in {config.data_folder} are damaged, maybe cut "
+                f"short ({reason}): delete them, and they will be downloaded again"
+            ) from None
         raise UserError(
             f"{config.name} is not in {config.data_folder} and could not be downloaded "
-            f"({str(error).strip().splitlines()[0]}). Check the network and the disk, or train on "
-            "the digits that need no download: python code/train.py configs/digits.yaml"
+            f"({reason}). Check the network and the disk, or train on the digits, which need no "
+            "download: python code/train.py configs/digits.yaml"
         ) from None
     images = torch.as_tensor(data.data)
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)

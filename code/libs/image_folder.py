@@ -14,6 +14,8 @@ from .utils import UserError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
 # The last bytes of a complete file. A file that ends otherwise may still be good: it is decoded.
 ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
+# What PIL raises for files that it cannot decode, or that claim to be gigantic.
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass
@@ -22,19 +24,25 @@ class ImageFiles:
 
     paths: list[Path]
 
-    def open(self, index: int, mode: str, resize: int) -> Image.Image:
+    def open(self, index: int, mode: str, resize: int) -> tuple[Image.Image, int]:
         """Decode an image in a PIL mode, at a reduced scale where that still exceeds `resize`.
 
         A file that cannot be decoded after all is reported, and its successor is used.
+
+        Returns:
+            The image, and the index of the file that it is from.
         """
         for offset in range(len(self.paths)):
-            path = self.paths[(index + offset) % len(self.paths)]
+            used = (index + offset) % len(self.paths)
+            path = self.paths[used]
             try:
                 with Image.open(path) as image:
                     if min(image.size) > resize:
                         image.draft(mode, (resize, resize))  # JPEG: decode at a smaller scale
-                    return image.convert(mode)
-            except (OSError, SyntaxError, ValueError) as error:
+                    if image.mode.startswith("I;16"):  # PIL would cut 16-bit values off at 255
+                        image = image.point(lambda value: value / 257).convert("L")
+                    return image.convert(mode), used
+            except UNREADABLE as error:
                 print(
                     f"warning: {path} cannot be decoded ({error}), using the next", file=sys.stderr
                 )
@@ -105,7 +113,7 @@ def _what_is_wrong(path: Path, min_bytes: int) -> str | None:
             ending = ENDINGS.get(image.format or "")
             if ending is None or not _ends_with(path, ending):
                 image.load()
-    except (OSError, SyntaxError, ValueError) as error:
+    except UNREADABLE as error:
         return "truncated" if "truncated" in str(error) else "not a readable image"
     return None
 

@@ -1,5 +1,6 @@
 """Encoding a data set once: latents of several crops and flips of each image, kept in a file."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .datasets import Images, Key
-from .progress import progress_bar
+from .progress import progress_bar, say
 from .runtime import Precision
 from .utils import UserError
 
@@ -54,9 +55,8 @@ def cache_latents(
     for name, weight in encoder.state_dict().items():
         key.update(name.encode() + weight.cpu().numpy().tobytes())
     file = folder / f"latents-{key.hexdigest()[:16]}.pt"
-    if file.is_file():
-        latents = torch.load(file, weights_only=True)
-    else:
+    latents = _read(file)
+    if latents is None:
         latents = _encode(dataset, encoder, variants, precision)
         _write(latents, file)
     return CachedLatents(latents, dataset.labels, dataset.classes)
@@ -76,6 +76,17 @@ def _encode(dataset: Images, encoder: nn.Module, variants: int, precision: Preci
     return torch.cat(latents).unflatten(0, (len(dataset), variants))
 
 
+def _read(file: Path) -> Tensor | None:
+    """The latents in a file; None where there is none or it is damaged."""
+    if not file.is_file():
+        return None
+    try:
+        return torch.load(file, weights_only=True)
+    except Exception as error:  # a damaged file can raise almost anything
+        say(f"the latent cache {file} is damaged ({type(error).__name__}), encoding anew")
+        return None
+
+
 def _write(latents: Tensor, file: Path) -> None:
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
@@ -83,7 +94,8 @@ def _write(latents: Tensor, file: Path) -> None:
         torch.save(latents, partial)
         partial.replace(file)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise UserError(
             f"could not write the latent cache {file} ({error}): free some disk space, or set "
             "dataset.latent_cache: false"

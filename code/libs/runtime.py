@@ -25,28 +25,30 @@ def pick_device(names: Sequence[str] = ("auto",)) -> torch.device:
     if len(names) != 1:
         raise UserError(
             f"one process uses one device, found devices {list(names)}; for several set "
-            f"'devices: auto' and run torchrun --nproc_per_node {len(names)} code/train.py CONFIG"
+            f"'devices: auto' and run torchrun --nproc_per_node {max(1, len(names))} "
+            "code/train.py CONFIG"
         )
     name = names[0]
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        name = "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else name
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"unknown device '{name}': use auto, cpu, cuda, cuda:0 or mps") from None
-    if device.type not in ("cpu", "cuda", "mps"):
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
         raise UserError(f"unknown device '{name}': use auto, cpu, cuda, cuda:0 or mps")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"device {name} was asked for, but torch finds {torch.cuda.device_count()} CUDA "
-            "devices: use --device auto, or check nvidia-smi and the build of torch"
-        )
+    if device.type == "cuda":
+        if device.index is None:  # each process of torchrun takes its own
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        if device.index >= torch.cuda.device_count():
+            raise UserError(
+                f"device {device} was asked for, but torch finds {torch.cuda.device_count()} CUDA "
+                "devices: use --device auto, start fewer processes, or check nvidia-smi and the "
+                "build of torch"
+            )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps was asked for, but this machine has none: use --device auto")
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return device
 
 

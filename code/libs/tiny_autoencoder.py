@@ -5,6 +5,7 @@ it loads the official weights. Images are in [0, 1]. Latents have 4 channels and
 so that no latent factor is needed.
 """
 
+import pickle
 from pathlib import Path
 
 import torch
@@ -98,8 +99,11 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
         weights = dict(weights.items())
     except ImportError:
         raise UserError(f"reading {path} needs a package: pip install safetensors") from None
-    except Exception as error:
-        raise UserError(f"{path} is no readable weight file: {first_line(error)}") from None
+    except pickle.UnpicklingError:
+        raise UserError(f"{path} is refused: it is no file of weights, or holds code") from None
+    except Exception as error:  # a broken file can raise almost anything
+        kind = type(error).__name__
+        raise UserError(f"{path} is no readable weight file, maybe truncated ({kind})") from None
     expected = {name: tuple(p.shape) for name, p in module.state_dict().items()}
     found = {name: tuple(getattr(p, "shape", ())) for name, p in weights.items()}
     for name in [*expected, *found]:
@@ -108,8 +112,4 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
                 f"{path} does not hold this autoencoder: tensor '{name}' should be "
                 f"{expected.get(name, 'absent')} and is {found.get(name, 'absent')}"
             )
-    module.load_state_dict(weights)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    module.load_state_dict({name: weight.to_dense() for name, weight in weights.items()})

@@ -35,6 +35,9 @@ class UNet(nn.Module):
         init_dim: channels after the first convolution; `dim` by default.
         num_groups: groups of each GroupNorm; 4 by default.
         num_heads: heads of each attention; 4 by default.
+
+    Raises:
+        ValueError: the channels of a level are not divisible by `num_groups` and `num_heads`.
     """
 
     def __init__(
@@ -57,6 +60,12 @@ class UNet(nn.Module):
         heads = default(num_heads, 4)
         time_dim = 4 * dim
         dims = [init_dim, *(dim * mult for mult in dim_mults)]
+        for channels in dims:
+            if channels % groups or channels % heads:
+                raise ValueError(
+                    f"dim {dim} with dim_mults {list(dim_mults)} gives {channels} channels, which "
+                    f"must be divisible by {groups} (num_groups) and {heads} (num_heads)"
+                )
         levels = range(len(dim_mults))
         deepest = len(dim_mults) - 1
 
