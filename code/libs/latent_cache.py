@@ -1,7 +1,6 @@
 """Encoding a data set once: latents of several crops and flips of each image, kept in a file."""
 
 import contextlib
-import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .datasets import Images, Key
+from .datasets import Images, Key, MemoryImages
 from .progress import progress_bar, say
 from .runtime import Precision
 from .utils import UserError
@@ -20,22 +19,14 @@ BATCH = 32
 
 
 @dataclass
-class CachedLatents(Images):
+class CachedLatents(MemoryImages):
     """Latents of a data set, float16 [N, variants, 4, h, w]; seeds choose among the variants."""
-
-    images: Tensor
-    labels: Tensor
-    classes: list[str]
-    augmented: bool = False
 
     def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
         """Return latents [B, 4, h, w] and labels [B]."""
         indices = torch.tensor([index for index, _ in keys])
         variants = torch.tensor([seed % self.images.shape[1] for _, seed in keys])
         return self.images[indices, variants].float(), self.labels[indices]
-
-    def select(self, indices: Tensor) -> "CachedLatents":
-        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
 
 
 def cache_latents(

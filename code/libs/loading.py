@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from .datasets import Images, Key
+from .datasets import Images, Key, MemoryImages
 from .runtime import Processes, generator_for
 
 
@@ -40,7 +40,7 @@ class EpochBatches(Sampler[list[Key]]):
 
 def make_loader(dataset: Images, batches: EpochBatches, num_workers: int, pin: bool) -> DataLoader:
     """A loader of (images, labels); data that lies in memory needs no worker processes."""
-    if hasattr(dataset, "images"):
+    if isinstance(dataset, MemoryImages):
         num_workers = 0
     return DataLoader(
         dataset,
