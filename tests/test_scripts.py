@@ -1,10 +1,11 @@
 """The scripts as users call them: what sample.py and evaluate.py write, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
-from conftest import assert_refused, run_script
+from conftest import ROOT, assert_refused, run_script
 from PIL import Image
 
 
@@ -123,6 +124,20 @@ def test_run_folder_in_use_is_refused(run_folder, digits_args):
     """A new run never writes into the folder of an earlier one."""
     again = ["--set", f"output_folder={run_folder.parent}", "--output", "run"]
     assert_refused(run_script(*digits_args, *again), "another --output", "--resume")
+
+
+def test_unfinished_stub_is_named(tmp_path, digits_args):
+    """A stub of the assignment ends training with its name, file and line, not a traceback."""
+    shutil.copytree(ROOT / "code", tmp_path / "code")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    file = tmp_path / "code" / "libs" / "ddpm.py"
+    lines = file.read_text().splitlines()
+    line = next(i for i, text in enumerate(lines) if "signal_rate = " in text)
+    lines[line] = '        raise NotImplementedError("mix x_start and the noise")'
+    file.write_text("\n".join(lines) + "\n")
+    process = run_script(*digits_args, cwd=tmp_path)
+    sentence = f"q_sample is not implemented yet: code/libs/ddpm.py, line {line + 1}\n"
+    assert_refused(process, sentence)
 
 
 def test_resume_from_another_config_is_refused(run_folder, digits_args):

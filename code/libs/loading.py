@@ -1,5 +1,6 @@
 """Batches in an order that depends on (seed, epoch) alone, so that a run can stop and go on."""
 
+import signal
 from collections.abc import Iterator
 
 import torch
@@ -47,6 +48,7 @@ def make_loader(dataset: Images, batches: EpochBatches, num_workers: int, pin: b
         batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=_as_is,
+        worker_init_fn=_leave_signals_to_the_parent,
         pin_memory=pin,
         persistent_workers=num_workers > 0,
     )
@@ -57,6 +59,12 @@ def in_order(dataset: Images, batch_size: int) -> Iterator[tuple[Tensor, Tensor]
     for start in range(0, len(dataset), batch_size):
         end = min(start + batch_size, len(dataset))
         yield dataset.__getitems__([(index, 0) for index in range(start, end)])
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """On Ctrl-C the training process finishes its step, for which it needs its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _as_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
