@@ -54,12 +54,11 @@ def main() -> None:
         resumed = state and state["path"]
         name = Path(args.config).stem
         folder = processes.same(run_folder.choose(settings, name, args.output, resumed))
-        if processes.is_main:
-            print(config.dump_config(settings, Path.cwd()))
         trainer = Trainer(
             settings, folder, precision, processes, args.print_freq, args.ckpt_freq, state
         )
         if processes.is_main:
+            print(config.dump_config(settings, Path.cwd()))
             print(trainer.describe())
         final = trainer.fit()
     if processes.is_main:

@@ -20,16 +20,14 @@ class Film:
         self.num_samples = num_samples
         self.times = {round(i * model.timesteps / (num_frames - 1)) for i in range(num_frames)}
         self.frames: list[Tensor] = []  # [num_samples, C, H, W] each
-        self.labels: list[int] = []  # the time t of each frame, T first, 0 last
 
     @torch.no_grad()
     def record(self, time: int, x: Tensor) -> None:
         """Take a frame if x, the state at this time, is one to show."""
-        if time in self.times and len(self.labels) < len(self.times):
+        if time in self.times and len(self.frames) < len(self.times):
             x = x[: self.num_samples]
             x = self.model.vae.decoder(x) if self.model.use_vae else x
             self.frames.append(self.model.postprocess(x).float().cpu())
-            self.labels.append(time)
 
 
 @contextmanager
