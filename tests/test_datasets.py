@@ -1,8 +1,11 @@
 """Data sets: what is read, how it is prepared, split and augmented, and what is refused."""
 
+import functools
+import http.server
 import re
 import shutil
 import struct
+import threading
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,6 +143,26 @@ def no_network(monkeypatch):
         raise RuntimeError("name resolution failed")
 
     monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", fail)
+
+
+def test_mnist_downloads(tmp_path, monkeypatch):
+    """MNIST that is absent is fetched over HTTP and unpacked, by torchvision's own code."""
+    served = find_asset("data/MNIST/raw")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_port}/"
+        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [mirror])
+        config = DatasetConfig(name="MNIST", data_folder=tmp_path / "new" / "data")
+        train = load_splits(config, (1, 28, 28), 10).train
+        server.shutdown()
+    assert len(train) == 60_000
+    assert (tmp_path / "new/data/MNIST/raw/train-images-idx3-ubyte.gz").is_file()
 
 
 def test_mnist_absent(tmp_path, no_network):

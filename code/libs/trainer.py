@@ -101,8 +101,8 @@ class Trainer:
                 finished and a checkpoint written.
         """
         self._open_folder()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask_to_stop)
+        stop_signals = signal.SIGINT, signal.SIGTERM
+        handlers = [signal.signal(number, self._ask_to_stop) for number in stop_signals]
         on_gpu = self.precision.device.type == "cuda"
         workers = self.config.loader.num_workers
         loader = make_loader(self.splits.train, self.batches, workers, pin=on_gpu)
@@ -117,6 +117,8 @@ class Trainer:
             self._draw_samples()
         finally:
             self.log.close()
+            for number, handler in zip(stop_signals, handlers, strict=True):
+                signal.signal(number, handler)
         return self.folder / "model_final.pth"
 
     def _train_epoch(self, loader: DataLoader) -> None:
