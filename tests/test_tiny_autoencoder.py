@@ -138,7 +138,7 @@ def test_swapped_halves_are_refused(tmp_path):
     """The decoder's file given as the encoder's is an error."""
     path = save(make_decoder().state_dict(), tmp_path / "decoder.pth")
 
-    with pytest.raises(UserError, match="does not hold this autoencoder"):
+    with pytest.raises(UserError, match="does not match the model"):
         TAESD(encoder_path=path)
 
 
@@ -161,7 +161,7 @@ def test_truncated_file_is_refused(tmp_path, suffix, kept):
     path = save(make_encoder().state_dict(), tmp_path / f"encoder{suffix}")
     path.write_bytes(path.read_bytes()[:kept])
 
-    with pytest.raises(UserError, match=r"is no readable weight file, maybe truncated") as caught:
+    with pytest.raises(UserError, match=r"is not readable: truncated") as caught:
         TAESD(encoder_path=path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

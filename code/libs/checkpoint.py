@@ -2,18 +2,17 @@
 
 import contextlib
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from . import config as configs
 from .config import Config
 from .ddpm import DDPM
 from .ema import EMA
 from .utils import UserError
+from .weights import load_strictly, read_file
 
 FORMAT = 1
 KEYS = {"format", "config", "classes", "step", "model", "ema"}
@@ -78,13 +77,7 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         path = newest(path)
     if not path.is_file():
         raise UserError(f"checkpoint {path} does not exist")
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(f"{path} is no readable checkpoint: it holds code, or other data") from None
-    except Exception as error:  # a broken file can raise almost anything
-        kind = type(error).__name__
-        raise UserError(f"{path} is no readable checkpoint, maybe truncated ({kind})") from None
+    state = read_file(path, device)
     if not isinstance(state, dict) or not state.keys() >= KEYS:
         raise UserError(f"{path} is not a checkpoint written by train.py")
     return state | {"path": path}
@@ -105,18 +98,6 @@ def remove_old(folder: Path, keep: int) -> None:
         path.unlink()
 
 
-def check_weights(model: nn.Module, state: dict[str, Any]) -> None:
-    """Raise UserError, with the first tensor that differs, unless the weights fit the model."""
-    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in state["model"].items()}
-    for name in [*expected, *found]:
-        if expected.get(name) != found.get(name):
-            raise UserError(
-                f"{state['path']} does not fit the model in code/libs: tensor '{name}' should be "
-                f"{expected.get(name, 'absent')} and is {found.get(name, 'absent')}"
-            )
-
-
 def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM, Config, list[str]]:
     """Load the averaged model of a checkpoint, ready to sample.
 
@@ -127,8 +108,7 @@ def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM, Config, l
     base = state["path"].parent
     config = configs.from_dict(state["config"], base, source=str(state["path"]))
     model = build_model(config, pretrained=False).to(device)
-    check_weights(model, state)
-    model.load_state_dict(state["model"])
+    load_strictly(model, state["model"], state["path"])
     ema = EMA(model)
     ema.load_state_dict(state["ema"])
     with torch.no_grad():

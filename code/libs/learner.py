@@ -21,6 +21,7 @@ from .ema import EMA
 from .loading import in_order
 from .optim import learning_rate, make_optimizer
 from .runtime import Precision, Processes, generator_for
+from .weights import load_strictly
 
 STEP_STREAM, EVAL_STREAM = 1, 2  # keep random numbers of different uses apart
 
@@ -161,8 +162,8 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what state_dict returned."""
-        self.ddpm.load_state_dict(state["model"])
+        """Go on from a checkpoint, as `checkpoint.read` returns it."""
+        load_strictly(self.ddpm, state["model"], state["path"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

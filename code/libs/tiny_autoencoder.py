@@ -5,13 +5,13 @@ it loads the official weights. Images are in [0, 1]. Latents have 4 channels and
 so that no latent factor is needed.
 """
 
-import pickle
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from .utils import UserError
+from .weights import load_strictly, read_file
 
 WIDTH = 64
 LATENT_CHANNELS = 4
@@ -89,27 +89,4 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
             f"the autoencoder's weights {path} are missing: "
             "run `sh ./download_dataset.sh taesd`, or correct the path in the config"
         )
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file  # optional: .pth needs no package
-
-            weights = load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-        weights = dict(weights.items())
-    except ImportError:
-        raise UserError(f"reading {path} needs a package: pip install safetensors") from None
-    except pickle.UnpicklingError:
-        raise UserError(f"{path} is refused: it is no file of weights, or holds code") from None
-    except Exception as error:  # a broken file can raise almost anything
-        kind = type(error).__name__
-        raise UserError(f"{path} is no readable weight file, maybe truncated ({kind})") from None
-    expected = {name: tuple(p.shape) for name, p in module.state_dict().items()}
-    found = {name: tuple(getattr(p, "shape", ())) for name, p in weights.items()}
-    for name in [*expected, *found]:
-        if expected.get(name) != found.get(name):
-            raise UserError(
-                f"{path} does not hold this autoencoder: tensor '{name}' should be "
-                f"{expected.get(name, 'absent')} and is {found.get(name, 'absent')}"
-            )
-    module.load_state_dict({name: weight.to_dense() for name, weight in weights.items()})
+    load_strictly(module, read_file(path), path)

@@ -273,7 +273,6 @@ class Trainer:
                 f"{self.steps_per_epoch} steps): there is nothing left to do. To train longer, "
                 "raise train_cfg.epochs or train_cfg.max_steps"
             )
-        checkpoint.check_weights(self.learner.ddpm, state)
         self.learner.load_state_dict(state)
         set_rng_state(state["rng"])
         self.history = History(state["history"])

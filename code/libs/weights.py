@@ -1,0 +1,51 @@
+"""Reading files of weights safely, and loading them strictly."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .utils import UserError
+
+
+def read_file(path: Path, device: torch.device | str = "cpu") -> Any:
+    """Read a file that torch.save wrote, or a `.safetensors` file, without running code in it.
+
+    Raises UserError where the file is truncated, holds code, or is no such file.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file  # optional: .pth needs no package
+
+            return load_file(path, device=str(device))
+        return torch.load(path, map_location=device, weights_only=True)
+    except ImportError:
+        raise UserError(f"reading {path} needs a package: pip install safetensors") from None
+    except pickle.UnpicklingError:
+        raise UserError(f"{path} is refused: it is no file of weights, or it holds code") from None
+    except Exception as error:  # a broken file can raise almost anything
+        kind = type(error).__name__
+        raise UserError(
+            f"{path} is not readable: truncated, or no file of weights ({kind})"
+        ) from None
+
+
+def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Load weights into a module; every name and shape must match.
+
+    Raises UserError that names the file and the first tensor that differs.
+    """
+    if not isinstance(weights, Mapping):
+        raise UserError(f"{path} holds no named tensors, but a {type(weights).__name__}")
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in weights.items()}
+    for name in [*expected, *found]:
+        if expected.get(name) != found.get(name):
+            raise UserError(
+                f"{path} does not match the model it is loaded into: tensor '{name}' "
+                f"should be {expected.get(name, 'absent')} and is {found.get(name, 'absent')}"
+            )
+    module.load_state_dict({name: tensor.to_dense() for name, tensor in weights.items()})
