@@ -1,0 +1,201 @@
+"""Cutting the starter: stubs, refusals, leaks, and the three ways to write it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import release
+import zip_submission
+from conftest import ROOT, assert_refused, run_script
+
+TASK = "    # TODO: Add the two numbers (eq. 4). Both are floats.\n"
+SOLVED = f"""def add(a, b):
+{TASK}    # BEGIN SOLUTION
+    total = a + b
+    assert total == total
+    return total
+    # END SOLUTION
+"""
+
+
+def cut_tree(root: Path, files: dict[str, str]) -> dict[str, bytes]:
+    """Build a starter from files written below root."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return release.build(root, list(files))
+
+
+def test_region_becomes_a_stub():
+    """The TODO text stays, the region becomes one error that repeats the task."""
+    starter, regions = release.cut(SOLVED, "code/a.py")
+    stub = '    raise NotImplementedError("Add the two numbers (eq. 4): see the TODO above")\n'
+    assert starter == f"def add(a, b):\n{TASK}{stub}"
+    assert (regions[0].line, regions[0].significant()[0]) == (3, "total=a+b")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SOLVED.replace("    # END SOLUTION\n", ""), "line 3: BEGIN without END"),
+        (SOLVED.replace("    # BEGIN SOLUTION\n", ""), "line 6: END without BEGIN"),
+        (
+            SOLVED.replace("    total = a", "    # BEGIN SOLUTION\n    total = a"),
+            "line 4: BEGIN in",
+        ),
+        (SOLVED.replace("TODO: ", ""), "line 3: no '# TODO"),
+        (SOLVED.replace(TASK, ""), "line 2: no '# TODO"),
+        (SOLVED.replace("# BEGIN SOLUTION", "x = 1  # BEGIN SOLUTION"), "line of its own"),
+        (SOLVED + "def broken(:\n", "does not parse"),
+        (f"def f():\n{TASK}    # BEGIN SOLUTION\n    # END SOLUTION\n", "region is empty"),
+    ],
+)
+def test_wrong_markers_are_refused(text, words):
+    """Markers that do not pair, lack a task or leave no Python are refused with file and line."""
+    with pytest.raises(release.ReleaseError) as error:
+        release.cut(text, "code/a.py")
+    assert "code/a.py, line " in str(error.value)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "hiding_place",
+    [
+        "total = a + b\nassert total == total\nreturn total\n",
+        "# total = a + b\n#   assert total==total\n\n#   return total  \n",
+        "> ```\n> total = a + b\n> assert total == total\n> return total\n> ```\n",
+        "key: |\n  total = a + b\n  assert total == total\n  return total\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["code/b.py", "code/notes.md", "configs/c.yaml"])
+def test_surviving_solution_is_refused(tmp_path, hiding_place, name):
+    """Three lines of a solution in a row are found in code, comments, docs and configs."""
+    if name.endswith(".py"):
+        hiding_place = f'"""\n{hiding_place}"""\n'
+    with pytest.raises(release.ReleaseError, match=rf"{name}, line \d+: lines of the solution"):
+        cut_tree(tmp_path, {"code/a.py": SOLVED, name: hiding_place})
+
+
+def test_given_lines_are_no_leak(tmp_path):
+    """Lines that stand unmarked in the same file, and one or two lines elsewhere, are given."""
+    given = "def other(a, b):\n    total = a + b\n    assert total == total\n    return total\n"
+    starter = cut_tree(tmp_path, {"code/a.py": SOLVED + given, "code/b.py": "total = a + b\n"})
+    assert b"raise NotImplementedError" in starter["code/a.py"]
+
+
+def test_what_goes_out_and_what_stays():
+    """The starter has code, configs and scripts; no solution, test, release tool or CI goes out."""
+    starter = release.build(ROOT, release.tracked_files())
+    expected = "code/libs/ddpm.py code/train.py configs/digits.yaml requirements.txt Makefile"
+    expected += " README.md zip_submission.py download_dataset.sh writeup/report.md team.csv"
+    assert starter.keys() >= set(expected.split())
+    assert not any(f.startswith(("instructor", "tests", ".ci", "docs")) for f in starter)
+    assert not any(b"SOLUTION" in content for content in starter.values())
+    assert starter["README.md"] != (ROOT / "README.md").read_bytes()
+    assert starter["team.csv"].decode() == zip_submission.TEAM_TEMPLATE
+
+
+def test_all_graded_parts_are_stubs():
+    """Each graded function, and each place of the latent branch, is a stub in the starter."""
+    starter = release.build(ROOT, release.tracked_files())
+    assert starter["code/libs/ddpm.py"].count(b"raise NotImplementedError") == 6
+    assert starter["code/libs/unet.py"].count(b"raise NotImplementedError") == 1
+
+
+def test_zip_repeats_byte_for_byte(tmp_path):
+    """The same starter gives the same zip."""
+    starter = release.build(ROOT, release.tracked_files())
+    for name in ("a.zip", "b.zip"):
+        release.write_zip(starter, tmp_path / name)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_used_folder_is_refused(tmp_path):
+    """A folder that holds something is never written into."""
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(release.ReleaseError, match="not empty"):
+        release.write_folder({"a": b""}, tmp_path)
+
+
+def git(folder: Path, *args: str) -> str:
+    done = subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A repository with this tree's files, as a clone of the private branch would be."""
+    folder = tmp_path / "clone"
+    for file in release.tracked_files():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, folder / file)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.name", "Team 07")
+    git(folder, "config", "user.email", "team-07@example.org")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "All")
+    return folder
+
+
+def test_branch_has_its_own_history(clone):
+    """--branch commits the starter alone, once for each change, and leaves the tree untouched."""
+    (clone / "unsaved.txt").write_text("mine")
+    for expected in ("committed", "no new commit"):
+        process = run_script("instructor/release.py", "--branch", "starter", cwd=clone)
+        assert process.returncode == 0, process.stderr
+        assert expected in process.stdout
+    assert git(clone, "status", "--short") == "?? unsaved.txt\n"
+    log = git(clone, "log", "--format=%B", "starter").strip()
+    assert log.count("Cut from commit") == 1
+    assert git(clone, "rev-parse", "--short", "main").strip() in log
+    files = git(clone, "ls-tree", "-r", "--name-only", "starter").split()
+    assert "code/libs/ddpm.py" in files
+    assert not any(f.startswith(("instructor", "tests")) for f in files)
+    assert "BEGIN SOLUTION" not in git(clone, "grep", "-h", "-e", "", "starter")
+
+    git(clone, "mv", "configs/digits.yaml", "configs/numbers.yaml")
+    git(clone, "commit", "-qm", "Rename")
+    assert run_script("instructor/release.py", "--branch", "starter", cwd=clone).returncode == 0
+    assert git(clone, "rev-list", "--count", "starter").strip() == "2"
+
+
+def test_checked_out_branch_is_refused(clone):
+    """The branch with the solutions is never overwritten."""
+    process = run_script("instructor/release.py", "--branch", "main", cwd=clone)
+    assert_refused(process, "holds the solutions")
+
+
+def test_starter_trains_when_filled_in(tmp_path, digits_args):
+    """The starter stops at each stub by name; with the reference's regions put back it trains."""
+    starter = tmp_path / "starter"
+    release.write_folder(release.build(ROOT, release.tracked_files()), starter)
+    run = [*digits_args, "--set", "train_cfg.max_steps=2", "--set", "train_cfg.num_eval_samples=1"]
+    run += ["--set", "dataset.test_split=null"]
+    parts = [("ddpm", "compute_loss"), ("ddpm", "q_sample"), ("unet", "forward")]
+    parts += [("ddpm", "p_sample_loop"), ("ddpm", "p_sample")]
+    done: set[tuple[str, str]] = set()
+    for number, (file, function) in enumerate(parts):
+        process = run_script(*run, "--output", f"try{number}", cwd=starter)
+        where = f"{function} is not implemented yet: code/libs/{file}.py, line "
+        assert_refused(process, where)
+        line = int(process.stderr.split("line ")[1].split()[0])
+        text = (starter / f"code/libs/{file}.py").read_text().splitlines()
+        assert "raise NotImplementedError" in text[line - 1]
+        done.add((file, function))
+        fill_in(starter, file, {f for name, f in done if name == file})
+    process = run_script(*run, "--output", "all", cwd=starter)
+    assert process.returncode == 0, process.stderr
+    assert "trained model" in process.stdout
+
+
+def fill_in(starter: Path, file: str, functions: set[str]) -> None:
+    """Write a file with the reference's regions in these functions, and stubs in the others."""
+    kept, function, text = [], "", (ROOT / f"code/libs/{file}.py").read_text()
+    for line in text.splitlines():
+        if line.strip().startswith("def "):
+            function = line.split("def ")[1].split("(")[0]
+        solved = function in functions and line.strip() in (release.BEGIN, release.END)
+        kept.append("" if solved else line)
+    cut, _ = release.cut("\n".join(kept), f"code/libs/{file}.py")
+    (starter / f"code/libs/{file}.py").write_text(cut)
