@@ -7,7 +7,7 @@ torchrun --nproc_per_node 4 code/train.py configs/mnist.yaml
 import argparse
 from pathlib import Path
 
-from libs import cli, config
+from libs import cli
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,6 +37,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+
+    from libs import config
+
     settings = config.load_config(args.config, args.set)
     if args.device is not None:
         settings.devices = [args.device]

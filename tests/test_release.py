@@ -90,7 +90,7 @@ def test_what_goes_out_and_what_stays():
     expected = "code/libs/ddpm.py code/train.py configs/digits.yaml requirements.txt Makefile"
     expected += " README.md zip_submission.py download_dataset.sh writeup/report.md team.csv"
     assert starter.keys() >= set(expected.split())
-    assert not any(f.startswith(("instructor", "tests", ".ci", "docs")) for f in starter)
+    assert not any(f.startswith(("instructor", "tests", ".ci")) for f in starter)
     assert not any(b"SOLUTION" in content for content in starter.values())
     assert starter["README.md"] != (ROOT / "README.md").read_bytes()
     assert starter["team.csv"].decode() == zip_submission.TEAM_TEMPLATE

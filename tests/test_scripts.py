@@ -126,6 +126,14 @@ def test_run_folder_in_use_is_refused(run_folder, digits_args):
     assert_refused(run_script(*digits_args, *again), "another --output", "--resume")
 
 
+@pytest.mark.parametrize("script", ["train", "sample", "evaluate"])
+def test_missing_packages_are_named(tmp_path, script):
+    """Outside of the environment, the scripts say which package is missing and what to do."""
+    args = {"train": ["configs/digits.yaml"], "sample": ["x.pth", "--out", "x.png"]}
+    process = run_script("-S", f"code/{script}.py", *args.get(script, ["x.pth"]))
+    assert_refused(process, "is not installed", "make setup")
+
+
 def test_unfinished_stub_is_named(tmp_path, digits_args):
     """A stub of the assignment ends training with its name, file and line, not a traceback."""
     shutil.copytree(ROOT / "code", tmp_path / "code")

@@ -23,6 +23,14 @@ def run(main: Callable[[], None]) -> None:
             raise
         where = f"{file.relative_to(CODE.parent).as_posix()}, line {stub.lineno}"
         _fail(f"{stub.name} is not implemented yet: {where}", code=2)
+    except ModuleNotFoundError as error:
+        if (error.name or "libs").startswith("libs"):  # a file of our own
+            raise
+        _fail(
+            f"error: the package {error.name} is not installed for {sys.executable}: run "
+            "`make setup` and `. .venv/bin/activate`, or pip install -r requirements.txt",
+            code=2,
+        )
     except KeyboardInterrupt as stop:
         _fail(f"stopped; {stop}" if str(stop) else "stopped", code=130)
 
