@@ -146,6 +146,7 @@ def test_unfinished_stub_is_named(tmp_path, digits_args):
     process = run_script(*digits_args, cwd=tmp_path)
     sentence = f"q_sample is not implemented yet: code/libs/ddpm.py, line {line + 1}\n"
     assert_refused(process, sentence)
+    assert not list((tmp_path / "logs").rglob("*.yaml")), "an empty run folder was left behind"
 
 
 def test_resume_from_another_config_is_refused(run_folder, digits_args):

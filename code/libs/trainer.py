@@ -1,6 +1,7 @@
 """The training loop: epochs, losses, checkpoints, samples, and going on after a stop."""
 
 import math
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -100,6 +101,7 @@ class Trainer:
             KeyboardInterrupt: the process was asked to stop (Ctrl-C, SIGTERM); the step was
                 finished and a checkpoint written.
         """
+        is_new = self.processes.is_main and not self.folder.exists()
         self._open_folder()
         stop_signals = signal.SIGINT, signal.SIGTERM
         handlers = [signal.signal(number, self._ask_to_stop) for number in stop_signals]
@@ -119,6 +121,8 @@ class Trainer:
             self.log.close()
             for number, handler in zip(stop_signals, handlers, strict=True):
                 signal.signal(number, handler)
+            if is_new and self.timed_steps == 0:  # failed in the first step: nothing worth keeping
+                shutil.rmtree(self.folder)
         return self.folder / "model_final.pth"
 
     def _train_epoch(self, loader: DataLoader) -> None:
