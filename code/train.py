@@ -63,6 +63,8 @@ def main() -> None:
         if processes.is_main:
             print(config.dump_config(settings, Path.cwd()))
             print(trainer.describe())
+            if resumed:
+                print(f"going on from {config.shown(resumed)} at step {trainer.step}")
         final = trainer.fit()
     if processes.is_main:
         print(f"trained model: {config.shown(final)}")

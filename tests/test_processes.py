@@ -70,6 +70,7 @@ def test_killed_run_resumes_bit_exactly(digits_args, tmp_path, first):
 
     resumed = run_script(*args, *often, "--resume", killed)
     assert resumed.returncode == 0, resumed.stderr
+    assert "going on from" in resumed.stdout
     straight = tmp_path / "logs" / "digits_straight"
     final = [load(folder / "model_final.pth") for folder in (straight, killed)]
     assert_same_training(*final)
