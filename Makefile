@@ -8,7 +8,7 @@ RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 # Threads that spin while they wait slow each other down.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help setup demo test test-slow lint format clean
+.PHONY: help setup demo report test test-slow lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ format: $(VENV)/installed-dev  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+report: $(VENV)/installed-report  ## turn writeup/report.md into writeup/report.pdf
+	$(BIN)/python writeup/make_report.py
+
 clean:  ## remove .venv and caches; keeps data, logs and pretrained
 	rm -rf $(VENV) .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -48,6 +51,10 @@ $(VENV)/installed: requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-report.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/installed-report: $(VENV)/installed requirements-report.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-report.txt
 	@touch $@

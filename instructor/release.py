@@ -20,7 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
-GOES_OUT += ("requirements.txt", "download_dataset.sh", "zip_submission.py")
+GOES_OUT += ("requirements.txt", "requirements-report.txt")
+GOES_OUT += ("download_dataset.sh", "zip_submission.py")
 OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.csv
 STAYS_HERE: tuple[str, ...] = ()  # bonus modules that have no marked regions
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
