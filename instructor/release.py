@@ -7,6 +7,7 @@ STAYS_HERE. Nothing is written unless no line of a solution survives in the star
 
 import argparse
 import ast
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import tokenize
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,33 +134,46 @@ def normalise(line: str) -> str:
 def find_leaks(regions: list[Region], starter: dict[str, bytes]) -> list[str]:
     """Where lines of a solution survive in the starter.
 
-    A line that also stands unmarked in the solution's own file is given, not leaked. Elsewhere,
-    RUN_OF_LINES lines of a solution in a row are a leak, or all lines of a shorter one.
+    A line that also stands as code, unmarked, in the solution's own file is given, not leaked. Of
+    the others, RUN_OF_LINES in a row anywhere are a leak, or all lines of a shorter solution.
     """
-    leaks = []
+    leaks = set()
     for file, content in starter.items():
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError:
-            continue  # a picture
+        text = readable(file, content)
         found = [(n, t) for n, line in enumerate(text.splitlines(), 1) if (t := normalise(line))]
         plain = [t for _, t in found]
         for region in regions:
-            wanted = region.significant()
-            if file == region.file:
-                wanted = [line for line in wanted if line not in plain]
+            given = code_lines(text) if file == region.file else set()
+            wanted = [line for line in region.significant() if line not in given]
             length = min(RUN_OF_LINES, len(wanted))
-            runs = (
-                [wanted[i : i + length] for i in range(len(wanted) - length + 1)] if wanted else []
-            )
-            leaks += [
-                f"{file}, line {found[at][0]}: lines of the solution in {region.file}, line "
-                f"{region.line}"
-                for run in runs
-                for at in range(len(plain) - length + 1)
-                if plain[at : at + length] == run
-            ]
-    return sorted(set(leaks))
+            runs = [wanted[i : i + length] for i in range(len(wanted) - length + 1)]
+            for at in range(len(plain) - length + 1):
+                if length > 0 and plain[at : at + length] in runs:
+                    where = f"{file}, line {found[at][0]}"
+                    leaks.add(
+                        f"{where}: lines of the solution in {region.file}, line {region.line}"
+                    )
+    return sorted(leaks)
+
+
+def readable(file: str, content: bytes) -> str:
+    """A file as text; of a notebook the text of its cells, of a picture nothing."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    if file.endswith(".ipynb"):
+        return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return text
+
+
+def code_lines(text: str) -> set[str]:
+    """The lines of a Python file in normal form that are neither comments nor in strings."""
+    no_code = (tokenize.COMMENT, tokenize.STRING, tokenize.NL, tokenize.NEWLINE)
+    no_code += (tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    lines = text.splitlines()
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return {normalise(lines[t.start[0] - 1]) for t in tokens if t.type not in no_code}
 
 
 def tracked_files() -> list[str]:

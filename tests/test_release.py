@@ -1,5 +1,6 @@
 """Cutting the starter: stubs, refusals, leaks, and the three ways to write it."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,6 +76,25 @@ def test_surviving_solution_is_refused(tmp_path, hiding_place, name):
         hiding_place = f'"""\n{hiding_place}"""\n'
     with pytest.raises(release.ReleaseError, match=rf"{name}, line \d+: lines of the solution"):
         cut_tree(tmp_path, {"code/a.py": SOLVED, name: hiding_place})
+
+
+@pytest.mark.parametrize(("start", "end"), [("", ""), ('"""\n', '"""\n')])
+def test_copy_in_the_same_file_is_refused(tmp_path, start, end):
+    """A solution left in a comment or a string of its own file is a leak."""
+    mark = "" if start else "# "
+    copy = "".join(
+        f"{mark}{s}\n" for s in ("total = a + b", "assert total == total", "return total")
+    )
+    with pytest.raises(release.ReleaseError, match=r"code/a\.py, line \d+: lines of the solution"):
+        cut_tree(tmp_path, {"code/a.py": SOLVED + start + copy + end})
+
+
+def test_solution_in_a_notebook_is_refused(tmp_path):
+    """The cells of a notebook are searched as the text they show."""
+    source = ["total = a + b\n", "assert total == total\n", "return total"]
+    notebook = json.dumps({"cells": [{"cell_type": "code", "source": source}]})
+    with pytest.raises(release.ReleaseError, match=r"n\.ipynb, line 1"):
+        cut_tree(tmp_path, {"code/a.py": SOLVED, "notebooks/n.ipynb": notebook})
 
 
 def test_given_lines_are_no_leak(tmp_path):
