@@ -85,6 +85,11 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(0.01)
 
 
+def heed_interrupts():
+    """A shell cannot trap a signal that its parent ignores, as background jobs ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Kit:
     """A copy of the script in a folder of its own, with a PATH of chosen programs."""
 
@@ -150,19 +155,20 @@ class Kit:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
 
     def run(self, *args: str, code: int = 0, cwd: Path | None = None) -> str:
         """Run the script to its end, assert its exit code, and return all it printed."""
         process = self.start(*args, cwd=cwd)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
         assert process.returncode == code, output
         return output
 
     def interrupt(self, process: subprocess.Popen, number: int, group: bool) -> str:
         """Send a signal as a terminal does, to the group, or as `kill PID`; return the output."""
         (os.killpg if group else os.kill)(process.pid, number)
-        output, _ = process.communicate(timeout=5)
+        output, _ = process.communicate(timeout=60)
         assert process.returncode == 128 + number, output
         return output
 
