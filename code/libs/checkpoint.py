@@ -1,6 +1,5 @@
 """Checkpoints: one file format for training, resuming and sampling, written atomically."""
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from . import config as configs
 from .config import Config
 from .ddpm import DDPM
 from .ema import EMA
-from .utils import UserError
+from .utils import UserError, replacing
 from .weights import load_strictly, read_file
 
 FORMAT = 1
@@ -51,16 +50,12 @@ def save(state: dict[str, Any], path: Path) -> None:
 
     Raises UserError where it cannot be written; an earlier file of that name survives.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as partial, partial.open("wb") as file:
             torch.save({"format": FORMAT, **state}, file)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
     except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"could not save {path} ({reason}): free some disk space; earlier checkpoints in "

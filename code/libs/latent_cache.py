@@ -1,8 +1,6 @@
 """Encoding a data set once: latents of several crops and flips of each image, kept in a file."""
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from torch import Tensor, nn
 from .datasets import Images, Key, MemoryImages
 from .progress import progress_bar, say
 from .runtime import Precision
-from .utils import UserError
+from .utils import UserError, replacing
 
 BATCH = 32
 
@@ -79,14 +77,11 @@ def _read(file: Path) -> Tensor | None:
 
 
 def _write(latents: Tensor, file: Path) -> None:
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(latents, partial)
-        partial.replace(file)
+        with replacing(file) as partial:
+            torch.save(latents, partial)
     except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise UserError(
             f"could not write the latent cache {file} ({error}): free some disk space, or set "
             "dataset.latent_cache: false"

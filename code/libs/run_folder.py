@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from . import config as configs
-from .config import Config
+from .config import Config, lookup
 from .utils import UserError
 
-# A resumed run sees the same images in the same order only if these stay as they were.
-FIXED = (
-    "seed model_name model dataset.name dataset.split dataset.emnist_split dataset.val_fraction "
+# A resumed run sees the same images in the same order only if these stay as they were,
+# beside the seed and the model.
+FIXED_DATA = (
+    "dataset.name dataset.split dataset.emnist_split dataset.val_fraction "
     "dataset.subset dataset.min_bytes dataset.resize dataset.random_flip dataset.latent_cache "
     "dataset.latent_variants loader.batch_size"
 ).split()
@@ -41,23 +42,9 @@ def check_same_run(config: Config, state: dict[str, Any]) -> None:
     """
     path: Path = state["path"]
     saved = configs.from_dict(state["config"], path.parent, source=str(path))
-    before, now = (configs.to_dict(c, path.parent) for c in (saved, config))
-    differences = []
-    for key in FIXED:
-        old, new = _lookup(before, key), _lookup(now, key)
-        pairs = (
-            [(f"{key}.{k}", old[k], new[k]) for k in old] if key == "model" else [(key, old, new)]
-        )
-        differences += [
-            f"{name} was {was!r} and is {now!r}"
-            for name, was, now in pairs
-            if was != now and name.removeprefix("model.") not in FREE_IN_MODEL
-        ]
+    model = [f"model.{name}" for name in vars(config.model) if name not in FREE_IN_MODEL]
+    keys = ["seed", "model_name", *model, *FIXED_DATA]
+    values = [(key, lookup(saved, key), lookup(config, key)) for key in keys]
+    differences = [f"{key} was {was!r} and is {now!r}" for key, was, now in values if was != now]
     if differences:
         raise UserError(f"{path} is from another config: {'; '.join(differences)}")
-
-
-def _lookup(values: Any, key: str) -> Any:
-    for part in key.split("."):
-        values = values[part]
-    return values

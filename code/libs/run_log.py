@@ -1,7 +1,6 @@
 """What a run leaves behind besides checkpoints: TensorBoard, loss history, curves, W&B."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from .config import WandbConfig
 from .progress import say
+from .utils import replacing
 from .visualize import save_training_curve
 
 
@@ -38,9 +38,8 @@ class History:
 
     def write(self, folder: Path) -> None:
         """Write loss_history.json and training_curve.png."""
-        partial = folder / "loss_history.json.partial"
-        partial.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, folder / "loss_history.json")
+        with replacing(folder / "loss_history.json") as partial:
+            partial.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
         save_training_curve(self.values, folder / "training_curve.png")
 
 

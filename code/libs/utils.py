@@ -1,10 +1,29 @@
-"""Small helpers with no dependency on torch: defaults, errors for people, name suggestions."""
+"""Small helpers with no dependency on torch: defaults, errors for people, safe writing."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to that becomes `path` at the end, so that it is never half written.
+
+    Where writing fails, what was written is removed and an earlier file of that name survives.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 class UserError(Exception):
