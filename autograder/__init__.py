@@ -1,0 +1,1 @@
+"""The autograder: judges submissions without ever running their code in its own process."""

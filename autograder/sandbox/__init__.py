@@ -1,0 +1,1 @@
+"""Where student code runs: confined processes that answer questions over a pipe."""

@@ -1,0 +1,254 @@
+"""What a worker does to itself before it meets student code: every layer the system allows.
+
+The layers overlap on purpose. One that the system refuses is left out, and the record says so.
+"""
+
+import contextlib
+import os
+import resource
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from autograder.sandbox.limits import Limits
+
+LINUX = sys.platform == "linux"
+if LINUX:
+    from autograder.sandbox import kernel, landlock, seccomp, user, view
+
+MB = 1 << 20
+MEMORY_SLACK_MB = 1024  # address space that a program asks for and never touches
+DEVICES = ["/dev/null", "/dev/zero"]
+SYSTEM = ["/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ld.so.cache", "/etc/localtime"]
+# What torch and glibc ask about the processors, and a source of random bytes.
+HARDWARE = ["/sys/devices/system/cpu", "/proc/cpuinfo", "/dev/urandom", "/dev/random"]
+
+
+@dataclass
+class Plan:
+    """What a worker is told about its confinement."""
+
+    code_folder: str
+    scratch: str  # a folder of the worker's own, for where it cannot have a file system of its own
+    root: str  # the repository, which no worker may see
+    limits: Limits
+    without: tuple[str, ...] = ()  # layers left out: only tests do that
+    isolation: str = ""  # how the pid namespace was made: "root", "user", or "" for none
+
+
+@dataclass
+class Record:
+    """What is in force and what is missing, by subject."""
+
+    in_force: dict[str, list[str]] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, subject: str, words: str) -> None:
+        self.in_force.setdefault(subject, []).append(words)
+
+    def lacks(self, subject: str, words: str) -> None:
+        self.missing.setdefault(subject, []).append(words)
+
+    def attempt(self, layer: str, subjects: dict[str, str], action: Callable[[], object]) -> bool:
+        """Try a layer; notes for each subject what it gives, or why it is missing."""
+        try:
+            action()
+        except OSError as error:
+            for subject in subjects:
+                self.lacks(subject, f"{layer} ({error.strerror or error})")
+            return False
+        for subject, words in subjects.items():
+            self.add(subject, words)
+        return True
+
+    def words(self) -> dict[str, str]:
+        """One text a subject, such as "Landlock (ABI 7)"."""
+        subjects = dict.fromkeys([*self.in_force, *self.missing])
+        return {subject: self._subject(subject) for subject in subjects}
+
+    def _subject(self, subject: str) -> str:
+        there = ", ".join(self.in_force.get(subject, []))
+        missing = ", ".join(self.missing.get(subject, []))
+        return "; ".join(filter(None, [there, missing and f"not available here: {missing}"]))
+
+
+def readable_paths(code_folder: str) -> list[str]:
+    """What student code may read: Python, its packages, the system's libraries, its own files."""
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    # Not the prefix itself: it may be somebody's home folder.
+    parts = [f"{p}/{name}" for p in sorted(prefixes) for name in ("bin", "lib", "lib64", "share")]
+    # Only these: a package under development may have put its own folder there.
+    packages = [p for p in sys.path if p.endswith(("/site-packages", "/dist-packages"))]
+    return [*SYSTEM, *HARDWARE, *parts, *packages, code_folder]
+
+
+def confine(plan: Plan) -> dict[str, str]:
+    """Confine this process for good, and move it into an empty scratch folder.
+
+    Returns:
+        What is in force, in words by subject.
+    """
+    record = Record()
+    os.setsid()
+    os.umask(0o022)
+    if LINUX:
+        scratch = _confine_on_linux(plan, record)
+    else:
+        scratch = plan.scratch
+        set_limits(plan.limits, 0, record, count_processes=False)
+        for subject in ("files", "network", "processes", "limits"):
+            record.lacks(subject, "all protections that only Linux has")
+    record.add("limits", "a supervisor that looks every 50 ms")
+    os.chdir(scratch)
+    os.environ.update(HOME=scratch, TMPDIR=scratch)
+    tempfile.tempdir = None  # it may have been asked for before the environment changed
+    return record.words()
+
+
+def _confine_on_linux(plan: Plan, record: Record) -> str:
+    """Every layer, in the one order in which none keeps the next from starting."""
+    readable, scratch = readable_paths(plan.code_folder), plan.scratch
+    data_mb = private_mb() + plan.limits.memory_mb + MEMORY_SLACK_MB
+    warn_of_root(plan, readable, record)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # where memory runs out, this one goes first
+    new_uid = user.choose_uid() if os.geteuid() == 0 and "user" not in plan.without else None
+    if "namespaces" not in plan.without:
+        leave_namespaces(plan, record)
+    if "view" not in plan.without:
+        owner = os.geteuid() if new_uid is None else new_uid
+        if record.attempt(
+            "a file system of its own",
+            {"files": "a file system of its own with nothing else in it"},
+            lambda: view.enter(readable, DEVICES, plan.limits.disk_mb, owner),
+        ):
+            scratch = view.SCRATCH
+    if "limits" not in plan.without:
+        counted = new_uid is not None or plan.isolation == "user"
+        set_limits(plan.limits, data_mb, record, counted)
+    become_harmless(plan, readable, scratch, new_uid, record)
+    return scratch
+
+
+def leave_namespaces(plan: Plan, record: Record) -> None:
+    """A network without any address, and shared memory and queues of one's own."""
+    if plan.isolation:  # made by the supervisor, for a pid namespace begins with a fork
+        record.add("processes", "a pid namespace")
+    else:
+        record.lacks("processes", "a pid namespace")
+    record.attempt(
+        "a network namespace",
+        {"network": "a namespace with nothing in it"},
+        lambda: kernel.unshare(kernel.CLONE_NEWNET),
+    )
+    record.attempt(
+        "an IPC namespace",
+        {"processes": "an IPC namespace"},
+        lambda: kernel.unshare(kernel.CLONE_NEWIPC),
+    )
+
+
+def set_limits(limits: Limits, data_mb: int, record: Record, count_processes: bool) -> None:
+    """The limits that the system itself keeps; `data_mb` of private memory, 0 for no limit."""
+    wanted = {
+        "core files": (resource.RLIMIT_CORE, (0, 0)),
+        "processor time": (resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1)),
+        "file size": (resource.RLIMIT_FSIZE, (limits.file_mb * MB,) * 2),
+        "open files": (resource.RLIMIT_NOFILE, (limits.open_files,) * 2),
+    }
+    if data_mb:
+        wanted["private memory"] = (resource.RLIMIT_DATA, (data_mb * MB,) * 2)
+    if count_processes:  # otherwise every process of the same user would count
+        wanted["processes"] = (resource.RLIMIT_NPROC, (limits.processes,) * 2)
+    for name, (number, pair) in wanted.items():
+        hard = resource.getrlimit(number)[1]
+        # A limit that is tighter already stays.
+        pair = pair if hard == resource.RLIM_INFINITY else tuple(min(n, hard) for n in pair)
+        try:
+            resource.setrlimit(number, pair)
+        except (OSError, ValueError) as error:
+            record.lacks("limits", f"{name} ({error})")
+        else:
+            record.add("limits", name)
+
+
+def become_harmless(
+    plan: Plan, readable: list[str], scratch: str, new_uid: int | None, record: Record
+) -> None:
+    """Landlock, another user without capabilities, and the filter of system calls."""
+    files_closed = "files" in record.in_force
+    if "landlock" not in plan.without:
+        words = {"files": f"Landlock (ABI {landlock.version()})"}
+        if landlock.version() >= 4:
+            words["network"] = "Landlock: no TCP"
+        if landlock.version() >= 6:
+            words["processes"] = "Landlock: no signals to others"
+        files_closed |= record.attempt(
+            "Landlock", words, lambda: landlock.restrict(readable, DEVICES, scratch)
+        )
+    if not files_closed:
+        record.add("files", "only the permission bits of the system")
+    filtered = "seccomp" not in plan.without and seccomp.available()
+    change_user(plan, readable, scratch, new_uid, files_closed and filtered, record)
+    # After the change of user, which would clear it. The supervisor's end is the worker's.
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, 9)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    if "seccomp" not in plan.without:
+        given = {"processes": "seccomp: no new ones", "network": "seccomp: no sockets"}
+        if not record.attempt("seccomp", given, lambda: seccomp.restrict(os.getpid())):
+            kernel.set_capabilities(0)
+
+
+def change_user(
+    plan: Plan,
+    readable: list[str],
+    scratch: str,
+    new_uid: int | None,
+    safe_to_read: bool,
+    record: Record,
+) -> None:
+    """Drop every capability, and root.
+
+    Where Python lies in a folder that others may not enter, reading must stay possible: student
+    code imports modules late. With other layers in force that say which files there are, the
+    worker keeps the one capability that reads them; without, it stays root without capabilities.
+    """
+    kernel.drop_bounding_set()
+    if new_uid is None:
+        kernel.set_capabilities(0)
+        record.add("user", "the judge's own, without capabilities")
+        return
+    closed = [p for p in readable if os.path.exists(p) and not user.open_to_others(p)]
+    if plan.code_folder in closed and not safe_to_read:
+        closed.remove(plan.code_folder)
+        plan.code_folder = user.own_copy(plan.code_folder, scratch, new_uid)
+    if closed and not safe_to_read:
+        os.chown(scratch, os.geteuid(), os.getegid())
+        kernel.set_capabilities(0)
+        record.add("user", "root without capabilities")
+        record.lacks("user", f"another user, who could not read {closed[0]}")
+        return
+    os.chown(scratch, new_uid, new_uid)
+    user.become(new_uid, 1 << kernel.CAP_DAC_READ_SEARCH if closed else 0)
+    record.add("user", "a uid of its own")
+    if closed:
+        record.add("user", f"with the right to read {closed[0]}")
+
+
+def private_mb() -> int:
+    """The private memory this process already has by the kernel's count; 0 where unknown."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith("VmData"):
+                return int(line.split()[1]) >> 10
+    return 0
+
+
+def warn_of_root(plan: Plan, readable: list[str], record: Record) -> None:
+    """Say so where the repository lies inside a folder that a worker may read."""
+    root = os.path.realpath(plan.root)
+    for path in readable:
+        if os.path.commonpath([root, os.path.realpath(path)]) == os.path.realpath(path):
+            record.lacks("files", f"hiding {root}, which lies in {path}")
+            return

@@ -1,0 +1,77 @@
+"""Linux system calls that Python does not wrap; a failed one raises OSError."""
+
+import ctypes
+import os
+import platform
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+MACHINE = platform.machine()
+CAPSET = {"x86_64": 126, "aarch64": 91}
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAPBSET_DROP = 1, 8, 24
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x8000000, 0x10000000
+CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+CAP_DAC_READ_SEARCH = 2
+
+
+def _checked(function: str, *arguments: object) -> int:
+    # Plain ints would be passed as 32 bits, and these functions take longs.
+    longs = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    result = getattr(LIBC, function)(*longs)
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function}: {os.strerror(number)}")
+    return result
+
+
+def syscall(number: int, *arguments: object) -> int:
+    """Any system call by its number; ints, bytes and ctypes values as arguments."""
+    return _checked("syscall", number, *arguments)
+
+
+def prctl(option: int, value: object = 0, third: object = 0) -> int:
+    """Change something about the calling process; see prctl(2)."""
+    return _checked("prctl", option, value, third, 0, 0)
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by flags for fresh ones; see unshare(2)."""
+    _checked("unshare", flags)
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str = "") -> None:
+    """See mount(2)."""
+    names = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
+    _checked("mount", *names, flags, data.encode())
+
+
+def unmount(target: str) -> None:
+    """Take a mount away now, even where it is still in use."""
+    _checked("umount2", os.fsencode(target), 2)
+
+
+def pivot_root(folder: str) -> None:
+    """Make a mounted folder the root of all names, and let go of the old root."""
+    os.chdir(folder)
+    syscall(PIVOT_ROOT[MACHINE], b".", b".")  # the old root now lies over the new one
+    unmount(".")
+    os.chdir("/")
+
+
+def drop_bounding_set() -> None:
+    """No program started from here could ever gain a capability."""
+    for capability in range(64):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError:  # not allowed to, or beyond the last one
+            break
+
+
+def set_capabilities(mask: int) -> None:
+    """Give up all capabilities of this process but those in mask, for good."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
+    syscall(CAPSET[MACHINE], header, data)

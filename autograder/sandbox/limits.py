@@ -1,0 +1,23 @@
+"""What a worker may use, and the errors of the sandbox. Imported by both sides, needs no torch."""
+
+from dataclasses import dataclass
+
+MAX_ENTRIES = 4096  # files and folders in a worker's scratch folder
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A worker that goes over one of these is stopped, or gets an error from the system."""
+
+    seconds: float = 120.0  # wall clock of the worker's whole life
+    cpu_seconds: int = 120  # processor time
+    memory_mb: int = 3000  # resident, of all its processes together
+    processes: int = 128  # processes and threads together
+    file_mb: int = 16  # one file
+    disk_mb: int = 64  # all files in its scratch folder
+    log_kb: int = 256  # what is kept of stdout and stderr
+    open_files: int = 256
+
+
+class SandboxError(Exception):
+    """A worker could not be started, through no fault of the submission."""

@@ -1,0 +1,279 @@
+"""Starts confined worker processes for the judge, quickly, and says how they ended.
+
+    judge --> zygote, which has imported torch --fork--> supervisor --fork--> worker
+
+The zygote is a fresh interpreter that holds nothing of the judge. A worker gets one end of a
+pipe (`wire.Channel`), a log, and one folder of student code.
+"""
+
+import dataclasses
+import json
+import os
+import secrets
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from autograder.sandbox.limits import Limits, SandboxError
+from autograder.sandbox.wire import Channel
+
+__all__ = ["Limits", "Sandbox", "SandboxError", "Worker"]
+
+ZYGOTE = Path(__file__).with_name("zygote.py")
+START_SECONDS = 120.0  # to import torch, on a busy machine with cold disks
+READY_SECONDS = 30.0  # to fork and confine a worker
+GONE_SECONDS = 10.0  # to clean up after a worker that was killed
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    # A worker's uid has no name in the system's list of users, and libraries ask for one.
+    "USER": "student",
+    "LOGNAME": "student",
+}
+
+
+class Sandbox:
+    """A warm process that workers are forked from; a context manager, safe to share by threads.
+
+    Args:
+        serve: "module:function" of trusted code that a worker calls with its channel and the name
+            of its code folder; it must import all it needs of the repository at once, since the
+            worker cannot read the repository any more.
+    """
+
+    def __init__(
+        self,
+        serve: str = "autograder.sandbox.worker:serve",
+        *,
+        _without: tuple[str, ...] = (),  # for tests: layers to leave out,
+        _preload: tuple[str, ...] = ("torch",),  # what to import instead of torch,
+        _helpers: tuple[str, ...] = (),  # and folders where to find `serve`
+    ) -> None:
+        self._settings = {
+            "serve": serve,
+            "without": _without,
+            "preload": _preload,
+            "helpers": _helpers,
+        }
+        self._lock = threading.Lock()
+        self._zygote: _Zygote | None = None
+        self._protections: dict[str, str] = {}
+
+    def __enter__(self) -> "Sandbox":
+        with self._lock:
+            self._zygote = _Zygote(self._settings)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def protections(self) -> dict[str, str]:
+        """What is in force for every worker, in words by subject; starts one to find out.
+
+        Raises:
+            SandboxError
+        """
+        if not self._protections:
+            with open(os.devnull, "w") as log, tempfile.TemporaryDirectory() as folder:
+                self.worker(Path(folder), log.fileno()).kill()
+        return self._protections
+
+    def worker(self, code_folder: Path, log: Path | int, limits: Limits | None = None) -> "Worker":
+        """Fork a fresh confined worker.
+
+        Args:
+            code_folder: the only files of others that the worker can read. Where the system has no
+                Landlock and no namespaces, other users must be able to enter it.
+            log: gets, at the end, what the worker prints; an open file descriptor stays open
+
+        Raises:
+            SandboxError where no worker can be started.
+        """
+        limits = limits or Limits()
+        request = {
+            "code_folder": str(Path(code_folder).resolve()),
+            "scratch": f"{tempfile.gettempdir()}/autograder-{secrets.token_hex(8)}",
+            "limits": dataclasses.asdict(limits),
+        }
+        ours, theirs = socket.socketpair()
+        status, told = socket.socketpair()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with theirs, told:
+            log_handle = os.dup(log) if isinstance(log, int) else os.open(log, flags, 0o644)
+            try:
+                self._fork(request, [theirs.fileno(), log_handle, told.fileno()])
+            except BaseException:
+                ours.close()
+                status.close()
+                raise
+            finally:
+                os.close(log_handle)
+        worker = Worker(Channel(ours), status)
+        self._protections = worker.protections
+        return worker
+
+    def close(self) -> None:
+        """End the zygote. Workers that are still alive go on until they or the judge end."""
+        with self._lock:
+            if self._zygote is not None:
+                self._zygote.close()
+                self._zygote = None
+
+    def _fork(self, request: dict[str, Any], handles: list[int]) -> None:
+        """Have the zygote fork; one that died meanwhile is started afresh, once."""
+        with self._lock:
+            for _ in range(2):
+                if self._zygote is None:
+                    self._zygote = _Zygote(self._settings)
+                try:
+                    self._zygote.fork(request, handles)
+                    return
+                except (OSError, EOFError):
+                    self._zygote.close()
+                    self._zygote = None
+        raise SandboxError(
+            "The process that starts workers died twice. Look whether the machine has memory left."
+        )
+
+
+class _Lines:
+    """Reads lines of JSON from a socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection, self.data = connection, b""
+
+    def next(self, seconds: float) -> dict[str, Any]:
+        """The next line; EOFError where the other side is gone, TimeoutError where it is late."""
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.data:
+            left = max(0.0, deadline - time.monotonic())
+            poll = select.poll()  # select.select cannot take handles above 1023
+            poll.register(self.connection, select.POLLIN)
+            if not poll.poll(left * 1000):
+                raise TimeoutError
+            part = self.connection.recv(1 << 16)
+            if not part:
+                raise EOFError
+            self.data += part
+        line, _, self.data = self.data.partition(b"\n")
+        return json.loads(line)
+
+
+class _Zygote:
+    """The process that has imported torch, seen from the judge; starts without waiting for it."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.control, theirs = socket.socketpair()
+        self.lines = _Lines(self.control)
+        self.ready = False
+        # Tells the zygote when this very process ends, even where forks of it hold the sockets.
+        judge = os.pidfd_open(os.getpid()) if hasattr(os, "pidfd_open") else None
+        settings = settings | {
+            "control": theirs.fileno(),
+            "judge": judge,
+            "packages": [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))],
+        }
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-B", ZYGOTE, json.dumps(settings)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=ENVIRONMENT,
+                cwd="/",
+                pass_fds=[handle for handle in (theirs.fileno(), judge) if handle is not None],
+                start_new_session=True,  # Ctrl-C is the judge's to handle
+            )
+        finally:
+            theirs.close()
+            if judge is not None:
+                os.close(judge)
+
+    def fork(self, request: dict[str, Any], handles: list[int]) -> None:
+        """Have a worker started; OSError or EOFError where the zygote is gone."""
+        if not self.ready:
+            answer = self.lines.next(START_SECONDS)
+            if "error" in answer:
+                raise SandboxError(f"Workers cannot be started here:\n{answer['error']}")
+            self.ready = True
+        socket.send_fds(self.control, [json.dumps(request).encode()], handles)
+        self.lines.next(READY_SECONDS)
+
+    def close(self) -> None:
+        """End it, and wait until it has."""
+        self.control.close()
+        try:
+            self.process.wait(GONE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Worker:
+    """A confined process, ready for messages.
+
+    Raises:
+        SandboxError where it did not come up.
+    """
+
+    def __init__(self, channel: Channel, status: socket.socket) -> None:
+        self.channel = channel
+        self._status, self._lines = status, _Lines(status)
+        self._ended = ""
+        try:
+            report = self._lines.next(READY_SECONDS)
+            error = report.get("error", "")
+        except (EOFError, OSError) as problem:
+            report, error = {}, f"no worker came up ({problem or type(problem).__name__})"
+        if error:
+            self.kill()
+            raise SandboxError(f"A worker could not be started: {error}.")
+        self.pid: int = report["pid"]
+        self.protections: dict[str, str] = report["protections"]
+
+    def kill(self) -> str:
+        """End it now, with all that it started; returns how it ended, as `end` does."""
+        return self.end(0)
+
+    def end(self, timeout: float) -> str:
+        """Hang up, give it time to end by itself, then kill it, and wait until nothing is left.
+
+        Args:
+            timeout: seconds
+
+        Returns:
+            How it ended: "exited with code 0", "crashed: segmentation fault", "stopped: more than
+            3000 MB of memory", "stopped by the judge" (it did not end in time).
+        """
+        if not self._ended:
+            if timeout > 0:
+                self.channel.close()
+                self._ended = self._wait(timeout)
+            self._ended = self._ended or self._stop()
+            self.channel.close()
+            self._status.close()
+        return self._ended
+
+    def _wait(self, seconds: float) -> str:
+        try:
+            return self._lines.next(seconds)["ended"]
+        except TimeoutError:
+            return ""
+        except (EOFError, OSError, KeyError):
+            return "ended without a word"
+
+    def _stop(self) -> str:
+        self._status.shutdown(socket.SHUT_WR)  # for the supervisor, the judge is gone
+        return self._wait(GONE_SECONDS) or "did not end"

@@ -1,0 +1,179 @@
+"""The pipe between the judge and a worker: messages of plain values and raw arrays, no pickle.
+
+A message is a JSON header with the arrays' bytes behind it:
+
+    4 bytes: length of the header | header | 4 bytes: length of the arrays | arrays, one by one
+
+In the header an array stands as {"__array__": [dtype, shape]}. The judge reads with limits and a
+deadline, and trusts nothing: what does not fit this description raises `BadMessage`.
+"""
+
+import json
+import math
+import select
+import socket
+import struct
+import time
+from typing import Any
+
+import numpy as np
+
+MAX_HEADER = 1 << 18  # bytes
+MAX_ARRAYS = 1 << 26  # bytes
+DTYPES = {
+    name: np.dtype(name)
+    for name in "float16 float32 float64 int8 int16 int32 int64 uint8 bool complex64".split()
+}
+
+
+class BadMessage(Exception):
+    """What came over the pipe is no message."""
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+class Slow(Exception):
+    """The deadline passed before a whole message came."""
+
+
+class Channel:
+    """One end of the pipe.
+
+    Args:
+        connection: a connected stream socket, owned by this channel from now on.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        connection.setblocking(False)  # a blocking send would wait for the reader for ever
+        self.buffer = bytearray()  # received, not yet read
+
+    def send(self, message: dict[str, Any], deadline: float | None = None) -> None:
+        """Send a message: JSON's values, with numpy arrays anywhere in them.
+
+        Raises:
+            Closed, Slow
+        """
+        arrays: list[bytes] = []
+        header = json.dumps(_pack(message, arrays)).encode()
+        body = b"".join(arrays)
+        data = struct.pack("<I", len(header)) + header + struct.pack("<I", len(body)) + body
+        view = memoryview(data)
+        while view:
+            self._wait(deadline, write=True)
+            try:
+                view = view[self.connection.send(view) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise Closed from error
+
+    def receive(self, deadline: float | None = None) -> dict[str, Any]:
+        """Wait for a message.
+
+        Args:
+            deadline: a time on the clock of `time.monotonic`; None waits for ever.
+
+        Raises:
+            BadMessage, Closed, Slow
+        """
+        (length,) = struct.unpack("<I", self._read(4, deadline))
+        if length > MAX_HEADER:
+            raise BadMessage(f"a header of {length} bytes")
+        try:
+            header = json.loads(self._read(length, deadline))
+        except (ValueError, RecursionError) as error:
+            raise BadMessage("a header that is not JSON") from error
+        (length,) = struct.unpack("<I", self._read(4, deadline))
+        if length > MAX_ARRAYS:
+            raise BadMessage(f"arrays of {length} bytes")
+        body = _Body(self._read(length, deadline))
+        try:
+            message = _unpack(header, body)
+        except RecursionError as error:
+            raise BadMessage("a header nested too deep") from error
+        if not isinstance(message, dict) or body.rest():
+            raise BadMessage("a header that does not describe what follows it")
+        return message
+
+    def close(self) -> None:
+        """Hang up."""
+        self.connection.close()
+
+    def _read(self, length: int, deadline: float | None) -> bytes:
+        while len(self.buffer) < length:
+            self._wait(deadline, write=False)
+            try:
+                part = self.connection.recv(1 << 16)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise Closed from error
+            if not part:
+                raise Closed
+            self.buffer += part
+        data = bytes(self.buffer[:length])
+        del self.buffer[:length]
+        return data
+
+    def _wait(self, deadline: float | None, write: bool) -> None:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        poll = select.poll()
+        poll.register(self.connection, select.POLLOUT if write else select.POLLIN)
+        if not poll.poll(left):
+            raise Slow
+
+
+class _Body:
+    """The bytes of the arrays, taken from the front."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, dtype: Any, shape: Any) -> np.ndarray:
+        if (
+            not isinstance(dtype, str)
+            or dtype not in DTYPES
+            or not isinstance(shape, list)
+            or len(shape) > 8
+        ):
+            raise BadMessage("an array of unknown type")
+        if not all(type(n) is int and 0 <= n <= MAX_ARRAYS for n in shape):
+            raise BadMessage("an array without a shape")
+        end = self.at + math.prod(shape) * DTYPES[dtype].itemsize
+        if end > len(self.data):
+            raise BadMessage("an array larger than its bytes")
+        array = np.frombuffer(self.data[self.at : end], DTYPES[dtype]).reshape(shape)
+        self.at = end
+        return array
+
+    def rest(self) -> int:
+        return len(self.data) - self.at
+
+
+def _pack(value: Any, arrays: list[bytes]) -> Any:
+    """The value with its arrays moved to the list."""
+    if isinstance(value, np.ndarray):
+        arrays.append(np.ascontiguousarray(value).tobytes())
+        return {"__array__": [value.dtype.name, list(value.shape)]}
+    if isinstance(value, dict):
+        return {key: _pack(item, arrays) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_pack(item, arrays) for item in value]
+    return value
+
+
+def _unpack(value: Any, body: _Body) -> Any:
+    """The value with its arrays put back."""
+    if isinstance(value, dict):
+        if "__array__" in value:
+            described = value["__array__"]
+            if not isinstance(described, list) or len(described) != 2:
+                raise BadMessage("an array without a description")
+            return body.take(*described)
+        return {key: _unpack(item, body) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unpack(item, body) for item in value]
+    return value

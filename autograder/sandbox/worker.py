@@ -1,0 +1,307 @@
+"""The worker: imports a submission and answers the judge's questions about it.
+
+It runs in a confined process, holds no expected value and gives no verdict. Student code may patch
+everything here; all it can change is the values that it sends, and those the judge compares.
+"""
+
+import contextlib
+import importlib
+import inspect
+import os
+import sys
+import traceback
+import types
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .wire import DTYPES, Channel
+
+SHOWN = 2000  # characters of an error's text
+BUFFERS = (
+    "betas sqrt_recip_alphas sqrt_alphas_cumprod sqrt_one_minus_alphas_cumprod posterior_variance"
+).split()
+
+
+def serve(channel: Channel, code_folder: str) -> None:
+    """Answer requests until the judge hangs up. Each is {"op": name of a method, ...}."""
+    sys.path.insert(0, code_folder)
+    sys.dont_write_bytecode = True
+    worker = Worker(channel, code_folder)
+    while True:
+        request = channel.receive()
+        try:
+            answer = getattr(worker, "do_" + request.pop("op"))(**request)
+        except BaseException as error:
+            answer = {"error": describe(error, code_folder)}
+        channel.send({"answer": answer})
+
+
+class Worker:
+    """What has been built so far, and the operations that a request may name."""
+
+    def __init__(self, channel: Channel, code_folder: str) -> None:
+        self.channel = channel
+        self.code_folder = code_folder
+        self.objects: dict[str, Any] = {}
+        self.doubles: dict[str, nn.Module] = {}
+
+    def do_build(
+        self,
+        key: str,
+        module: str,
+        name: str,
+        kwargs: dict[str, Any],
+        optional: dict[str, Any],
+        stand_in: bool,
+    ) -> dict[str, Any]:
+        """Import libs.MODULE and construct its class NAME.
+
+        Args:
+            kwargs: arguments of the class; `optional` ones are given where it knows them.
+            stand_in: put an empty UNet in the place of libs/unet.py.
+        """
+        if stand_in:
+            sys.modules["libs.unet"] = stand_in_unet()
+        made = getattr(importlib.import_module(f"libs.{module}"), name)
+        known = inspect.signature(made).parameters
+        given = {key: value for key, value in optional.items() if key in known}
+        built = made(**kwargs, **given)
+        self.objects[key] = built
+        attributes = {n: pack(getattr(built, n)) for n in BUFFERS if hasattr(built, n)}
+        for n in ("img_shape", "timesteps"):
+            value = getattr(built, n, None)
+            attributes[n] = list(value) if isinstance(value, list | tuple) else pack(value)
+        return {"attributes": attributes, "optional": sorted(given)}
+
+    def do_call(
+        self,
+        key: str,
+        method: str,
+        args: list[Any],
+        doubles: list[str],
+        gradients: bool,
+        training: bool,
+    ) -> dict[str, Any]:
+        """Call a method with test doubles in place; the arrays among the arguments become tensors.
+
+        Doubles are attributes of the object such as "model", "p_sample", "vae.encoder".
+        """
+        built = self.objects[key]
+        self.doubles = {name: Double(name, self.channel).train(training) for name in doubles}
+        tensors = [tensor(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
+        buffers = {n: getattr(built, n) for n in BUFFERS if hasattr(built, n)}
+        copies = {n: b.detach().clone() for n, b in buffers.items() if torch.is_tensor(b)}
+        with contextlib.ExitStack() as stack:
+            for name, double in self.doubles.items():
+                stack.enter_context(replaced(built, name, double))
+            result = getattr(built, method)(*tensors)
+        answer: dict[str, Any] = {"value": pack(result)}
+        answer["changed"] = [
+            index
+            for index, (arg, now) in enumerate(zip(args, tensors, strict=True))
+            if isinstance(arg, np.ndarray) and not same(tensor(arg), now)
+        ]
+        answer["changed"] += [
+            name for name, copy in copies.items() if not same(copy, getattr(built, name))
+        ]
+        answer["mode_changed"] = [n for n, d in self.doubles.items() if d.training != training]
+        if gradients:
+            answer["gradients"] = self.gradients(result)
+        return answer
+
+    def do_network(self, key: str, args: list[Any]) -> dict[str, Any]:
+        """Run the UNet with every member replaced by a double; real members only tell shapes."""
+        unet = self.objects[key]
+        self.doubles = {}
+        structure: dict[str, Any] = {}
+        for name, child in list(unet.named_children()):
+            if name in ("encoder", "decoder"):
+                structure[name] = [self.double_level(name, i, c) for i, c in enumerate(child)]
+            else:
+                setattr(unet, name, self.double(name, child))
+        try:
+            self.channel.send({"structure": structure})
+            result = unet(*[tensor(arg) for arg in args])
+            answer = {"value": pack(result), "gradients": self.gradients(result)}
+        finally:
+            self.objects.pop(key)
+        return answer
+
+    def double_level(self, name: str, i: int, level: nn.Module) -> list[bool]:
+        """Replace the members of one level; returns which of them are there."""
+        if not isinstance(level, nn.ModuleList):
+            raise TypeError(f"self.{name}[{i}] is a {type(level).__name__} and no nn.ModuleList")
+        there = [part is not None for part in level]
+        for j, part in enumerate(level):
+            if part is not None:
+                level[j] = self.double(f"{name}.{i}.{j}", part)
+        return there
+
+    def double(self, name: str, real: nn.Module) -> "Double":
+        double = Double(name, self.channel, real)
+        self.doubles[name] = double
+        return double
+
+    def gradients(self, result: Any) -> dict[str, float] | str:
+        """d(sum of the result) / d(factor of each double's output), or why there is none."""
+        if not torch.is_tensor(result) or not result.requires_grad:
+            return "no gradient"
+        result.sum().backward()
+        return {
+            name: float(double.factor.grad)
+            for name, double in self.doubles.items()
+            if double.factor.grad is not None
+        }
+
+
+class Double(nn.Module):
+    """Stands in for a network or a function: passes each call on to the judge, who answers it.
+
+    Args:
+        name: tells the judge which one is called.
+        channel: the pipe to the judge.
+        real: what it stands in for, if its output's shape matters; it runs on the real input.
+    """
+
+    def __init__(self, name: str, channel: Channel, real: nn.Module | None = None) -> None:
+        super().__init__()
+        self.name, self.channel = name, channel
+        self.real = [real]  # in a list, so that it is no sub-module
+        self.factor = nn.Parameter(torch.ones((), dtype=torch.float32, device="cpu"))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        asked = {"double": self.name, "args": pack(list(args)), "kwargs": pack(kwargs)}
+        failure = None
+        if self.real[0] is not None:
+            try:
+                with torch.no_grad():
+                    asked["shape"] = list(self.real[0](*args, **kwargs).shape)
+            except Exception as error:
+                failure = error
+                asked["shape"] = None
+        self.channel.send(asked)
+        answer = self.channel.receive()
+        if failure is not None:
+            raise failure
+        if "refused" in answer:
+            raise RuntimeError(answer["refused"])
+        value = tensor(answer["value"])
+        inputs = [a for a in (*args, *kwargs.values()) if torch.is_tensor(a)]
+        return PassOn.apply(value * self.factor, *inputs)
+
+
+class PassOn(torch.autograd.Function):
+    """The value itself, through which gradients reach all inputs, so that a cut shows."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
+        ctx.inputs = [(i.shape, i.dtype, i.is_floating_point()) for i in inputs]
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple:
+        size = gradient.abs().mean()
+        rest = [
+            torch.full(shape, float(size), dtype=dtype) if floating else None
+            for shape, dtype, floating in ctx.inputs
+        ]
+        return (gradient, *rest)
+
+
+@contextlib.contextmanager
+def replaced(owner: Any, path: str, double: nn.Module) -> Any:
+    """Put a double at a dotted attribute, and take it away again."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    if isinstance(getattr(owner, name, None), nn.Module):
+        before = getattr(owner, name)
+        setattr(owner, name, double)
+        try:
+            yield
+        finally:
+            setattr(owner, name, before)
+    else:  # a method: hide it behind an attribute of the object that is no sub-module
+        owner.__dict__[name] = lambda *args, **kwargs: double(*args, **kwargs)
+        try:
+            yield
+        finally:
+            owner.__dict__.pop(name, None)
+
+
+def tensor(array: np.ndarray) -> torch.Tensor:
+    """A tensor of its own memory with the array's values, on the CPU whatever the default is."""
+    return torch.from_numpy(np.array(array))
+
+
+def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Equal shape, dtype and bits, NaN included."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return a.detach().numpy().tobytes() == b.detach().numpy().tobytes()
+
+
+def pack(value: Any) -> Any:
+    """A value as the wire can carry it: tensors as arrays, unknown things by their type's name."""
+    if torch.is_tensor(value):
+        name = str(value.dtype).removeprefix("torch.")
+        packed = {"tensor": name, "device": value.device.type, "shape": list(value.shape)}
+        if value.device.type == "cpu":
+            plain = value.detach()
+            packed["array"] = (plain if name in DTYPES else plain.float()).numpy()
+        return packed
+    if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
+        return {"tensor": f"numpy {value.dtype.name}", "shape": list(value.shape), "array": value}
+    if isinstance(value, list | tuple):
+        return [pack(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): pack(item) for key, item in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return {"type": type(value).__name__}
+
+
+def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
+    """An error as values: its type, its text, its place in the submission's own files."""
+    try:
+        text = str(error)[:SHOWN]
+    except BaseException:
+        text = "an error whose text cannot be shown"
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) and error.filename:
+        where = [(error.filename, error.lineno)]
+        text = str(error.msg)[:SHOWN]
+    else:
+        where = [(f.filename, f.lineno) for f in frames]
+    inside = os.path.join(code_folder, "")
+    places = [(f.removeprefix(inside), line) for f, line in where if f.startswith(inside)]
+    file, line = places[-1] if places else ("", 0)
+    return {
+        "type": [kind.__name__ for kind in type(error).__mro__][:-1],
+        "text": text,
+        "file": file,
+        "line": line,
+        "last_is_theirs": bool(where) and bool(places) and where[-1][0].startswith(inside),
+    }
+
+
+def stand_in_unet() -> types.ModuleType:
+    """A module in the place of libs/unet.py whose every class is an empty network."""
+
+    class UNet(nn.Module):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__()
+
+    module = types.ModuleType("libs.unet")
+    module.UNet = UNet
+
+    def other(name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return UNet
+
+    module.__getattr__ = other
+    return module

@@ -1,0 +1,92 @@
+"""The pipe between judge and worker: what is sent comes back, and nothing else is accepted."""
+
+import json
+import socket
+import struct
+import time
+
+import numpy as np
+import pytest
+from autograder.sandbox.wire import MAX_ARRAYS, MAX_HEADER, BadMessage, Channel, Closed, Slow
+
+
+@pytest.fixture
+def pair():
+    """Two ends: a channel, and a raw socket."""
+    ours, theirs = socket.socketpair()
+    yield Channel(ours), theirs
+    ours.close()
+    theirs.close()
+
+
+def frame(header: object, body: bytes = b"") -> bytes:
+    """A message as it travels."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<I", len(text)) + text + struct.pack("<I", len(body)) + body
+
+
+def test_values_and_arrays_come_back(pair):
+    channel, raw = pair
+    other = Channel(raw)
+    arrays = [
+        np.arange(6, dtype=np.float32).reshape(2, 3),
+        np.array(3, dtype=np.int64),
+        np.zeros((0, 4), np.uint8),
+        np.array([[True], [False]]),
+    ]
+    channel.send({"a": arrays, "b": {"c": [1, 2.5, None, "text", True]}})
+    message = other.receive(time.monotonic() + 5)
+    assert message["b"] == {"c": [1, 2.5, None, "text", True]}
+    for sent, got in zip(arrays, message["a"], strict=True):
+        assert got.dtype == sent.dtype
+        np.testing.assert_array_equal(got, sent)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(b"not json"),
+        frame(b"\xff\xfe"),
+        frame([1, 2]),
+        frame({}, b"too much"),
+        frame({"a": {"__array__": ["float32", [4]]}}, b"1234"),
+        frame({"a": {"__array__": ["float32", [-1]]}}),
+        frame({"a": {"__array__": ["object", [1]]}}, b"12345678"),
+        frame({"a": {"__array__": ["float32", [2**40, 2**40]]}}, b"1234"),
+        frame({"a": {"__array__": ["float32", [True]]}}, b"1234"),
+        frame({"a": {"__array__": ["float32", "no"]}}),
+        frame({"a": {"__array__": 3}}),
+        frame({"a": {"__array__": [["float32"], [1]]}}, b"1234"),
+        frame(b"[" * 100_000 + b"]" * 100_000),
+        struct.pack("<I", MAX_HEADER + 1),
+        frame(b"{}")[:6] + struct.pack("<I", MAX_ARRAYS + 1),
+    ],
+    ids=range(15),
+)
+def test_what_is_no_message_is_refused(pair, data):
+    channel, raw = pair
+    raw.sendall(data)
+    with pytest.raises(BadMessage):
+        channel.receive(time.monotonic() + 5)
+
+
+def test_half_a_message_runs_into_the_deadline(pair):
+    channel, raw = pair
+    raw.sendall(frame({"a": 1})[:-3])
+    with pytest.raises(Slow):
+        channel.receive(time.monotonic() + 0.2)
+
+
+def test_a_reader_who_never_reads_runs_into_the_deadline(pair):
+    channel, _ = pair
+    with pytest.raises(Slow):
+        channel.send({"a": np.zeros(10_000_000, np.float32)}, time.monotonic() + 0.5)
+
+
+def test_hanging_up_is_noticed(pair):
+    channel, raw = pair
+    raw.close()
+    with pytest.raises(Closed):
+        channel.receive(time.monotonic() + 5)
+    with pytest.raises(Closed):
+        channel.send({"a": np.zeros(1_000_000)}, time.monotonic() + 5)
