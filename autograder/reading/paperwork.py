@@ -1,0 +1,206 @@
+"""What is handed in beside the code: the team file, the report, results, and what they lack."""
+
+import base64
+import csv
+import io
+import re
+import struct
+
+from autograder.reading.archives import Entry
+from autograder.reading.program import MAX_CODE_BYTES, MAX_CODE_FILE, SOURCES, Place
+from autograder.reading.remarks import Remarks, Unreadable, shown
+from autograder.text import one_line
+
+MAX_TEXT = 100_000  # bytes of team.csv and PROBLEMS.txt
+MAX_MEMBERS, MAX_FIELD, MAX_PROBLEMS = 20, 300, 20
+MAX_SAMPLES, MAX_SAMPLE, MAX_PIXELS = 4, 1_000_000, 25_000_000
+
+COLUMNS = {  # of team.csv, as compared: without case, spaces and signs
+    "member": "member",
+    "members": "member",
+    "membername": "member",
+    "name": "member",
+    "netid": "netid",
+    "netids": "netid",
+    "contribution": "contribution",
+    "contributions": "contribution",
+}
+HEADER = {"member": "member", "netid": "NetID", "contribution": "contribution"}
+EXAMPLE = {"member": "example name", "netid": "netid"}  # of the template, in lower case
+OWN_PATH = re.compile(  # in a text, behind a quote, or as a value of a YAML file
+    r"""^[^#\n]*?(?:["']|:[ ])
+    (?P<path>(?:/(?:home|Users|root|content|mnt|media|scratch|kaggle|Volumes)/|[A-Za-z]:[\\/])
+    [^"'\s]{2,})""",
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def read_team(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict[str, str]]:
+    """The members that team.csv names: records with the keys member, netid, contribution."""
+    named = [entry for entry in entries if entry.parts[-1].lower() == "team.csv"]
+    if not named:
+        remarks.find("There is no team.csv")
+        return []
+    entry = min(named, key=lambda e: (e.parts[:-1] != place.root, len(e.parts), e.parts))
+    if entry.parts[:-1] != place.root:
+        remarks.note("team.csv does not lie beside code/ but here", entry.path)
+    try:
+        text = entry.read(MAX_TEXT).decode("utf-8-sig")
+        separator = separator_of(text)
+        rows = [
+            row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row
+        ]
+    except Unreadable as error:
+        remarks.find(f"team.csv {error}")
+    except UnicodeDecodeError:
+        remarks.find("team.csv is not UTF-8 text")
+    except csv.Error as error:
+        remarks.find(f"team.csv is no CSV file ({error})")
+    else:
+        return members_of(rows, remarks)
+    return []
+
+
+def separator_of(text: str) -> str:
+    """The comma, semicolon or tab that is most frequent in the first line that is not empty."""
+    first = text.strip().split("\n", 1)[0]
+    return max(",;\t", key=first.count)
+
+
+def members_of(rows: list[list[str]], remarks: Remarks) -> list[dict[str, str]]:
+    """The members in the rows of team.csv, the first of which holds the names of the columns."""
+    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    if not rows:
+        remarks.find("team.csv is empty")
+        return []
+    headings = [re.sub(r"[^a-z0-9]", "", cell.lower()) for cell in rows[0]]
+    places = {COLUMNS[h]: i for i, h in reversed(list(enumerate(headings))) if h in COLUMNS}
+    missing = [heading for column, heading in HEADER.items() if column not in places]
+    if missing:
+        remarks.find(f"team.csv has no column {' and no column '.join(missing)}")
+    members = [m for row in rows[1:] if (m := member_of(row, places, remarks))]
+    if not members:
+        remarks.find("team.csv names nobody")
+    if len(members) > MAX_MEMBERS:
+        remarks.look(f"team.csv names {len(members)} members; the first {MAX_MEMBERS} count")
+    return members[:MAX_MEMBERS]
+
+
+def member_of(row: list[str], places: dict[str, int], remarks: Remarks) -> dict[str, str] | None:
+    """One row's member, without what is left of the template; None where nobody is named."""
+    member = {column: "" for column in HEADER}
+    for column, place in places.items():
+        member[column] = one_line(row[place])[:MAX_FIELD] if place < len(row) else ""
+        if member[column].lower() == EXAMPLE.get(column, "no example"):
+            remarks.find("team.csv still holds the template's example")
+            member[column] = ""
+    return member if member["member"] or member["netid"] else None
+
+
+def check_report(entries: list[Entry], place: Place, remarks: Remarks) -> None:
+    """Find out whether there is a report: a file that begins as a PDF does, best in writeup/."""
+    pdfs = [entry for entry in entries if entry.suffix == ".pdf"]
+    pdfs.sort(key=lambda entry: place.below_root(entry)[0].lower() != "writeup")
+    for entry in pdfs:
+        if b"%PDF-" in started(entry)[:1024]:
+            if place.below_root(entry)[0].lower() != "writeup":
+                remarks.note("The report is not in writeup/; taken for it", entry.path)
+            return
+    if pdfs:
+        remarks.find("The report is empty, damaged or no PDF", *[entry.path for entry in pdfs])
+    else:
+        remarks.find("There is no report as PDF")
+
+
+def started(entry: Entry) -> bytes:
+    """The first bytes of a file; none where it cannot be read."""
+    try:
+        return entry.start()
+    except Unreadable:
+        return b""
+
+
+def check_rest(entries: list[Entry], place: Place, remarks: Remarks) -> None:
+    """Find what else is missing, what the team was told while packing, and paths of their own."""
+    tops = {place.below_root(entry)[0].lower() for entry in entries}
+    folders = {part.lower() for entry in entries for part in entry.parts[:-1]}
+    if "results" not in tops:
+        remarks.note("There is no folder results")
+    if "configs" not in folders:
+        remarks.note("There is no folder configs")
+    for entry in entries:
+        if place.below_root(entry) == ("PROBLEMS.txt",):
+            add_problems(entry, remarks)
+    left = MAX_CODE_BYTES
+    for entry in entries:
+        in_code = entry.parts[: len(place.folder)] == place.folder
+        in_configs = place.below_root(entry)[0].lower() == "configs"
+        is_source = entry.suffix in SOURCES and (in_code or in_configs)
+        if is_source and entry.size <= min(left, MAX_CODE_FILE):
+            left -= entry.size
+            add_own_paths(entry, remarks)
+
+
+def add_problems(entry: Entry, remarks: Remarks) -> None:
+    """Repeat what zip_submission.py complained of when it was told to pack all the same."""
+    try:
+        lines = entry.read(MAX_TEXT).decode("utf-8", "replace").splitlines()
+    except Unreadable as error:
+        lines = [f"PROBLEMS.txt {error}"]
+    problems = [shown(line.strip("- \t"), MAX_FIELD) for line in lines if line.strip()]
+    if problems:
+        first = "; ".join(problems[:MAX_PROBLEMS])
+        remarks.find(f"The team packed despite {len(problems)} problems it was told of: {first}")
+
+
+def add_own_paths(entry: Entry, remarks: Remarks) -> None:
+    """Find a path that only the team's own computer has."""
+    try:
+        text = entry.read(MAX_CODE_FILE).decode("utf-8", "replace")
+    except Unreadable:
+        return  # said where the code was copied
+    match = OWN_PATH.search(text)
+    if match:
+        line = text.count("\n", 0, match.start("path")) + 1
+        where = f"{shown(entry.path)}, line {line} ({shown(match['path'], 60)})"
+        remarks.find("Paths that only the team's own computer has", where)
+
+
+def read_samples(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict[str, str]]:
+    """The first pictures in results/, undecoded: {"name", "png": base64 of a PNG or JPEG file}."""
+    pictures = [
+        entry
+        for entry in entries
+        if place.below_root(entry)[0].lower() == "results"
+        and entry.suffix in (".png", ".jpg", ".jpeg")
+    ]
+    pictures.sort(key=lambda entry: "sample" not in entry.parts[-1].lower())
+    samples: list[dict[str, str]] = []
+    for entry in pictures:
+        if len(samples) == MAX_SAMPLES:
+            break
+        try:
+            content = entry.read(MAX_SAMPLE)
+        except Unreadable:
+            content = b""
+        if 0 < pixels_of(content) <= MAX_PIXELS:
+            picture = base64.b64encode(content).decode()
+            samples.append({"name": shown("/".join(place.below_root(entry))), "png": picture})
+        else:
+            remarks.note("Pictures that are damaged or too large are not shown", entry.path)
+    return samples
+
+
+def pixels_of(picture: bytes) -> int:
+    """The number of pixels that the header of a PNG or JPEG names; 0 for anything else."""
+    if picture[:16] == b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" and len(picture) > 24:
+        width, height = struct.unpack(">II", picture[16:24])
+        return width * height
+    at = 2 if picture[:3] == b"\xff\xd8\xff" else len(picture)
+    while at + 9 <= len(picture) and picture[at] == 0xFF:
+        marker, length = picture[at + 1], int.from_bytes(picture[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
+            height, width = struct.unpack(">HH", picture[at + 5 : at + 9])
+            return width * height
+        at += 2 + max(length, 2)
+    return 0

@@ -1,0 +1,283 @@
+"""A submission's code as files that a worker can run: `libs/` and what lies beside it."""
+
+import ast
+import errno
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.reading.archives import Entry
+from autograder.reading.remarks import Refused, Remarks, Unreadable, first_of, listed, shown
+from autograder.reading.remarks import shown_size as size_of
+from autograder.text import visible
+
+MAX_CODE_FILE, MAX_CODE_BYTES, MAX_CODE_FILES = 2_000_000, 20_000_000, 2000
+
+GRADED = ("ddpm.py", "unet.py")
+HELPERS = ("__init__", "utils", "schedules", "tiny_autoencoder", "blocks")  # never the graded ones
+ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx")
+DATA = (".npy", ".npz", ".h5", ".hdf5", ".parquet", ".lmdb", ".tfrecord")
+DATA_FOLDERS = {"data", "logs", "pretrained", "runs", "wandb", "checkpoints"}
+REST = ("writeup", "results", "team.csv")  # lie beside code/
+SOURCES = (".py", ".yaml", ".yml")
+TEXTS = (".json", ".txt", ".csv", ".md", ".toml", ".cfg", ".ini", ".sh")
+BAD_NAME = (  # errors that a file's name may cause; all others are the machine's
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL),
+)
+Name = tuple[str, ...]  # of a file, taken apart at the slashes
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the code lies in a submission."""
+
+    folder: Name  # holds libs/, or, where `flat`, the modules themselves
+    flat: bool
+    root: Name  # holds code/, writeup/ and so on
+
+    def below_root(self, entry: Entry) -> Name:
+        """An entry's name as seen from the root; the whole name where it lies elsewhere."""
+        depth = len(self.root)
+        return entry.parts[depth:] if entry.parts[:depth] == self.root else entry.parts
+
+
+def find_code(entries: list[Entry], remarks: Remarks) -> Place:
+    """The shallowest folder with libs/ddpm.py or libs/unet.py, else with these two modules alone.
+
+    Raises:
+        Refused: there is none.
+    """
+    for flat in (False, True):
+        for fold in (str, str.lower):  # names in another case count where no exact one is
+            places: dict[Name, int] = {}
+            for entry in entries:
+                *above, name = map(fold, entry.parts)
+                if name in GRADED and (flat or above[-1:] == ["libs"]):
+                    folder = entry.parts[: -1 if flat else -2]
+                    places[folder] = places.get(folder, 0) + 1
+            if places:
+                folder = choose_folder(places, flat, remarks)
+                return Place(folder, flat, find_root(entries, folder))
+    raise Refused(f"no libs/ddpm.py or libs/unet.py anywhere: {instead(entries, remarks)}")
+
+
+def find_root(entries: list[Entry], folder: Name) -> Name:
+    """The folder nearest above the code, or the code's, that holds the rest of a submission."""
+    while folder and folder[-1].lower() == "code":
+        folder = folder[:-1]
+    rest = {e.parts[: n + 1] for e in entries for n, p in enumerate(e.parts) if p.lower() in REST}
+    above = [folder[:depth] for depth in range(len(folder), -1, -1)]
+    return next((root for root in above if any(name[:-1] == root for name in rest)), folder)
+
+
+def choose_folder(places: dict[Name, int], flat: bool, remarks: Remarks) -> Name:
+    """The shallowest of several folders; among those, one with both modules, then one "code"."""
+    first, *others = sorted(
+        places, key=lambda name: (len(name), -places[name], name[-1:] not in ((), ("code",)), name)
+    )
+    here = shown("/".join(first)) or "the top folder"
+    if others:
+        names = ["/".join(name) or "the top folder" for name in others]
+        remarks.look(f"Code lies in several folders; {here} was graded, not", *names)
+    if flat:
+        remarks.note("There is no libs/ddpm.py; the modules were taken from", here)
+    elif first != ("code",):
+        remarks.note("The code does not lie in code/ but in", here)
+    return first
+
+
+def instead(entries: list[Entry], remarks: Remarks) -> str:
+    """What a submission without code holds."""
+    archives = [entry.path for entry in entries if entry.suffix in ARCHIVES]
+    if archives:
+        return f"it holds {first_of(archives)}, and archives inside are not opened"
+    if remarks.needs_look:
+        return "; ".join(listed(remarks.needs_look)[:2])
+    return f"it holds {first_of([entry.path for entry in entries]) or 'no files'}"
+
+
+def without_data(entries: list[Entry], place: Place, remarks: Remarks) -> list[Entry]:
+    """The entries without checkpoints, data, archives and the trained model."""
+    packages = {entry.parts[:-1] for entry in entries if entry.suffix in SOURCES}
+    kept = []
+    for entry in entries:
+        name = place.below_root(entry)
+        above = len(entry.parts) - len(name)
+        folders = (entry.parts[:end] for end in range(above + 1, len(entry.parts)))
+        in_data = any(f[-1].lower() in DATA_FOLDERS and f not in packages for f in folders)
+        described = f"{shown(entry.path)} ({size_of(entry.size)})"
+        if len(name) > 1 and name[0].lower() == "model" and entry.suffix not in SOURCES:
+            remarks.note("A trained model was handed in, and not looked at", described)
+        elif entry.suffix in CHECKPOINTS:
+            remarks.find("Checkpoints were left in", described)
+        elif in_data or entry.suffix in DATA or ".tfevents." in name[-1]:
+            remarks.find("Data, logs or downloads were left in", described)
+        elif entry.suffix in ARCHIVES:
+            remarks.note("Archives inside were not opened", described)
+        else:
+            kept.append(entry)
+    return kept
+
+
+def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) -> Path:
+    """Write the code folder's files below WORK/code; returns that folder.
+
+    Raises:
+        Refused: a Python file is damaged or encrypted.
+        OSError: the disk is full, or another thing that is not the submission's fault.
+    """
+    target = work / "code"
+    work.mkdir(parents=True, exist_ok=True)
+    work.chmod(0o755)
+    for folder in (target, target / "libs"):
+        folder.mkdir()
+        folder.chmod(0o755)
+    total = number = 0
+    for name, entry in planned(entries, place, remarks).items():
+        is_python = entry.suffix == ".py"
+        remark = remarks.look if is_python else remarks.note
+        too_much = total + entry.size > MAX_CODE_BYTES or number >= MAX_CODE_FILES
+        if entry.size > MAX_CODE_FILE or too_much:
+            remark("Files above the limits were left out", f"{shown(entry.path)}")
+            continue
+        try:
+            content = entry.read(MAX_CODE_FILE)
+        except Unreadable as error:
+            if is_python:
+                raise Refused(
+                    f"{shown(entry.path)} {error}: ask the team to upload anew"
+                ) from error
+            remark("Files that cannot be read were left out", f"{shown(entry.path)} {error}")
+            continue
+        if not write_file(target, name, content):
+            remark("Files were left out whose names cannot be used here", entry.path)
+            continue
+        total, number = total + len(content), number + 1
+        if is_python and not is_importable(content):
+            remarks.note("No UTF-8 text, which Python may refuse to import", entry.path)
+    return target
+
+
+def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, Entry]:
+    """The files to copy by their names below the code folder, those that matter most first."""
+    depth = len(place.folder)
+    inside = [entry for entry in entries if entry.parts[:depth] == place.folder]
+    if place.folder == place.root:  # without a code/, the rest of the submission lies beside it
+        others = ("writeup", "results", "model")
+        inside = [entry for entry in inside if entry.parts[depth].lower() not in others]
+    prefix = ("libs",) if place.flat else ()
+    names = {(*prefix, *entry.parts[depth:]): entry for entry in inside}
+    plan: dict[Name, Entry] = {}
+    for name, entry in sorted(names.items(), key=importance):
+        expected = expected_name(name)
+        if expected != name and expected not in names and expected not in plan:
+            remarks.note("Names were brought to lower case", entry.path)
+            name = expected
+        plan[name] = entry
+    return plan
+
+
+def expected_name(name: Name) -> Name:
+    """The name with `libs`, and the modules that the contract names, in lower case."""
+    if len(name) < 2 or name[0].lower() != "libs":
+        return name
+    known = {*GRADED, *(f"{helper}.py" for helper in HELPERS)}
+    if len(name) == 2 and name[1].lower() in known:
+        return ("libs", name[1].lower())
+    return ("libs", *name[1:])
+
+
+def importance(item: tuple[Name, Entry]) -> tuple:
+    """For sorting: the modules in libs, other modules, texts, the rest; flat before deep."""
+    name, entry = item
+    is_python = entry.suffix == ".py"
+    in_libs = is_python and len(name) == 2 and name[0].lower() == "libs"
+    is_text = entry.suffix in SOURCES + TEXTS
+    return (not in_libs, not is_python, not is_text, len(name), name)
+
+
+def write_file(root: Path, name: Name, content: bytes) -> bool:
+    """Write a new file below a folder; False where no file can have this name.
+
+    Raises:
+        OSError: for what has nothing to do with the name.
+    """
+    if any(visible(part) != part or {"\n", "\t"} & set(part) for part in name):
+        return False
+    folder = root
+    try:
+        for part in name[:-1]:
+            folder = folder / part
+            if not folder.is_dir():
+                folder.mkdir()
+                folder.chmod(0o755)
+        path = folder / name[-1]
+        with open(path, "xb") as file:
+            file.write(content)
+        path.chmod(0o644)
+    except OSError as error:
+        if error.errno not in BAD_NAME:
+            raise
+        return False
+    return True
+
+
+def is_importable(content: bytes) -> bool:
+    """False for text that no Python reads: NULs, or no UTF-8 and no line that names a coding."""
+    first_lines = b"\n".join(content.split(b"\n", 2)[:2])
+    if re.search(rb"^[ \t\f]*#.*?coding[:=]", first_lines, re.MULTILINE):
+        return b"\0" not in content  # not decoded here: some codings take for ever
+    try:
+        return "\0" not in content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+
+
+def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
+    """Copy the helpers that a submission lacks from the kit's libs; raises OSError.
+
+    Where a copied helper needs names that the team's own version of another helper does not have,
+    as an earlier edition's, it gets the kit's version of that one under another name.
+    """
+    own = {path.name.removesuffix(".py") for path in libs.iterdir()}
+    wanted = [(name, name) for name in HELPERS]
+    copied = set()
+    while wanted:
+        source, target = wanted.pop()
+        if target in own or target in copied or f"{source}.py" in GRADED:
+            continue
+        text = (kit / f"{source}.py").read_text(encoding="utf-8")
+        for module, names in imports_of(text):
+            if module in own and not defines(libs / f"{module}.py", names):
+                text = text.replace(f"from .{module} import", f"from .kit_{module} import")
+                wanted.append((module, f"kit_{module}"))
+            else:
+                wanted.append((module, module))
+        write_file(libs, (f"{target}.py",), text.encode())
+        copied.add(target)
+    if copied:
+        names = ", ".join(f"{name}.py" for name in sorted(copied))
+        remarks.note(f"Helpers that libs lacks were taken from the kit: {names}")
+
+
+def imports_of(text: str) -> list[tuple[str, list[str]]]:
+    """Modules of the same folder that a module of the kit imports from, with the names it takes."""
+    return [
+        (node.module, [alias.name for alias in node.names])
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
+    ]
+
+
+def defines(path: Path, names: list[str]) -> bool:
+    """Whether a module's text gives each of the names a meaning, as far as its lines show.
+
+    A submission's text is searched, not parsed: hostile text can end the parser's process.
+    """
+    if not path.is_file():
+        return True  # a package: its authors know
+    text = path.read_bytes().decode("utf-8", "replace")
+    definition = r"^(?:class|def)[ \t]+{0}\b|^{0}[ \t]*[:=]|^(?:from|import)\b.*\b{0}\b"
+    return all(re.search(definition.format(re.escape(name)), text, re.MULTILINE) for name in names)

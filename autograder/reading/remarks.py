@@ -1,0 +1,63 @@
+"""What is said about a submission: why it is refused, and what was odd on the way."""
+
+from dataclasses import dataclass, field
+
+from autograder.text import one_line
+
+MAX_LISTED = 3  # names in a remark
+
+
+class Refused(Exception):
+    """Why a submission cannot be read, in one sentence."""
+
+
+class Unreadable(Exception):
+    """Why one file cannot be read, to be said behind its name."""
+
+
+@dataclass
+class Remarks:
+    """What was found on the way: reasons, each with the names it holds for."""
+
+    notes: dict[str, list[str]] = field(default_factory=dict)  # odd, and handled
+    needs_look: dict[str, list[str]] = field(default_factory=dict)  # a person should look
+    findings: dict[str, list[str]] = field(default_factory=dict)  # instructions not followed
+
+    def note(self, reason: str, *names: str) -> None:
+        """Say what was odd, and how it was handled."""
+        self.notes.setdefault(reason, []).extend(names)
+
+    def look(self, reason: str, *names: str) -> None:
+        """Ask for a person to look."""
+        self.needs_look.setdefault(reason, []).extend(names)
+
+    def find(self, reason: str, *names: str) -> None:
+        """Say which instruction was not followed."""
+        self.findings.setdefault(reason, []).extend(names)
+
+
+def listed(remarks: dict[str, list[str]]) -> list[str]:
+    """Each reason with the first of its names, one line each."""
+    return [
+        f"{reason}: {first_of(names)}" if names else reason for reason, names in remarks.items()
+    ]
+
+
+def first_of(names: list[str], limit: int = MAX_LISTED) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(shown(name) for name in names[:limit]) + more
+
+
+def shown(text: str, limit: int = 120) -> str:
+    """A name from outside as one line without control characters, capped.
+
+    Keeps markup: whoever writes a page escapes it.
+    """
+    text = one_line(text[:2000])
+    return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-15:]}"
+
+
+def shown_size(size: int) -> str:
+    """A number of bytes for people."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

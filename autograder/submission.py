@@ -1,0 +1,187 @@
+"""Reads what a team handed in, a zip or a folder: the code to run, and all that is said about it.
+
+Only the code is written to disk, file by file, into a folder of our choice; the team file, the
+report and the pictures are read where they are. Whatever is handed in ends as a `Submission` or as
+`Refused` with one sentence.
+"""
+
+import hashlib
+import os
+import re
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder.reading.archives import Entry, opened
+from autograder.reading.paperwork import check_report, check_rest, read_samples, read_team
+from autograder.reading.program import (
+    ARCHIVES,
+    GRADED,
+    copy_code,
+    find_code,
+    supply_helpers,
+    without_data,
+)
+from autograder.reading.remarks import Refused, Remarks, Unreadable, listed, shown
+
+__all__ = ["Refused", "Submission", "find_submissions", "open_submission"]
+
+MAX_HASHED = 50_000_000  # bytes of a file; of a larger one only name and size count
+PARTS_OF_A_SUBMISSION = {"code", "libs", "writeup", "team.csv", *GRADED}
+CANVAS = re.compile(r"(?P<team>.+?)(?P<late>_LATE)?_\d{3,}_\d{3,}_.+", re.DOTALL)
+MOODLE = re.compile(r"(?P<team>.+?)_\d+_assignsubmission_file_?", re.DOTALL)
+UNNAMED = re.compile(r"submission[\s_(-]*\d*\)?", re.IGNORECASE)  # as zip_submission.py calls it
+
+
+@dataclass
+class Submission:
+    """What a team handed in, ready to be run by a worker."""
+
+    name: str  # the zip's or folder's
+    sha256: str  # of the zip; of a folder: of the names and contents of its files but data
+    code_folder: Path  # a copy, which holds `libs/`
+    team: str
+    members: list[dict[str, str]] = field(default_factory=list)  # keys member, netid, contribution
+    notes: list[str] = field(default_factory=list)  # what was odd, and how it was handled
+    needs_look: list[str] = field(default_factory=list)  # why a person should look at it
+    findings: list[str] = field(default_factory=list)  # instructions that were not followed
+    samples: list[dict[str, str]] = field(default_factory=list)  # {"name", "png"}: base64
+
+
+def find_submissions(paths: list[Path]) -> list[Path]:
+    """The zips and submission folders that the paths name or hold, sorted per path, each once.
+
+    Raises:
+        Refused: a path does not exist or holds nothing.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = shown(str(path))
+        try:
+            if path.is_dir():
+                here = _in_folder(path)
+            elif path.is_file():
+                here = [path]
+            else:
+                raise Refused(f"{name} does not exist, or is neither a file nor a folder")
+        except (OSError, ValueError) as error:
+            raise Refused(f"{name} cannot be read: {getattr(error, 'strerror', error)}") from error
+        if not here:
+            raise Refused(f"{name} holds no submission: no zip, and no folder with code/ in it")
+        for submission in here:
+            found.setdefault(os.path.realpath(submission), submission)
+    return list(found.values())
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """The submissions in a folder, or the folder itself where it is one; raises OSError."""
+    if _is_submission(folder):
+        return [folder]
+    found: list[Path] = []
+    unknown: list[Path] = []
+    for child in _visible(folder):
+        if child.is_dir():
+            below = _below(child)
+            found += below
+            unknown += [] if below else [child]
+        elif child.is_file() and child.suffix.lower() in ARCHIVES:
+            found.append(child)
+    # beside submissions, a folder without code is one as well: it must not vanish from the grades
+    return sorted(found + unknown) if found else []
+
+
+def _below(folder: Path) -> list[Path]:
+    """The submissions that a folder in the class's folder stands for; none where it is unclear."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return []
+    if _is_submission(folder):
+        return [folder]
+    children = [child for child in _visible(folder) if not child.is_symlink()]
+    zips = [path for path in children if path.is_file() and path.suffix.lower() in ARCHIVES]
+    folders = [path for path in children if path.is_dir() and _is_submission(path)]
+    if len(folders) == 1 and not zips:
+        return [folder]  # with an extra top folder: the outer name says whose it is
+    return zips + folders
+
+
+def _visible(folder: Path) -> list[Path]:
+    names = os.listdir(folder)
+    return [folder / name for name in sorted(names) if not name.startswith((".", "__MACOSX"))]
+
+
+def _is_submission(folder: Path) -> bool:
+    return not PARTS_OF_A_SUBMISSION.isdisjoint(name.lower() for name in os.listdir(folder))
+
+
+def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:
+    """Copy the code of a submission to WORK/code and read the rest.
+
+    Args:
+        path: a zip or a folder; nothing is changed in it.
+        work: made where it is missing; must not hold `code` yet. Folders get mode 0755, files 0644.
+        kit_code: the kit's own code folder, for helpers that the submission lacks.
+
+    Raises:
+        Refused
+    """
+    path = Path(os.path.abspath(path))
+    remarks = Remarks()
+    team = team_of(path, remarks)
+    with opened(path, remarks) as entries:
+        place = find_code(entries, remarks)
+        entries = without_data(entries, place, remarks)
+        try:
+            code_folder = copy_code(entries, place, work, remarks)
+            supply_helpers(code_folder / "libs", kit_code / "libs", remarks)
+            digest = hash_of_folder(entries) if path.is_dir() else hash_of_file(path)
+        except OSError as error:
+            raise Refused(f"it could not be prepared on this machine: {error}") from error
+        members = read_team(entries, place, remarks)
+        check_report(entries, place, remarks)
+        check_rest(entries, place, remarks)
+        samples = read_samples(entries, place, remarks)
+    return Submission(
+        name=shown(path.name, 255),
+        sha256=digest,
+        code_folder=code_folder,
+        team=team,
+        members=members,
+        notes=listed(remarks.notes),
+        needs_look=listed(remarks.needs_look),
+        findings=listed(remarks.findings),
+        samples=samples,
+    )
+
+
+def team_of(path: Path, remarks: Remarks) -> str:
+    """The team's name, from the file's or, as in Moodle's downloads, its folder's name."""
+    stem = path.stem if path.suffix.lower() in ARCHIVES else path.name
+    canvas, moodle = CANVAS.fullmatch(stem), MOODLE.fullmatch(path.parent.name)
+    if canvas and canvas["late"]:
+        remarks.look("Canvas marks this submission as late")
+    if canvas:
+        return shown(canvas["team"])
+    if moodle:
+        return shown(moodle["team"])
+    return shown((UNNAMED.fullmatch(stem) and path.parent.name) or stem)
+
+
+def hash_of_file(path: Path) -> str:
+    """The SHA-256 of a file that may be larger than memory, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of_folder(entries: list[Entry]) -> str:
+    """The SHA-256 of names and contents, in the order of the names, as hexadecimal digits."""
+    total = hashlib.sha256()
+    for entry in entries:  # sorted by `opened`
+        content = hashlib.sha256()
+        try:
+            for block in entry.blocks(MAX_HASHED if entry.size <= MAX_HASHED else 0):
+                content.update(block)
+        except Unreadable:
+            content.update(str(entry.size).encode())
+        name = entry.path.encode("utf-8", "surrogateescape")
+        total.update(struct.pack("<I", len(name)) + name + content.digest())
+    return total.hexdigest()
