@@ -1,0 +1,338 @@
+"""What is written out: results.json, report.html and log.txt a submission, and the class overview.
+
+The pages load nothing from anywhere and run no script but the one that sorts the overview's table,
+which their Content-Security-Policy names by its hash. Everything that may come from students is
+escaped twice over: as HTML, and with control characters and marks of direction spelled out.
+"""
+
+import base64
+import binascii
+import functools
+import hashlib
+import json
+import re
+import shutil
+import statistics
+import textwrap
+import urllib.parse
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from autograder.results import FAILED, MANUAL, NOT_ATTEMPTED, PARTIAL, PASSED, Grade, PartResult
+from autograder.rubric import Part, Rubric
+from autograder.text import InputError, number, one_line, visible, write_text
+
+TEMPLATES = Path(__file__).with_name("templates")
+SIGNS = {PASSED: "✓", PARTIAL: "◐", FAILED: "✗", NOT_ATTEMPTED: "○", MANUAL: "✎"}
+AUTOMATIC = [PASSED, PARTIAL, FAILED, NOT_ATTEMPTED]
+GALLERY = 6  # pictures a submission in the overview
+LONGEST_NAME = 100  # bytes of a folder's name
+
+
+def submission_folder(folder: Path, submission: str) -> Path:
+    """Where a submission's files lie; another one for each name, and never outside `folder`."""
+    name = re.sub(r"[/\\:]|^\.+", "_", one_line(submission))
+    name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
+    # beside the folders lie grades.csv, index.html and the like
+    if name != submission or not name or name.endswith((".csv", ".html")):
+        digest = hashlib.sha256(submission.encode(errors="surrogatepass")).hexdigest()
+        name = f"{name}-{digest[:8]}"
+    return folder / name
+
+
+def write_submission(
+    grade: Grade, rubric: Rubric, folder: Path, final: Grade | None = None
+) -> None:
+    """Write a submission's log.txt, report.html and results.json (last: it says all is there).
+
+    Args:
+        grade: what the grader found; `load_grades` gives it back.
+        folder: of the whole class.
+        final: the same with a person's points; what people read shows these.
+    """
+    final = final or grade
+    place = submission_folder(folder, grade.submission)
+    write_text(place / "log.txt", visible(grade.log))
+    write_text(place / "report.html", report_page(final, rubric))
+    results = {**gradescope_results(final, rubric), "extra_data": grade.to_dict()}
+    write_text(place / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
+
+
+def load_grades(folder: Path) -> list[Grade]:
+    """Read back what `write_submission` stored, sorted by submission.
+
+    Raises:
+        InputError: a results.json is damaged or not from this grader.
+    """
+    grades = []
+    for file in folder.glob("*/results.json"):
+        try:
+            grades.append(Grade.from_dict(json.loads(file.read_bytes())["extra_data"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{file} cannot be read as a result of this grader; remove its folder "
+                "to have that submission graded again"
+            ) from error
+    return sorted(grades, key=lambda grade: grade.submission)
+
+
+def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
+    """A grade in the format of Gradescope's results.json, without extra_data.
+
+    One test a part; parts that wait for a person are left out.
+    https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format
+    """
+    tests = []
+    for part in grade.parts:
+        if part.points is None:
+            continue
+        tests.append(
+            {
+                "name": f"{part.id}: {_about(rubric)(part.id).title}",
+                "score": part.points,
+                "max_score": part.max_points,
+                "status": "passed" if part.points == part.max_points else "failed",
+                "output": visible("\n".join(_output(part))),
+                "output_format": "text",
+                "visibility": "visible",
+            }
+        )
+    notes = [*grade.deduction_reasons, *grade.notes]
+    return {
+        "score": round(grade.total, 6),
+        "execution_time": round(grade.seconds, 3),
+        "output": visible("\n".join(notes)),
+        "output_format": "text",
+        "stdout_visibility": "hidden",
+        "tests": tests,
+    }
+
+
+def report_page(grade: Grade, rubric: Rubric) -> str:
+    """The page for a team, as HTML."""
+    automatic = [part for part in grade.parts if part.status != MANUAL]
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            grade=grade,
+            rubric=rubric,
+            about=_about(rubric),
+            automatic=automatic,
+            manual=[part for part in grade.parts if part.status == MANUAL],
+            waiting=_waiting(grade, rubric),
+            possible=sum(part.max_points for part in automatic),
+            earned=sum(part.points or 0 for part in automatic),
+            samples=[sample for sample in grade.samples if _is_png(sample.get("png", ""))],
+        )
+    )
+
+
+def write_class(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
+    """Write index.html, the class overview.
+
+    Args:
+        grades: of the whole class, with a person's points where there are any.
+    """
+    grades = sorted(grades, key=lambda grade: grade.submission)
+    galleries = [
+        (grade, [s for s in grade.samples if _is_png(s.get("png", ""))][:GALLERY])
+        for grade in grades
+    ]
+    page = (
+        _environment()
+        .get_template("index.html")
+        .render(
+            grades=grades,
+            rubric=rubric,
+            about=_about(rubric),
+            median=statistics.median([grade.total for grade in grades] or [0]),
+            waiting=sum(_waiting(grade, rubric) > 0 for grade in grades),
+            distribution=_distribution(grades, rubric),
+            hints=_hints(grades),
+            look=_needs_look(grades),
+            galleries=[(grade, samples) for grade, samples in galleries if samples],
+            link=lambda grade: _link(folder, grade),
+        )
+    )
+    write_text(folder / "index.html", page)
+
+
+def table(grade: Grade, width: int | None = None) -> str:
+    """Part, points, reason and hint of one submission, for a terminal.
+
+    Args:
+        width: in letters; None takes the terminal's.
+    """
+    width = max(40, width or shutil.get_terminal_size().columns)
+    first = max([len(part.id) for part in grade.parts] + [len("total")])
+    team = f" ({one_line(grade.team)})" if grade.team else ""
+    lines = textwrap.wrap(f"{one_line(grade.submission)}{team}", width)
+    for part in grade.parts:
+        if part.points is None:
+            continue
+        points = f"{number(part.points)}/{number(part.max_points)}"
+        start = f"{part.id:{first}}  {points:>5}  {SIGNS[part.status]} "
+        word = "by a person" if part.status == MANUAL else part.status
+        texts = [part.reason or word, part.hint and f"Hint: {part.hint}"]
+        lines += _wrapped(start, [text for text in texts if text], width)
+    waiting = [part for part in grade.parts if part.points is None]
+    total = f"{'total':{first}}  {number(grade.total):>5}    "
+    notes = [f"{number(grade.deductions)} deducted"] if grade.deductions else []
+    if waiting:
+        by_hand = ", ".join(f"{part.id} ({number(part.max_points)})" for part in waiting)
+        notes.append(f"for a person to grade: {by_hand}")
+    return "\n".join(lines + _wrapped(total, notes or [""], width)) + "\n"
+
+
+def _wrapped(start: str, texts: list[str], width: int) -> list[str]:
+    """Lines that begin with `start`, the texts below each other behind it."""
+    lines = [line for t in texts for line in textwrap.wrap(one_line(t), width - len(start)) or [""]]
+    indent = " " * len(start)
+    return [f"{start if n == 0 else indent}{line}".rstrip() for n, line in enumerate(lines)]
+
+
+def _about(rubric: Rubric) -> Callable[[str], Part]:
+    """Gives a part's description; an empty one where an edited rubric no longer has the part."""
+    parts = {part.id: part for part in rubric.parts}
+    return lambda part_id: parts.get(part_id, Part(part_id, part_id, 0, False, ""))
+
+
+def _waiting(grade: Grade, rubric: Rubric) -> float:
+    """Points that a person has still to decide on; not bonus points, which few teams try for."""
+    about = _about(rubric)
+    parts = [part for part in grade.parts if not about(part.id).bonus]
+    return sum(part.max_points for part in parts if part.points is None)
+
+
+def _output(part: PartResult) -> list[str]:
+    """Reason, hint and the tests of a part, one a line."""
+    lines = [part.reason, part.hint and f"Hint: {part.hint}", ""]
+    lines += [f"{SIGNS.get(t.outcome, '?')} {one_line(t.title or t.name)}" for t in part.tests]
+    return [line for n, line in enumerate(lines) if line or (n == 2 and part.tests and lines[0])]
+
+
+def _is_png(data: str) -> bool:
+    try:
+        return base64.b64decode(data, validate=True).startswith(b"\x89PNG\r\n\x1a\n")
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _link(folder: Path, grade: Grade) -> str:
+    """The report's address from index.html; begins with ./ so that no name is a protocol."""
+    name = submission_folder(folder, grade.submission).name
+    return f"./{urllib.parse.quote(name)}/report.html"
+
+
+def _distribution(grades: list[Grade], rubric: Rubric) -> list[dict[str, Any]]:
+    """For each part: its states with the number of submissions, and where on the bar they lie."""
+    rows = []
+    for part in rubric.parts:
+        results = [p for grade in grades for p in grade.parts if p.id == part.id]
+        given = [p.points for p in results if p.points is not None]
+        if not part.automatic and not given:
+            continue
+        states = [_state(p) for p in results if p.points is not None]
+        counts = {state: states.count(state) for state in AUTOMATIC if state in states}
+        starts = [sum(list(counts.values())[:n]) for n in range(len(counts))]
+        bars = [
+            {
+                "state": state,
+                "count": count,
+                "x": 100 * x / len(given),
+                "w": 100 * count / len(given),
+            }
+            for (state, count), x in zip(counts.items(), starts, strict=True)
+        ]
+        mean = statistics.fmean(given) if given else 0.0
+        rows.append({"part": part, "bars": bars, "mean": mean})
+    return rows
+
+
+def _state(part: PartResult) -> str:
+    """A part's status, that of a person's points by how many there are."""
+    if part.status != MANUAL:
+        return part.status
+    return PASSED if part.points == part.max_points else PARTIAL if part.points else FAILED
+
+
+def _hints(grades: list[Grade]) -> list[dict[str, Any]]:
+    """Hints given, the most frequent first, each with its text and the submissions it went to."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for grade in grades:
+        for part in grade.parts:
+            if part.hint_id or part.hint:
+                key = (part.id, part.hint_id or part.hint)
+                text = part.hint or part.reason
+                entry = {"part": part.id, "id": part.hint_id, "text": text, "grades": []}
+                found.setdefault(key, entry)["grades"].append(grade)
+    return sorted(found.values(), key=lambda entry: -len(entry["grades"]))
+
+
+def _needs_look(grades: list[Grade]) -> list[tuple[Grade, list[str]]]:
+    """Submissions a person should look at, with the reasons; some show only in the whole class."""
+    by_hash, by_netid = defaultdict(list), defaultdict(list)
+    for grade in grades:
+        if grade.sha256:
+            by_hash[grade.sha256].append(grade.submission)
+        for netid in {m.get("netid", "").strip().lower() for m in grade.members} - {""}:
+            by_netid[netid].append(grade.submission)
+    rows = []
+    for grade in grades:
+        reasons = list(grade.needs_look)
+        same = [s for s in by_hash.get(grade.sha256, []) if s != grade.submission]
+        if same:
+            reasons.append(f"The same files, byte by byte, as {', '.join(same)}")
+        for netid, names in by_netid.items():
+            others = [name for name in names if name != grade.submission]
+            if others and grade.submission in names:
+                reasons.append(f"{netid} is also a member of {', '.join(others)}")
+        if reasons:
+            rows.append((grade, reasons))
+    return rows
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from one of the templates, with all texts among the values escaped."""
+    return _environment().get_template(template).render(**values)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # what is text, and not a template's own markup, has its strange characters spelled out
+        finalize=lambda v: visible(v) if isinstance(v, str) and not isinstance(v, Markup) else v,
+    )
+    environment.filters["number"] = number
+    environment.globals.update(signs=SIGNS, state_of=_state, policy=_policy, inline=_inline)
+    return environment
+
+
+def _inline(name: str) -> Markup:
+    """A style or script of ours, to stand inside a page."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def _policy(style: str, script: str = "") -> Markup:
+    """The Content-Security-Policy of a page with this style and script alone."""
+    rules = {"default-src": "'none'", "img-src": "data:", "style-src": _digest(style)}
+    if script:
+        rules["script-src"] = _digest(script)
+    rules |= {"base-uri": "'none'", "form-action": "'none'"}
+    return Markup("; ".join(f"{rule} {value}" for rule, value in rules.items()))
+
+
+def _digest(source: str) -> str:
+    """A Content-Security-Policy's name for an inline style or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

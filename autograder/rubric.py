@@ -1,0 +1,315 @@
+"""The rubric: what each part is worth, read from rubric.yaml, and how tests become points."""
+
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autograder.results import (
+    FAILED,
+    MANUAL,
+    NOT_ATTEMPTED,
+    PARTIAL,
+    PASSED,
+    PartResult,
+    TestResult,
+)
+from autograder.text import InputError, did_you_mean, number
+
+DEFAULT = Path(__file__).with_name("rubric.yaml")
+ID = re.compile(r"[a-z][a-z0-9_]*")
+# Columns of the sheets beside the parts.
+RESERVED = ("submission", "team", "member", "netid", "deductions", "total", "comment")
+NUMBER = (int, float)
+TOP_KEYS = {"assignment": str, "points": dict, "deduction": dict, "parts": list}
+POINTS_KEYS = {"core": NUMBER, "bonus": NUMBER}
+DEDUCTION_KEYS = {"percent": NUMBER, "free": int}
+PART_KEYS = {
+    "id": str,
+    "title": str,
+    "points": NUMBER,
+    "automatic": bool,
+    "task": str,
+}
+OPTIONAL_KEYS = {"bonus": bool, "look_for": list, "credit": dict}
+TYPE_NAMES = {str: "text", dict: "a mapping", list: "a list", bool: "true or false", int: "a whole"}
+NO_RESULT = "No test of this part came to an end: the run broke down before."
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part as the rubric describes it."""
+
+    id: str
+    title: str
+    points: float
+    automatic: bool
+    task: str  # a heading of docs/assignment.md
+    bonus: bool = False
+    look_for: tuple[str, ...] = ()
+    credit: dict[str, float] = field(default_factory=dict)  # group of tests: share of the points
+
+    def mark(self, tests: list[TestResult], broken: str = NO_RESULT) -> PartResult:
+        """Points for the outcomes of this part's tests, 0 to `points`; see `Rubric.mark`."""
+        if not self.automatic:
+            return PartResult(self.id, self.points, None, MANUAL, tests=tests)
+        if not tests:
+            return PartResult(self.id, self.points, 0.0, FAILED, reason=broken)
+        missed = [test for test in tests if test.outcome != PASSED]
+        share, reason = self._share(tests, missed), ""
+        if share == 1:
+            return PartResult(self.id, self.points, self.points, PASSED, tests=tests)
+        status = PARTIAL if share else FAILED
+        if not share and missed and all(test.outcome == NOT_ATTEMPTED for test in missed):
+            status = NOT_ATTEMPTED
+        if not missed:
+            absent = [group for group in self.credit if all(t.group != group for t in tests)]
+            reason = f"No test came to an end that judges: {', '.join(absent)}."
+        telling = most_telling(missed)
+        return PartResult(
+            self.id,
+            self.points,
+            round(self.points * share, 6),
+            status,
+            reason or telling.reason or f"The test {telling.name} did not pass.",
+            telling.hint,
+            telling.hint_id,
+            tests,
+        )
+
+    def _share(self, tests: list[TestResult], missed: list[TestResult]) -> float:
+        """The share of the points that is earned; exactly 1 where everything is."""
+        if not self.credit:
+            return 0.0 if missed else 1.0
+        # a test of no group judges what all groups need
+        if any(test.group not in self.credit for test in missed):
+            return 0.0
+        ran, lost = {test.group for test in tests}, {test.group for test in missed}
+        earned = [group for group in self.credit if group in ran - lost]
+        if len(earned) == len(self.credit):
+            return 1.0
+        return sum(self.credit[group] for group in earned)
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """All parts, in the order of the file."""
+
+    path: Path
+    assignment: str
+    core: float  # points of the parts that are no bonus
+    bonus: float
+    percent: float  # of the core points, for each instruction not followed
+    free: int  # number of such instructions that cost nothing
+    parts: tuple[Part, ...]
+
+    @property
+    def ids(self) -> list[str]:
+        """The parts' ids in order."""
+        return [part.id for part in self.parts]
+
+    @property
+    def manual_ids(self) -> list[str]:
+        """The ids of the parts for a person, in order."""
+        return [part.id for part in self.parts if not part.automatic]
+
+    def part(self, part_id: str) -> Part:
+        """The part of this id; KeyError where there is none."""
+        return {part.id: part for part in self.parts}[part_id]
+
+    def mark(
+        self,
+        tests: list[TestResult],
+        only: Collection[str] | None = None,
+        broken: str = NO_RESULT,
+    ) -> list[PartResult]:
+        """Turn one submission's tests into a result for each part, in the rubric's order.
+
+        A part without a single test result earns nothing: silence is never a pass. Reason and hint
+        are those of the first failed test that names a known mistake, or else of the first failed.
+
+        Args:
+            tests: of all parts, in the order in which they ran.
+            only: ids of the parts that were asked for; the others are left out.
+            broken: the reason for parts without results, one sentence.
+
+        Raises:
+            InputError: a test or `only` names a part that the rubric does not have.
+        """
+        for part_id in [*(test.part for test in tests), *(only or ())]:
+            if part_id not in self.ids:
+                raise InputError(
+                    f"{self.path} has no part '{part_id}'{did_you_mean(part_id, self.ids)}"
+                )
+        return [
+            part.mark([test for test in tests if test.part == part.id], broken)
+            for part in self.parts
+            if only is None or part.id in only
+        ]
+
+    def deduct(self, problems: list[str]) -> tuple[float, list[str]]:
+        """Points to take off for instructions not followed, and a reason for each of them.
+
+        Args:
+            problems: one sentence for each instruction not followed, without its full stop.
+        """
+        each = self.core * self.percent / 100
+        costs = [0.0 if n < self.free else each for n in range(len(problems))]
+        reasons = [
+            f"{problem}: {f'{number(cost)} points' if cost else 'free, the first time'}"
+            for problem, cost in zip(problems, costs, strict=True)
+        ]
+        return round(sum(costs), 6), reasons
+
+
+def most_telling(missed: list[TestResult]) -> TestResult:
+    """The failed test whose reason and hint speak for its part; an empty one where none failed."""
+    failed = [test for test in missed if test.outcome != NOT_ATTEMPTED] or missed
+    hinted = [test for test in failed if test.hint_id]
+    return next(iter(hinted or failed), TestResult("", "", ""))
+
+
+def load_rubric(path: Path = DEFAULT) -> Rubric:
+    """Read and check a rubric.
+
+    Raises:
+        InputError: with a sentence for each problem, each naming file and key.
+    """
+    values = _read_yaml(path)
+    problems = _Problems(path)
+    if not problems.check_keys("", values, TOP_KEYS, {}):
+        problems.stop()
+    problems.check_keys("points", values["points"], POINTS_KEYS, {})
+    problems.check_keys("deduction", values["deduction"], DEDUCTION_KEYS, {})
+    parts = [_read_part(problems, n, part) for n, part in enumerate(values["parts"], 1)]
+    problems.stop()
+    rubric = Rubric(
+        path, values["assignment"], **values["points"], **values["deduction"], parts=tuple(parts)
+    )
+    _check_sums(problems, rubric)
+    problems.stop()
+    return rubric
+
+
+class _Problems:
+    """What is wrong with a rubric, collected so that all of it can be mended at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: list[str] = []
+
+    def add(self, key: str, text: str) -> None:
+        self.found.append(f"{self.path}: {key}: {text}" if key else f"{self.path}: {text}")
+
+    def stop(self) -> None:
+        if self.found:
+            raise InputError("\n".join(self.found))
+
+    def check_keys(
+        self, where: str, values: Any, required: dict[str, Any], optional: dict[str, Any]
+    ) -> bool:
+        """Whether the mapping has these keys and no others, with values of these types."""
+        before = len(self.found)
+        if not isinstance(values, dict):
+            self.add(where, f"must be a mapping with the keys {', '.join(required)}")
+            return False
+        known = {**required, **optional}
+        for key in values:
+            if key not in known:
+                self.add(where, f"unknown key '{key}'{did_you_mean(str(key), known)}")
+        for key, kind in known.items():
+            if key in values:
+                self.check_type(f"{where}.{key}" if where else key, values[key], kind)
+            elif key in required:
+                self.add(where, f"the key '{key}' is missing")
+        return len(self.found) == before
+
+    def check_type(self, key: str, value: Any, kind: Any) -> bool:
+        """Whether the value is of this type; numbers must also be finite and not negative."""
+        if kind in (NUMBER, int):
+            fits = isinstance(value, kind) and not isinstance(value, bool)
+            if not fits or not math.isfinite(value) or value < 0:
+                whole = "whole " if kind is int else ""
+                self.add(key, f"must be a {whole}number, 0 or more, not {value!r}")
+                return False
+        elif not isinstance(value, kind) or value in ("", [], {}):
+            self.add(key, f"must be {TYPE_NAMES[kind]} and not empty, not {value!r}")
+            return False
+        return True
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without mappings that say one thing twice, of which only the last would count."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                mark = node.start_mark
+                raise yaml.MarkedYAMLError(problem=f"the key '{key}' twice", problem_mark=mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or "no YAML"
+        raise InputError(f"{path}{line}: {what}") from error
+
+
+def _read_part(problems: _Problems, position: int, values: Any) -> Part | None:
+    """One entry of `parts`; None, with the problems noted, where it is wrong."""
+    name = values.get("id") if isinstance(values, dict) else None
+    where = f"parts[{position}]" + (f" ({name})" if isinstance(name, str) else "")
+    if not problems.check_keys(where, values, PART_KEYS, OPTIONAL_KEYS):
+        return None
+    if not ID.fullmatch(name) or name in RESERVED:
+        problems.add(
+            f"{where}.id",
+            f"'{name}' cannot name a column: use small letters, digits and _, beginning with a "
+            f"letter, and none of {', '.join(RESERVED)}",
+        )
+    for line in values.get("look_for", []):
+        problems.check_type(f"{where}.look_for", line, str)
+    if not values["automatic"] and "look_for" not in values:
+        problems.add(where, "a part for a person needs the key 'look_for': what earns the points")
+    if not values["automatic"] and "credit" in values:
+        problems.add(where, "'credit' is for automatic parts; a person gives any points")
+    _check_credit(problems, f"{where}.credit", values.get("credit", {}))
+    return Part(**{**values, "look_for": tuple(values.get("look_for", ()))})
+
+
+def _check_credit(problems: _Problems, where: str, credit: dict[Any, Any]) -> None:
+    fits = [
+        problems.check_type(where, group, str)
+        and problems.check_type(f"{where}.{group}", share, NUMBER)
+        for group, share in credit.items()
+    ]
+    if credit and all(fits) and not math.isclose(sum(credit.values()), 1, abs_tol=1e-6):
+        shares = " + ".join(number(share) for share in credit.values())
+        problems.add(where, f"the shares must sum to 1: {shares} = {number(sum(credit.values()))}")
+
+
+def _check_sums(problems: _Problems, rubric: Rubric) -> None:
+    for part_id in dict.fromkeys(rubric.ids):
+        if rubric.ids.count(part_id) > 1:
+            times = rubric.ids.count(part_id)
+            problems.add("parts", f"the id '{part_id}' stands there {times} times")
+    for kind, stated in (("core", rubric.core), ("bonus", rubric.bonus)):
+        found = sum(part.points for part in rubric.parts if part.bonus == (kind == "bonus"))
+        if not math.isclose(found, stated, abs_tol=1e-6):
+            problems.add(
+                f"points.{kind}",
+                f"is {number(stated)}, but the points of these parts add up to {number(found)}",
+            )

@@ -1,0 +1,181 @@
+"""`--similarity`: which submissions are suspiciously alike once the starter's lines are taken out.
+
+copydetect compares the code's structure: names, strings and comments do not count, so that renaming
+hides nothing. Right solutions of the same small task are alike, too: a pair is a reason to read
+both, not a finding.
+"""
+
+import contextlib
+import io
+import itertools
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograder.reports import render
+from autograder.sheets import as_csv, cell
+from autograder.submission import Refused, open_submission
+from autograder.text import InputError, write_text
+
+KIT_CODE = Path(__file__).resolve().parents[1] / "code"
+SHORTEST = 30  # signs in a row, names shortened to one: shorter matches are chance
+SUSPICIOUS = 0.5  # share of one side's own code that the other side holds, too
+LONGEST = 200_000  # letters of a submission's own code that are looked at
+SIDE_BY_SIDE = 30  # pairs whose code is shown
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that a submission does not have from the starter."""
+
+    file: str
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two submissions that are alike."""
+
+    first: str
+    second: str
+    share_of_first: float  # of its own code, 0 to 1, that is found in the second
+    share_of_second: float
+    same_lines: int  # own lines that both have to the letter, but for indentation
+    matches: tuple[frozenset[int], frozenset[int]]  # positions in the two lists of own lines
+
+
+def starter_lines(kit_code: Path) -> set[str]:
+    """The lines of all Python files of the kit, without indentation, without its solutions."""
+    found: set[str] = set()
+    for file in sorted(kit_code.rglob("*.py")):
+        in_solution = False
+        for line in file.read_text(encoding="utf-8").splitlines():
+            line = line.strip()
+            in_solution = (in_solution or line == "# BEGIN SOLUTION") and line != "# END SOLUTION"
+            if not in_solution:
+                found.add(line)
+    return found
+
+
+def own_lines(code_folder: Path, starter: set[str]) -> list[Line]:
+    """The lines of a submission's Python files that are neither empty, stubs, nor the starter's."""
+    lines: list[Line] = []
+    left = LONGEST
+    for file in sorted(code_folder.rglob("*.py")):
+        if not file.is_file() or file.is_symlink():
+            continue
+        with file.open("rb") as stream:
+            text = stream.read(4 * LONGEST).decode(errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            bare = line.strip()
+            if bare and bare not in starter and not bare.startswith("raise NotImplementedError"):
+                left -= len(line) + 1
+                if left < 0:
+                    return lines
+                lines.append(Line(file.relative_to(code_folder).as_posix(), number, line))
+    return lines
+
+
+def find_pairs(own: dict[str, list[Line]]) -> list[Pair]:
+    """The suspicious pairs, the most alike first.
+
+    Args:
+        own: each submission's own lines by its name.
+
+    Raises:
+        InputError: copydetect is not installed.
+    """
+    try:
+        from copydetect import CodeFingerprint, compare_files
+    except ImportError as error:
+        raise InputError(
+            "--similarity needs copydetect, which is not installed; install it with: "
+            "python -m pip install -r requirements-grade.txt"
+        ) from error
+    prints = {}
+    for name, lines in own.items():
+        source = io.StringIO("".join(f"{line.text}\n" for line in lines))
+        # a window of 1 keeps every match: with more, chance decides which ones are seen
+        found = CodeFingerprint("code.py", SHORTEST, 1, language="python", fp=source)
+        if len(found.hashes):
+            # after each class copydetect's counts of letters left out start anew; lines go astray
+            found.offsets[:, 1] = np.maximum.accumulate(found.offsets[:, 1])
+            prints[name] = found
+    pairs = []
+    for (first, a), (second, b) in itertools.combinations(sorted(prints.items()), 2):
+        # the exact comparison is slow, and needed only where much is shared
+        if len(a.hashes & b.hashes) < SUSPICIOUS / 2 * min(len(a.hashes), len(b.hashes)):
+            continue
+        _, shares, slices = compare_files(a, b)
+        if max(shares) >= SUSPICIOUS:
+            matches = (_lines_of(own[first], slices[0]), _lines_of(own[second], slices[1]))
+            letters = [{line.text.strip() for line in own[name]} for name in (first, second)]
+            same_lines = len(letters[0] & letters[1])
+            shares = [min(1.0, float(share)) for share in shares]
+            pairs.append(Pair(first, second, *shares, same_lines, matches))
+    return sorted(pairs, key=lambda pair: (-max(_shares(pair)), -pair.same_lines))
+
+
+def _shares(pair: Pair) -> tuple[float, float]:
+    return pair.share_of_first, pair.share_of_second
+
+
+def _lines_of(lines: list[Line], slices: Any) -> frozenset[int]:
+    """Positions of the lines that the slices [2, N] of their joined text touch."""
+    ends = np.cumsum([len(line.text) + 1 for line in lines])
+    found: set[int] = set()
+    for start, end in zip(*np.asarray(slices, dtype=int), strict=True):
+        first, last = np.searchsorted(ends, [start, max(start, end - 1)], side="right")
+        found.update(range(int(first), min(int(last) + 1, len(lines))))
+    return frozenset(found)
+
+
+def write_similarity(paths: list[Path], folder: Path, kit_code: Path = KIT_CODE) -> list[Pair]:
+    """Write similarity.html, and all pairs to similarity.csv; returns them.
+
+    Args:
+        paths: zips and submission folders; those that cannot be read are left out.
+        folder: of the results.
+        kit_code: the kit's own code, whose lines are the starter's.
+
+    Raises:
+        InputError: copydetect is not installed.
+    """
+    starter = starter_lines(kit_code)
+    own: dict[str, list[Line]] = {}
+    for path in paths:
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,
+            contextlib.suppress(Refused),
+        ):
+            code = open_submission(path, Path(work) / "submission", kit_code).code_folder
+            own[path.name] = own_lines(code, starter)
+    pairs = find_pairs(own)
+    rows = [["first", "second", "share_of_first", "share_of_second", "same_lines"]]
+    for pair in pairs:
+        shares = [f"{share:.2f}" for share in _shares(pair)]
+        rows.append([cell(pair.first), cell(pair.second), *shares, str(pair.same_lines)])
+    write_text(folder / "similarity.csv", as_csv(rows))
+    page = render(
+        "similarity.html",
+        pairs=[(pair, _sides(pair, own)) for pair in pairs],
+        shown=SIDE_BY_SIDE,
+        number_of_submissions=len(own),
+        left_out=sorted({path.name for path in paths} - set(own)),
+        threshold=SUSPICIOUS,
+    )
+    write_text(folder / "similarity.html", page)
+    return pairs
+
+
+def _sides(pair: Pair, own: dict[str, list[Line]]) -> list[tuple[str, list[tuple[Line, bool]]]]:
+    """For both sides the name, and each own line with whether the other side has it, too."""
+    names = (pair.first, pair.second)
+    return [
+        (name, [(line, position in matched) for position, line in enumerate(own[name])])
+        for name, matched in zip(names, pair.matches, strict=True)
+    ]

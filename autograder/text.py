@@ -1,0 +1,64 @@
+"""Text for people: errors in sentences, strange characters made visible, files written whole."""
+
+import difflib
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
+# Control, format (among them all that turn the direction of writing), half of a pair, separators.
+HIDDEN_KINDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+JOINERS = "\u200c\u200d"  # names in Persian and Hindi are spelled with them
+
+
+class InputError(ValueError):
+    """A mistake the grading person can mend. Its text is for people: one sentence a problem."""
+
+
+def visible(text: str) -> str:
+    """The text with control characters, terminal escapes and marks of direction spelled out.
+
+    Line ends, tabs and letters of all scripts stay; an escape becomes the four letters `\\x1b`.
+    What comes back can be written as UTF-8.
+    """
+    return UNUSUAL.sub(_spelled, text.replace("\r\n", "\n"))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    letter = match[0]
+    if letter in JOINERS or unicodedata.category(letter) not in HIDDEN_KINDS:
+        return letter
+    return letter.encode("unicode_escape").decode()
+
+
+def one_line(text: str) -> str:
+    """The text in one line, white space collapsed, strange characters visible."""
+    return " ".join(visible(text).split())
+
+
+def number(value: float) -> str:
+    """Points as people write them: 1, 0.5, 3.3333."""
+    return f"{round(value, 4):g}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the known name closest to `name`, or an empty string."""
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 so that the file is there whole or, as before, not at all; makes its folder.
+
+    Raises:
+        OSError: the folder cannot be written; an earlier file of that name survives.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
