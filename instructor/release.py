@@ -23,9 +23,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
 GOES_OUT += ("requirements.txt", "requirements-report.txt")
-GOES_OUT += ("download_dataset.sh", "zip_submission.py")
+GOES_OUT += ("download_dataset.sh", "zip_submission.py", "autograder")
 OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.csv
-STAYS_HERE: tuple[str, ...] = ()  # bonus modules that have no marked regions
+# Bonus modules without marked regions, and the hidden half of the autograder.
+STAYS_HERE: tuple[str, ...] = ("autograder/oracles.py", "autograder/mistakes.py")
+STAYS_HERE += ("autograder/gradescope.py", "autograder/gradescope", "autograder/cluster.py")
+STAYS_HERE += ("autograder/similarity.py",)
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 RUN_OF_LINES = 3  # so many lines of a solution in a row elsewhere are a leak
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -191,8 +194,7 @@ def build(root: Path, files: list[str]) -> dict[str, bytes]:
     starter: dict[str, bytes] = {}
     regions: list[Region] = []
     for file in sorted(files):
-        goes_out = file.split("/")[0] in GOES_OUT and file not in STAYS_HERE
-        if not goes_out and not file.startswith(f"{OVERLAY}/"):
+        if not goes_out(file) and not file.startswith(f"{OVERLAY}/"):
             continue
         content = (root / file).read_bytes()
         if file.endswith(".py"):
@@ -204,6 +206,12 @@ def build(root: Path, files: list[str]) -> dict[str, bytes]:
     if leaks:
         raise ReleaseError("solutions survive in the starter:\n  " + "\n  ".join(leaks))
     return starter
+
+
+def goes_out(file: str) -> bool:
+    """Whether students get a file of this branch."""
+    stays = any(file == path or file.startswith(f"{path}/") for path in STAYS_HERE)
+    return file.split("/")[0] in GOES_OUT and not stays
 
 
 def write_folder(starter: dict[str, bytes], folder: Path) -> str:

@@ -1,0 +1,107 @@
+"""Grade many submissions in several processes, each with a warm sandbox of its own."""
+
+import atexit
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.judge import judge
+from autograder.results import FAILED, Grade, TestResult
+from autograder.rubric import Rubric
+from autograder.sandbox.sandbox import Sandbox
+
+_sandbox: Sandbox | None = None  # of this process
+
+
+@dataclass(frozen=True)
+class Order:
+    """How to grade."""
+
+    rubric: Rubric
+    seed: int
+    public: bool = False
+    only: str | None = None
+
+
+def grade_one(path: Path, order: Order) -> Grade:
+    """Grade a submission with this process's own sandbox, which its first call starts."""
+    global _sandbox
+    if _sandbox is None:
+        _sandbox = Sandbox().__enter__()
+        atexit.register(_sandbox.close)
+    return judge(
+        path,
+        order.rubric,
+        sandbox=_sandbox,
+        seed=order.seed,
+        public=order.public,
+        only=order.only,
+    )
+
+
+def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
+    """Grade submissions, and yield each as it is done.
+
+    A process that dies costs no other submission: what was not done is graded again, one by one,
+    and only a submission whose process dies a second time gets no points, and a human look.
+
+    Args:
+        jobs: number of processes; with one submission or one job, this process does it.
+    """
+    if jobs == 1 or len(paths) == 1:
+        for path in paths:
+            yield grade_one(path, order)
+        return
+    left = dict.fromkeys(paths)
+    for grade in _in_processes(paths, order, min(jobs, len(paths))):
+        del left[grade[0]]
+        yield grade[1]
+    for path in left:  # a process died while these were waiting or running
+        again = list(_in_processes([path], order, 1))
+        yield again[0][1] if again else _died(path, order)
+
+
+def _in_processes(paths: list[Path], order: Order, jobs: int) -> Iterator[tuple[Path, Grade]]:
+    """Path and grade of each submission, until all are done or a process dies."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, context, initializer=_ignore_interrupts)
+    try:
+        running: dict[Future, Path] = {}
+        waiting = iter(paths)
+        while True:
+            # few at a time, so that an interrupt has little to wait for
+            for path in waiting:
+                running[pool.submit(grade_one, path, order)] = path
+                if len(running) >= jobs:
+                    break
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    except BrokenProcessPool:
+        return
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches the whole process group; the parent alone decides what ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _died(path: Path, order: Order) -> Grade:
+    """The grade of a submission on which the grader's own process dies."""
+    grade = Grade(submission=path.name, seed=order.seed, public=order.public)
+    grade.needs_look.append("The grader's process died on it twice: grade it by hand.")
+    reason = "The grader's process died."
+    results = [
+        TestResult(part.id, "run", FAILED, reason=reason, hint_id="grader_failed")
+        for part in order.rubric.parts
+        if part.automatic
+    ]
+    grade.parts = order.rubric.mark(results, [order.only] if order.only else None)
+    return grade

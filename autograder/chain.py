@@ -1,0 +1,245 @@
+"""Checks of the whole chain, p_sample_loop: which steps it takes, on what, and what it returns."""
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograder.cases import Case, diffused_shape
+from autograder.evidence import close, is_tensor_like, noise_fault, shown, tensor_of
+from autograder.student import Answer, Asked, Finding, Student, Tensor
+
+
+@dataclass
+class Chain:
+    """Test doubles of p_sample, network and decoder, and what they were asked and answered."""
+
+    case: Case
+    random: np.random.Generator = field(default_factory=np.random.default_rng)
+    asked: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
+    start: Any = None  # what the first step got
+    encoded: bool = False
+
+    def step(self, asked: Asked) -> np.ndarray | str:
+        """Answer a call of p_sample or the network with fresh numbers in the shape of x."""
+        x = asked.bind("x").get("x")
+        if not self.asked:
+            self.start = x
+            if not isinstance(x, Tensor) or x.array is None or x.shape != self.shape:
+                return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
+        if not isinstance(x, Tensor) or x.array is None:
+            return f"x is {shown(x)} and no tensor on the CPU"
+        value = self.random.standard_normal(x.shape).astype(np.float32)
+        self.asked.append((asked, value))
+        return value
+
+    @property
+    def shape(self) -> list[int]:
+        """Of what is diffused, for all labels."""
+        return [len(self.case.inputs["label"]), *diffused_shape(self.case.config)]
+
+    def encode(self, asked: Asked) -> np.ndarray:
+        """Answer the encoder, which has no place here."""
+        self.encoded = True
+        return self.case.inputs["latents"]
+
+    def decode(self, asked: Asked) -> np.ndarray | str:
+        """Answer the decoder with the case's pictures, some of their values outside [0, 1]."""
+        if len(self.calls("vae.decoder")) > len(self.case.inputs["label"]):
+            return "the decoder was called again and again"
+        pictures = self.case.inputs["decoded"]
+        z = asked.bind("x").get("x")
+        rows = z.shape[0] if isinstance(z, Tensor) and z.shape else 1
+        before = sum(len(value) for _, value in self.calls("vae.decoder"))
+        value = pictures[(before + np.arange(rows)) % len(pictures)]
+        self.asked.append((asked, value))
+        return value
+
+    def run(self, student: Student) -> Answer:
+        """Draw one picture for each label of the case."""
+        key = student.ddpm(self.case)
+        doubles: dict[str, Any] = {"p_sample": self.step, "model": self.step}
+        if self.case.kwargs.get("use_vae"):
+            doubles |= {"vae.decoder": self.decode, "vae.encoder": self.encode}
+        try:
+            return student.call(key, "p_sample_loop", self.case.inputs["label"], doubles=doubles)
+        except Finding as finding:  # an error may follow from something that tells more
+            if self.start is not None:
+                self.check_start(self.start)
+            if len(self.calls("vae.decoder")) > len(self.case.inputs["label"]):
+                raise Finding(
+                    "The decoder was called in every step.", "latent_decoded_twice"
+                ) from None
+            raise finding
+
+    def calls(self, name: str) -> list[tuple[dict[str, Any], np.ndarray]]:
+        """The calls of one double: arguments by name, and the answer."""
+        names = {
+            "p_sample": ("x", "label", "t", "t_index"),
+            "model": ("x", "label", "t"),
+            "vae.decoder": ("x",),
+        }[name]
+        found = [(a.bind(*names), value) for a, value in self.asked if a.name == name]
+        if name == "model":  # the network's own name for t
+            found = [({"t": call.get("time"), **call}, value) for call, value in found]
+        return found
+
+    def check(self) -> np.ndarray:
+        """Judge all steps; returns x_0 as the chain has to end with.
+
+        Raises:
+            Finding
+        """
+        steps, inlined = self.calls("p_sample"), False
+        if not steps:
+            steps, inlined = self.calls("model"), True
+        if not steps:
+            raise Finding("The loop took no step: self.p_sample was never called.", "loop_no_steps")
+        self.check_start(steps[0][0]["x"])
+        order = [self.time_of(call, inlined) for call, _ in steps]
+        times = [self.time_of(call, True) for call, _ in steps]
+        check_order(order, times, self.case.kwargs["timesteps"])
+        for (call, _), t in zip(steps, order, strict=True):
+            self.check_conditions(call, t)
+        return self.follow_inlined(steps) if inlined else self.follow(steps)
+
+    def check_start(self, x: Any) -> None:
+        """x_T is standard Gaussian noise of the right shape."""
+        try:
+            start = tensor_of(x, self.shape, "The chain's start x_T")
+        except Finding as finding:
+            raise Finding(finding.reason, "loop_start_shape") from None
+        fault = noise_fault(start)
+        if fault:
+            reason = f"The chain's start x_T is not standard Gaussian noise: {fault[0]}."
+            raise Finding(reason, "loop_start_noise")
+
+    def time_of(self, call: dict[str, Any], inlined: bool) -> int | None:
+        """The step that a call says it is."""
+        value = call.get("t") if inlined else call.get("t_index")
+        if isinstance(value, Tensor) and value.array is not None and value.array.size:
+            return int(value.array.reshape(-1)[0])
+        return int(value) if isinstance(value, int | float) else None
+
+    def check_conditions(self, call: dict[str, Any], t: int) -> None:
+        """Labels and the tensor t are right."""
+        labels = self.case.inputs["label"]
+        if not is_tensor_like(call.get("label"), labels):
+            raise Finding(
+                f"A step got the wrong labels: {shown(call.get('label'))}, expected "
+                f"{labels.tolist()}.",
+                "loop_labels",
+            )
+        value = call.get("t")
+        whole = isinstance(value, Tensor) and value.dtype == "int64"
+        if not whole or not is_tensor_like(value, np.full(len(labels), t)):
+            kind = f" ({value.dtype})" if isinstance(value, Tensor) else ""
+            raise Finding(
+                f"The step t_index = {t} got t = {shown(value)}{kind}; expected a LongTensor with "
+                f"one entry for each of the {len(labels)} labels, all equal to t_index.",
+                "loop_t",
+            )
+
+    def follow(self, steps: list[tuple[dict[str, Any], np.ndarray]]) -> np.ndarray:
+        """Each step starts from what the one before returned."""
+        before = None
+        for call, value in steps:
+            if before is not None and not is_tensor_like(call.get("x"), before, 1e-6):
+                start = is_tensor_like(call.get("x"), steps[0][0]["x"].array)
+                raise Finding(
+                    f"The step t_index = {self.time_of(call, False)} did not start from what the "
+                    f"step before it returned{', but from x_T' if start else ''}.",
+                    "loop_not_fed_back",
+                )
+            before = value
+        return before
+
+    def follow_inlined(self, steps: list[tuple[dict[str, Any], np.ndarray]]) -> np.ndarray:
+        """For a loop that computes the steps itself: each follows eq. 11, noise included."""
+        expected = self.case.expected
+        rest = []
+        t = len(steps) - 1
+        for (call, eps), (following, _) in itertools.pairwise(steps):
+            shape = call["x"].shape
+            x_next = tensor_of(following["x"], shape, f"x at t = {t - 1}")
+            rest.append(
+                x_next - expected["step_x"][t] * call["x"].array - expected["step_eps"][t] * eps
+            )
+            t -= 1
+        for sigma in expected["step_sigma"].T:
+            noise = np.stack(
+                [r / s for r, s in zip(rest, sigma[: len(rest) + 1][:0:-1], strict=True)]
+            )
+            fault = noise_fault(noise.reshape(-1, *noise.shape[2:]))
+            if fault is None:
+                break
+        else:
+            raise Finding(
+                "The steps inside the loop do not follow eq. 11: what they add to its mean is not "
+                f"the posterior's noise ({fault[0]}).",
+                "loop_inlined_step",
+            )
+        last, eps = steps[-1]
+        return expected["step_x"][0] * last["x"].array + expected["step_eps"][0] * eps
+
+
+def check_order(order: list[int | None], times: list[int | None], T: int) -> None:
+    """The steps are T-1, ..., 0, each once, by t_index and by the tensor t."""
+    expected = list(range(T - 1, -1, -1))
+    apart = [(i, t) for i, t in zip(order, times, strict=True) if i != t]
+    if apart:
+        raise Finding(f"A step got t_index = {apart[0][0]} but t = {apart[0][1]}.", "loop_t")
+    if order == expected:
+        return
+    ends = f"{order[0]}, {order[1]}, ..., {order[-1]}" if len(order) > 2 else str(order)
+    reason = f"The steps were t = {ends} ({len(order)} of them, T = {T})"
+    if order == expected[::-1]:
+        hint = "loop_ascending"
+    elif order[0] == T:
+        hint = "loop_starts_at_T"
+    elif order == expected[: len(order)]:
+        hint = "loop_ends_early"
+    elif order == expected[-len(order) :]:
+        hint = "loop_starts_late"
+    elif len(order) > T:
+        hint = "loop_steps_repeated"
+    else:
+        hint = "loop_steps_missing"
+    raise Finding(f"{reason}; expected T-1, T-2, ..., 0.", hint)
+
+
+def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
+    """A pixel model's result: x_0 from [-1, 1] to [0, 1], clamped."""
+    if isinstance(value, list):
+        raise Finding(
+            f"p_sample_loop returned {len(value)} values; expected the pictures alone, as one "
+            "tensor.",
+            "loop_returns_list",
+        )
+    found = tensor_of(value, x_0.shape, "p_sample_loop's result")
+    halves = (x_0 + 1) / 2
+    if close(found, halves.clip(0, 1), 1e-4):
+        return
+    first = chain.asked[0][0].bind("x")["x"]
+    known = {
+        "loop_no_postprocess": ("the last x as it is, not in [0, 1]", [x_0, x_0.clip(-1, 1)]),
+        "loop_not_clamped": ("values outside [0, 1]", [halves]),
+        "loop_rescaled_twice": (
+            "pictures that were rescaled twice",
+            [((halves + 1) / 2).clip(0, 1), ((halves.clip(0, 1) + 1) / 2).clip(0, 1)],
+        ),
+        "loop_not_rescaled": ("x_0 clamped to [0, 1] but not rescaled", [x_0.clip(0, 1)]),
+        "loop_returns_start": (
+            "what the chain started from",
+            [first.array, ((first.array + 1) / 2).clip(0, 1)],
+        ),
+    }
+    for hint, (what, values) in known.items():
+        if any(v.shape == found.shape and close(found, v, 1e-4) for v in values):
+            raise Finding(f"p_sample_loop returned {what}.", hint)
+    raise Finding(
+        "p_sample_loop's result is not x_0 of its last step, brought to [0, 1] by postprocess "
+        f"(it lies in {found.min():.2f} .. {found.max():.2f}).",
+        "loop_result",
+    )

@@ -1,0 +1,190 @@
+"""What outputs show: checks of form, measured coefficients, and tests for Gaussian noise.
+
+Statistical tests here fail a right answer with a probability below 1e-8 each.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from autograder.student import Answer, Asked, Finding, Tensor
+
+UNLIKELY = 6.0  # standard deviations
+
+
+def tensor_of(value: object, shape: Iterable[int], what: str) -> np.ndarray:
+    """The values of a float32 tensor of the given shape, as float64.
+
+    Raises:
+        Finding: it is something else; each kind of difference has a sentence of its own.
+    """
+    shape = list(shape)
+    if not isinstance(value, Tensor):
+        name = value.get("type", "dict") if isinstance(value, dict) else type(value).__name__
+        raise Finding(f"{what} is a {name} and no tensor.", "returns_no_tensor")
+    if value.dtype.startswith("numpy"):
+        raise Finding(f"{what} is a NumPy array and no tensor.", "returns_no_tensor")
+    if value.shape != shape:
+        raise Finding(f"{what} has the shape {value.shape}, expected {shape}.", "wrong_shape")
+    if value.array is None:
+        raise Finding(f"{what} lies on the device {value.device}, not on the CPU.", "wrong_device")
+    if value.dtype != "float32":
+        raise Finding(f"{what} has the dtype {value.dtype}, expected float32.", "wrong_dtype")
+    bad = np.count_nonzero(~np.isfinite(value.array))
+    if bad:
+        raise Finding(f"{what} holds {bad} numbers that are NaN or infinite.", "not_finite")
+    return value.array.astype(np.float64)
+
+
+def check_untouched(answer: Answer, names: list[str]) -> None:
+    """The call left its inputs, the schedule and the networks' mode as they were."""
+    changed = [names[i] if isinstance(i, int) and i < len(names) else i for i in answer.changed]
+    if changed:
+        listed = ", ".join(str(name)[:60] for name in changed)
+        raise Finding(f"The call changed what it was given: {listed}.", "modifies_input")
+    if answer.mode_changed:
+        raise Finding(
+            "The call left the network in another mode (training or evaluation) than it found it.",
+            "left_in_eval",
+        )
+
+
+def is_tensor_like(value: object, expected: np.ndarray, tolerance: float = 1e-5) -> bool:
+    """Whether a value is a tensor of these values, of any dtype, with exactly this shape."""
+    if not isinstance(value, Tensor) or value.array is None:
+        return False
+    if value.shape != list(expected.shape):
+        return False
+    if np.array_equal(value.array, expected):
+        return True
+    return close(value.array, expected, tolerance)
+
+
+def close(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
+    """Equal within an absolute and relative tolerance."""
+    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance))
+
+
+def weights(output: np.ndarray, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much of each input an output holds, by least squares, for each sample of a batch.
+
+    Args:
+        output, inputs: [B, ...] each.
+
+    Returns:
+        The weights, [B, number of inputs], and what they leave over, shaped as the output.
+    """
+    batch = len(output)
+    columns = np.stack([i.reshape(batch, -1) for i in inputs], axis=-1).astype(np.float64)
+    flat = output.reshape(batch, -1)
+    found = np.stack(
+        [np.linalg.lstsq(c, f, rcond=None)[0] for c, f in zip(columns, flat, strict=True)]
+    )
+    rest = flat - np.einsum("bni,bi->bn", columns, found)
+    return found, rest.reshape(output.shape)
+
+
+def suspect(
+    found: dict[str, np.ndarray], suspects: dict[str, dict], tolerance: dict, relative: float = 1e-4
+) -> str:
+    """The hint of the known mistakes that give what was found; empty where they do not agree.
+
+    Args:
+        found: measured values.
+        suspects: hint id (with an optional suffix after a colon): the values of that mistake.
+        tolerance: how far the values may lie apart, by the same keys; a number or an array.
+        relative: how far besides, as a share of the mistake's values.
+    """
+    hints = {
+        hint.split(":")[0]
+        for hint, values in suspects.items()
+        if set(values) == set(found)
+        and all(
+            np.all(np.abs(found[key] - value) <= tolerance[key] + relative * np.abs(value))
+            for key, value in values.items()
+        )
+    }
+    return hints.pop() if len(hints) == 1 else ""
+
+
+def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
+    """Why numbers are not independent draws of N(0, 1), as (reason, hint), or None.
+
+    Args:
+        noise: [B, C, H, W], standardised.
+    """
+    n = noise.size
+    mean, deviation = float(noise.mean()), float(noise.std())
+    if deviation < 0.02:  # rounding leaves a little
+        return "there is none", "noise_missing"
+    centred = noise - mean
+    for axis, along in enumerate(("samples", "channels", "rows", "columns")):
+        if noise.shape[axis] > 1:
+            a = np.take(centred, range(noise.shape[axis] - 1), axis)
+            b = np.take(centred, range(1, noise.shape[axis]), axis)
+            correlation = (a * b).mean() / deviation**2
+            if abs(correlation) * np.sqrt(a.size) > UNLIKELY and correlation > 0.5:
+                return f"it is the same for all {along}", "noise_shared"
+    if abs(mean) * np.sqrt(n) > UNLIKELY * max(1.0, deviation):
+        uniform = abs(mean - 0.5) < 0.05
+        hint = "noise_uniform" if uniform else "noise_not_standard"
+        return f"its mean is {mean:.3f} and not 0", hint
+    if np.abs(centred).max() < 2 * deviation and n > 400:  # a twentieth of a Gaussian lies beyond
+        return "it is not Gaussian (nothing lies beyond two standard deviations)", "noise_uniform"
+    kurtosis = float((centred**4).mean() / deviation**4)
+    if abs(kurtosis - 3) * np.sqrt(n / 96) > UNLIKELY and n > 500:
+        return f"it is not Gaussian (its kurtosis is {kurtosis:.2f} and not 3)", "noise_uniform"
+    if abs(deviation**2 - 1) * np.sqrt(n / 2) > UNLIKELY:
+        return f"its standard deviation is {deviation:.3f} and not 1", "noise_not_standard"
+    return None
+
+
+def check_noise(noise: np.ndarray, what: str) -> None:
+    """Raise a Finding unless the numbers look like independent draws of N(0, 1)."""
+    fault = noise_fault(noise)
+    if fault:
+        raise Finding(f"{what} is not standard Gaussian noise: {fault[0]}.", fault[1])
+
+
+def network_calls(asked: list[Asked], name: str = "model") -> list[dict]:
+    """The calls of a double with their arguments x, label, time by name.
+
+    Raises:
+        Finding: it was never called.
+    """
+    calls = [a.bind("x", "label", "time") for a in asked if a.name == name]
+    if not calls:
+        raise Finding("The network self.model was never called.", "network_not_called")
+    return calls
+
+
+def check_network_call(call: dict, x: np.ndarray | None, label: np.ndarray, t: np.ndarray) -> None:
+    """The network got x (any where None), the labels and the time steps of this case."""
+    wrong = [
+        name
+        for name, expected in (("x", x), ("label", label), ("time", t))
+        if expected is not None and not is_tensor_like(call.get(name), expected)
+    ]
+    if not wrong:
+        return
+    if is_tensor_like(call.get("label"), t) and is_tensor_like(call.get("time"), label):
+        raise Finding("The network got t as its label and the label as its t.", "network_swapped")
+    listed = " and ".join(wrong)
+    hint = {"x": "network_wrong_x", "label": "network_wrong_label"}.get(wrong[0])
+    raise Finding(
+        f"self.model(x, label, t) was called with the wrong {listed}: "
+        + "; ".join(f"{name} was {shown(call.get(name))}" for name in wrong)
+        + ".",
+        hint or "network_wrong_time",
+    )
+
+
+def shown(value: object) -> str:
+    """A value for people: a few numbers, or its kind and shape."""
+    if isinstance(value, Tensor):
+        if value.array is not None and value.array.size <= 8:
+            return f"a tensor of {value.array.tolist()}"
+        return f"a tensor of shape {value.shape}"
+    if isinstance(value, dict):
+        return f"a {value.get('type', 'dict')}"
+    return "missing" if value is None else repr(value)[:60]

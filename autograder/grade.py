@@ -1,0 +1,176 @@
+"""Grade submissions: python autograder/grade.py PATH... [--out DIR]
+
+PATH is a zip, a submission's folder, or a folder of them. Student code runs in a sandbox only.
+"""
+
+import argparse
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from autograder.batch import Order, grade_all
+from autograder.reports import load_grades, table, write_class, write_submission
+from autograder.results import PASSED, Grade
+from autograder.rubric import Rubric, load_rubric
+from autograder.sandbox.limits import SandboxError
+from autograder.sheets import merge_manual, write_sheets
+from autograder.submission import Refused, find_submissions, hash_of_file
+from autograder.text import InputError
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Grade submissions.")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the results go (grades)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes")
+    parser.add_argument("--only", metavar="PART", help="test this part alone")
+    parser.add_argument("--public", action="store_true", help="the tests that students have")
+    parser.add_argument("--seed", type=int, metavar="N", help="repeats the hidden tests of a run")
+    parser.add_argument("--resume", action="store_true", help="skip what DIR holds already")
+    parser.add_argument("--manual", type=Path, metavar="FILE.csv", help="a person's points to add")
+    parser.add_argument("--similarity", action="store_true", help="also compare the submissions")
+    parser.add_argument("--dask", metavar="ADDRESS", help="grade on a Dask cluster")
+    args = parser.parse_args()
+    if not args.paths and not args.manual:
+        parser.error("name a zip, a submission's folder, or a folder of them")
+    if args.jobs < 1:
+        parser.error("--jobs must be at least 1")
+    if not args.public and not (ROOT / "autograder" / "oracles.py").exists():
+        args.public = True  # a starter: there are no others
+    if args.out is None and not args.public:
+        args.out = Path("grades")
+    if args.out is None and (args.resume or args.manual or args.similarity):
+        parser.error("--resume, --manual and --similarity need --out DIR")
+    return args
+
+
+def main() -> int:
+    """Grade, write, print; returns the exit code."""
+    args = parse_args()
+    rubric = load_rubric()
+    automatic = [part.id for part in rubric.parts if part.automatic]
+    if args.only and args.only not in automatic:
+        raise InputError(f"--only: there is no part '{args.only}'; choose {', '.join(automatic)}")
+    paths = find_submissions([path.absolute() for path in args.paths]) if args.paths else []
+    stored: dict[str, Grade] = {}
+    if args.out:
+        check_folder(args.out)
+        paths = [path for path in paths if args.out.absolute() not in (path, *path.parents)]
+        stored = {grade.submission: grade for grade in load_grades(args.out)}
+    check_names(paths)
+    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+    order = Order(rubric, seed, args.public, args.only)
+    left = [p for p in paths if not (args.resume and is_done(stored.get(p.name), p, order))]
+    if len(left) < len(paths):
+        print(f"{len(paths) - len(left)} of {len(paths)} are graded already")
+    if left and not args.public:
+        print(f"seed {seed}: --seed {seed} repeats these tests")
+    all_passed = True
+    try:
+        for done, grade in enumerate(run(left, order, args), start=1):
+            all_passed &= all(p.status == PASSED for p in grade.parts if p.points is not None)
+            if args.out:
+                write_submission(with_part(stored, grade, order), rubric, args.out)
+            print(f"\n{done} of {len(left)}: " if len(left) > 1 else "\n", end="")
+            print(table(grade), flush=True)
+    finally:
+        if args.out:
+            summarise(args.out, args.manual, rubric)
+    if args.similarity:
+        from autograder.similarity import write_similarity
+
+        write_similarity(paths, args.out)
+    return 1 if args.public and not all_passed else 0
+
+
+def run(paths: list[Path], order: Order, args: argparse.Namespace) -> Iterator[Grade]:
+    """Yield the grades, from this machine or from a cluster."""
+    if args.dask:
+        from autograder.cluster import grade_on_cluster
+
+        return grade_on_cluster(paths, order, args.dask)
+    return grade_all(paths, order, args.jobs)
+
+
+def summarise(folder: Path, manual: Path | None, rubric: Rubric) -> None:
+    """Write the sheets, the overview and the reports with a person's points in them.
+
+    Raises:
+        InputError: the manual file has mistakes; all is written without it.
+    """
+    found = load_grades(folder)
+    if not found:
+        return
+    mistakes = None
+    try:
+        final = merge_manual(found, rubric, folder, manual)
+    except InputError as error:
+        mistakes, final = error, merge_manual(found, rubric, folder)
+    for grade, merged in zip(found, final, strict=True):
+        write_submission(grade, rubric, folder, merged)
+    write_sheets(final, rubric, folder)
+    write_class(final, rubric, folder)
+    print(f"{folder / 'grades.csv'}, {folder / 'index.html'}: {len(final)} submissions")
+    if mistakes:
+        raise mistakes
+
+
+def check_names(paths: list[Path]) -> None:
+    """Results lie in a folder of the submission's name, so two of one name cannot be told apart."""
+    names = [path.name for path in paths]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"several submissions are called {', '.join(twice)}: rename all but one")
+
+
+def check_folder(folder: Path) -> None:
+    """The output folder can be written to.
+
+    Raises:
+        InputError
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"--out: {folder} cannot be written to ({error.strerror}); name another folder"
+        ) from error
+
+
+def is_done(grade: Grade | None, path: Path, order: Order) -> bool:
+    """Whether a grade is that of this very submission, from tests of this kind."""
+    if grade is None or grade.public != order.public or order.only:
+        return False
+    return path.is_dir() or grade.sha256 == hash_of_file(path)
+
+
+def with_part(stored: dict[str, Grade], now: Grade, order: Order) -> Grade:
+    """After `--only`: the stored grade of the same submission, with the part that was tested."""
+    before = stored.get(now.submission)
+    if not order.only or not before or (before.sha256, before.public) != (now.sha256, now.public):
+        return now
+    tested = {part.id: part for part in now.parts}
+    return replace(before, parts=[tested.get(part.id, part) for part in before.parts])
+
+
+if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # a terminal may lack a letter of a name, or the signs
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        sys.exit(main())
+    except (InputError, Refused, SandboxError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped: what is graded stays; --resume goes on", file=sys.stderr)
+        sys.exit(130)

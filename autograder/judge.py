@@ -1,0 +1,220 @@
+"""Grade one submission: prepare it, run pytest on it, and turn the results into points.
+
+pytest runs in this process, which is trusted; the submission runs in a sandbox (student.py).
+"""
+
+import contextlib
+import io
+import socket
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.hints import hint_text
+from autograder.results import FAILED, Grade, TestResult
+from autograder.rubric import Rubric
+from autograder.sandbox.sandbox import Sandbox
+from autograder.sandbox.wire import Channel
+from autograder.student import SUBMISSION_SECONDS, Student
+from autograder.submission import Refused, Submission, open_submission
+
+TESTS = Path(__file__).with_name("tests")
+KIT_CODE = Path(__file__).resolve().parents[1] / "code"
+LOG_BYTES = 100_000
+
+
+@dataclass
+class Examination:
+    """A prepared submission and the way to its workers."""
+
+    submission: Submission
+    hire: Callable[[], Any]
+    seconds_left: list[float] = field(default_factory=lambda: [SUBMISSION_SECONDS])
+
+    def student(self) -> Student:
+        """A fresh view for one part."""
+        return Student(self.hire, self.seconds_left)
+
+
+@contextlib.contextmanager
+def examine(
+    path: Path, work: Path, in_process: bool = False, sandbox: Sandbox | None = None
+) -> Iterator[Examination]:
+    """Open a submission for its tests.
+
+    Args:
+        path: a zip or a folder.
+        work: an empty folder for the prepared copy and the log.
+        in_process: run student code in this very process, without protection.
+        sandbox: a warm one to use; without it, one is started for this submission.
+
+    Raises:
+        Refused: the submission cannot be read.
+    """
+    submission = open_submission(path, work / "submission", KIT_CODE)
+    log = work / "log.txt"
+    if in_process:
+        yield Examination(submission, lambda: LocalWorker(submission.code_folder))
+    elif sandbox is not None:
+        yield Examination(submission, lambda: sandbox.worker(submission.code_folder, log))
+    else:
+        with Sandbox() as own:
+            yield Examination(submission, lambda: own.worker(submission.code_folder, log))
+
+
+class LocalWorker:
+    """A worker without a sandbox: a thread of this process, so that a debugger can reach it."""
+
+    def __init__(self, code_folder: Path) -> None:
+        from autograder.sandbox.worker import serve
+
+        ours, theirs = socket.socketpair()
+        self.channel = Channel(ours)
+        arguments = (Channel(theirs), str(code_folder))
+        self.thread = threading.Thread(target=self.run, args=(serve, *arguments), daemon=True)
+        self.thread.start()
+
+    def run(self, serve: Callable, *arguments: Any) -> None:
+        """Serve until the judge hangs up."""
+        with contextlib.suppress(Exception):
+            serve(*arguments)
+
+    def kill(self) -> None:
+        """Nothing to do: the thread ends when its channel closes."""
+
+    def end(self, timeout: float) -> str:
+        """How it ended."""
+        return "the thread ended"
+
+
+class Recorder:
+    """A pytest plugin that collects results and hands the examination to the tests."""
+
+    def __init__(self, examination: Examination) -> None:
+        self.examination = examination
+        self.results: list[TestResult] = []
+        self.waiting: dict[str, pytest.Item] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.waiting = {item.nodeid: item for item in session.items}
+
+    def record(self, result: TestResult | None, item: pytest.Item) -> None:
+        """Keep a test's result; None for one that does not apply to this submission."""
+        self.waiting.pop(item.nodeid, None)
+        if result is not None:
+            self.results.append(result)
+
+    def missing(self) -> list[TestResult]:
+        """A failed result for each test that was to run and has none: silence is no pass."""
+        return [
+            TestResult(item.module.PART, item.name, FAILED, reason="The test did not run.")
+            for item in self.waiting.values()
+        ]
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.examination = self.examination
+        config.record = self.record
+
+
+def judge(
+    path: Path,
+    rubric: Rubric,
+    *,
+    sandbox: Sandbox,
+    seed: int,
+    public: bool = False,
+    only: str | None = None,
+) -> Grade:
+    """Grade a submission; whatever it does, a Grade comes back.
+
+    Args:
+        path: a zip or a folder.
+        sandbox: a warm one; it serves many submissions one after another.
+        seed: of the hidden cases.
+        public: run the public cases instead of the hidden ones.
+        only: id of the one part to test.
+    """
+    start = time.monotonic()
+    grade = Grade(submission=path.name, seed=seed, public=public)
+    with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
+        work = Path(folder)
+        work.chmod(0o755)  # the worker may run as another user
+        results: list[TestResult] = []
+        try:
+            with examine(path, work, sandbox=sandbox) as examination:
+                fill_in(grade, examination.submission, rubric)
+                results = run_tests(examination, seed, public, only)
+            grade.log = read_log(work / "log.txt")
+        except Refused as refusal:
+            grade.needs_look.append(f"It could not be read: {refusal}")
+            results = [
+                TestResult(part.id, "reading", FAILED, reason=str(refusal), hint_id="unreadable")
+                for part in rubric.parts
+                if part.automatic and only in (None, part.id)
+            ]
+        except Exception as error:  # a fault of the grader's must not end the batch
+            text = "".join(traceback.format_exception(error))
+            grade.needs_look.append(f"The grader failed on it: {type(error).__name__}: {error}")
+            grade.log += f"\nThe grader failed:\n{text}"
+    for result in results:
+        result.hint = hint_text(result.hint_id)
+        if result.hint_id == "grader_failed":
+            grade.needs_look.append(f"A test of {result.part} broke down: {result.reason}")
+    asked = [only] if only else [part.id for part in rubric.parts if part.automatic or not public]
+    grade.parts = rubric.mark(results, asked)
+    grade.protections = dict(sandbox.protections)
+    grade.seconds = time.monotonic() - start
+    return grade
+
+
+def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
+    """Take over what reading the submission showed."""
+    grade.sha256, grade.team, grade.members = submission.sha256, submission.team, submission.members
+    grade.notes, grade.needs_look = list(submission.notes), list(submission.needs_look)
+    grade.samples = submission.samples
+    if not grade.public:
+        grade.deductions, grade.deduction_reasons = rubric.deduct(submission.findings)
+
+
+def run_tests(
+    examination: Examination, seed: int, public: bool, only: str | None
+) -> list[TestResult]:
+    """Run pytest in this process; returns what the tests found."""
+    recorder = Recorder(examination)
+    tests = [str(TESTS / f"test_{only}.py")] if only else [str(TESTS)]
+    options = [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:logging",
+        "-p",
+        "no:faulthandler",
+    ]
+    options += ["-c", str(TESTS / "pytest.ini"), "--rootdir", str(TESTS), f"--seed={seed}"]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        code = pytest.main([*options, *(["--public"] if public else []), *tests], [recorder])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"pytest ended with {code!r}")
+    return recorder.results + recorder.missing()
+
+
+def read_log(path: Path) -> str:
+    """What the submission printed, capped, with control characters made visible."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        text = file.read(LOG_BYTES + 1).decode("utf-8", "replace")
+    more = "\n[cut here]" if len(text) > LOG_BYTES else ""
+    visible = (
+        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text[:LOG_BYTES]
+    )
+    return "".join(visible) + more

@@ -1,0 +1,176 @@
+"""Checks of compute_loss: what the network is trained on, and with which loss."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograder.cases import Case
+from autograder.evidence import (
+    check_network_call,
+    check_noise,
+    check_untouched,
+    close,
+    is_tensor_like,
+    network_calls,
+    suspect,
+    tensor_of,
+    weights,
+)
+from autograder.student import Answer, Asked, Finding, Student, Tensor
+
+NAMES = ["x_start", "label", "t", "noise"]
+
+
+@dataclass
+class Objective:
+    """Runs compute_loss on doubles of q_sample, network and autoencoder, and judges the call.
+
+    Args:
+        case: its inputs hold x_t and eps, which q_sample and the network answer with.
+        images: what compute_loss gets.
+        clean: what is to be diffused: the images, or their latents.
+    """
+
+    case: Case
+    images: np.ndarray
+    clean: np.ndarray
+    answer: Answer = field(default_factory=lambda: Answer(None))
+    call: Callable[[], Answer] | None = None
+
+    def run(self, student: Student, *noise: np.ndarray) -> None:
+        """Call compute_loss, with the noise if one is given."""
+        inputs = self.case.inputs
+        key = student.ddpm(self.case)
+        doubles: dict[str, Any] = {"q_sample": self.diffused, "model": self.predicted}
+        if self.case.kwargs.get("use_vae"):
+            doubles |= {"vae.encoder": lambda asked: inputs["latents"]}
+            doubles |= {"vae.decoder": lambda asked: self.images}
+        args = (self.images, inputs["label"], inputs["t"], *noise)
+        self.call = lambda: student.call(
+            key, "compute_loss", *args, doubles=doubles, gradients=True
+        )
+        try:
+            self.answer = self.call()
+        except Finding as finding:
+            self.explain(finding)
+            raise
+
+    def explain(self, finding: Finding) -> None:
+        """Raise a Finding that tells more than an error: noise of a wrong shape."""
+        for asked in finding.asked:
+            drawn = asked.bind("x_start", "t", "noise").get("noise")
+            if asked.name == "q_sample" and isinstance(drawn, Tensor):
+                tensor_of(drawn, self.clean.shape, "The noise that q_sample got")
+
+    def diffused(self, asked: Asked) -> np.ndarray:
+        """q_sample's answer."""
+        return self.case.inputs["x_t"]
+
+    def predicted(self, asked: Asked) -> np.ndarray:
+        """The network's answer."""
+        return self.case.inputs["eps"]
+
+    def check(self, noise: np.ndarray | None) -> np.ndarray:
+        """Judge the call.
+
+        Args:
+            noise: what was given, or None where compute_loss had to draw it.
+
+        Returns:
+            The noise, float64.
+
+        Raises:
+            Finding
+        """
+        inputs = self.case.inputs
+        diffusions = [a.bind("x_start", "t", "noise") for a in self.answer.asked
+                      if a.name == "q_sample"]  # fmt: skip
+        calls = network_calls(self.answer.asked)
+        if diffusions:
+            noise = self.check_diffusion(diffusions[-1], noise)
+            x_t = inputs["x_t"]
+        else:
+            noise, x_t = self.recover_noise(calls[-1]["x"], noise)
+        for call in calls:
+            if is_tensor_like(call.get("x"), self.clean) and not close(x_t, self.clean, 1e-3):
+                raise Finding("The network got x_start and not x_t.", "network_wrong_x")
+            check_network_call(call, None, inputs["label"], inputs["t"])
+            if not is_tensor_like(call.get("x"), x_t, 1e-3):
+                raise Finding("The network got something else than x_t.", "network_wrong_x")
+        self.check_loss(noise)
+        check_untouched(self.answer, NAMES)
+        return noise
+
+    def check_diffusion(self, call: dict[str, Any], noise: np.ndarray | None) -> np.ndarray:
+        """q_sample got x_start, t and the noise; returns the noise."""
+        if not is_tensor_like(call.get("x_start"), self.clean):
+            raise Finding("q_sample got something else than x_start.", self.clean_hint(call))
+        if not is_tensor_like(call.get("t"), self.case.inputs["t"]):
+            raise Finding("q_sample got other time steps than compute_loss.", "loss_wrong_t")
+        if call.get("noise") is None:
+            raise Finding(
+                "q_sample was called without the noise, so it draws its own, which the loss does "
+                "not know.",
+                "loss_noise_not_passed",
+            )
+        drawn = call["noise"]
+        if noise is None:
+            return tensor_of(drawn, self.clean.shape, "The noise that compute_loss drew")
+        if not is_tensor_like(drawn, noise):
+            raise Finding("q_sample got other noise than compute_loss was given.", "loss_own_noise")
+        return noise.astype(np.float64)
+
+    def clean_hint(self, call: dict[str, Any]) -> str:
+        """The hint for a wrong x_start of q_sample."""
+        value = call.get("x_start")
+        if self.case.part != "latent":
+            return "loss_x_start_changed"
+        return "latent_not_encoded" if is_tensor_like(value, self.images) else "latent_scaled"
+
+    def recover_noise(self, x: Any, noise: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """For code that computes x_t itself: the noise in it, and x_t as expected."""
+        x_t = tensor_of(x, self.clean.shape, "The network's input x_t")
+        signal, rate = (
+            self.case.expected[name].reshape(-1, 1, 1, 1) for name in ("signal", "noise")
+        )
+        if noise is not None:
+            found, _ = weights(x_t, self.clean, noise)
+            if not close(x_t, signal * self.clean + rate * noise, 1e-3):
+                raise Finding(
+                    f"The network's input holds {found[0, 0]:.4f} of x_start and {found[0, 1]:.4f} "
+                    f"of the noise; expected {signal[0, 0, 0, 0]:.4f} and {rate[0, 0, 0, 0]:.4f}.",
+                    "network_wrong_x",
+                )
+            return noise.astype(np.float64), x_t
+        return (x_t - signal * self.clean) / rate, x_t
+
+    def check_loss(self, noise: np.ndarray) -> None:
+        """The loss is the mean squared error, and the network can learn from it."""
+        eps = self.case.inputs["eps"]
+        loss = float(tensor_of(self.answer.value, [], "The loss"))
+        difference = eps - noise
+        expected = float((difference**2).mean())
+        if not close(loss, expected, 1e-3):
+            hint = suspect({"loss": np.asarray(loss)}, self.case.suspects, {"loss": 1e-6}, 1e-5)
+            again = float(tensor_of(self.call().value, [], "The loss"))
+            raise Finding(
+                f"The loss is {loss:.5f}; expected {expected:.5f}.",
+                hint or ("loss_value" if close(again, loss, 1e-6) else "loss_other_noise"),
+            )
+        gradient = 0.0
+        if isinstance(self.answer.gradients, dict):
+            gradient = self.answer.gradients.get("model", 0.0)
+        if not close(gradient, float((2 * difference * eps).mean()), 1e-2):
+            raise Finding(
+                "The loss has the right value, but no gradient reaches the network.",
+                "loss_no_gradient",
+            )
+
+
+def check_two_draws(first: np.ndarray, second: np.ndarray) -> None:
+    """Noise that compute_loss draws is standard Gaussian, and other noise each time."""
+    check_noise(first, "The noise that compute_loss draws")
+    if np.allclose(first, second, atol=1e-3):
+        raise Finding("Two calls without noise given drew the same noise.", "noise_repeated")

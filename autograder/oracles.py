@@ -1,0 +1,189 @@
+"""Expected values in float64, from the papers' formulas, on fresh numbers.
+
+Hidden: holds the solutions. It shares no code with `code/libs`; numpy alone computes here.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from autograder.cases import CONFIGS, Case, diffused_shape
+from autograder.mistakes import COMPUTE_LOSS, P_SAMPLE_MEAN, P_SAMPLE_SIGMA, Q_SAMPLE
+
+SCALE = 300.0  # of x and eps where coefficients are measured beside the step's own noise
+
+
+class Schedule:
+    """The quantities of Ho et al. 2020, float64 [T] each, step t here is t + 1 there."""
+
+    def __init__(self, betas: np.ndarray) -> None:
+        self.T = len(betas)
+        self.beta = betas
+        self.alpha = 1 - betas
+        self.alpha_bar = np.cumprod(self.alpha)
+        self.alpha_bar_prev = np.concatenate([[1.0], self.alpha_bar[:-1]])
+        # eq. 7
+        self.posterior_variance = betas * (1 - self.alpha_bar_prev) / (1 - self.alpha_bar)
+        # eq. 4: weights of x_0 and of the noise in x_t
+        self.signal_rate = np.sqrt(self.alpha_bar)
+        self.noise_rate = np.sqrt(1 - self.alpha_bar)
+        # eq. 11: weights of x_t and of eps_theta in the mean of x_{t-1}
+        self.x_weight = 1 / np.sqrt(self.alpha)
+        self.eps_weight = -betas / np.sqrt((1 - self.alpha_bar) * self.alpha)
+
+
+def schedule_of(config: str) -> Schedule:
+    """The schedule that the contract gives a configuration."""
+    T = CONFIGS[config]["timesteps"]
+    if config == "cosine":
+        u = (np.arange(T + 1) / T + 0.008) / 1.008
+        alpha_bar = np.cos(u * np.pi / 2) ** 2
+        return Schedule(np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999))
+    if CONFIGS[config].get("use_vae"):
+        return Schedule(np.linspace(np.sqrt(0.00085), np.sqrt(0.012), T) ** 2)
+    return Schedule(np.linspace(1e-4, 0.02, T))
+
+
+def make_cases(seed: int) -> list[Case]:
+    """The cases of all functions, other numbers for each seed."""
+    makers: dict[str, tuple[Callable[..., Case], list[str]]] = {
+        "q_sample": (q_sample_case, ["mnist", "cifar10", "afhq", "odd", "cosine"]),
+        "p_sample": (p_sample_case, ["mnist", "cifar10", "afhq", "odd", "cosine"]),
+        "p_sample_loop": (loop_case, ["mnist", "cifar10", "odd"]),
+        "compute_loss": (loss_case, ["mnist", "cifar10", "odd"]),
+        "latent": (latent_case, ["afhq", "odd_latent"]),
+    }
+    cases = []
+    for number, (part, (maker, configs)) in enumerate(makers.items()):
+        for config in configs:
+            random = np.random.default_rng([seed, number, list(CONFIGS).index(config)])
+            cases.append(maker(part, config, random))
+    return cases
+
+
+def mixed_steps(T: int, batch: int, random: np.random.Generator) -> np.ndarray:
+    """Different time steps for each sample, with 0 and T-1 among them where the batch allows."""
+    steps = random.permutation(np.arange(1, T - 1))[:batch]
+    if batch > 2:
+        steps[[0, 1]] = T - 1, 0
+    return random.permutation(steps).astype(np.int64)
+
+
+def images(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Images in [-1, 1]."""
+    return rounded(random.uniform(-1, 1, shape))
+
+
+def normal(random: np.random.Generator, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
+    """Gaussian numbers."""
+    return rounded(scale * random.standard_normal(shape))
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """float32 that float16 holds exactly: half the goldens' size, and nothing is lost."""
+    return values.astype(np.float16).astype(np.float32)
+
+
+def labels(random: np.random.Generator, config: str, batch: int) -> np.ndarray:
+    """Class indices, int64 [batch], not all equal."""
+    classes = CONFIGS[config]["num_classes"]
+    return (random.permutation(max(batch, classes))[:batch] % classes).astype(np.int64)
+
+
+def q_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
+    """Eq. 4. Expected: the weights of x_0 and of the noise, one a sample."""
+    s, shape = schedule_of(config), diffused_shape(config)
+    t = mixed_steps(s.T, 6, random)
+    inputs = {"x_start": images(random, (6, *shape)), "t": t}
+    inputs["noise"] = normal(random, (6, *shape))
+    expected = {"signal": s.signal_rate[t], "noise": s.noise_rate[t]}
+    suspects = {}
+    for hint, formula in Q_SAMPLE.items():
+        signal, noise = formula(s, t)
+        suspects[hint] = {"signal": signal, "noise": noise}
+    return Case(part, config, inputs, expected, suspects)
+
+
+def p_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
+    """Eq. 11 at the last step and at three others.
+
+    Expected, for each step: the weights of x_t and of eps_theta, and the sigmas that the paper
+    allows (section 3.2): from the posterior variance, and from beta.
+    """
+    s, shape = schedule_of(config), diffused_shape(config)
+    steps = np.array([0, 1, s.T // 3 + random.integers(s.T // 3), s.T - 1])
+    inputs = {"steps": steps, "label": labels(random, config, 4)}
+    for k in range(len(steps)):
+        scale = 1.0 if k == 0 else SCALE
+        inputs[f"x{k}"] = normal(random, (4, *shape), scale)
+        inputs[f"eps{k}"] = normal(random, (4, *shape), scale)
+    expected = {name: values[steps] for name, values in step_values(s).items()}
+    suspects = {h: {"step_sigma": formula(s, steps)} for h, formula in P_SAMPLE_SIGMA.items()}
+    for hint, formula in P_SAMPLE_MEAN.items():
+        x, eps = formula(s, steps)
+        suspects[hint] = {"step_x": x, "step_eps": eps}
+    return Case(part, config, inputs, expected, suspects)
+
+
+def loop_case(part: str, config: str, random: np.random.Generator) -> Case:
+    """Algorithm 2. Expected: every step's weights and sigmas, for loops that inline the step."""
+    s = schedule_of(config)
+    return Case(part, config, {"label": labels(random, config, 2)}, step_values(s))
+
+
+def step_values(s: Schedule) -> dict[str, np.ndarray]:
+    """Eq. 11 at all steps: the weights of x_t and eps_theta [T], and both sigmas [T, 2]."""
+    sigmas = np.stack([np.sqrt(s.posterior_variance), np.sqrt(s.beta)], axis=-1)
+    return {"step_x": s.x_weight, "step_eps": s.eps_weight, "step_sigma": sigmas}
+
+
+def loss_case(part: str, config: str, random: np.random.Generator) -> Case:
+    """Eq. 14. Expected: the loss, and the weights of x_0 and of the noise in x_t."""
+    s, shape = schedule_of(config), diffused_shape(config)
+    batch = 1 if config == "odd" else 5
+    t = mixed_steps(s.T, batch, random)
+    inputs = {"x_start": images(random, (batch, *shape)), "t": t}
+    inputs["label"] = labels(random, config, batch)
+    inputs["noise"] = normal(random, (batch, *shape))
+    inputs["eps"] = normal(random, (batch, *shape), 0.5)
+    inputs["x_t"] = normal(random, (batch, *shape))
+    return loss_values(Case(part, config, inputs, {}), inputs["x_start"], s)
+
+
+def latent_case(part: str, config: str, random: np.random.Generator) -> Case:
+    """As `loss_case`, on images in [0, 1] that an encoder turns into the given latents."""
+    s, shape = schedule_of(config), diffused_shape(config)
+    image_shape = tuple(CONFIGS[config]["img_shape"])
+    t = np.array([0, random.integers(1, s.T)])
+    inputs = {"images": rounded(random.uniform(0, 1, (2, *image_shape))), "t": t}
+    inputs["label"] = labels(random, config, 2)
+    for name in ("latents", "noise", "x_t"):
+        inputs[name] = normal(random, (2, *shape))
+    inputs["eps"] = normal(random, (2, *shape), 0.5)
+    inputs["decoded"] = rounded(random.uniform(-0.3, 1.3, (2, *image_shape)))
+    case = loss_values(Case(part, config, inputs, {}), inputs["latents"], s)
+    case.expected |= step_values(s)
+    return case
+
+
+def loss_values(case: Case, x_start: np.ndarray, s: Schedule) -> Case:
+    """Fill in what compute_loss should give, and what the catalogue's mistakes would."""
+    eps, noise = case.inputs["eps"].astype(np.float64), case.inputs["noise"].astype(np.float64)
+    x_0, x_t, t = (
+        x_start.astype(np.float64),
+        case.inputs["x_t"].astype(np.float64),
+        case.inputs["t"],
+    )
+    case.expected = {
+        "loss": np.mean((eps - noise) ** 2),
+        "gradient": np.mean(2 * (eps - noise) * eps),
+        "signal": s.signal_rate[t],
+        "noise": s.noise_rate[t],
+    }
+    signal_rate, noise_rate = (r[t].reshape(-1, 1, 1, 1) for r in (s.signal_rate, s.noise_rate))
+    v = signal_rate * noise - noise_rate * x_0
+    case.suspects = {
+        hint: {"loss": np.asarray(formula(eps, noise, x_0, x_t, v))}
+        for hint, formula in COMPUTE_LOSS.items()
+    }
+    return case

@@ -1,0 +1,317 @@
+"""The judge's view of a submission: calls go to a confined worker, answers come back as arrays.
+
+What goes wrong on the way (an error in the student's code, a worker that died or hangs, an answer
+that is none) is raised as a `Finding`: a sentence for the student, and the id of a hint.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograder.cases import Case
+from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
+
+IMPORT_SECONDS = 30.0  # importing torchvision takes seconds on a slow machine
+CALL_SECONDS = 15.0
+SUBMISSION_SECONDS = 150.0  # of waiting for one submission, over all its tests
+MAX_DOUBLE_CALLS = 5000  # of one call: a chain of T=1000 asks 2,000 times
+MAX_DEATHS = 3  # of workers, per part
+
+Handler = Callable[["Asked"], np.ndarray | str]
+
+
+class Finding(AssertionError):
+    """A test's verdict that something is wrong.
+
+    Args:
+        reason: what the output shows, for the student; one or two sentences.
+        hint: id of an entry in hints.yaml.
+        not_attempted: the function is still a stub.
+    """
+
+    def __init__(self, reason: str, hint: str = "", not_attempted: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.hint, self.not_attempted = reason, hint, not_attempted
+        # What had happened when the student's code raised an error.
+        self.structure: dict[str, Any] = {}
+        self.asked: list[Asked] = []
+
+
+@dataclass
+class Asked:
+    """One call of a test double by the student's code."""
+
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    shape: list[int] | None = None  # of the real module's output
+
+    def bind(self, *names: str) -> dict[str, Any]:
+        """The arguments by their names in the contract; unknown keywords keep their own."""
+        return {**dict(zip(names, self.args, strict=False)), **self.kwargs}
+
+
+@dataclass
+class Answer:
+    """What a call gave."""
+
+    value: Any
+    changed: list[Any] = field(default_factory=list)  # indices of inputs, names of buffers
+    mode_changed: list[str] = field(default_factory=list)  # names of doubles
+    gradients: dict[str, float] | str = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+
+
+class Student:
+    """One part's view of a submission.
+
+    Args:
+        hire: starts a fresh worker; returns it with a `channel`, `kill()` and `end(timeout)`.
+        seconds_left: of waiting for this submission; shared by its parts, a list of one number.
+    """
+
+    def __init__(self, hire: Callable[[], Any], seconds_left: list[float]) -> None:
+        self.hire = hire
+        self.seconds_left = seconds_left
+        self.worker: Any = None
+        self.deaths = 0
+        self.last_death = ""
+        self.stand_in = False
+        self.built: dict[str, dict[str, Any]] = {}
+
+    def build(
+        self, module: str, name: str, kwargs: dict[str, Any], optional: dict[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Construct libs.MODULE.NAME once.
+
+        A broken libs/unet.py must not cost the points of ddpm.py: where building with it fails, an
+        empty network stands in for it.
+
+        Returns:
+            The key of the object, and {"attributes": ..., "optional": arguments it knew}.
+        """
+        key = repr((module, name, kwargs, optional))
+        if key not in self.built:
+            request = {"key": key, "module": module, "name": name, "kwargs": kwargs}
+            request["optional"] = optional or {}
+            try:
+                self.built[key] = self._build(request)
+            except Finding:
+                if module != "ddpm" or self.stand_in or self.deaths >= MAX_DEATHS:
+                    raise
+                self.stop()
+                self.stand_in = True
+                self.built[key] = self._build(request)
+        return key, self.built[key]
+
+    def ddpm(self, case: Case) -> str:
+        """The key of a case's DDPM; skips the test where an earlier edition cannot build it."""
+        key, built = self.build("ddpm", "DDPM", case.kwargs, case.optional)
+        if set(built["optional"]) != set(case.optional):
+            pytest.skip(f"this DDPM does not know {', '.join(case.optional)}")
+        return key
+
+    def call(
+        self,
+        key: str,
+        method: str,
+        *args: Any,
+        doubles: dict[str, Handler] | None = None,
+        gradients: bool = False,
+        training: bool = True,
+    ) -> Answer:
+        """Call a method; each double's handler answers with an array, or a sentence to refuse."""
+        request = {"key": key, "method": method, "args": list(args)}
+        doubles = doubles or {}
+        request |= {"doubles": list(doubles), "gradients": gradients, "training": training}
+        answer, asked, _ = self._ask("call", request, CALL_SECONDS, doubles)
+        return Answer(
+            unpack(answer.get("value")),
+            listed(answer.get("changed")),
+            listed(answer.get("mode_changed")),
+            gradients_of(answer),
+            asked,
+        )
+
+    def network(
+        self, key: str, *args: Any, handler: Callable[[Asked], np.ndarray | str]
+    ) -> tuple[Answer, dict[str, Any]]:
+        """Run a UNet made of doubles, all answered by the handler; also returns its structure."""
+        request = {"key": key, "args": list(args)}
+        self.built.pop(key, None)  # its members are gone after this
+        answer, asked, structure = self._ask("network", request, CALL_SECONDS, handler)
+        value = unpack(answer.get("value"))
+        return Answer(value, gradients=gradients_of(answer), asked=asked), structure
+
+    def stop(self) -> None:
+        """End the worker."""
+        if self.worker is not None:
+            self.worker.kill()
+            self.worker.channel.close()
+        self.worker = None
+        self.built = {}
+
+    def _build(self, request: dict[str, Any]) -> dict[str, Any]:
+        request = {**request, "stand_in": self.stand_in}
+        answer, _, _ = self._ask("build", request, IMPORT_SECONDS, {})
+        attributes = answer.get("attributes")
+        if not isinstance(attributes, dict):
+            raise Finding("The submission's class gave an answer that is none.", "no_answer")
+        attributes = {name: unpack(value) for name, value in attributes.items()}
+        return {"attributes": attributes, "optional": listed(answer.get("optional"))}
+
+    def _ask(
+        self, operation: str, request: dict[str, Any], seconds: float, doubles: Any
+    ) -> tuple[dict[str, Any], list[Asked], dict[str, Any]]:
+        """Send a request, answer the doubles' calls meanwhile, and return the answer.
+
+        Returns:
+            answer, the doubles' calls, the structure of a network
+        """
+        if self.deaths >= MAX_DEATHS:
+            raise Finding(f"Not run, since earlier tests ended like this: {self.last_death}")
+        if self.seconds_left[0] <= 0:
+            raise Finding(
+                "Not run: the time for this submission was spent by tests that did not come back.",
+                "too_slow",
+            )
+        if self.worker is None:
+            self.worker = self.hire()
+        channel: Channel = self.worker.channel
+        start = time.monotonic()
+        deadline = start + min(seconds, self.seconds_left[0])
+        asked: list[Asked] = []
+        structure: dict[str, Any] = {}
+        try:
+            channel.send({"op": operation, **request}, deadline)
+            while "answer" not in (message := channel.receive(deadline)):
+                if "double" in message:
+                    asked.append(read_asked(message))
+                    channel.send(reply(asked, doubles), deadline)
+                elif isinstance(message.get("structure"), dict):
+                    structure = message["structure"]
+                else:
+                    raise BadMessage("a message of no known kind")
+            answer = message["answer"]
+            if not isinstance(answer, dict):
+                raise BadMessage("an answer without content")
+            finding = error_finding(answer["error"]) if "error" in answer else None
+        except (Closed, Slow, BadMessage) as trouble:
+            raise self._bury(trouble, seconds) from None
+        finally:
+            self.seconds_left[0] -= time.monotonic() - start
+        if finding is not None:
+            finding.structure, finding.asked = structure, asked
+            raise finding
+        return answer, asked, structure
+
+    def _bury(self, trouble: Exception, seconds: float) -> Finding:
+        """Put the worker away; returns what happened to it."""
+        self.deaths += 1
+        if isinstance(trouble, Slow):
+            how = f"The call did not come back within {seconds:.0f} seconds."
+            finding = Finding(how, "too_slow")
+            self.deaths = MAX_DEATHS  # the next call would hang as well
+        elif isinstance(trouble, BadMessage):
+            finding = Finding(f"The process sent something that is no answer: {trouble}.", "forged")
+        else:
+            how = self.worker.end(2.0)
+            finding = Finding(f"The process ended during the call: {how}.", "process_ended")
+        self.last_death = finding.reason
+        self.stop()
+        return finding
+
+
+def read_asked(message: dict[str, Any]) -> Asked:
+    """The call of a double; BadMessage where it is none."""
+    args, kwargs, shape = message.get("args"), message.get("kwargs"), message.get("shape")
+    if not (isinstance(args, list) and isinstance(kwargs, dict)):
+        raise BadMessage("a call without arguments")
+    if not isinstance(shape, list) or not all(type(n) is int and 0 < n < 5000 for n in shape):
+        shape = None
+    kwargs = {name: unpack(value) for name, value in kwargs.items()}
+    return Asked(str(message["double"]), [unpack(arg) for arg in args], kwargs, shape)
+
+
+def reply(asked: list[Asked], doubles: Any) -> dict[str, Any]:
+    """What the double's handler says to the last call."""
+    handler = doubles.get(asked[-1].name) if isinstance(doubles, dict) else doubles
+    if handler is None or len(asked) > MAX_DOUBLE_CALLS:
+        return {"refused": "the network was called far too often"}
+    value = handler(asked[-1])
+    return {"refused": value} if isinstance(value, str) else {"value": value}
+
+
+@dataclass
+class Tensor:
+    """A tensor of the student's as it came over the wire."""
+
+    dtype: str
+    device: str
+    shape: list[int]
+    array: np.ndarray | None
+
+
+def unpack(value: Any) -> Any:
+    """The inverse of the worker's pack; anything malformed stays what it is."""
+    if isinstance(value, list):
+        return [unpack(item) for item in value]
+    if isinstance(value, dict) and "tensor" in value:
+        array, shape = value.get("array"), value.get("shape")
+        array = array if isinstance(array, np.ndarray) else None
+        if array is not None:
+            shape = list(array.shape)
+        shape = shape if isinstance(shape, list) else []
+        return Tensor(str(value["tensor"]), str(value.get("device")), shape, array)
+    return value
+
+
+def listed(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def gradients_of(answer: dict[str, Any]) -> dict[str, float] | str:
+    """The gradients of an answer, with numbers for values."""
+    gradients = answer.get("gradients", {})
+    if not isinstance(gradients, dict):
+        return "no gradient"
+    return {k: float(v) for k, v in gradients.items() if isinstance(v, int | float)}
+
+
+def error_finding(error: Any) -> Finding:
+    """The finding for an error that the student's code raised."""
+    if not isinstance(error, dict):
+        raise BadMessage("an error without content")
+    kinds = [str(kind) for kind in listed(error.get("type"))] or ["Error"]
+    text = " ".join(str(error.get("text", "")).split())[:300]
+    place = ""
+    if error.get("file"):
+        place = f" (code/{str(error['file'])[:80]}, line {error.get('line')})"
+    if "NotImplementedError" in kinds and place:
+        return Finding(f"Not implemented yet{place}.", "not_attempted", not_attempted=True)
+    return Finding(f"{kinds[0]}: {text}{place}".rstrip(), error_hint(kinds, text))
+
+
+def error_hint(kinds: list[str], text: str) -> str:
+    """The id of the hint for a kind of error."""
+    lowered = text.lower()
+    if "SyntaxError" in kinds:
+        return "syntax_error"
+    if "ImportError" in kinds:
+        return "missing_package"
+    if any(word in lowered for word in ("cuda", "nvidia", "mps backend")):
+        return "needs_gpu"
+    if "AttributeError" in kinds and "has no attribute" in lowered:
+        return "renamed"
+    if "TypeError" in kinds and "argument" in lowered:
+        return "signature"
+    if "OSError" in kinds:
+        return "missing_file"
+    if "must match the size" in lowered or "expected input" in lowered or "shape" in lowered:
+        return "shape_error"
+    return "raises"

@@ -1,0 +1,86 @@
+"""The latent branch: images are encoded before the loss, sampled latents are decoded."""
+
+import numpy as np
+import pytest
+from autograder.cases import Case
+from autograder.chain import Chain
+from autograder.evidence import close, is_tensor_like, tensor_of
+from autograder.objective import Objective, check_two_draws
+from autograder.student import Finding, Student, Tensor
+
+PART = "latent"
+
+
+def check_encoder(objective: Objective) -> None:
+    """The encoder got the images, once, as they are."""
+    asked = [a for a in objective.answer.asked if a.name == "vae.encoder"]
+    decoded = any(a.name == "vae.decoder" for a in objective.answer.asked)
+    if not asked:
+        hint = "latent_wrong_half" if decoded else "latent_not_encoded"
+        raise Finding("With use_vae, self.vae.encoder was never called.", hint)
+    if not is_tensor_like(asked[0].bind("x").get("x"), objective.images):
+        raise Finding("The encoder got something else than the images.", "latent_encoder_input")
+    if len(asked) > 1:
+        raise Finding(f"The encoder was called {len(asked)} times.", "latent_encoded_twice")
+    if decoded:
+        raise Finding("compute_loss called the decoder.", "latent_wrong_half")
+
+
+@pytest.mark.group("encode")
+def test_encode(student: Student, case: Case) -> None:
+    """compute_loss encodes the images and diffuses their latents."""
+    objective = Objective(case, case.inputs["images"], case.inputs["latents"])
+    objective.run(student, case.inputs["noise"])
+    check_encoder(objective)
+    objective.check(case.inputs["noise"])
+
+
+@pytest.mark.group("encode")
+def test_noise_of_latents(student: Student, case: Case) -> None:
+    """Without noise given, the noise has the shape of the latents."""
+    noises = []
+    for _ in range(2):
+        objective = Objective(case, case.inputs["images"], case.inputs["latents"])
+        objective.run(student)
+        check_encoder(objective)
+        noises.append(objective.check(None))
+    check_two_draws(*noises)
+
+
+@pytest.mark.group("decode")
+def test_decode(student: Student, case: Case) -> None:
+    """p_sample_loop draws latents and decodes the last of them to pictures in [0, 1]."""
+    chain = Chain(case)
+    answer = chain.run(student)
+    x_0 = chain.check()
+    decoded = chain.calls("vae.decoder")
+    pictures = case.inputs["decoded"]
+    if not decoded:
+        hint = "latent_wrong_half" if chain.encoded else "latent_not_decoded"
+        raise Finding("With use_vae, self.vae.decoder was never called.", hint)
+    # one call for the batch, or one for each of its parts
+    latents = [call.get("x") for call, _ in decoded]
+    if not all(isinstance(z, Tensor) and z.array is not None for z in latents):
+        raise Finding("The decoder got no tensor.", "latent_decoder_input")
+    if sum(len(z.array) for z in latents) > len(x_0):
+        raise Finding(f"The decoder was called {len(decoded)} times.", "latent_decoded_twice")
+    whole = latents[0].array if len(latents) == 1 else np.concatenate([z.array for z in latents])
+    if whole.shape != x_0.shape or not close(whole, x_0, 1e-4):
+        raise Finding(
+            "The decoder got something else than the chain's last latents.", "latent_decoder_input"
+        )
+    if isinstance(answer.value, Tensor) and answer.value.shape == list(x_0.shape):
+        raise Finding("p_sample_loop returned latents and no pictures.", "latent_not_decoded")
+    found = tensor_of(answer.value, pictures.shape, "p_sample_loop's result")
+    if close(found, pictures.clip(0, 1), 1e-4):
+        return
+    halves = ((pictures + 1) / 2, (pictures.clip(-1, 1) + 1) / 2, (pictures.clip(0, 1) + 1) / 2)
+    if any(close(found, np.clip(half, 0, 1), 1e-4) for half in halves):
+        raise Finding("The decoded pictures were rescaled from [-1, 1].", "latent_rescaled")
+    if close(found, pictures, 1e-4):
+        raise Finding("The decoded pictures were not clamped to [0, 1].", "loop_not_clamped")
+    raise Finding(
+        "p_sample_loop's result is not the decoder's output in [0, 1] (it lies in "
+        f"{found.min():.2f} .. {found.max():.2f}).",
+        "latent_result",
+    )

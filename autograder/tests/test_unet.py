@@ -1,0 +1,83 @@
+"""The UNet's decoder: joins the encoder's outputs and takes the encoder's three steps."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from autograder.evidence import tensor_of
+from autograder.student import Finding, Student
+from autograder.wiring import Wiring
+
+PART = "unet"
+SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
+    "mnist": ({"in_channels": 1, "num_classes": 10}, (28, 28)),
+    "cifar10": (
+        {"in_channels": 3, "num_classes": 10, "dim_mults": [1, 2, 2, 2], "attn_levels": [1, 2]},
+        (32, 32),
+    ),
+    "afhq_latent": ({"in_channels": 4, "num_classes": 3}, (16, 16)),
+    "odd": (
+        {"in_channels": 2, "num_classes": 5, "dim_mults": [1, 2], "attn_levels": [1]},
+        (20, 12),
+    ),
+    "no_attention": (
+        {"in_channels": 3, "num_classes": 4, "dim_mults": [1, 1, 1], "attn_levels": []},
+        (8, 8),
+    ),
+    "equal_widths": ({"in_channels": 1, "num_classes": 4, "dim_mults": [1, 1, 1]}, (8, 8)),
+}
+shapes = pytest.mark.parametrize("shape", SHAPES)
+
+
+def inputs_of(shape: str) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The UNet's arguments, and x, label and time for a call."""
+    kwargs, size = SHAPES[shape]
+    random = np.random.default_rng()
+    batch = 1 if shape == "odd" else 2
+    x = random.standard_normal((batch, kwargs["in_channels"], *size)).astype(np.float32)
+    label, time = (
+        random.integers(kwargs["num_classes"], size=batch),
+        random.integers(500, size=batch),
+    )
+    return {"dim": 8, "context_dim": 8, **kwargs}, [x, label, time]
+
+
+@shapes
+def test_wiring(student: Student, shape: str) -> None:
+    """Every level of the decoder gets its input, the encoder's output of its size, t and label."""
+    kwargs, inputs = inputs_of(shape)
+    key, _ = student.build("unet", "UNet", kwargs)
+    wiring = Wiring()
+    try:
+        answer, structure = student.network(key, *inputs, handler=wiring.answer)
+    except Finding as finding:
+        if finding.not_attempted or not finding.structure:
+            raise
+        explain(wiring, finding)
+        raise
+    wiring.check(structure, answer.value)
+    if isinstance(answer.gradients, str):
+        raise Finding("No gradient reaches the network's input.", "unet_detached")
+    wiring.check_gradients(structure, answer.gradients)
+
+
+def explain(wiring: Wiring, error: Finding) -> None:
+    """Raise a Finding that tells more than the error that followed from it."""
+    if "NoneType" in error.reason:
+        raise Finding(error.reason, "unet_none_called")
+    try:
+        wiring.check(error.structure, None)
+    except Finding as finding:
+        if finding.hint not in ("unet_no_decoder", "unet_block_missing", "unet_final"):
+            raise
+    if "Sizes of tensors must match" in error.reason:
+        raise Finding(error.reason, "unet_skip_order")
+
+
+@shapes
+def test_runs(student: Student, shape: str) -> None:
+    """The network itself runs, and returns the shape of its input."""
+    kwargs, inputs = inputs_of(shape)
+    key, _ = student.build("unet", "UNet", kwargs)
+    answer = student.call(key, "forward", *inputs)
+    tensor_of(answer.value, inputs[0].shape, "The UNet's output")

@@ -1,0 +1,206 @@
+"""Checks of a UNet's wiring: which member got what, seen through doubles in all their places."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograder.evidence import close
+from autograder.student import Asked, Finding, Tensor
+
+ROLES = ("residual block", "transformer", "resampling")
+
+
+@dataclass
+class Wiring:
+    """Answers every member of a UNet with fresh numbers, so that each value tells its origin."""
+
+    random: np.random.Generator = field(default_factory=np.random.default_rng)
+    calls: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
+
+    def answer(self, asked: Asked) -> np.ndarray:
+        """A member's output: numbers that nobody can know beforehand."""
+        value = self.random.standard_normal(asked.shape or [1]).astype(np.float32)
+        self.calls.append((asked, value))
+        return value
+
+    def output(self, name: str) -> np.ndarray | None:
+        """What a member returned last."""
+        for asked, value in reversed(self.calls):
+            if asked.name == name:
+                return value
+        return None
+
+    def skips(self, structure: dict[str, Any]) -> list[np.ndarray]:
+        """The encoder's outputs, finest level first, each from before the downsampling."""
+        found = []
+        for i, (_, transformer, _) in enumerate(levels(structure, "encoder")):
+            value = self.output(f"encoder.{i}.{1 if transformer else 0}")
+            if value is None:
+                raise Finding(f"Level {i} of the encoder did not run.", "unet_encoder_changed")
+            found.append(value)
+        return found
+
+    def check(self, structure: dict[str, Any], result: Any) -> None:
+        """Walk through the decoder as it ought to be.
+
+        Args:
+            structure: {"encoder", "decoder"}: for each level, which of its three members exist.
+            result: what the network returned, or None where it raised an error.
+
+        Raises:
+            Finding
+        """
+        skips = self.skips(structure)
+        x = self.output("mid_res_block2")
+        if x is None:
+            raise Finding("self.mid_res_block2 did not run.", "unet_encoder_changed")
+        time, context = self.output("time_embd"), self.output("label_embd")
+        ran = [(a, v) for a, v in self.calls if a.name.startswith(("decoder.", "final_conv"))]
+        for i, members in enumerate(levels(structure, "decoder")):
+            for j, condition in enumerate((time, context, None)):
+                if not members[j]:
+                    continue
+                wanted = [x, skips[-1 - i]] if j == 0 else [x]
+                if not ran or ran[0][0].name != f"decoder.{i}.{j}":
+                    raise self.out_of_turn(i, j, [asked.name for asked, _ in ran])
+                asked, x = ran.pop(0)
+                self.check_input(asked, wanted, condition, f"level {i}'s {ROLES[j]}")
+        if not ran or ran[0][0].name != "final_conv":
+            raise Finding("After the decoder, self.final_conv did not run.", "unet_final")
+        self.check_input(ran[0][0], [x], None, "self.final_conv")
+        if not isinstance(result, Tensor) or not same(result, ran[0][1]):
+            raise Finding("The result is not the output of self.final_conv.", "unet_final")
+
+    def check_gradients(self, structure: dict[str, Any], gradients: dict[str, float]) -> None:
+        """Gradients reach every member, and an encoder's output along all of its ways.
+
+        Each use of an output adds the same share, so that a way that is cut is counted as missing.
+        """
+        cut = [asked.name for asked, _ in self.calls if not gradients.get(asked.name)]
+        if cut:
+            raise Finding(
+                f"No gradient reaches {cut[0]}, so that it cannot learn.", "unet_detached"
+            )
+        encoder = levels(structure, "encoder")
+        for i, (_, transformer, _) in enumerate(encoder):
+            name = f"encoder.{i}.{1 if transformer else 0}"
+            total = float(self.output(name).astype(np.float64).sum())
+            uses = len(encoder) - i + 1  # its own level of the decoder, and all that is deeper
+            if abs(gradients[name] - uses * total) > 0.02 * (1 + abs(total)):
+                raise Finding(
+                    f"The decoder's level that uses the output of {name} passes no gradient to it.",
+                    "unet_detached",
+                )
+
+    def out_of_turn(self, i: int, j: int, left: list[str]) -> Finding:
+        """The finding for a member of the decoder that did not run when it should."""
+        missing = f"decoder.{i}.{j}" not in left
+        instead = f"{left[0]} ran instead" if left else "nothing ran after"
+        hints = ("unet_block_missing", "unet_transformer_missing", "unet_upsample_missing")
+        if not any(name.startswith("decoder") for name in left) and i == 0 and j == 0:
+            return Finding("The decoder did not run.", "unet_no_decoder")
+        if missing:
+            reason = f"In the decoder, level {i}'s {ROLES[j]} never ran ({instead})."
+            return Finding(reason, hints[j])
+        reason = f"In the decoder, level {i}'s {ROLES[j]} did not run in its turn ({instead})."
+        return Finding(reason, "unet_order")
+
+    def check_input(
+        self, asked: Asked, wanted: list[np.ndarray], condition: np.ndarray | None, who: str
+    ) -> None:
+        """A member got the concatenation of some arrays, and its condition."""
+        args = [*asked.args, *asked.kwargs.values()]
+        expected = np.concatenate(wanted, axis=1)
+        if not args or not isinstance(args[0], Tensor) or not same(args[0], expected):
+            found = self.explain(args[0] if args else None)
+            hint = self.input_hint(args[0] if args else None, wanted)
+            names = ", ".join(self.name_of(array) for array in wanted)
+            names = f"cat([{names}])" if len(wanted) > 1 else names
+            raise Finding(f"In the decoder, {who} got {found}; expected {names}.", hint)
+        if condition is None:
+            return
+        if len(args) < 2 or not isinstance(args[1], Tensor) or not same(args[1], condition):
+            found = self.explain(args[1] if len(args) > 1 else None)
+            raise Finding(
+                f"In the decoder, {who} got {found} as its condition; expected "
+                f"{self.name_of(condition)}.",
+                "unet_condition",
+            )
+
+    def input_hint(self, value: Any, wanted: list[np.ndarray]) -> str:
+        """The hint for a wrong input of a member."""
+        if len(wanted) == 1:
+            return "unet_not_passed_on"
+        x, skip = wanted
+        if not isinstance(value, Tensor) or value.array is None:
+            return "unet_input"
+        if same(value, x) or same(value, skip):
+            return "unet_no_skip"
+        if x.shape[2:] == skip.shape[2:] and same(value, np.concatenate([skip, x], axis=1)):
+            return "unet_cat_order"
+        if x.shape == skip.shape == value.array.shape and close(value.array, x + skip, 1e-5):
+            return "unet_skip_added"
+        parts = self.parts(value.array)
+        if parts and all(np.array_equal(part, x) for part in parts):
+            return "unet_no_skip"
+        if parts and len(parts) == 2:
+            return "unet_skip_order" if np.array_equal(parts[0], x) else "unet_not_passed_on"
+        return "unet_input"
+
+    def parts(self, array: np.ndarray) -> list[np.ndarray] | None:
+        """The outputs that an array is the concatenation of, along the channels."""
+        if array.ndim < 2 or array.shape[1] == 0:
+            return []
+        for _, value in self.calls:
+            if value.ndim != array.ndim or value.shape[2:] != array.shape[2:]:
+                continue
+            channels = value.shape[1]
+            if channels <= array.shape[1] and np.array_equal(array[:, :channels], value):
+                rest = self.parts(array[:, channels:])
+                if rest is not None:
+                    return [value, *rest]
+        return None
+
+    def explain(self, value: Any) -> str:
+        """Where a value came from, in words."""
+        if not isinstance(value, Tensor) or value.array is None:
+            return "no tensor"
+        parts = self.parts(value.array)
+        if parts:
+            names = ", ".join(self.name_of(part) for part in parts)
+            return f"cat([{names}])" if len(parts) > 1 else names
+        outputs = [v for _, v in self.calls if v.shape == value.array.shape]
+        for i, a in enumerate(outputs):
+            for b in outputs[i:]:
+                if close(a + b, value.array, 1e-5):
+                    return f"the sum of {self.name_of(a)} and {self.name_of(b)}"
+        return f"something of shape {value.shape} that no member returned"
+
+    def name_of(self, array: np.ndarray) -> str:
+        """The member that returned an array."""
+        for asked, value in self.calls:
+            if value is array or np.array_equal(value, array):
+                return f"the output of {asked.name}"
+        return "something else"
+
+
+def levels(structure: dict[str, Any], name: str) -> list[list[bool]]:
+    """For each level of encoder or decoder, which of its three members exist."""
+    found = structure.get(name)
+    if (
+        not isinstance(found, list)
+        or not all(isinstance(level, list) and len(level) == 3 for level in found)
+        or len(found) != len(structure.get("encoder", []))
+    ):
+        raise Finding(
+            f"self.{name} does not consist of (ResBlock, SpatialTransformer or None, resampling or "
+            "None), one for each level.",
+            "unet_structure",
+        )
+    return found
+
+
+def same(value: Tensor, array: np.ndarray) -> bool:
+    """Whether a tensor has these very values."""
+    return value.array is not None and np.array_equal(value.array, array)

@@ -1,0 +1,25 @@
+"""Write the public tests' goldens, autograder/goldens.npz: python instructor/goldens.py
+
+Inputs and expected values are stored, never a seed: random streams change between versions. Run it
+again when a case, an oracle or the catalogue of mistakes changes.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from autograder.cases import GOLDENS, save_goldens
+from autograder.oracles import make_cases
+
+SEED = 771
+
+
+def main() -> None:
+    """Write the file, and say how large it is."""
+    save_goldens(make_cases(SEED))
+    print(f"wrote {GOLDENS}, {GOLDENS.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The grader's expected values, against diffusers, against its own statistics, and as stored."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from autograder import mistakes
+from autograder.cases import CONFIGS, load_goldens, save_goldens
+from autograder.evidence import noise_fault, suspect, weights
+from autograder.hints import hints
+from autograder.oracles import make_cases, schedule_of
+from conftest import ROOT
+from diffusers import DDPMScheduler
+from goldens import SEED
+
+
+def scheduler(config: str) -> DDPMScheduler:
+    """diffusers' process of a configuration."""
+    kind = {"cosine": "squaredcos_cap_v2"}.get(config, "linear")
+    start, end = 1e-4, 0.02
+    if CONFIGS[config].get("use_vae"):
+        kind, start, end = "scaled_linear", 0.00085, 0.012
+    return DDPMScheduler(
+        CONFIGS[config]["timesteps"],
+        beta_start=start,
+        beta_end=end,
+        beta_schedule=kind,
+        clip_sample=False,
+        variance_type="fixed_small",
+    )
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_schedules_are_those_of_diffusers(config):
+    theirs, ours = scheduler(config), schedule_of(config)
+    np.testing.assert_allclose(ours.alpha_bar, theirs.alphas_cumprod.numpy(), rtol=2e-4)
+    np.testing.assert_allclose(ours.beta, theirs.betas.numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("config", ["mnist", "cifar10", "afhq", "odd", "cosine"])
+def test_forward_process_is_that_of_diffusers(config):
+    case = find(config, "q_sample")
+    signal, noise = (case.expected[name].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
+    ours = signal * case.inputs["x_start"] + noise * case.inputs["noise"]
+    parts = (torch.from_numpy(case.inputs[name]) for name in ("x_start", "noise", "t"))
+    np.testing.assert_allclose(ours, scheduler(config).add_noise(*parts).numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("config", ["mnist", "cifar10", "afhq", "odd"])
+def test_steps_back_are_those_of_diffusers(config):
+    """Mean and posterior variance; the last step is exact."""
+    case, theirs = find(config, "p_sample"), scheduler(config)
+    for k, t in enumerate(case.inputs["steps"]):
+        x, eps = case.inputs[f"x{k}"].astype(np.float64), case.inputs[f"eps{k}"].astype(np.float64)
+        mean = case.expected["step_x"][k] * x + case.expected["step_eps"][k] * eps
+        generator = torch.Generator().manual_seed(0)
+        step = theirs.step(torch.from_numpy(eps), int(t), torch.from_numpy(x), generator=generator)
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.double)
+        sigma = case.expected["step_sigma"][k, 0] if t else 0.0
+        ours = mean + sigma * noise.numpy()
+        scale = np.abs(x).max()
+        np.testing.assert_allclose(ours, step.prev_sample.numpy(), atol=1e-4 * scale)
+        assert case.expected["step_sigma"][k, 1] == pytest.approx(theirs.betas[t].sqrt().item())
+
+
+@pytest.mark.parametrize("part", ["compute_loss", "latent"])
+def test_loss_and_gradient_are_those_of_autograd(part):
+    for case in (case for case in make_cases(5) if case.part == part):
+        eps = torch.from_numpy(case.inputs["eps"]).double().requires_grad_()
+        factor = torch.ones((), dtype=torch.double, requires_grad=True)
+        noise = torch.from_numpy(case.inputs["noise"]).double()
+        loss = torch.nn.functional.mse_loss(eps * factor, noise)
+        loss.backward()
+        assert case.expected["loss"] == pytest.approx(loss.item())
+        assert case.expected["gradient"] == pytest.approx(factor.grad.item())
+
+
+def test_seeds_give_other_numbers_and_repeat():
+    first, again, other = make_cases(1)[0], make_cases(1)[0], make_cases(2)[0]
+    assert np.array_equal(first.inputs["noise"], again.inputs["noise"])
+    assert not np.array_equal(first.inputs["noise"], other.inputs["noise"])
+
+
+def test_goldens_hold_what_the_oracles_give(tmp_path: Path):
+    """A change of an oracle, a case or the catalogue needs `python instructor/goldens.py`."""
+    save_goldens(make_cases(SEED), tmp_path / "again.npz")
+    stored, again = load_goldens(), load_goldens(tmp_path / "again.npz")
+    assert [(c.part, c.config) for c in stored] == [(c.part, c.config) for c in again]
+    for old, new in zip(stored, again, strict=True):
+        for name in ("inputs", "expected", "suspects"):
+            assert_same(getattr(old, name), getattr(new, name), f"{old.part} {old.config} {name}")
+
+
+def test_saved_cases_come_back_as_they_were(tmp_path: Path):
+    cases = make_cases(8)
+    save_goldens(cases, tmp_path / "cases.npz")
+    for before, after in zip(cases, load_goldens(tmp_path / "cases.npz"), strict=True):
+        assert_same(before.inputs, after.inputs, before.part)
+        assert before.inputs["label" if "label" in before.inputs else "t"].dtype == np.int64
+
+
+def test_mistakes_differ_from_the_right_answer_and_from_each_other():
+    """No entry explains another's output, and each has a case in which it is told apart."""
+    told, all_hints = set(), set()
+    for case in (c for c in make_cases(9) if c.part in ("q_sample", "p_sample", "compute_loss")):
+        right = {name: values for name, values in case.expected.items()}
+        for hint, values in case.suspects.items():
+            keys = set(values)
+            steps = slice(1, None) if keys == {"step_sigma"} else slice(None)
+            expected = {k: np.asarray(right[k]) for k in keys}
+            if keys == {"step_sigma"}:
+                expected["step_sigma"] = expected["step_sigma"][:, 0]
+            assert any(
+                not np.allclose(values[k][steps], expected[k][steps], rtol=1e-3, atol=1e-5)
+                if np.ndim(values[k])
+                else not np.isclose(values[k], expected[k], rtol=1e-3)
+                for k in keys
+            ), f"{case.part} {case.config}: {hint} is no mistake"
+            found = suspect(values, case.suspects, dict.fromkeys(keys, 1e-9))
+            assert found in (hint.split(":")[0], ""), f"{case.config}: {hint} looks like {found}"
+            all_hints.add((case.part, hint))
+            told |= {(case.part, hint)} if found else set()
+    assert told == all_hints
+
+
+def test_every_hint_has_a_text():
+    named = {
+        hint.split(":")[0]
+        for table in (
+            mistakes.Q_SAMPLE,
+            mistakes.P_SAMPLE_MEAN,
+            mistakes.P_SAMPLE_SIGMA,
+            mistakes.COMPUTE_LOSS,
+        )
+        for hint in table
+    }
+    for file in (ROOT / "instructor" / "scenarios" / "wrong").glob("*/expect.yaml"):
+        named.add(yaml.safe_load(file.read_text(encoding="utf-8"))["hint"])
+    assert not named - set(hints()), "hints.yaml lacks texts"
+
+
+def test_gaussian_noise_passes_the_statistics():
+    """4,000 fair draws, none of them accused."""
+    random = np.random.default_rng(0)
+    for shape in [(2, 1, 28, 28), (3, 2, 20, 12), (1, 2, 20, 12), (4, 4, 16, 16)]:
+        for _ in range(1000):
+            assert noise_fault(random.standard_normal(shape)) is None
+
+
+@pytest.mark.parametrize(
+    ("draw", "hint"),
+    [
+        (lambda r, s: r.uniform(0, 1, s), "noise_uniform"),
+        (lambda r, s: r.uniform(-1.732, 1.732, s), "noise_uniform"),
+        (lambda r, s: np.zeros(s), "noise_missing"),
+        (lambda r, s: np.broadcast_to(r.standard_normal((1, *s[1:])), s), "noise_shared"),
+        (lambda r, s: np.broadcast_to(r.standard_normal((s[0], 1, *s[2:])), s), "noise_shared"),
+        (lambda r, s: np.broadcast_to(r.standard_normal((s[0], s[1], 1, s[3])), s), "noise_shared"),
+        (lambda r, s: np.broadcast_to(r.standard_normal((*s[:3], 1)), s), "noise_shared"),
+        (lambda r, s: 1.2 * r.standard_normal(s), "noise_not_standard"),
+        (lambda r, s: 0.3 + r.standard_normal(s), "noise_not_standard"),
+    ],
+)
+def test_other_noise_is_named(draw, hint):
+    for seed in range(50):
+        noise = draw(np.random.default_rng(seed), (3, 2, 20, 12))
+        assert noise_fault(noise)[1] == hint
+
+
+def test_weights_are_measured_per_sample():
+    random = np.random.default_rng(0)
+    a, b = random.standard_normal((2, 3, 1, 8, 8))
+    mix = np.array([1.0, 2.0, 3.0])[:, None, None, None] * a - 0.5 * b
+    found, rest = weights(mix, a, b)
+    np.testing.assert_allclose(found, [[1, -0.5], [2, -0.5], [3, -0.5]])
+    assert np.abs(rest).max() < 1e-12
+
+
+def find(config: str, part: str):
+    """The case of a part and configuration."""
+    return next(c for c in make_cases(4) if (c.part, c.config) == (part, config))
+
+
+def assert_same(a: dict, b: dict, where: str) -> None:
+    """Equal keys and numbers."""
+    assert a.keys() == b.keys(), where
+    for key in a:
+        if isinstance(a[key], dict):
+            assert_same(a[key], b[key], f"{where} {key}")
+        else:
+            np.testing.assert_allclose(a[key], b[key], rtol=1e-9, err_msg=f"{where} {key}")
