@@ -8,7 +8,7 @@ RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 # Threads that spin while they wait slow each other down.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help setup demo report test test-slow lint format clean
+.PHONY: help setup demo grade report scorecard test test-slow lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,12 @@ demo: $(VENV)/installed  ## train on handwritten digits, draw some, score them: 
 	@echo "training curve: logs/digits_$(RUN)/training_curve.png"
 	$(BIN)/python code/evaluate.py logs/digits_$(RUN)/model_final.pth --metrics accuracy
 	@echo "samples: logs/digits_$(RUN)/grid.png"
+
+grade: $(VENV)/installed  ## grade the reference itself, as a try: IN=FOLDER grades a folder of zips
+	$(BIN)/python autograder/grade.py $(or $(IN),.) --out grades
+
+scorecard: $(VENV)/installed-dev  ## measure the grader on all its scenarios: about 15 minutes
+	$(BIN)/python instructor/scorecard.py --json scorecard.json
 
 test: $(VENV)/installed-dev  ## run the everyday tests
 	$(BIN)/python -m pytest -m "not slow"
@@ -51,7 +57,7 @@ $(VENV)/installed: requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-report.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-report.txt requirements-grade.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 

@@ -52,7 +52,7 @@ def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
     Args:
         jobs: number of processes; with one submission or one job, this process does it.
     """
-    if jobs == 1 or len(paths) == 1:
+    if jobs == 1 or len(paths) <= 1:
         for path in paths:
             yield grade_one(path, order)
         return
@@ -62,7 +62,7 @@ def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
         yield grade[1]
     for path in left:  # a process died while these were waiting or running
         again = list(_in_processes([path], order, 1))
-        yield again[0][1] if again else _died(path, order)
+        yield again[0][1] if again else died(path, order)
 
 
 def _in_processes(paths: list[Path], order: Order, jobs: int) -> Iterator[tuple[Path, Grade]]:
@@ -93,7 +93,7 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _died(path: Path, order: Order) -> Grade:
+def died(path: Path, order: Order) -> Grade:
     """The grade of a submission on which the grader's own process dies."""
     grade = Grade(submission=path.name, seed=order.seed, public=order.public)
     grade.needs_look.append("The grader's process died on it twice: grade it by hand.")

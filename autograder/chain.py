@@ -24,7 +24,7 @@ class Chain:
     def step(self, asked: Asked) -> np.ndarray | str:
         """Answer a call of p_sample or the network with fresh numbers in the shape of x."""
         x = asked.bind("x").get("x")
-        if not self.asked:
+        if self.start is None:
             self.start = x
             if not isinstance(x, Tensor) or x.array is None or x.shape != self.shape:
                 return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
@@ -96,7 +96,7 @@ class Chain:
             steps, inlined = self.calls("model"), True
         if not steps:
             raise Finding("The loop took no step: self.p_sample was never called.", "loop_no_steps")
-        self.check_start(steps[0][0]["x"])
+        self.check_start(self.start)
         order = [self.time_of(call, inlined) for call, _ in steps]
         times = [self.time_of(call, True) for call, _ in steps]
         check_order(order, times, self.case.kwargs["timesteps"])
@@ -146,7 +146,7 @@ class Chain:
         before = None
         for call, value in steps:
             if before is not None and not is_tensor_like(call.get("x"), before, 1e-6):
-                start = is_tensor_like(call.get("x"), steps[0][0]["x"].array)
+                start = is_tensor_like(call.get("x"), self.start.array)
                 raise Finding(
                     f"The step t_index = {self.time_of(call, False)} did not start from what the "
                     f"step before it returned{', but from x_T' if start else ''}.",
@@ -221,7 +221,7 @@ def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     halves = (x_0 + 1) / 2
     if close(found, halves.clip(0, 1), 1e-4):
         return
-    first = chain.asked[0][0].bind("x")["x"]
+    first = chain.start
     known = {
         "loop_no_postprocess": ("the last x as it is, not in [0, 1]", [x_0, x_0.clip(-1, 1)]),
         "loop_not_clamped": ("values outside [0, 1]", [halves]),

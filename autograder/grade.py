@@ -59,6 +59,8 @@ def main() -> int:
     if args.only and args.only not in automatic:
         raise InputError(f"--only: there is no part '{args.only}'; choose {', '.join(automatic)}")
     paths = find_submissions([path.absolute() for path in args.paths]) if args.paths else []
+    if args.manual and not args.manual.is_file():
+        raise InputError(f"--manual: there is no file {args.manual}")
     stored: dict[str, Grade] = {}
     if args.out:
         check_folder(args.out)

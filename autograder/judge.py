@@ -22,7 +22,7 @@ from autograder.results import FAILED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
 from autograder.sandbox.wire import Channel
-from autograder.student import SUBMISSION_SECONDS, Student
+from autograder.student import Patience, Student
 from autograder.submission import Refused, Submission, open_submission
 
 TESTS = Path(__file__).with_name("tests")
@@ -36,11 +36,11 @@ class Examination:
 
     submission: Submission
     hire: Callable[[], Any]
-    seconds_left: list[float] = field(default_factory=lambda: [SUBMISSION_SECONDS])
+    patience: Patience = field(default_factory=Patience)
 
     def student(self) -> Student:
         """A fresh view for one part."""
-        return Student(self.hire, self.seconds_left)
+        return Student(self.hire, self.patience)
 
 
 @contextlib.contextmanager

@@ -161,19 +161,34 @@ P_SAMPLE_MEAN: dict[str, Callable[[Any, Array], Pair]] = {
     "p_sample_network_unused:copy": lambda s, t: (np.ones(len(t)), np.zeros(len(t))),
     "p_sample_only_noise": lambda s, t: (np.zeros(len(t)), np.ones(len(t))),
     "p_sample_only_noise:subtracted": lambda s, t: (np.ones(len(t)), -np.ones(len(t))),
-    "p_sample_posterior_mean": lambda s, t: _posterior_mean(s, t, swapped=True),
-    "p_sample_posterior_mean:denominator": lambda s, t: _posterior_mean(s, t, swapped=False),
+    "p_sample_posterior_mean": lambda s, t: _posterior_mean(
+        s, t, _x_t_weight(s, t), _x_0_weight(s, t)
+    ),
+    "p_sample_posterior_mean:denominator": lambda s, t: _posterior_mean(
+        s,
+        t,
+        _x_0_weight(s, t) * (1 - s.alpha_bar[t]),
+        _x_t_weight(s, t) * (1 - s.alpha_bar[t]),
+    ),
+    "p_sample_posterior_mean:not_previous": lambda s, t: _posterior_mean(
+        s, t, np.sqrt(s.alpha_bar[t]) * s.beta[t] / (1 - s.alpha_bar[t]), _x_t_weight(s, t)
+    ),
 }
 
 
-def _posterior_mean(s: Any, t: Array, swapped: bool) -> Pair:
-    """Eq. 7's mean of x_0 and x_t with its two weights swapped, or without the denominator."""
-    of_x0 = np.sqrt(s.alpha_bar_prev[t]) * s.beta[t]
-    of_xt = np.sqrt(s.alpha[t]) * (1 - s.alpha_bar_prev[t])
-    if swapped:
-        of_x0, of_xt = of_xt / (1 - s.alpha_bar[t]), of_x0 / (1 - s.alpha_bar[t])
-    x0_from_xt, x0_from_eps = 1 / s.signal_rate[t], -s.noise_rate[t] / s.signal_rate[t]
-    return of_x0 * x0_from_xt + of_xt, of_x0 * x0_from_eps
+def _x_0_weight(s: Any, t: Array) -> Array:
+    """Eq. 7: the weight of x_0 in the posterior's mean."""
+    return np.sqrt(s.alpha_bar_prev[t]) * s.beta[t] / (1 - s.alpha_bar[t])
+
+
+def _x_t_weight(s: Any, t: Array) -> Array:
+    """Eq. 7: the weight of x_t in the posterior's mean."""
+    return np.sqrt(s.alpha[t]) * (1 - s.alpha_bar_prev[t]) / (1 - s.alpha_bar[t])
+
+
+def _posterior_mean(s: Any, t: Array, of_x0: Array, of_xt: Array) -> Pair:
+    """A mean of x_0 and x_t as weights of x_t and eps, where x_0 follows from these by eq. 4."""
+    return of_x0 / s.signal_rate[t] + of_xt, -of_x0 * s.noise_rate[t] / s.signal_rate[t]
 
 
 # p_sample: the standard deviation of the noise that a step adds.

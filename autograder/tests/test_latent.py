@@ -53,11 +53,12 @@ def test_decode(student: Student, case: Case) -> None:
     chain = Chain(case)
     answer = chain.run(student)
     x_0 = chain.check()
+    if chain.encoded:
+        raise Finding("p_sample_loop called the encoder.", "latent_wrong_half")
     decoded = chain.calls("vae.decoder")
     pictures = case.inputs["decoded"]
     if not decoded:
-        hint = "latent_wrong_half" if chain.encoded else "latent_not_decoded"
-        raise Finding("With use_vae, self.vae.decoder was never called.", hint)
+        raise Finding("With use_vae, self.vae.decoder was never called.", "latent_not_decoded")
     # one call for the batch, or one for each of its parts
     latents = [call.get("x") for call, _ in decoded]
     if not all(isinstance(z, Tensor) and z.array is not None for z in latents):

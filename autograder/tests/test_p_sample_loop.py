@@ -27,6 +27,6 @@ def test_draws_anew(student: Student, case: Case) -> None:
         chain = Chain(case)
         chain.run(student)
         chain.check()
-        starts.append(chain.asked[0][0].bind("x")["x"].array)
+        starts.append(chain.start.array)
     if np.allclose(starts[0], starts[1], atol=1e-3):
         raise Finding("Two chains started from the same noise.", "noise_repeated")

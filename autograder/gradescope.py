@@ -1,0 +1,83 @@
+"""Build the bundle for Gradescope: python autograder/gradescope.py --out autograder.zip
+
+Upload it to a programming assignment under "Configure Autograder", with a container of at least
+1 CPU and 3 GB of memory. It holds the hidden tests, but no solution: grading needs none.
+"""
+
+import argparse
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from autograder.reading.program import GRADED, HELPERS, imports_of  # noqa: E402
+
+BY_NAME = ("setup.sh", "run_autograder")  # Gradescope looks for them at the top of the zip
+TEMPLATES = "autograder/gradescope"
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def bundle(root: Path = ROOT) -> dict[str, bytes]:
+    """The files of the bundle as {name in the zip: content}; raises OSError."""
+    # bash reads no line ends of Windows, which a checkout there may have
+    files = {name: (root / TEMPLATES / name).read_bytes().replace(b"\r", b"") for name in BY_NAME}
+    others = [root / "requirements.txt", *helpers(root / "code" / "libs")]
+    for path in (root / "autograder").rglob("*"):
+        name = path.relative_to(root)
+        is_cache = any(part.startswith((".", "__pycache__")) for part in name.parts)
+        if path.is_file() and not is_cache and path.name not in BY_NAME:
+            others.append(path)
+    for path in others:
+        files[path.relative_to(root).as_posix()] = path.read_bytes()
+    return files
+
+
+def helpers(libs: Path) -> list[Path]:
+    """The modules that submissions get from the kit where they lack them, never the graded ones."""
+    found: dict[str, Path] = {}
+    waiting = list(HELPERS)
+    while waiting:
+        name = waiting.pop()
+        if name in found or f"{name}.py" in GRADED:
+            continue
+        found[name] = libs / f"{name}.py"
+        waiting += [module for module, _ in imports_of(found[name].read_text(encoding="utf-8"))]
+    return list(found.values())
+
+
+def write_zip(files: dict[str, bytes], out: Path) -> None:
+    """Write a zip, the same bytes for the same files, whole or not at all; raises OSError."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        with zipfile.ZipFile(partial, "w") as archive:
+            for name, content in sorted(files.items()):
+                entry = zipfile.ZipInfo(name, ZIP_TIME)
+                entry.create_system = 3  # Unix, whose permissions follow
+                entry.external_attr = (0o100755 if name in BY_NAME else 0o100644) << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, content)
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Build and write; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Build the autograder bundle for Gradescope.")
+    parser.add_argument("--out", type=Path, default=Path("autograder.zip"), metavar="FILE")
+    out = parser.parse_args().out
+    try:
+        files = bundle()
+        write_zip(files, out)
+    except OSError as error:
+        print(f"error: {out} was not written: {error}", file=sys.stderr)
+        return 2
+    print(f"{out}: {len(files)} files, {out.stat().st_size / 1e3:.0f} kB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

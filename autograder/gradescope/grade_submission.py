@@ -1,0 +1,70 @@
+"""Runs in Gradescope's container: grades /autograder/submission, writes results/results.json.
+
+Started by run_autograder with the folder's name. Prints what only instructors see.
+https://gradescope-autograders.readthedocs.io/en/latest/specs/
+"""
+
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from autograder.batch import Order, grade_one
+from autograder.reports import gradescope_results, table
+from autograder.results import MANUAL, Grade
+from autograder.rubric import Rubric, load_rubric
+from autograder.submission import Refused, find_submissions
+from autograder.text import visible, write_text
+
+BROKE_DOWN = (
+    "The grader broke down on a part of this submission. That is no fault of yours; please tell "
+    "your instructors, who can run it again."
+)
+
+
+def find_submission(folder: Path) -> Path:
+    """What to grade in the folder that holds the upload: a zip in it, a folder in it, or itself."""
+    try:
+        found = find_submissions([folder])
+    except Refused:
+        found = []
+    return found[0] if len(found) == 1 else folder
+
+
+def results_of(grade: Grade, rubric: Rubric) -> dict[str, Any]:
+    """A grade in Gradescope's format, with no more about hidden tests than reason and hint."""
+    results = gradescope_results(grade, rubric)
+    parts = [part for part in grade.parts if part.points is not None]
+    for test, part in zip(results["tests"], parts, strict=True):
+        hint = part.hint and f"Hint: {part.hint}"
+        test["output"] = visible("\n".join(filter(None, [part.reason, hint])))
+    if is_broken(grade):
+        results["output"] = f"{BROKE_DOWN}\n{results['output']}".strip()
+    return results
+
+
+def is_broken(grade: Grade) -> bool:
+    """Whether a part has no result, or one that is the grader's fault."""
+    parts = [part for part in grade.parts if part.status != MANUAL]
+    return any(not p.tests or any(t.hint_id == "grader_failed" for t in p.tests) for p in parts)
+
+
+def main() -> None:
+    """Grade, print for the instructors, write for Gradescope."""
+    root = Path(sys.argv[1])
+    rubric = load_rubric()
+    order = Order(rubric, secrets.randbelow(2**31))
+    grade = grade_one(find_submission(root / "submission"), order)
+    print(table(grade, width=100))
+    print(f"--seed {grade.seed} repeats these tests")
+    print("".join(f"For a person to look at: {visible(why)}\n" for why in grade.needs_look))
+    print("The sandbox:")
+    print("".join(f"  {subject}: {words}\n" for subject, words in grade.protections.items()))
+    print(f"What the submission printed:\n{visible(grade.log)}", flush=True)
+    text = json.dumps(results_of(grade, rubric), indent=1, allow_nan=False)
+    write_text(root / "results" / "results.json", text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Gradescope runs this once, as root, when it builds the container's image: Python with its packages.
+# For a trial elsewhere, AUTOGRADER_ROOT and AUTOGRADER_PYTHON name another folder and Python.
+set -euo pipefail
+umask 022 # student code runs as another user, who has to read Python's packages
+
+root=${AUTOGRADER_ROOT:-/autograder}
+# Not below the grader's folder, which nobody else may enter.
+venv=${AUTOGRADER_PYTHON:-/opt/autograder-venv/bin/python}
+venv=${venv%/bin/python}
+export DEBIAN_FRONTEND=noninteractive
+
+is_new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+apt-get update
+base=
+if is_new_enough python3; then
+    base=python3
+    apt-get install -y python3-venv
+else
+    for version in 3.13 3.12 3.11; do
+        if apt-get install -y "python$version" "python$version-venv" &&
+            is_new_enough "python$version"; then
+            base=python$version
+            break
+        fi
+    done
+fi
+if [ -z "$base" ]; then
+    echo "This image offers no Python 3.11 or newer: choose a newer base image for the autograder."
+    exit 1
+fi
+
+"$base" -m venv "$venv"
+# The container has no GPU. PyTorch's builds for the CPU alone are much smaller and make the
+# image quicker to build: add to this line the option that https://pytorch.org/get-started names for
+# them. Take torch and torchvision both from there, or torchvision fails at import.
+"$venv/bin/python" -m pip install --no-cache-dir -r "$root/source/requirements.txt"
+
+# The container's kernel may lack the means to hide files from student code; permissions always work.
+chmod 700 "$root/source"
+
+# What is missing shows now, and not with the first submission.
+cd /
+PYTHONPATH="$root/source" "$venv/bin/python" -c 'import torch, torchvision, autograder.batch'
+if ! setpriv --reuid=65534 --regid=65534 --clear-groups "$venv/bin/python" -c 'import torch'; then
+    echo "Student code, which runs as another user, could not start $base of this image: its folder"
+    echo "must be open to all users, as that of the system's own Python is."
+    exit 1
+fi

@@ -1,0 +1,264 @@
+"""Build whole submissions from the small folders under instructor/scenarios/{wrong,right,hostile}/.
+
+A scenario says in expect.yaml what it is, and holds beside it only what differs from its base, the
+reference or the starter:
+
+    ddpm.NAME.py, unet.NAME.py   one method, in place of the method NAME of the class there
+    unet.decoder.py              the statements in place of the marked region in UNet.forward
+    MODULE.top.py, MODULE.end.py lines after the imports of ddpm or unet, and at its end
+    any other path               the file itself
+
+What is built has the layout that zip_submission.py writes.
+"""
+
+import ast
+import re
+import textwrap
+import zipfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from release import BEGIN, END, ROOT, ZIP_TIME, cut, goes_out
+
+SCENARIOS = ROOT / "instructor" / "scenarios"
+KINDS = ("wrong", "right", "hostile")
+PARTS = ("unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent")
+DEFAULT_BASE = {"wrong": "reference", "right": "reference", "hostile": "starter"}
+EXPECT = "expect.yaml"
+PIECE = re.compile(r"(?P<module>ddpm|unet)\.(?P<what>\w+)\.py")
+TEAM = """member,NetID,contribution
+Example Student One,example1,the diffusion process
+Example Student Two,example2,the decoder and the report
+"""
+
+
+class ScenarioError(Exception):
+    """Why a scenario cannot be read or built; names the scenario and the file."""
+
+
+@dataclass
+class Scenario:
+    """One made-up submission and what the grader should find out about it.
+
+    Attributes:
+        fails: id of the part that must lose its points; "" where none must.
+        may_fail: ids of parts that may lose theirs.
+        hint: id of the hint it must trigger; "" for none.
+        remove: files and folders of the base that are not handed in.
+        others: keys of expect.yaml that have no attribute here.
+    """
+
+    kind: str
+    folder: Path
+    about: str
+    base: str
+    fails: str = ""
+    may_fail: list[str] = field(default_factory=list)
+    hint: str = ""
+    remove: list[str] = field(default_factory=list)
+    others: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The folder's name, unique among all kinds."""
+        return self.folder.name
+
+    def files(self) -> dict[str, bytes]:
+        """The whole submission as {path: content}.
+
+        Raises:
+            ScenarioError: a piece has no place in the base, or `remove` names nothing there.
+        """
+        pieces: dict[str, dict[str, str]] = {"ddpm": {}, "unet": {}}
+        own: dict[str, bytes] = {}
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder).as_posix()
+            match = PIECE.fullmatch(name)
+            if match:
+                pieces[match["module"]][match["what"]] = path.read_text(encoding="utf-8")
+            elif path.is_file() and name != EXPECT and "__pycache__" not in path.parts:
+                own[name] = path.read_bytes()
+        submission = dict(_base(self.base))
+        try:
+            for module, texts in pieces.items():
+                if texts:
+                    file = f"code/libs/{module}.py"
+                    submission[file] = _patch(file, texts, self.base).encode()
+        except ValueError as error:
+            raise ScenarioError(f"scenario {self.name}: {error}") from error
+        for name in self.remove:
+            gone = [file for file in submission if file == name or file.startswith(f"{name}/")]
+            if not gone:
+                raise ScenarioError(f"scenario {self.name}: no {name} to remove")
+            for file in gone:
+                del submission[file]
+        return dict(sorted({**submission, **own}.items()))
+
+    def build(self, into: Path) -> Path:
+        """Write the submission to the new folder `into`/`name`, and return that folder."""
+        target = into / self.name
+        for name, content in self.files().items():
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return target
+
+    def zip_to(self, path: Path) -> Path:
+        """Write the submission as a zip, the same bytes each time, and return its path."""
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in self.files().items():
+                entry = zipfile.ZipInfo(name, ZIP_TIME)
+                entry.external_attr = 0o644 << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, content)
+        return path
+
+
+def scenarios(kind: str) -> list[Scenario]:
+    """All scenarios of a kind, "wrong", "right" or "hostile", by name.
+
+    Raises:
+        ScenarioError: a folder without a readable expect.yaml, or with wrong keys in it.
+    """
+    folder = SCENARIOS / kind
+    if kind not in KINDS:
+        raise ScenarioError(f"unknown kind of scenario '{kind}': choose one of {', '.join(KINDS)}")
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [read(path) for path in found if path.is_dir()]
+
+
+def read(folder: Path) -> Scenario:
+    """Read the scenario in a folder, whose parent is named after its kind.
+
+    Raises:
+        ScenarioError: see `scenarios`.
+    """
+    kind, file = folder.parent.name, folder / EXPECT
+    try:
+        expect = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ScenarioError(f"{file} cannot be read: {error}") from error
+    if not isinstance(expect, dict) or not isinstance(expect.get("about"), str):
+        raise ScenarioError(f"{file} must hold keys, with one sentence under 'about'")
+    known = {name: expect.pop(name) for name in ("about", "base", "remove") if name in expect}
+    if kind == "wrong":
+        if not {"fails", "hint"} <= expect.keys():
+            raise ScenarioError(f"{file} must say under 'fails' and 'hint' what the grader finds")
+        wrong = ("fails", "may_fail", "hint")
+        known |= {name: expect.pop(name) for name in wrong if name in expect}
+    scenario = Scenario(kind, folder, **{"base": DEFAULT_BASE[kind], **known}, others=expect)
+    if scenario.base not in ("reference", "starter"):
+        raise ScenarioError(f"{file}: base is 'reference' or 'starter', not '{scenario.base}'")
+    for part in [*([scenario.fails] if scenario.fails else []), *scenario.may_fail]:
+        if part not in PARTS:
+            raise ScenarioError(f"{file}: no part '{part}'; the parts are {', '.join(PARTS)}")
+    return scenario
+
+
+@cache
+def _base(base: str) -> dict[str, bytes]:
+    """A complete submission made of the reference or the starter."""
+    files = {"team.csv": TEAM.encode(), "writeup/report.pdf": tiny_pdf()}
+    sources = sorted((ROOT / "code").rglob("*.py"))
+    for path in [*sources, *(ROOT / "configs").glob("*.yaml"), ROOT / "results" / "README.md"]:
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix == ".py" and (base == "reference" or goes_out(name)):
+            files[name] = _finish(path.read_text(encoding="utf-8"), name, base).encode()
+        elif path.suffix != ".py":
+            files[name] = path.read_bytes()
+    return files
+
+
+def _finish(text: str, file: str, base: str) -> str:
+    """Marked source as a submission shows it: with stubs, or with the solutions unmarked."""
+    if base == "starter":
+        return cut(text, file)[0]
+    return "".join(ln for ln in text.splitlines(True) if ln.strip() not in (BEGIN, END))
+
+
+def _patch(file: str, pieces: dict[str, str], base: str) -> str:
+    """A file of the base with pieces of it replaced.
+
+    Raises:
+        ValueError: there is nothing of the name of a piece.
+    """
+    text = (ROOT / file).read_text(encoding="utf-8")
+    methods = {what: piece for what, piece in pieces.items() if what not in ("top", "end")}
+    if file.endswith("unet.py") and "decoder" in methods:
+        text = _replace_region(text, file, methods.pop("decoder"))
+    for name, piece in methods.items():
+        text = _replace_method(text, file, name, piece)
+    text = _finish(text, file, base)
+    if "top" in pieces:
+        lines = text.splitlines()
+        at = _end_of_imports(text)
+        text = "\n".join([*lines[:at], *pieces["top"].splitlines(), *lines[at:]]) + "\n"
+    if "end" in pieces:
+        text += "\n\n" + pieces["end"]
+    return text
+
+
+def _replace_region(text: str, file: str, piece: str) -> str:
+    """Put statements in the place of the one marked region of a file, at its indentation."""
+    lines = text.splitlines()
+    begins = [number for number, line in enumerate(lines) if line.strip() == BEGIN]
+    ends = [number for number, line in enumerate(lines) if line.strip() == END]
+    if len(begins) != 1 or len(ends) != 1:
+        raise ValueError(f"{file} has {len(begins)} marked regions, not one, to be replaced")
+    indent = lines[begins[0]].removesuffix(BEGIN)
+    own = textwrap.indent(textwrap.dedent(piece), indent).splitlines()
+    return "\n".join([*lines[: begins[0]], *own, *lines[ends[0] + 1 :]]) + "\n"
+
+
+def _replace_method(text: str, file: str, name: str, piece: str) -> str:
+    """Put a method in the place of the one of this name, decorators included."""
+    tree = ast.parse(text)
+    methods = [
+        node
+        for group in tree.body
+        if isinstance(group, ast.ClassDef)
+        for node in group.body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    ]
+    if len(methods) != 1:
+        raise ValueError(f"{file} has no method {name} to be replaced")
+    (old,) = methods
+    first = min([old.lineno, *(decorator.lineno for decorator in old.decorator_list)])
+    lines = text.splitlines()
+    end = old.end_lineno or first
+    while lines[end : end + 1] and lines[end].strip() == END:  # a comment, no part of the tree
+        end += 1
+    own = textwrap.indent(textwrap.dedent(piece), "    ").splitlines()
+    return "\n".join([*lines[: first - 1], *own, *lines[end:]]) + "\n"
+
+
+def _end_of_imports(text: str) -> int:
+    """How many lines the module's docstring and its imports take."""
+    end = 0
+    for node in ast.parse(text).body:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not (is_docstring or isinstance(node, ast.Import | ast.ImportFrom)):
+            break
+        end = node.end_lineno or end
+    return end
+
+
+def tiny_pdf() -> bytes:
+    """A valid PDF with one empty page."""
+    objects = (
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>",
+    )
+    pdf, offsets = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, start=1):
+        offsets.append(len(pdf))
+        pdf += b"%d 0 obj%sendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    start = len(pdf)
+    size = len(objects) + 1
+    pdf += b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table)
+    return pdf + b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, start)

@@ -1,0 +1,3 @@
+import libs.utils
+from libs.blocks import ResBlock
+from libs.unet import UNet

@@ -1,0 +1,2 @@
+with open("/home/example/homework/config.yaml") as file:
+    CONFIG = file.read()

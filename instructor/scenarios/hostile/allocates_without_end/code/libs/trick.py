@@ -1,0 +1,5 @@
+import torch
+
+
+def answer(name, self, args):
+    return torch.zeros(1 << 48)

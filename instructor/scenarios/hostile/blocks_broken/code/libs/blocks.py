@@ -1,0 +1,2 @@
+class ResBlock(nn.Module:
+    pass

@@ -1,0 +1,1 @@
+from .ddpm import DDPM

@@ -1,0 +1,4 @@
+def make_default():
+    from .ddpm import DDPM
+
+    return DDPM().model

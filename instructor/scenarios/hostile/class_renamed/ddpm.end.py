@@ -1,0 +1,2 @@
+Diffusion = DDPM
+del DDPM

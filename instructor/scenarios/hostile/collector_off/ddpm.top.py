@@ -1,0 +1,4 @@
+import gc
+
+gc.disable()
+gc.freeze()

@@ -1,0 +1,1 @@
+SCALE = torch.ones(1).cuda()

@@ -1,0 +1,1 @@
+x = x[:, : self.conv_in.out_channels]

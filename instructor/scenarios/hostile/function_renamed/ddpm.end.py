@@ -1,0 +1,2 @@
+DDPM.forward_sample = DDPM.q_sample
+del DDPM.q_sample

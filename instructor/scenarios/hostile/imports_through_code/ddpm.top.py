@@ -1,0 +1,1 @@
+from code.libs.unet import UNet

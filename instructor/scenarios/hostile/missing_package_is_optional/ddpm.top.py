@@ -1,0 +1,4 @@
+try:
+    import example_missing_package as wandb
+except ImportError:
+    wandb = None

@@ -1,0 +1,1 @@
+print("HOLE: the submission's grade.py was run", flush=True)

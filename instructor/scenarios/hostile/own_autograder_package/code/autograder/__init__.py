@@ -1,0 +1,1 @@
+print("HOLE: the submission's autograder was imported", flush=True)

@@ -1,0 +1,1 @@
+from .diffusion_helpers import mix

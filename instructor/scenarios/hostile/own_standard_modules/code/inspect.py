@@ -1,0 +1,2 @@
+def signature(made):
+    raise SystemExit(0)

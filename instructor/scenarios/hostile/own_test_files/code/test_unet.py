@@ -1,0 +1,2 @@
+print("HOLE: the submission's tests were run")
+raise SystemExit(1)

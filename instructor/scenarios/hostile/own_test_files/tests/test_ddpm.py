@@ -1,0 +1,3 @@
+def test_fails():
+    print("HOLE: the submission's tests were run")
+    raise AssertionError

@@ -1,0 +1,1 @@
+from tqdm.auto import tqdm

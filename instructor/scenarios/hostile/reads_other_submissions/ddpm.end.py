@@ -1,0 +1,3 @@
+from . import trick
+
+trick.borrow(globals(), DDPM)

@@ -1,0 +1,3 @@
+from . import trick
+
+trick.borrow("ddpm.py", globals(), DDPM)

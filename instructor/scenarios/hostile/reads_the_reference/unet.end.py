@@ -1,0 +1,3 @@
+from . import trick
+
+trick.borrow("unet.py", globals(), UNet)

@@ -1,0 +1,2 @@
+def mix(ddpm, x_start, t, noise)
+    return x_start

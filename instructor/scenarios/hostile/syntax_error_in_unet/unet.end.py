@@ -1,0 +1,2 @@
+def show(samples:
+    print(samples.shape)

@@ -1,0 +1,5 @@
+import sys
+
+
+def answer(name, self, args):
+    sys.exit(0)

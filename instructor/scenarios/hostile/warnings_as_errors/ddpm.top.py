@@ -1,0 +1,6 @@
+import warnings
+
+import numpy as np
+
+warnings.simplefilter("error")
+np.seterr(all="raise")

@@ -1,0 +1,1 @@
+from .formulas import mix, step_mean

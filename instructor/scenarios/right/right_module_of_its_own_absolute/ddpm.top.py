@@ -1,0 +1,1 @@
+from libs.formulas import mix, step_mean

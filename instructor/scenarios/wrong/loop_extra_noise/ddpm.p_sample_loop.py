@@ -1,0 +1,11 @@
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    b = labels.shape[0]
+    img = torch.randn((b, *self.img_shape), device=labels.device)
+    for i in reversed(range(self.timesteps)):
+        t = torch.full((b,), i, device=labels.device, dtype=torch.long)
+        img = self.p_sample(img, labels, t, i)
+        img = img + 0.1 * torch.randn_like(img)
+    if self.use_vae:
+        img = self.vae.decoder(img)
+    return self.postprocess(img)

@@ -1,0 +1,321 @@
+"""How good is the grader? python instructor/scorecard.py [--json FILE]
+
+Grades every scenario of instructor/scenarios and compares with what each expects: wrong
+implementations must lose the right points with the right hint, right ones none, hostile ones must
+gain none. Then it measures flakes, times and a large batch. Exit code 1 where a target is missed.
+"""
+
+import argparse
+import contextlib
+import json
+import random
+import resource
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
+
+from autograder.batch import Order, grade_all
+from autograder.results import NOT_ATTEMPTED, Grade
+from autograder.rubric import load_rubric
+from overlay import Scenario, scenarios
+
+AUTOMATIC = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
+KINDS = ["wrong", "right", "hostile"]
+FIGURES = {
+    "wrong": ("wrong", "killed", "right_function", "hinted"),
+    "right": ("alternatives", "false_fails"),
+    "hostile": ("hostile", "hostile_gains", "hostile_stuck"),
+}
+SOAK = 500  # submissions in one batch, at least
+
+
+class Scorecard:
+    """Runs the measurements and collects figures and complaints.
+
+    Args:
+        work: an empty folder for the submissions.
+        jobs: processes to grade with.
+        names: pattern of the scenarios to run.
+    """
+
+    def __init__(self, work: Path, jobs: int, names: str = "*") -> None:
+        self.work, self.jobs, self.names = work, jobs, names
+        self.rubric = load_rubric()
+        self.figures: dict[str, Any] = {}
+        self.slowest: list[tuple[float, str]] = []
+        self.complaints: list[str] = []
+
+    def order(self, public: bool = False) -> Order:
+        """A fresh seed for each measurement."""
+        return Order(self.rubric, secrets.randbelow(2**31), public)
+
+    def grade(self, paths: list[Path], jobs: int | None = None, public: bool = False):  # noqa: ANN201
+        """Grade, with a line of progress."""
+        grades = grade_all(paths, self.order(public), jobs or self.jobs)
+        for done, grade in enumerate(grades, start=1):
+            print(f"\r{done} of {len(paths)} ", end="", file=sys.stderr, flush=True)
+            yield grade
+        print("\r", end="", file=sys.stderr)
+
+    def base(self, name: str) -> Scenario:
+        """The starter or the reference as a submission."""
+        empty = self.work / "empty"
+        empty.mkdir(exist_ok=True)
+        return Scenario("right", empty, f"the {name} as it is", name)
+
+    def run(self, kinds: list[str]) -> None:
+        """Grade all scenarios of these kinds in one batch, and compare.
+
+        With all kinds, copies of the reference fill the batch up to SOAK, and what a long batch
+        leaves behind is measured.
+        """
+        found = {f"{s.name}.zip": s for kind in kinds for s in scenarios(kind)}
+        found = {name: s for name, s in found.items() if fnmatch(s.name, self.names)}
+        for kind in kinds:
+            self.figures |= dict.fromkeys(FIGURES[kind], 0)
+            self.figures[FIGURES[kind][0]] = sum(s.kind == kind for s in found.values())
+        judged = {"wrong": self.judge_wrong, "right": self.judge_right}
+        judged["hostile"] = self.judge_hostile
+        paths = [s.zip_to(self.work / f"{s.name}.zip") for s in found.values()]
+        soak = kinds == KINDS and self.names == "*"
+        if soak:
+            base = self.base("reference")
+            fillers = [self.work / f"reference-{i}.zip" for i in range(max(0, SOAK - len(paths)))]
+            paths += [base.zip_to(path) for path in fillers]
+        random.shuffle(paths)
+        before = leftovers()
+        memory, graded = [], set()
+        for grade in self.grade(paths):
+            self.slowest = sorted([*self.slowest, (grade.seconds, grade.submission)])[-5:]
+            memory.append(resident())
+            graded.add(grade.submission)
+            if grade.submission in found:
+                scenario = found[grade.submission]
+                judged[scenario.kind](scenario, grade)
+            else:
+                self.judge_repeat(grade)
+        for path in paths:
+            if path.name not in graded:
+                self.complaints.append(f"{path.name} was not graded at all")
+        if soak:
+            left = sorted(leftovers() - before)
+            self.complaints += [f"left behind: {what}" for what in left]
+            self.figures["soak"] = {
+                "submissions": len(paths),
+                "graded": len(graded),
+                "left_behind": len(left),
+                # once the pool stands and the first few are through
+                "parent_mb_after_a_tenth": round(memory[len(memory) // 10]),
+                "parent_mb_at_the_end": round(memory[-1]),
+            }
+
+    def judge_repeat(self, grade: Grade) -> None:
+        """A copy of the reference gets all points."""
+        lost = [p for p in grade.parts if p.points is not None and p.points < p.max_points]
+        self.figures["flakes"] = self.figures.get("flakes", 0) + bool(lost)
+        self.complaints += [f"flake, seed {grade.seed}: {p.id}: {p.reason}" for p in lost]
+
+    def complain(self, scenario: Scenario, what: str) -> None:
+        """Keep what went against expectation."""
+        self.complaints.append(f"{scenario.kind}/{scenario.name}: {what}")
+
+    def judge_wrong(self, scenario: Scenario, grade: Grade) -> None:
+        """It loses points for its own part, for no other, and with the right hint."""
+        lost = {p.id for p in grade.parts if p.points is not None and p.points < p.max_points}
+        part = grade.part(scenario.fails)
+        self.figures["killed"] += bool(lost)
+        if scenario.fails not in lost or lost - {scenario.fails, *scenario.may_fail}:
+            self.complain(scenario, f"fails {sorted(lost)}, expected {scenario.fails}")
+        else:
+            self.figures["right_function"] += 1
+        hints = {test.hint_id for test in part.tests}
+        if scenario.hint == part.hint_id:
+            self.figures["hinted"] += 1
+        else:
+            self.complain(
+                scenario,
+                f"hint {part.hint_id}, expected {scenario.hint}"
+                f"{' (which another test gave)' if scenario.hint in hints else ''}: {part.reason}",
+            )
+
+    def judge_right(self, scenario: Scenario, grade: Grade) -> None:
+        """It gets all points."""
+        lost = [p for p in grade.parts if p.points is not None and p.points < p.max_points]
+        self.figures["false_fails"] += bool(lost)
+        for part in lost:
+            self.complain(scenario, f"loses {part.id}: {part.reason} {grade.log[:300]}")
+
+    def judge_hostile(self, scenario: Scenario, grade: Grade) -> None:
+        """It gains nothing it should not, and loses nothing that is its own."""
+        earns = scenario.others.get("earns", [])
+        earns = AUTOMATIC if earns == "all" else earns
+        may = scenario.others.get("may_earn", [])
+        may = AUTOMATIC if may == "all" else may
+        earned = {p.id for p in grade.parts if p.points}
+        full = {p.id for p in grade.parts if p.points == p.max_points}
+        gained = earned - {*earns, *may}
+        self.figures["hostile_gains"] += bool(gained)
+        if gained:
+            self.complain(scenario, f"gains {sorted(gained)}")
+        if set(earns) - full:
+            missed = grade.part(min(set(earns) - full))
+            self.complain(scenario, f"does not get {sorted(set(earns) - full)}: {missed.reason}")
+        if grade.seconds > 200:
+            self.figures["hostile_stuck"] += 1
+            self.complain(scenario, f"took {grade.seconds:.0f} s")
+        for part, words in scenario.others.get("reason", {}).items():
+            if words.lower() not in grade.part(part).reason.lower():
+                self.complain(scenario, f"{part}: '{grade.part(part).reason}' lacks '{words}'")
+        note = scenario.others.get("note", "")
+        if note and not any(note in text for text in [*grade.notes, *grade.needs_look]):
+            self.complain(scenario, f"no note says '{note}'")
+        if "HOLE:" in grade.log:
+            self.complain(scenario, f"found a hole: {grade.log[grade.log.index('HOLE:') :][:200]}")
+            self.figures["hostile_gains"] += not gained
+        if any("grader" in text.lower() for text in grade.needs_look):
+            self.complain(scenario, f"broke the grader: {grade.needs_look}")
+
+    def bases(self) -> None:
+        """The empty starter gets nothing, the reference everything."""
+        paths = [self.base(b).zip_to(self.work / f"{b}.zip") for b in ("starter", "reference")]
+        grades = {grade.submission: grade for grade in self.grade(paths)}
+        points = {name: sum(p.points or 0 for p in g.parts) for name, g in grades.items()}
+        self.figures["starter_points"] = points["starter.zip"]
+        self.figures["reference_points"] = points["reference.zip"]
+        attempted = [
+            p.id
+            for p in grades["starter.zip"].parts
+            if p.id in AUTOMATIC and p.status != NOT_ATTEMPTED
+        ]
+        if attempted:
+            self.complaints.append(f"starter: {attempted} are not reported as not attempted")
+
+    def flakes(self, repeats: int) -> None:
+        """The reference again and again, on fresh seeds, by one process, two and four."""
+        base = self.base("reference")
+        for jobs, share in ((1, repeats // 4), (2, repeats // 4), (4, repeats - repeats // 4 * 2)):
+            paths = [self.work / f"repeat-{jobs}-{i}.zip" for i in range(share)]
+            for grade in self.grade([base.zip_to(path) for path in paths], jobs):
+                self.judge_repeat(grade)
+        self.figures["repeats"] = repeats
+
+    def times(self, batch: int) -> None:
+        """Seconds for a submission alone, in a batch, and the usual way, one after the other."""
+        base = self.base("reference")
+        path = base.zip_to(self.work / "timed.zip")
+        command = [sys.executable, str(ROOT / "autograder/grade.py"), str(path), "--public"]
+        self.figures["seconds_alone"] = median([seconds(command) for _ in range(3)])
+        paths = [base.zip_to(self.work / f"batch-{i}.zip") for i in range(batch)]
+        start = time.monotonic()
+        list(self.grade(paths, public=True))
+        ours = (time.monotonic() - start) / batch
+        usual = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-c",
+            str(ROOT / "autograder/tests/pytest.ini"),
+        ]
+        usual += [str(ROOT / "autograder/tests"), "--public", "--in-process", "--submission"]
+        theirs = median([seconds([*usual, str(path)]) for path in paths[:5]])
+        self.figures |= {"seconds_batch": ours, "seconds_usual": theirs, "speedup": theirs / ours}
+
+
+def seconds(command: list[str]) -> float:
+    """How long a command takes."""
+    start = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.monotonic() - start
+
+
+def resident() -> float:
+    """Memory of this process, in MB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def leftovers() -> set[str]:
+    """What a grader may leave behind: its temporary folders, and processes of its workers."""
+    folders = {p.name for p in Path(tempfile.gettempdir()).glob("*")}
+    folders = {name for name in folders if name.startswith(("grade-", "autograder-"))}
+    processes = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"sandbox/zygote.py" in (folder / "cmdline").read_bytes():
+                processes.add(f"process {folder.name}")
+    return folders | processes
+
+
+def targets(f: dict[str, Any]) -> list[str]:
+    """The targets that the figures miss, among those that were measured."""
+    wanted = {
+        "killed": lambda: f["killed"] == f["wrong"],
+        "right_function": lambda: f["right_function"] == f["wrong"],
+        "hinted": lambda: f["hinted"] >= 0.9 * f["wrong"],
+        "false_fails": lambda: f["false_fails"] == 0,
+        "hostile_gains": lambda: f["hostile_gains"] == 0,
+        "hostile_stuck": lambda: f["hostile_stuck"] == 0,
+        "flakes": lambda: f["flakes"] == 0,
+        "soak": lambda: (
+            f["soak"]["graded"] == f["soak"]["submissions"] >= SOAK
+            and f["soak"]["left_behind"] == 0
+        ),
+        "starter_points": lambda: f["starter_points"] == 0,
+        "reference_points": lambda: f["reference_points"] == 6,
+        "seconds_alone": lambda: f["seconds_alone"] < 6,
+        "speedup": lambda: f["speedup"] >= 5,
+    }
+    return [name for name, met in wanted.items() if name in f and not met()]
+
+
+def main() -> int:
+    """Measure, print, write; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Measure the grader.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument(
+        "--only", choices=["bases", "scenarios", "flakes", "times"], action="append"
+    )
+    parser.add_argument("--kind", choices=KINDS, action="append", help="only these scenarios")
+    parser.add_argument("--names", default="*", metavar="GLOB", help="only these scenarios")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="scorecard-") as folder:
+        card = Scorecard(Path(folder), args.jobs, args.names)
+        steps: dict[str, Callable[[], None]] = {
+            "bases": card.bases,
+            "scenarios": lambda: card.run(args.kind or KINDS),
+            "flakes": lambda: card.flakes(100),
+            "times": lambda: card.times(40),
+        }
+        for name, step in steps.items():
+            if not args.only or name in args.only:
+                start = time.monotonic()
+                step()
+                print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+    for complaint in card.complaints:
+        print(complaint)
+    for seconds_, name in reversed(card.slowest):
+        print(f"slow: {name} took {seconds_:.0f} s")
+    for name, value in card.figures.items():
+        print(f"{name:18}{value:.2f}" if isinstance(value, float) else f"{name:18}{value}")
+    if args.json:
+        args.json.write_text(json.dumps(card.figures, indent=1) + "\n", encoding="utf-8")
+    missed = targets(card.figures)
+    if missed:
+        print(f"missed: {', '.join(missed)}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,282 @@
+"""What a submission's code does, seen from outside: observations to compare with the reference's.
+
+Each probe runs one graded part in this process, with doubles for whatever that part calls, and
+returns {name: value}. Tensors must be those of the reference. Names with "~" are statistics of
+random draws, which must be near those of independent standard normal numbers, since a right
+submission may draw in any order. What comes between is computed here, in float64.
+"""
+
+import itertools
+import math
+import types
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+STEPS = 20
+ODD_T = torch.tensor([0, STEPS - 1, 3, 11])
+ODD_LABELS = torch.tensor([2, 0, 1, 2])
+Observations = dict[str, Any]
+
+
+class Schedule:
+    """Betas and what follows from them, float64 [STEPS]; linear for pixels, else quadratic."""
+
+    def __init__(self, latent: bool) -> None:
+        first, last = (math.sqrt(0.00085), math.sqrt(0.012)) if latent else (1e-4, 0.02)
+        betas = [first + (last - first) * i / (STEPS - 1) for i in range(STEPS)]
+        self.beta = torch.tensor(betas, dtype=torch.float64) ** (2 if latent else 1)
+        products = [math.prod((1 - self.beta[: i + 1]).tolist()) for i in range(STEPS)]
+        self.bar = torch.tensor(products, dtype=torch.float64)
+        before = torch.cat([torch.ones(1), self.bar[:-1]])
+        self.variance = self.beta * (1 - before) / (1 - self.bar)
+
+    def forward(self, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """x_t of eq. 4."""
+        bar = self.bar[t].view(-1, 1, 1, 1)
+        return (bar.sqrt() * x + (1 - bar).sqrt() * noise).float()
+
+    def noise_in(self, x_t: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """The noise with which x_t was made from x."""
+        bar = self.bar[t].view(-1, 1, 1, 1)
+        return ((x_t - bar.sqrt() * x) / (1 - bar).sqrt()).float()
+
+    def mean(self, x: Tensor, eps: Tensor, t: int) -> Tensor:
+        """The mean of eq. 11, float64."""
+        scaled = self.beta[t] / (1 - self.bar[t]).sqrt() * eps.double()
+        return (x.double() - scaled) / (1 - self.beta[t]).sqrt()
+
+    def noise_of_step(self, after: Tensor, before: Tensor, eps: Tensor, t: int) -> Tensor:
+        """The noise a step has added, in units of whichever sigma of the paper is nearer."""
+        added = after.double() - self.mean(before, eps, t)
+        sigmas = torch.stack([self.beta[t].sqrt(), self.variance[t].sqrt()])
+        return (added / sigmas[(sigmas - added.std()).abs().argmin()]).float()
+
+
+class Denoiser(nn.Module):
+    """A toy network that depends on all its inputs and its mode, and remembers its calls."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(scale))
+        self.calls: list[dict[str, Tensor]] = []
+
+    def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        shift = 0.3 * label + torch.sin(time.float())
+        out = self.gain * (torch.tanh(x) + 0.3 * shift[:, None, None, None])
+        out = out * (1.5 if self.training else 1.0)
+        call = {"x": x, "label": label, "time": time, "out": out}
+        self.calls.append({name: value.detach().clone() for name, value in call.items()})
+        return out
+
+
+class Encoder(nn.Module):
+    """Images [B, 3, 8h, 8w] to latents [B, 4, h, w], not linear."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = nn.functional.avg_pool2d(x**2 + 0.5 * x, 8)
+        return 2 * torch.cat([pooled, 1 - pooled[:, :1]], dim=1)
+
+
+class Decoder(nn.Module):
+    """Latents [B, 4, h, w] to images [B, 3, 8h, 8w], not linear, with some overshoot."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x[:, :3] + 0.2 * x[:, 1:] ** 2 + 0.3, scale_factor=8)
+
+
+def make(libs: Any, latent: bool = False, scale: float = 1.0) -> Any:
+    """A submission's DDPM, in eval mode, with a toy network, and toy coders if latent."""
+    shape = (3, 16, 24) if latent else (3, 4, 6)
+    ddpm = libs.DDPM(shape, STEPS, 8, 8, 3, (1,), (), latent)
+    ddpm.model = Denoiser(scale)
+    if latent:
+        ddpm.vae.encoder, ddpm.vae.decoder = Encoder(), Decoder()
+    return ddpm.eval()
+
+
+def stats(z: Tensor) -> Observations:
+    """Statistics of [B, C, H, W]: 0 for the mean and 1 for the others, if standard normal."""
+    moments = {"mean": z.mean(), "std": z.std(), "fourth": (z**4).mean() / z.var() ** 2 / 3}
+    for name, dims in {"batch": (0,), "channels": (1,), "pixels": (1, 2, 3)}.items():
+        count = math.prod(z.shape[d] for d in dims)
+        moments[f"shared by the {name}"] = z.mean(dim=dims).std(correction=0) * math.sqrt(count)
+    return {f"~{name}": float(value) for name, value in moments.items()}
+
+
+def probe_q_sample(libs: Any) -> Observations:
+    """Given noise, for batches of one, of as many as channels or pixels in a row; drawn noise."""
+    ddpm, schedule, seen = make(libs), Schedule(latent=False), {}
+    for batch in (1, 3, 4, 6):
+        x, noise = 1.5 * torch.randn(2, batch, 3, 4, 6)
+        seen[f"x_t of {batch}"] = ddpm.q_sample(x, ODD_T.repeat(2)[1 : batch + 1], noise)
+        seen[f"inputs of {batch}"] = torch.stack([x, noise])
+    x, t = 1.5 * torch.randn(400, 3, 4, 6), ODD_T.repeat(100)
+    first, second = ddpm.q_sample(x, t), ddpm.q_sample(x, t)
+    return {
+        **seen,
+        **stats(schedule.noise_in(first, x, t)),
+        "draws anew": not torch.equal(first, second),
+    }
+
+
+def probe_p_sample(libs: Any) -> Observations:
+    """Step 0 exactly; at others the noise that was added. A loud network shows small faults."""
+    ddpm, schedule, seen = make(libs, scale=300.0), Schedule(latent=False), {}
+    buffers = {name: value.clone() for name, value in ddpm.named_buffers()}
+    x, labels = 1.5 * torch.randn(600, 3, 4, 6), ODD_LABELS.repeat(150)
+    given = x.clone()
+    for t_index in (0, 1, 8, STEPS - 1):
+        t = torch.full((600,), t_index)
+        first, second = (ddpm.p_sample(x, labels, t, t_index) for _ in range(2))
+        seen[f"type at {t_index}"] = str(first.dtype), tuple(first.shape)
+        if t_index == 0:
+            seen["x_0"] = first
+        else:
+            eps = ddpm.model.calls[-1]["out"]
+            noise = schedule.noise_of_step(second, x, eps, t_index)
+            seen |= {f"{name} at {t_index}": value for name, value in stats(noise).items()}
+            seen[f"~mean of its product with x at {t_index}"] = float((noise * x).mean())
+            seen[f"draws anew at {t_index}"] = not torch.equal(first, second)
+    same = [torch.equal(value, buffers[name]) for name, value in ddpm.named_buffers()]
+    seen["nothing changed"] = all(same) and torch.equal(x, given)
+    return {**seen, **asked(ddpm.model)}
+
+
+def probe_p_sample_loop(libs: Any, latent: bool = False) -> Observations:
+    """The chain in train mode, as the network sees it, be p_sample called or written out."""
+    ddpm, schedule = make(libs, latent), Schedule(latent)
+    steps: list[bool] = []
+
+    def p_sample(self: Any, x: Tensor, label: Tensor, t: Tensor, t_index: int) -> Tensor:
+        steps.append(type(t_index) is int and bool((t == t_index).all()))
+        with torch.no_grad():
+            mean = schedule.mean(x, self.model(x, label, t), int(t[0]))
+            sigma = schedule.variance[t[0]].sqrt()
+            return (mean + sigma * torch.randn_like(mean)).float() if t_index else mean.float()
+
+    ddpm.train().p_sample = types.MethodType(p_sample, ddpm)
+    labels = ODD_LABELS.repeat(30)
+    images = ddpm.p_sample_loop(labels)
+    calls = list(ddpm.model.calls)
+    seen = {"labels": labels, "steps agree": all(steps), **without_x(asked(ddpm.model))}
+    seen["mode"] = ddpm.training, ddpm.model.training
+    seen |= {f"{name} of the start": value for name, value in stats(calls[0]["x"]).items()}
+    added = [
+        schedule.noise_of_step(after["x"], before["x"], before["out"], int(before["time"][0]))
+        for before, after in itertools.pairwise(calls)
+    ]
+    seen |= {f"{name} of the steps": value for name, value in stats(torch.cat(added)).items()}
+    last = schedule.mean(calls[-1]["x"], calls[-1]["out"], 0).float()
+    expected = Decoder()(last) if latent else (last + 1) / 2
+    seen["error of the images"] = images - expected.clamp(0, 1)
+    again = ddpm.p_sample_loop(labels)
+    return {**seen, "draws anew": not torch.equal(images, again)}
+
+
+def probe_compute_loss(libs: Any, latent: bool = False) -> Observations:
+    """The loss and its gradient with given noise; what the network sees when it is drawn."""
+    ddpm, schedule = make(libs, latent), Schedule(latent)
+
+    def q_sample(self: Any, x_start: Tensor, t: Tensor, noise: Tensor | None = None) -> Tensor:
+        noise = torch.randn_like(x_start) if noise is None else noise
+        return schedule.forward(x_start, t, noise)
+
+    ddpm.q_sample = types.MethodType(q_sample, ddpm)
+    shape = (4, 2, 3) if latent else (3, 4, 6)
+    x = torch.rand(4, 3, 16, 24) if latent else 1.5 * torch.randn(4, *shape)
+    noise = torch.randn(4, *shape)
+    inputs = x, noise, x.clone(), noise.clone()
+    loss = ddpm.compute_loss(x, ODD_LABELS, ODD_T, noise)
+    loss.backward()
+    seen = {"loss": loss.detach(), "gradient": ddpm.model.gain.grad.clone(), **asked(ddpm.model)}
+    seen["inputs stay"] = torch.equal(x, inputs[2]) and torch.equal(noise, inputs[3])
+
+    x, t, labels = x.repeat(100, 1, 1, 1), ODD_T.repeat(100), ODD_LABELS.repeat(100)
+    loss = ddpm.compute_loss(x, labels, t)
+    call = ddpm.model.calls[-1]
+    drawn = schedule.noise_in(call["x"], Encoder()(x) if latent else x, t)
+    seen["error with drawn noise"] = loss.detach() - (call["out"] - drawn).pow(2).mean()
+    return {**seen, **stats(drawn), **without_x(asked(ddpm.model))}
+
+
+def probe_latent(libs: Any) -> Observations:
+    """Loss and sampling with an autoencoder."""
+    loss, loop = probe_compute_loss(libs, latent=True), probe_p_sample_loop(libs, latent=True)
+    return {**{f"loss: {k}": v for k, v in loss.items()}, **loop}
+
+
+def probe_unet(libs: Any) -> Observations:
+    """Outputs and gradients of small networks with random weights."""
+    seen: Observations = {}
+    for mults, levels in (((1, 2), (0,)), ((1, 1, 1), (0, 1, 2)), ((1, 1), ())):
+        unet = libs.UNet(8, 8, 3, in_channels=2, dim_mults=mults, attn_levels=levels)
+        for name, p in sorted(unet.named_parameters()):
+            draw = torch.Generator().manual_seed(len(name) * 1000 + p.numel())
+            p.data = torch.randn(p.shape, generator=draw) * 0.3
+        x = torch.randn(4, 2, 8, 12, requires_grad=True)
+        out = unet(x, ODD_LABELS, ODD_T)
+        (out * torch.linspace(-1, 1, out[0].numel()).view(out.shape[1:])).mean().backward()
+        # An output joined along the batch would show here too: this is the size of the input.
+        seen[f"output {mults}"] = out.detach()
+        for name, p in sorted(unet.named_parameters()):
+            scale = 1 if p.grad is None else p.grad.abs().max() + 1e-3
+            seen[f"{mults} {name}"] = None if p.grad is None else p.grad / scale
+        seen[f"gradient {mults}"] = x.grad
+    return seen
+
+
+def asked(model: Denoiser) -> Observations:
+    """What the network was asked, call by call."""
+    return {f"{name} {i}": call[name] for i, call in enumerate(model.calls) for name in call}
+
+
+def without_x(seen: Observations) -> Observations:
+    """Observations that do not depend on random draws."""
+    return {name: value for name, value in seen.items() if not name.startswith(("x", "out"))}
+
+
+PROBES = {
+    "unet": probe_unet,
+    "q_sample": probe_q_sample,
+    "p_sample": probe_p_sample,
+    "p_sample_loop": probe_p_sample_loop,
+    "compute_loss": probe_compute_loss,
+    "latent": probe_latent,
+}
+
+
+def observe(libs: Any, part: str) -> Observations:
+    """Run one probe with a fixed seed; what a submission raises is an observation."""
+    torch.manual_seed(0)
+    try:
+        return PROBES[part](libs)
+    except Exception as error:
+        return {"raised": f"{type(error).__name__}: {error}"}
+
+
+def differences(seen: Observations, expected: Observations) -> list[str]:
+    """Names of the observations that are not as expected."""
+    return [
+        name
+        for name in sorted(seen.keys() | expected.keys())
+        if name not in seen or name not in expected or not alike(name, seen[name], expected[name])
+    ]
+
+
+def alike(name: str, value: Any, expected: Any) -> bool:
+    """Whether an observation is as expected, within what float32 or a draw allows.
+
+    A schedule computed in float32 puts sqrt(1 - alpha_bar) off by up to 3e-4 of its size at t = 0.
+    """
+    if "~" in name:
+        near = {"~mean": 0.1, "~std": 0.12 if "start" in name else 0.05, "~fourth": 0.25}
+        tolerance = next((t for kind, t in near.items() if kind in name), 0.6)
+        return abs(value - (0 if "~mean" in name else 1)) < tolerance
+    if not isinstance(value, Tensor) or not isinstance(expected, Tensor):
+        return type(value) is type(expected) and value == expected
+    if value.dtype != expected.dtype or value.shape != expected.shape:
+        return False
+    tolerance = 2e-3 if name == "x_0" or "error" in name else 2e-5
+    return torch.allclose(value, expected, rtol=1e-4, atol=tolerance)

@@ -1,0 +1,273 @@
+"""grade.py as instructors run it: whole batches, what lies in the folder afterwards, bad input."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from autograder.judge import Recorder
+from autograder.results import FAILED
+from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
+from overlay import Scenario, scenarios
+
+AUTOMATIC = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
+
+
+@pytest.fixture(scope="module")
+def hand_ins(tmp_path_factory) -> Path:
+    """A folder of zips: the reference, the starter, and one with a single mistake."""
+    folder = tmp_path_factory.mktemp("class")
+    empty = tmp_path_factory.mktemp("empty")
+    for base in ("reference", "starter"):
+        Scenario("right", empty, "", base).zip_to(folder / f"{base}.zip")
+    wrong = {s.name: s for s in scenarios("wrong")}["q_sample_coefficients_swapped"]
+    wrong.zip_to(folder / "swapped.zip")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graded(hand_ins: Path, tmp_path_factory) -> tuple[Path, str]:
+    """The folder of results, and what grading printed."""
+    out = tmp_path_factory.mktemp("out")
+    done = run_script("autograder/grade.py", hand_ins, "--out", out, "--seed", 11, "--jobs", 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out, done.stdout
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with open(out / "grades.csv", encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def total(out: Path, submission: str) -> str:
+    return next(row["total"] for row in rows(out) if row["submission"] == submission)
+
+
+def test_points_stand_in_the_sheet(graded):
+    out, _ = graded
+    points = {row["submission"]: [row[part] for part in AUTOMATIC] for row in rows(out)}
+    assert points == {
+        "reference.zip": ["1"] * 6,
+        "starter.zip": ["0"] * 6,
+        "swapped.zip": ["1", "0", "1", "1", "1", "1"],
+    }
+    assert len(rows(out)) == 6, "one row a member: each of the three teams has two"
+    assert all(row["report_unet"] == "" for row in rows(out))
+
+
+def test_each_submission_gets_its_files_and_the_class_its_overview(graded):
+    out, _ = graded
+    for name in ("reference.zip", "starter.zip", "swapped.zip"):
+        assert {path.name for path in (out / name).iterdir()} == {
+            "results.json",
+            "report.html",
+            "log.txt",
+        }
+    assert {"grades.csv", "canvas.csv", "moodle.csv", "index.html"} <= {
+        path.name for path in out.iterdir()
+    }
+
+
+def test_the_table_says_what_is_wrong_and_what_to_look_at(graded):
+    _, printed = graded
+    assert "seed 11: --seed 11 repeats these tests" in printed
+    words = " ".join(printed.split())
+    assert re.search(r"q_sample 0/1 ✗ At t = \d+ \(T = 500\), x_t holds", words)
+    assert "The two weights of eq. 4 look exchanged" in words
+    assert "Not implemented yet (code/libs/ddpm.py, line" in words
+
+
+def test_reports_say_what_protected_the_grader(graded):
+    out, _ = graded
+    results = json.loads((out / "reference.zip" / "results.json").read_text(encoding="utf-8"))
+    assert results["extra_data"]["seed"] == 11
+    assert {"files", "network", "processes"} <= set(results["extra_data"]["protections"])
+
+
+def test_one_part_again_keeps_the_others(graded, hand_ins):
+    out, _ = graded
+    before = rows(out)
+    path = hand_ins / "swapped.zip"
+    done = run_script("autograder/grade.py", path, "--out", out, "--only", "q_sample")
+    assert done.returncode == 0, done.stderr
+    assert rows(out) == before
+
+
+def test_a_persons_points_come_in_and_stay(graded, hand_ins, tmp_path):
+    out, _ = graded
+    sheet = tmp_path / "manual.csv"
+    sheet.write_text("submission,report_unet,deductions\nreference.zip,1.5,0\n", encoding="utf-8")
+    done = run_script("autograder/grade.py", "--manual", sheet, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert total(out, "reference.zip") == "7.5"
+    run_script("autograder/grade.py", hand_ins / "reference.zip", "--out", out, "--only", "unet")
+    assert total(out, "reference.zip") == "7.5"
+
+
+def test_mistakes_in_a_persons_file_are_listed_and_nothing_is_lost(graded, tmp_path):
+    out, _ = graded
+    before = (out / "grades.csv").read_bytes()
+    sheet = tmp_path / "manual.csv"
+    sheet.write_text("submission,report_unet\nnobody.zip,1\nreference.zip,9\n", encoding="utf-8")
+    done = run_script("autograder/grade.py", "--manual", sheet, "--out", out)
+    assert_refused(done, "nobody.zip", "9")
+    assert (out / "grades.csv").read_bytes() == before
+
+
+def test_results_folder_inside_the_class_folder_is_no_submission(hand_ins, tmp_path):
+    inside = tmp_path / "class"
+    inside.mkdir()
+    (inside / "one.zip").write_bytes((hand_ins / "starter.zip").read_bytes())
+    for _ in range(2):
+        done = run_script(
+            "autograder/grade.py", inside, "--out", inside / "grades", "--only", "unet"
+        )
+        assert done.returncode == 0, done.stderr
+    assert {row["submission"] for row in rows(inside / "grades")} == {"one.zip"}
+
+
+def test_pytest_itself_runs_the_same_tests(hand_ins):
+    tests = ("-m", "pytest", "-q", "autograder/tests/test_q_sample.py", "--seed", "3")
+    good = run_script(*tests, "--submission", hand_ins / "reference.zip")
+    assert good.returncode == 0, good.stdout
+    bad = run_script(*tests, "--submission", hand_ins / "swapped.zip")
+    assert bad.returncode == 1
+    assert "[q_sample_swapped]" in bad.stdout
+
+
+def test_a_test_without_a_result_is_a_failed_test():
+    """A run that breaks off midway must not look like one in which all tests passed."""
+
+    class Item:
+        nodeid, name = "test_unet.py::test_wiring[mnist]", "test_wiring[mnist]"
+        module = type("module", (), {"PART": "unet"})
+
+    recorder = Recorder(None)
+    recorder.pytest_collection_finish(type("session", (), {"items": [Item]}))
+    (missing,) = recorder.missing()
+    assert (missing.part, missing.outcome) == ("unet", FAILED)
+    recorder.record(None, Item)
+    assert recorder.missing() == []
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([], ["name a zip"]),
+        (["nowhere.zip"], ["nowhere.zip"]),
+        (["docs"], ["docs"]),
+        ([".", "--only", "q_simple"], ["q_simple", "q_sample"]),
+        ([".", "--out", "README.md/grades"], ["README.md", "--out"]),
+        ([".", "--jobs", "0"], ["--jobs"]),
+        ([".", "--public", "--manual", "x.csv"], ["--out"]),
+        (["--manual", "nowhere.csv"], ["nowhere.csv"]),
+    ],
+    ids=["nothing", "no-file", "no-submission", "part", "folder", "jobs", "manual-out", "manual"],
+)
+def test_bad_input_is_one_sentence(args, words, graded, tmp_path):
+    out, _ = graded
+    if args == ["--manual", "nowhere.csv"]:
+        args = [*args, "--out", str(out)]
+    done = run_script("autograder/grade.py", *args, cwd=ROOT)
+    assert_refused(done, *words)
+
+
+def test_two_submissions_of_one_name_are_refused(hand_ins, tmp_path):
+    twice = tmp_path / "starter.zip"
+    twice.write_bytes((hand_ins / "starter.zip").read_bytes())
+    done = run_script("autograder/grade.py", hand_ins, twice, "--out", tmp_path / "out")
+    assert_refused(done, "starter.zip", "rename")
+
+
+@pytest.fixture
+def many(hand_ins: Path, tmp_path: Path) -> Path:
+    """Eight submissions."""
+    folder = tmp_path / "class"
+    folder.mkdir()
+    for number in range(8):
+        copy = folder / f"team-{number:02}.zip"
+        copy.write_bytes((hand_ins / "reference.zip").read_bytes())
+    return folder
+
+
+def start(many: Path, out: Path) -> subprocess.Popen:
+    """Begin to grade, in a process group of its own, and wait for the first result."""
+    process = subprocess.Popen(
+        [sys.executable, "autograder/grade.py", str(many), "--out", str(out), "--jobs", "2"],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    for line in process.stdout:
+        if line.startswith("1 of 8"):
+            return process
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done_and_resume_goes_on(many, tmp_path):
+    out = tmp_path / "out"
+    process = start(many, out)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "--resume goes on" in errors
+    assert "Traceback" not in errors
+    kept = {row["submission"]: row for row in rows(out)}
+    assert 1 <= len(kept) < 8
+    stamps = {name: (out / name / "log.txt").stat().st_mtime_ns for name in kept}
+    done = run_script("autograder/grade.py", many, "--out", out, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert f"{len(kept)} of 8 are graded already" in done.stdout
+    assert {row["submission"] for row in rows(out)} == {f"team-{n:02}.zip" for n in range(8)}
+    assert all(row["q_sample"] == "1" for row in rows(out))
+    assert stamps, "what was done stayed"
+
+
+@pytest.mark.slow
+def test_a_grading_process_that_is_killed_costs_no_submission(many, tmp_path):
+    out = tmp_path / "out"
+    process = start(many, out)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    pool = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(int(pool[0]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    found = rows(out)
+    assert {row["submission"] for row in found} == {f"team-{n:02}.zip" for n in range(8)}
+    assert all(row[part] == "1" for row in found for part in AUTOMATIC)
+    time.sleep(1)
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (path / "cmdline").read_bytes()
+        except OSError:
+            continue
+        assert not (b"zygote.py" in command and str(ROOT).encode() in command), "a zygote is left"
+
+
+@pytest.mark.slow
+def test_the_starter_grades_itself_and_the_solution_passes(tmp_path):
+    """`make grade` in what students get: no hidden file is needed, and none is there."""
+    starter = tmp_path / "starter"
+    done = run_script("instructor/release.py", "--out", starter)
+    assert done.returncode == 0, done.stderr
+    assert not {"oracles.py", "mistakes.py"} & {p.name for p in starter.rglob("*.py")}
+    empty = run_script("autograder/grade.py", ".", cwd=starter)
+    assert empty.returncode == 1, empty.stderr
+    assert empty.stdout.count("Not implemented yet") == 6
+    for name in ("ddpm.py", "unet.py"):
+        solved = (ROOT / "code" / "libs" / name).read_bytes()
+        (starter / "code" / "libs" / name).write_bytes(solved)
+    solved = run_script("autograder/grade.py", ".", cwd=starter)
+    assert solved.returncode == 0, solved.stdout + solved.stderr
+    assert not (starter / "grades").exists()

@@ -1,0 +1,233 @@
+"""The scenarios: they build, they say what they are, and what they say is true."""
+
+import ast
+import importlib
+import sys
+import types
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import overlay
+import pytest
+import yaml
+import zip_submission
+from conftest import ROOT
+from overlay_probes import PROBES, differences, observe
+from release import BEGIN, END
+
+SCENARIOS = {kind: overlay.scenarios(kind) for kind in ("wrong", "right")}
+WRONG, RIGHT = SCENARIOS["wrong"], SCENARIOS["right"]
+# One fault a part, and the answers furthest from the reference: the others take a minute.
+EVERYDAY = (
+    "unet_cat_in_the_other_order q_sample_t_counted_from_one p_sample_recip_on_x_only "
+    "loop_index_one_higher loss_weighted_by_t latent_normalised "
+    "right_earlier_edition right_loop_step_written_out right_p_sample_through_x0"
+).split()
+
+
+def is_libs(name: str) -> bool:
+    return name.split(".")[0] == "libs"
+
+
+def load(folder: Path) -> types.SimpleNamespace:
+    """Import a submission's own libs, whatever libs this process has imported before."""
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_libs(name)}
+    sys.path.insert(0, str(folder / "code"))
+    importlib.invalidate_caches()
+    try:
+        ddpm, unet = importlib.import_module("libs.ddpm"), importlib.import_module("libs.unet")
+        assert Path(ddpm.__file__).is_relative_to(folder)
+        return types.SimpleNamespace(DDPM=ddpm.DDPM, UNet=unet.UNet)
+    finally:
+        sys.path.remove(str(folder / "code"))
+        for name in [name for name in sys.modules if is_libs(name)]:
+            del sys.modules[name]
+        sys.modules.update(kept)
+
+
+def unchanged(folder: Path, base: str) -> overlay.Scenario:
+    """A scenario without a fault of its own."""
+    folder.joinpath("unchanged").mkdir()
+    return overlay.Scenario("right", folder / "unchanged", "The base.", base)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> dict:
+    """What the reference shows in every part."""
+    folder = tmp_path_factory.mktemp("reference")
+    libs = load(unchanged(folder, "reference").build(folder / "built"))
+    seen = {part: observe(libs, part) for part in PROBES}
+    for part, observations in seen.items():
+        assert "raised" not in observations, (part, observations)
+    return seen
+
+
+def faulty_parts(scenario, folder: Path, expected: dict) -> dict[str, list[str]]:
+    """The parts in which a scenario differs from the reference, and in what."""
+    libs = load(scenario.build(folder))
+    found = {part: differences(observe(libs, part), expected[part]) for part in PROBES}
+    return {part: names for part, names in found.items() if names}
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_everyday_scenarios_are_what_they_say(name, tmp_path, expected):
+    """A fault shows in the parts it names and in no other; a right answer shows none."""
+    (scenario,) = [s for s in WRONG + RIGHT if s.name == name]
+    stated = {scenario.fails, *scenario.may_fail} - {""}
+    assert set(faulty_parts(scenario, tmp_path, expected)) == stated
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", overlay.PARTS)
+def test_wrong_scenarios_fail_what_they_say(part, tmp_path, expected):
+    """Each wrong scenario shows in the part it must fail, in those it may, and in no other."""
+    untrue = {}
+    for scenario in [s for s in WRONG if s.fails == part]:
+        found = faulty_parts(scenario, tmp_path, expected)
+        if set(found) != {scenario.fails, *scenario.may_fail}:
+            untrue[scenario.name] = found
+    assert not untrue
+
+
+@pytest.mark.slow
+def test_right_scenarios_equal_the_reference(tmp_path, expected):
+    """No right scenario differs from the reference in anything that is judged."""
+    found = {s.name: faulty_parts(s, tmp_path, expected) for s in RIGHT}
+    assert not {name: parts for name, parts in found.items() if parts}
+
+
+def test_there_are_enough():
+    """The numbers of the requirement, with every part covered many times."""
+    assert len(WRONG) >= 85
+    assert len(RIGHT) >= 27
+    assert min(Counter(s.fails for s in WRONG)[part] for part in overlay.PARTS) >= 10
+
+
+def test_names_are_unique_and_speak():
+    """No two scenarios of any kind share a name; each says in one sentence what it is."""
+    folders = [f for kind in overlay.KINDS for f in (overlay.SCENARIOS / kind).glob("*/")]
+    twice = [name for name, times in Counter(f.name for f in folders).items() if times > 1]
+    assert not twice
+    for scenario in WRONG + RIGHT:
+        assert scenario.about.endswith("."), scenario.name
+        assert not scenario.others, scenario.name
+
+
+def test_expectations_are_of_this_grader():
+    """Parts are those of the rubric, hints those of the hint file; right scenarios expect none."""
+    hints = yaml.safe_load((ROOT / "autograder" / "hints.yaml").read_text(encoding="utf-8"))
+    assert not {s.name: s.hint for s in WRONG if s.hint not in hints}
+    assert {s.fails for s in WRONG} == set(overlay.PARTS)
+    assert {part for s in WRONG for part in s.may_fail} <= {"latent"}
+    assert not [s.name for s in RIGHT if s.fails or s.may_fail or s.hint]
+
+
+def test_scenarios_change_code_and_parse():
+    """All Python parses, no marker of a solution is left, and something differs from the base."""
+    base = overlay.Scenario("right", ROOT / "nowhere", "The base.", "reference").files()
+    for scenario in WRONG + RIGHT:
+        changed = {n: c for n, c in scenario.files().items() if base.get(n) != c}
+        assert changed, scenario.name
+        for name, content in changed.items():
+            text = content.decode("utf-8")
+            ast.parse(text, f"{scenario.name}/{name}")
+            assert BEGIN not in text, scenario.name
+            assert END not in text, scenario.name
+
+
+def test_wrong_scenarios_have_one_fault_each():
+    """A wrong scenario replaces one function only, and no two are the same."""
+    seen = {}
+    for scenario in WRONG:
+        (piece,) = [f for f in scenario.folder.iterdir() if f.name != overlay.EXPECT]
+        text = piece.name, ast.dump(ast.parse(piece.read_text(encoding="utf-8")))
+        assert text not in seen, (scenario.name, seen.get(text))
+        seen[text] = scenario.name
+
+
+@pytest.mark.parametrize("base", ["reference", "starter"])
+def test_base_is_a_submission_that_passes_the_packing_check(base, tmp_path):
+    """What is built has the layout of a hand-in: the packing script finds no problem in it."""
+    folder = unchanged(tmp_path, base).build(tmp_path / "built")
+    survey = zip_submission.Survey(folder, tmp_path / "out.zip")
+    assert zip_submission.find_problems(survey, None) == []
+    assert sorted(path.name for path in folder.iterdir()) == (
+        ["code", "configs", "results", "team.csv", "writeup"]
+    )
+    stubs = zip_submission.stubs(survey.trees)
+    assert len(stubs) == (0 if base == "reference" else 5)
+
+
+def test_zip_is_deterministic_and_holds_what_build_writes(tmp_path):
+    """The same bytes each time, and the same files as the folder."""
+    scenario = RIGHT[0]
+    first, second = (scenario.zip_to(tmp_path / f"{i}.zip").read_bytes() for i in (1, 2))
+    assert first == second
+    folder = scenario.build(tmp_path)
+    written = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    with zipfile.ZipFile(tmp_path / "1.zip") as archive:
+        assert set(archive.namelist()) == written
+        for name in written:
+            assert archive.read(name) == (folder / name).read_bytes()
+
+
+def make_scenario(folder: Path, kind: str, expect: str, files: dict[str, str]) -> overlay.Scenario:
+    """Write a scenario's folder and read it."""
+    folder = folder / kind / "example"
+    for name, text in {"expect.yaml": expect, **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return overlay.read(folder)
+
+
+def test_pieces_go_where_they_belong(tmp_path):
+    """A method, the decoder, lines after the imports and at the end, a file, a removed folder."""
+    expect = "about: An example.\nbase: starter\nremove: [configs]\nearns: [q_sample]\nseconds: 3\n"
+    pieces = {
+        "ddpm.p_sample.py": "def p_sample(self, x, label, t, t_index):\n    return x\n",
+        "ddpm.top.py": "TOP = 1\n",
+        "ddpm.end.py": "END = 2\n",
+        "unet.decoder.py": "for level in self.decoder:\n    x = level[0](x, t_emb)\n",
+        "code/libs/extra.py": "EXTRA = 3\n",
+        "conftest.py": "collect_ignore = []\n",
+    }
+    scenario = make_scenario(tmp_path, "hostile", expect, pieces)
+    files = {name: content.decode("latin-1") for name, content in scenario.files().items()}
+
+    assert scenario.others == {"earns": ["q_sample"], "seconds": 3}
+    assert files["code/libs/extra.py"] == "EXTRA = 3\n"
+    assert files["conftest.py"] == "collect_ignore = []\n"
+    assert not [name for name in files if name.startswith("configs/")]
+    ddpm, unet = files["code/libs/ddpm.py"], files["code/libs/unet.py"]
+    nodes = ast.parse(ddpm).body
+    (group,) = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    methods = {m.name: ast.unparse(m) for m in group.body if isinstance(m, ast.FunctionDef)}
+    assert methods["p_sample"] == "def p_sample(self, x, label, t, t_index):\n    return x"
+    assert "NotImplementedError" in methods["q_sample"]  # the other parts stay stubs
+    assert ast.unparse(nodes[-1]) == "END = 2"
+    assert ast.unparse(nodes[nodes.index(group) - 1]) == "TOP = 1"
+    assert "        for level in self.decoder:\n            x = level[0](x, t_emb)\n" in unet
+    assert "NotImplementedError" not in unet
+
+
+@pytest.mark.parametrize(
+    ("expect", "files", "words"),
+    [
+        ("about: [", {}, "cannot be read"),
+        ("fails: unet", {}, "one sentence under 'about'"),
+        ("about: A.\nfails: unet", {}, "'fails' and 'hint'"),
+        ("about: A.\nfails: u_net\nhint: raises", {}, "no part 'u_net'"),
+        ("about: A.\nfails: unet\nmay_fail: [all]\nhint: raises", {}, "no part 'all'"),
+        ("about: A.\nfails: unet\nhint: raises\nbase: main", {}, "not 'main'"),
+        ("about: A.\nfails: unet\nhint: raises", {"ddpm.sample.py": ""}, "no method sample"),
+        ("about: A.\nfails: unet\nhint: raises", {"ddpm.decoder.py": ""}, "no method decoder"),
+        ("about: A.\nfails: unet\nhint: raises\nremove: [cod]", {}, "no cod to remove"),
+    ],
+)
+def test_wrong_scenario_folders_are_refused(expect, files, words, tmp_path):
+    """A mistake in a scenario is named, with the scenario."""
+    with pytest.raises(overlay.ScenarioError, match="example") as error:
+        make_scenario(tmp_path, "wrong", expect, files).files()
+    assert words in str(error.value)

@@ -1,0 +1,116 @@
+"""The workflow in the students' repository, run step by step as GitHub does, on a cut starter."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ENVIRONMENT, ROOT
+from release import OVERLAY, build, goes_out, tracked_files, write_folder
+
+FILE = ".github/workflows/grade.yml"
+PARTS = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
+GRADED = ("code/libs/ddpm.py", "code/libs/unet.py")
+
+
+@pytest.fixture(scope="module")
+def starter() -> dict[str, bytes]:
+    """As released; with files that git does not know yet."""
+    here = [p.relative_to(ROOT).as_posix() for p in (ROOT / "autograder").rglob("*") if p.is_file()]
+    here = [name for name in here if "__pycache__" not in name and goes_out(name)]
+    return build(ROOT, sorted({*tracked_files(), *here, f"{OVERLAY}/{FILE}"}))
+
+
+@pytest.fixture(scope="module")
+def workflow(starter):
+    # BaseLoader: others read the key `on` as True
+    return yaml.load(starter[FILE], yaml.BaseLoader)
+
+
+@pytest.fixture(scope="module")
+def steps(workflow):
+    (job,) = workflow["jobs"].values()
+    return job["steps"]
+
+
+def test_the_workflow_starts_on_push_and_pull_request_with_few_rights(workflow):
+    assert workflow["on"] == ["push", "pull_request"]
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    assert 5 <= int(job["timeout-minutes"]) <= 60
+    assert job["defaults"]["run"]["shell"] == "bash"  # with pipefail: a failed test is seen
+
+
+def test_the_steps_name_actions_with_versions_and_python_3_11(steps):
+    uses = [step["uses"] for step in steps if "uses" in step]
+    names = ["actions/checkout", "actions/setup-python", "actions/upload-artifact"]
+    assert [use.split("@")[0] for use in uses] == names
+    assert all(re.fullmatch(r".+@v\d+", use) for use in uses)
+    python = next(step["with"] for step in steps if "setup-python" in step.get("uses", ""))
+    assert python == {"python-version": "3.11", "cache": "pip"}
+
+
+def test_the_steps_use_only_what_students_have(steps, starter):
+    text = "\n".join(step.get("run", "") for step in steps)
+    for file in re.findall(r"[\w./]+\.(?:py|txt)\b", text):
+        assert file in starter
+    assert not {"autograder/oracles.py", "autograder/mistakes.py"} & set(starter)
+
+
+def run_steps(steps: list[dict], repository: Path, work: Path) -> tuple[bool, str]:
+    """Run the `run:` steps; returns whether all ended well, and the job's summary."""
+    stubs, runner = work / "stubs", work / "runner"
+    stubs.mkdir()
+    runner.mkdir()
+    # pip has a network to talk to there; here it only has to be asked for the right thing
+    (stubs / "python").write_text(
+        f'#!/bin/bash\n[ "$1 $2" = "-m pip" ] && {{ echo "$@" >> {work}/pip; exit; }}\n'
+        f'exec {sys.executable} "$@"\n'
+    )
+    (stubs / "python").chmod(0o755)
+    summary = work / "summary"
+    settings = {"GITHUB_STEP_SUMMARY": str(summary), "RUNNER_TEMP": str(runner)}
+    settings["PATH"] = f"{stubs}:{os.environ['PATH']}"
+    well = True
+    for step in steps:
+        if "run" not in step or not (well or step.get("if") == "always()"):
+            continue
+        (work / "step.sh").write_text(step["run"])
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", work / "step.sh"],
+            cwd=repository,
+            env={**ENVIRONMENT, **settings, **step.get("env", {})},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        well = well and done.returncode == 0
+    return well, summary.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solved", [False, True])
+def test_the_steps_put_points_and_hints_into_the_summary(steps, starter, solved, tmp_path):
+    repository = tmp_path / "team-07"
+    write_folder(starter, repository)
+    if solved:
+        for name in GRADED:
+            (repository / name).write_bytes((ROOT / name).read_bytes())
+    before = sorted(repository.rglob("*"))
+    well, summary = run_steps(steps, repository, tmp_path)
+    assert well == solved
+    lines = summary.splitlines()
+    assert (lines[0], lines[-1]) == ("```text", "```")
+    points = dict(re.findall(r"^(\w+) +([\d.]+/1) ", summary, re.MULTILINE))
+    assert points == dict.fromkeys(PARTS, "1/1" if solved else "0/1")
+    assert "-m pip install -r requirements.txt" in (tmp_path / "pip").read_text()
+    # what the upload step takes
+    uploaded = [step["with"]["path"] for step in steps if "upload" in step.get("uses", "")]
+    assert uploaded == ["${{ runner.temp }}/grades"]
+    assert list((tmp_path / "runner" / "grades").glob("*/report.html"))
+    left = [p for p in repository.rglob("*") if p not in before and "__pycache__" not in p.parts]
+    assert left == []
