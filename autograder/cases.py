@@ -28,7 +28,7 @@ for _config in CONFIGS.values():
 OPTIONAL: dict[str, dict[str, Any]] = {"cosine": {"beta_schedule": "cosine"}}
 
 
-@dataclass
+@dataclass(repr=False)  # pytest would spell out all its numbers
 class Case:
     """One set of inputs for a function, and what it should give.
 

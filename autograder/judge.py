@@ -121,6 +121,7 @@ class Recorder:
     def pytest_configure(self, config: pytest.Config) -> None:
         config.examination = self.examination
         config.record = self.record
+        config.option.tbstyle = "native"  # others spell out arguments, which takes minutes for some
 
 
 def judge(

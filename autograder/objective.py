@@ -23,7 +23,7 @@ from autograder.student import Answer, Asked, Finding, Student, Tensor
 NAMES = ["x_start", "label", "t", "noise"]
 
 
-@dataclass
+@dataclass(repr=False)  # pytest would spell out all its numbers
 class Objective:
     """Runs compute_loss on doubles of q_sample, network and autoencoder, and judges the call.
 
