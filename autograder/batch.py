@@ -3,6 +3,7 @@
 import atexit
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +13,7 @@ from pathlib import Path
 from autograder.judge import judge
 from autograder.results import FAILED, Grade, TestResult
 from autograder.rubric import Rubric
+from autograder.sandbox import kernel
 from autograder.sandbox.sandbox import Sandbox
 
 _sandbox: Sandbox | None = None  # of this process
@@ -68,7 +70,7 @@ def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
 def _in_processes(paths: list[Path], order: Order, jobs: int) -> Iterator[tuple[Path, Grade]]:
     """Path and grade of each submission, until all are done or a process dies."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin)
     try:
         running: dict[Future, Path] = {}
         waiting = iter(paths)
@@ -88,9 +90,11 @@ def _in_processes(paths: list[Path], order: Order, jobs: int) -> Iterator[tuple[
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches the whole process group; the parent alone decides what ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin() -> None:
+    """Prepare a process of the pool: it ends when its parent does, and not before."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group
+    if sys.platform == "linux":
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def died(path: Path, order: Order) -> Grade:

@@ -256,6 +256,31 @@ def test_a_grading_process_that_is_killed_costs_no_submission(many, tmp_path):
 
 
 @pytest.mark.slow
+def test_nothing_outlives_a_grader_that_is_killed(many, tmp_path):
+    process = start(many, tmp_path / "out")
+    session = os.getsid(process.pid)
+    process.kill()
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 20
+    while (left := in_session(session)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left
+
+
+def in_session(session: int) -> list[str]:
+    """Commands of the processes of a session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append((path / "cmdline").read_bytes().decode())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
 def test_the_starter_grades_itself_and_the_solution_passes(tmp_path):
     """`make grade` in what students get: no hidden file is needed, and none is there."""
     starter = tmp_path / "starter"

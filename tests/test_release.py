@@ -186,6 +186,7 @@ def test_checked_out_branch_is_refused(clone):
     assert_refused(process, "holds the solutions")
 
 
+@pytest.mark.slow
 def test_starter_trains_when_filled_in(tmp_path, digits_args):
     """The starter stops at each stub by name; with the reference's regions put back it trains."""
     starter = tmp_path / "starter"

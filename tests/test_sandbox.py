@@ -218,7 +218,7 @@ for handle in range(256):
         ("import os; os._exit(7)", "exited with code 7"),
         ("import sys; sys.exit(3)", "exited with code 3"),
         ("import ctypes; ctypes.string_at(0)", "crashed: segmentation fault"),
-        ("import os; os.close(3)", "exited with code 1"),
+        ("import os; os.close(3)", "exited with code 0"),
     ],
 )
 def test_how_a_worker_ended_is_said_in_words(full, code, words):
