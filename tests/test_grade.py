@@ -246,13 +246,6 @@ def test_a_grading_process_that_is_killed_costs_no_submission(many, tmp_path):
     found = rows(out)
     assert {row["submission"] for row in found} == {f"team-{n:02}.zip" for n in range(8)}
     assert all(row[part] == "1" for row in found for part in AUTOMATIC)
-    time.sleep(1)
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (path / "cmdline").read_bytes()
-        except OSError:
-            continue
-        assert not (b"zygote.py" in command and str(ROOT).encode() in command), "a zygote is left"
 
 
 @pytest.mark.slow
