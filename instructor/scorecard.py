@@ -2,7 +2,8 @@
 
 Grades every scenario of instructor/scenarios and compares with what each expects: wrong
 implementations must lose the right points with the right hint, right ones none, hostile ones must
-gain none. Then it measures flakes, times and a large batch. Exit code 1 where a target is missed.
+gain none. Then it measures flakes, times and a large batch. Exit code 1 where a target is missed,
+but for times, which depend on the machine.
 """
 
 import argparse
@@ -314,7 +315,7 @@ def main() -> int:
     missed = targets(card.figures)
     if missed:
         print(f"missed: {', '.join(missed)}")
-    return 1 if missed else 0
+    return 1 if set(missed) - {"seconds_alone", "speedup"} else 0
 
 
 if __name__ == "__main__":
