@@ -87,7 +87,9 @@ class LocalWorker:
             serve(*arguments)
 
     def kill(self) -> None:
-        """Nothing to do: the thread ends when its channel closes."""
+        """Hang up, and wait: a thread that is still in torch would crash Python's own end."""
+        self.channel.close()
+        self.thread.join(5)
 
     def end(self, timeout: float) -> str:
         """How it ended."""
