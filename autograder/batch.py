@@ -10,8 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.judge import judge
-from autograder.results import FAILED, Grade, TestResult
+from autograder.judge import all_failed, judge
+from autograder.results import Grade
 from autograder.rubric import Rubric
 from autograder.sandbox import kernel
 from autograder.sandbox.sandbox import Sandbox
@@ -101,11 +101,6 @@ def died(path: Path, order: Order) -> Grade:
     """The grade of a submission on which the grader's own process dies."""
     grade = Grade(submission=path.name, seed=order.seed, public=order.public)
     grade.needs_look.append("The grader's process died on it twice: grade it by hand.")
-    reason = "The grader's process died."
-    results = [
-        TestResult(part.id, "run", FAILED, reason=reason, hint_id="grader_failed")
-        for part in order.rubric.parts
-        if part.automatic
-    ]
+    results = all_failed(order.rubric, "run", "The grader's process died.", "grader_failed")
     grade.parts = order.rubric.mark(results, [order.only] if order.only else None)
     return grade

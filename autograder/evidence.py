@@ -146,13 +146,13 @@ def check_noise(noise: np.ndarray, what: str) -> None:
         raise Finding(f"{what} is not standard Gaussian noise: {fault[0]}.", fault[1])
 
 
-def network_calls(asked: list[Asked], name: str = "model") -> list[dict]:
-    """The calls of a double with their arguments x, label, time by name.
+def network_calls(asked: list[Asked]) -> list[dict]:
+    """The calls of the network with their arguments x, label, time by name.
 
     Raises:
         Finding: it was never called.
     """
-    calls = [a.bind("x", "label", "time") for a in asked if a.name == name]
+    calls = [a.bind("x", "label", "time") for a in asked if a.name == "model"]
     if not calls:
         raise Finding("The network self.model was never called.", "network_not_called")
     return calls

@@ -24,6 +24,7 @@ from autograder.sandbox.sandbox import Sandbox
 from autograder.sandbox.wire import Channel
 from autograder.student import Patience, Student
 from autograder.submission import Refused, Submission, open_submission
+from autograder.text import visible
 
 TESTS = Path(__file__).with_name("tests")
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
@@ -157,11 +158,7 @@ def judge(
             grade.log = read_log(work / "log.txt")
         except Refused as refusal:
             grade.needs_look.append(f"It could not be read: {refusal}")
-            results = [
-                TestResult(part.id, "reading", FAILED, reason=str(refusal), hint_id="unreadable")
-                for part in rubric.parts
-                if part.automatic and only in (None, part.id)
-            ]
+            results = all_failed(rubric, "reading", str(refusal), "unreadable")
         except Exception as error:  # a fault of the grader's must not end the batch
             text = "".join(traceback.format_exception(error))
             grade.needs_look.append(f"The grader failed on it: {type(error).__name__}: {error}")
@@ -210,6 +207,15 @@ def run_tests(
     return recorder.results + recorder.missing()
 
 
+def all_failed(rubric: Rubric, name: str, reason: str, hint_id: str) -> list[TestResult]:
+    """A failed result for each automatic part, for a submission that no test could run on."""
+    return [
+        TestResult(part.id, name, FAILED, reason=reason, hint_id=hint_id)
+        for part in rubric.parts
+        if part.automatic
+    ]
+
+
 def read_log(path: Path) -> str:
     """What the submission printed, capped, with control characters made visible."""
     if not path.is_file():
@@ -217,7 +223,4 @@ def read_log(path: Path) -> str:
     with path.open("rb") as file:
         text = file.read(LOG_BYTES + 1).decode("utf-8", "replace")
     more = "\n[cut here]" if len(text) > LOG_BYTES else ""
-    visible = (
-        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text[:LOG_BYTES]
-    )
-    return "".join(visible) + more
+    return visible(text[:LOG_BYTES]) + more
