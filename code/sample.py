@@ -1,13 +1,21 @@
 """Draw samples from a trained model: python sample.py ../logs/RUN/model_final.pth --out grid.png
 
-The samples come from the model's own p_sample_loop, with the averaged weights of the checkpoint.
+The samples come from the model's own p_sample_loop, or from the sampler of --sampler, with the
+averaged weights of the checkpoint.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from libs import cli
-from libs.utils import UserError
+from libs.utils import UserError, did_you_mean
+
+if TYPE_CHECKING:  # torch is imported late, so that its absence becomes a sentence
+    from torch import Tensor
+
+COLUMNS = 10  # of a grid of samples without labels
 
 
 def parse_args() -> argparse.Namespace:
@@ -16,7 +24,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--labels", help="classes to draw, such as 0,1,2 or cat,dog (default: all)")
     parser.add_argument("--num", type=int, default=10, help="pictures of each class (default: 10)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: 0)")
-    parser.add_argument("--sampler", choices=["ddpm"], default="ddpm")
     parser.add_argument("--batch-size", type=int, default=100, help="pictures drawn at once")
     parser.add_argument("--out", metavar="FILE", help="write a grid, one class a column")
     parser.add_argument("--out-dir", metavar="DIR", help="write single files DIR/CLASS/NUMBER.png")
@@ -24,11 +31,14 @@ def parse_args() -> argparse.Namespace:
         "--film", metavar="FILE", help="write the chain x_T ... x_0: a strip (.png) or a .gif"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
+    cli.add_sampler_flags(parser)
     args = parser.parse_args()
     if min(args.num, args.batch_size) < 1:
         parser.error("--num and --batch-size must be at least 1")
     if not (args.out or args.out_dir or args.film):
         parser.error("say where the pictures go: --out FILE, --out-dir DIR or --film FILE")
+    if "," in (args.guidance or "") and (args.out_dir or args.film):
+        parser.error("several scales of --guidance are for a grid: give --out FILE alone")
     return args
 
 
@@ -43,10 +53,24 @@ def pick_labels(text: str | None, classes: list[str], num_classes: int) -> list[
         if not str(label).lstrip("-").isdigit() or not 0 <= int(label) < num_classes:
             known = ", ".join(classes[:20]) + (" ..." if len(classes) > 20 else "")
             raise UserError(
-                f"--labels: there is no class '{entry}'; use 0 to {num_classes - 1} or {known}"
+                f"--labels: there is no class '{entry}'{did_you_mean(entry, classes)}; use 0 to "
+                f"{num_classes - 1} or {known}"
             )
         labels.append(int(label))
     return labels
+
+
+def written(batches: "Iterator[Tensor]", folder: Path, names: list[str]) -> "Iterator[Tensor]":
+    """Pass batches of images on, and write each to folder/NAME/ROW.png, in rows of these names."""
+    from libs.visualize import save_image
+
+    drawn = 0
+    for batch in batches:
+        for image in batch:
+            row, column = divmod(drawn, len(names))
+            save_image(image, folder / names[column] / f"{row:05d}.png")
+            drawn += 1
+        yield batch
 
 
 def main() -> None:
@@ -54,36 +78,37 @@ def main() -> None:
 
     import torch
 
-    from libs import checkpoint, runtime, sampling, visualize
+    from libs import checkpoint, runtime, visualize
     from libs.config import shown
+    from libs.sampling import Film, Sampler, draw_samples
 
     device = runtime.pick_device([args.device])
     model, config, classes = checkpoint.load_for_sampling(Path(args.checkpoint), device)
     precision = runtime.Precision.pick(config.dtype, device)
-    labels = pick_labels(args.labels, classes, config.model.num_classes)
-    film = sampling.Film(model) if args.film else None
-    # Row by row, one class a column
-    batches = sampling.draw_samples(
-        model,
-        torch.tensor(labels).repeat(args.num),
-        precision,
-        args.seed,
-        args.batch_size,
-        film,
-    )
-    images = []
-    drawn = 0
-    for batch in batches:
+    samplers = Sampler.sweep_from_args(args, model, config.train_cfg.guidance)
+    if config.model.conditional:
+        row = pick_labels(args.labels, classes, config.model.num_classes)
+        names = [classes[label] if label < len(classes) else str(label) for label in row]
+        columns = len(row)
+    elif args.labels is None:
+        row, names, columns = [0], [""], COLUMNS
+    else:
+        raise UserError("--labels: the model was trained without labels; leave the flag out")
+    labels = torch.tensor(row).repeat(args.num)  # row by row, one class a column
+
+    film = Film(model) if args.film else None
+    grids = []
+    for sampler in samplers:
+        print(f"sampler: {sampler}", flush=True)
+        options = args.seed, args.batch_size, film
+        batches = draw_samples(model, labels, precision, *options, sampler=sampler)
         if args.out_dir:
-            for image in batch:
-                row, column = divmod(drawn, len(labels))
-                name = classes[labels[column]] if labels[column] < len(classes) else labels[column]
-                visualize.save_image(image, Path(args.out_dir, str(name), f"{row:05d}.png"))
-                drawn += 1
+            batches = written(batches, Path(args.out_dir), names)
+        images = [batch for batch in batches if args.out]
         if args.out:
-            images.append(batch)
+            grids.append(visualize.image_grid(torch.cat(images), columns))
     if args.out:
-        visualize.save_image(visualize.image_grid(torch.cat(images), len(labels)), Path(args.out))
+        visualize.save_image(torch.cat(grids, dim=1), Path(args.out))
     if args.film:
         visualize.save_film(film.frames, Path(args.film))
     for path in filter(None, (args.out_dir, args.film, args.out)):

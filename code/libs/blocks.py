@@ -49,19 +49,31 @@ class LabelEmbedding(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two convolutions with a residual connection; the time embedding is added between them."""
+    """Two convolutions with a residual connection; the time embedding is added between them.
+
+    With `adagn` it scales and shifts the normalised features instead (FiLM, Perez et al. 2018; as
+    adaptive group normalization in Dhariwal & Nichol 2021, section 4.3).
+    """
 
     def __init__(
-        self, in_channel: int, time_emb_dim: int, out_channel: int | None = None, groups: int = 4
+        self,
+        in_channel: int,
+        time_emb_dim: int,
+        out_channel: int | None = None,
+        groups: int = 4,
+        *,
+        adagn: bool = False,
     ):
         super().__init__()
         out_channel = default(out_channel, in_channel)
+        self.adagn = adagn
+        emb_dim = 2 * out_channel if adagn else out_channel
         self.in_layers = nn.Sequential(
             nn.GroupNorm(groups, in_channel),
             nn.SiLU(),
             nn.Conv2d(in_channel, out_channel, 3, padding=1),
         )
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_emb_dim, out_channel))
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_emb_dim, emb_dim))
         self.out_layers = nn.Sequential(
             nn.GroupNorm(groups, out_channel),
             nn.SiLU(),
@@ -74,8 +86,16 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor, t_emb: Tensor) -> Tensor:
         """Map x [B, in_channel, H, W] and t_emb [B, time_emb_dim] to [B, out_channel, H, W]."""
         h = self.in_layers(x)
-        h = h + self.emb_layers(t_emb)[:, :, None, None]
-        return self.skip_connection(x) + self.out_layers(h)
+        emb = self.emb_layers(t_emb)[:, :, None, None]
+        if self.adagn:
+            scale, shift = emb.chunk(2, dim=1)
+            norm, *rest = self.out_layers
+            h = norm(h) * (1 + scale) + shift
+            for layer in rest:
+                h = layer(h)
+        else:
+            h = self.out_layers(h + emb)
+        return self.skip_connection(x) + h
 
 
 class Attention(nn.Module):

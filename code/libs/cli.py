@@ -1,5 +1,6 @@
 """What all scripts share: errors as sentences, exit codes, and flags common to several scripts."""
 
+import argparse
 import sys
 import traceback
 from collections.abc import Callable
@@ -33,6 +34,29 @@ def run(main: Callable[[], None]) -> None:
         )
     except KeyboardInterrupt as stop:
         _fail(f"stopped; {stop}" if str(stop) else "stopped", code=130)
+
+
+def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that `sampling.Sampler.from_args` reads; those not given stay None."""
+    group = parser.add_argument_group("sampler")
+    group.add_argument(
+        "--sampler",
+        metavar="NAME",
+        help="own (the model's p_sample_loop, the default), ddpm, ddim or dpm++",
+    )
+    group.add_argument("--steps", type=int, metavar="N", help="steps of the chain (default: all T)")
+    group.add_argument("--eta", type=float, help="noise of ddim: 0 (the default) none, 1 as ddpm")
+    group.add_argument(
+        "--spacing",
+        metavar="NAME",
+        help="time steps to visit: trailing (default, from T-1), leading (to 0) or linspace (both)",
+    )
+    group.add_argument(
+        "--guidance",
+        metavar="S",
+        help="scale of classifier-free guidance: 0 ignores the label, 1 is the plain model, 3 "
+        "draws typical samples (sample.py takes several, as in 0,3,7, for one grid)",
+    )
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -67,9 +67,14 @@ class ModelConfig:
     use_vae: bool = False
     vae_encoder_weights: Path | None = None
     vae_decoder_weights: Path | None = None
-    beta_schedule: Literal["linear", "quadratic", "cosine"] | None = None
+    beta_schedule: Literal["linear", "quadratic", "cosine", "sigmoid", "sigmoid_beta"] | None = None
     beta_start: float | None = None
     beta_end: float | None = None
+    rescale_betas: bool = False
+    prediction: Literal["eps", "v", "x0"] = "eps"
+    conditional: bool = True
+    adagn: bool = False
+    label_dropout: float = 0.0
 
 
 @dataclass
@@ -77,7 +82,10 @@ class TrainConfig:
     lr: float = 2e-5
     epochs: int = 30
     num_eval_samples: int = 10  # pictures of each class drawn at each checkpoint
+    guidance: float | None = None  # scale for these pictures, and by default for sample.py
     max_steps: int | None = None  # end early, in good order
+    loss: Literal["mse", "l1", "huber"] = "mse"
+    min_snr_gamma: float | None = None  # 5 weights the time steps as Hang et al. 2023
     weight_decay: float = 0.01
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     lr_schedule: Literal["constant", "cosine", "onecycle", "multistep"] = "constant"
@@ -135,6 +143,9 @@ LIMITS = {
     "model.dim_mults": ([1], None),
     "model.beta_start": (0, 1),
     "model.beta_end": (0, 1),
+    "model.label_dropout": ([0], [1]),
+    "train_cfg.guidance": ([0], None),
+    "train_cfg.min_snr_gamma": POSITIVE,
     "train_cfg.lr": POSITIVE,
     "train_cfg.epochs": ([1], None),
     "train_cfg.num_eval_samples": ([0], None),
@@ -266,6 +277,13 @@ def _check_together(config: Config) -> None:
         raise UserError(
             f"'model.attn_levels' {model.attn_levels} names a level that 'model.dim_mults' "
             f"{model.dim_mults} does not have; levels count from 0"
+        )
+    if model.label_dropout and not model.conditional:
+        raise UserError("'model.label_dropout' needs labels to drop: set 'model.conditional: true'")
+    if train.guidance is not None and not model.label_dropout:
+        raise UserError(
+            "'train_cfg.guidance' needs a model that knows images without a label: set "
+            "'model.label_dropout', e.g. to 0.1"
         )
     if config.loader.batch_size % train.accumulate:
         raise UserError(

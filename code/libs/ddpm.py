@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .objective import predicting
 from .schedules import make_betas
 from .tiny_autoencoder import TAESD
 from .unet import UNet
@@ -34,9 +35,15 @@ class DDPM(nn.Module):
             "quadratic" for latents.
         beta_start, beta_end: first and last beta; by default 1e-4 and 0.02 for pixels, 0.00085
             and 0.012 for latents.
+        rescale_betas: multiply both by 1000 / timesteps, so that a short chain ends in noise, too.
+        prediction: what the network learns to predict, see `objective.py`; it always answers with
+            the noise that this implies.
+        conditional, adagn: see `UNet`.
+        label_dropout: share of the labels that training replaces by `null_label`, for guidance.
 
     Attributes:
         img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
+        null_label: the label that stands for no class; None without `label_dropout`.
         betas, sqrt_recip_alphas, sqrt_alphas_cumprod, sqrt_one_minus_alphas_cumprod,
             posterior_variance: the schedule, float32 [T] each. They move with the model and are no
             part of its state_dict.
@@ -62,6 +69,11 @@ class DDPM(nn.Module):
         beta_schedule: str | None = None,
         beta_start: float | None = None,
         beta_end: float | None = None,
+        rescale_betas: bool = False,
+        prediction: str = "eps",
+        conditional: bool = True,
+        adagn: bool = False,
+        label_dropout: float = 0.0,
     ):
         super().__init__()
         channels, height, width = img_shape
@@ -81,20 +93,13 @@ class DDPM(nn.Module):
             self.vae.requires_grad_(False)  # frozen: only the UNet learns
             channels, height, width = 4, height // 8, width // 8
         self.img_shape = (channels, height, width)
-        self.model = UNet(
-            dim=dim,
-            context_dim=context_dim,
-            num_classes=num_classes,
-            in_channels=channels,
-            dim_mults=dim_mults,
-            attn_levels=attn_levels,
-        )
 
         betas = make_betas(
             default(beta_schedule, "quadratic" if use_vae else "linear"),
             timesteps,
             default(beta_start, 0.00085 if use_vae else 1e-4),
             default(beta_end, 0.012 if use_vae else 0.02),
+            rescale=rescale_betas,
         )
         alphas = 1 - betas
         alphas_cumprod = alphas.cumprod(dim=0)
@@ -110,6 +115,21 @@ class DDPM(nn.Module):
         }
         for name, values in schedule.items():
             self.register_buffer(name, values.float(), persistent=False)
+
+        self.prediction = prediction
+        self.conditional = conditional
+        self.null_label = num_classes if label_dropout else None
+        network = UNet if prediction == "eps" else predicting(prediction, alphas_cumprod)
+        self.model = network(
+            dim=dim,
+            context_dim=context_dim,
+            num_classes=num_classes + bool(label_dropout),
+            in_channels=channels,
+            dim_mults=dim_mults,
+            attn_levels=attn_levels,
+            conditional=conditional,
+            adagn=adagn,
+        )
 
     @staticmethod
     def _extract(a: Tensor, t: Tensor, x_shape: Sequence[int]) -> Tensor:

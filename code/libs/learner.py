@@ -19,6 +19,7 @@ from .datasets import Images
 from .ddpm import DDPM
 from .ema import EMA
 from .loading import in_order
+from .objective import training_loss
 from .optim import learning_rate, make_optimizer
 from .runtime import Precision, Processes, generator_for
 from .weights import load_strictly
@@ -27,20 +28,27 @@ STEP_STREAM, EVAL_STREAM = 1, 2  # keep random numbers of different uses apart
 
 
 class TrainingLoss(nn.Module):
-    """compute_loss as a forward pass, which is what DistributedDataParallel wraps."""
+    """The loss as a forward pass, which is what DistributedDataParallel wraps.
 
-    def __init__(self, ddpm: DDPM, cached_latents: bool):
+    It is the model's own compute_loss, unless the config asks for what that does not know.
+    """
+
+    def __init__(self, ddpm: DDPM, config: Config):
         super().__init__()
         self.ddpm = ddpm
-        self.cached_latents = cached_latents
+        self.cached_latents = config.dataset.latent_cache
+        options = config.train_cfg.loss, config.train_cfg.min_snr_gamma
+        self.compute_loss = ddpm.compute_loss
+        if (config.model.prediction, *options) != ("eps", "mse", None):
+            self.compute_loss = lambda *batch: training_loss(ddpm, *batch, *options)
 
     def forward(self, x: Tensor, label: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The loss of images in [0, 1], or of cached latents, [B, C, H, W]."""
         if not self.ddpm.use_vae:
-            return self.ddpm.compute_loss(2 * x - 1, label, t, noise)
+            return self.compute_loss(2 * x - 1, label, t, noise)
         self.ddpm.use_vae = not self.cached_latents  # cached latents are encoded already
         try:
-            return self.ddpm.compute_loss(x, label, t, noise)
+            return self.compute_loss(x, label, t, noise)
         finally:
             self.ddpm.use_vae = True
 
@@ -75,7 +83,7 @@ class Learner:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.needs_scaler)
         if config.train_cfg.compile:
             ddpm.model.compile()
-        self.loss = TrainingLoss(ddpm, config.dataset.latent_cache)
+        self.loss = TrainingLoss(ddpm, config)
         self.parallel_loss = self.loss
         if processes.world > 1:
             devices = [self.device.index] if self.device.type == "cuda" else None
@@ -110,13 +118,18 @@ class Learner:
         return StepResult(loss, grad_norm, rate, finite)
 
     def _prepare(self, number: int, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        """Put a batch on the device and draw its t and noise."""
+        """Put a batch on the device, draw its t and noise, and drop some of its labels."""
         images = images.to(self.device, non_blocking=True)
         labels = labels.to(self.device, non_blocking=True)
         if self.config.train_cfg.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
-        t, noise = self._draw(len(images) * self.processes.world, generator)
+        batch_size = len(images) * self.processes.world
+        t, noise = self._draw(batch_size, generator)
+        dropout = self.config.model.label_dropout
+        if dropout:
+            dropped = torch.rand(batch_size, generator=generator, device=self.device) < dropout
+            labels = labels.masked_fill(self.processes.share(dropped), self.ddpm.null_label)
         return images, labels, self.processes.share(t), self.processes.share(noise)
 
     def _draw(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,134 @@
-"""Drawing samples with a model's own p_sample_loop, batch by batch, and watching the chain."""
+"""Drawing samples, batch by batch, with the model's own chain or a faster sampler; and films."""
 
 import functools
+import importlib
+import math
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .ddpm import DDPM
+from .guidance import guided
 from .progress import progress_bar
-from .runtime import Precision, fork_rng
+from .runtime import Precision, fork_rng, generator_for
+from .schedules import time_grid
+from .utils import UserError, default, did_you_mean
+
+SAMPLERS = {"ddpm": "ancestral", "ddim": "ddim", "dpm++": "dpm_solver"}  # files of this folder
+SAMPLE_STREAM = 3  # keeps the samples' random numbers apart from those of training
+
+OnState = Callable[[int, Tensor], None]  # steps left, state [B, C, H, W]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How samples are drawn.
+
+    Args:
+        name: "own" for the model's p_sample_loop, or one of `SAMPLERS`.
+        steps: how many time steps to visit; None for all of them.
+        eta: the noise of "ddim", 0 .. 1.
+        spacing: which time steps to visit, see `schedules.time_grid`.
+        guidance: scale of classifier-free guidance, see `guidance.Guided`; None for no guidance.
+    """
+
+    name: str = "own"
+    steps: int | None = None
+    eta: float = 0.0
+    spacing: str = "trailing"
+    guidance: float | None = None
+
+    @classmethod
+    def from_args(cls, args: Namespace, model: DDPM, guidance: float | None = None) -> "Sampler":
+        """The sampler that the flags of `cli.add_sampler_flags` describe.
+
+        `guidance` is the run's own scale, for where the flags give none.
+
+        Raises UserError for flags that are wrong, or that do not fit each other or the model.
+        """
+        sampler = cls(
+            default(args.sampler, cls.name),
+            args.steps,
+            default(args.eta, cls.eta),
+            default(args.spacing, cls.spacing),
+            guidance if args.guidance is None else _scale(args.guidance, model),
+        )
+        if sampler.name not in ("own", *SAMPLERS):
+            hint = did_you_mean(sampler.name, ("own", *SAMPLERS))
+            hint = hint or f"; choose from own, {', '.join(SAMPLERS)}"
+            raise UserError(f"--sampler: there is no sampler '{sampler.name}'{hint}")
+        if sampler.name == "own":
+            for flag, value in (("--steps", args.steps), ("--spacing", args.spacing)):
+                if value is not None:
+                    raise UserError(
+                        f"{flag}: the model's own p_sample_loop visits all of its "
+                        f"{model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
+                    )
+        if args.eta is not None and sampler.name != "ddim":
+            raise UserError("--eta: only ddim has it; add --sampler ddim")
+        if not 0 <= sampler.eta <= 1:
+            raise UserError(f"--eta: the noise goes from 0 (none) to 1 (as ddpm), not {args.eta:g}")
+        sampler.times(model)
+        sampler.function()
+        return sampler
+
+    @classmethod
+    def sweep_from_args(
+        cls, args: Namespace, model: DDPM, guidance: float | None = None
+    ) -> "list[Sampler]":
+        """As from_args, but --guidance may give several scales, as in 0,3,7: a sampler for each."""
+        if args.guidance is None:
+            return [cls.from_args(args, model, guidance)]
+        sampler = cls.from_args(Namespace(**vars(args) | {"guidance": None}), model)
+        return [replace(sampler, guidance=_scale(s, model)) for s in args.guidance.split(",")]
+
+    def times(self, model: DDPM) -> list[int]:
+        """The time steps that the sampler visits, descending; UserError where there are none."""
+        return time_grid(model.timesteps, default(self.steps, model.timesteps), self.spacing)
+
+    def function(self) -> Callable[..., Tensor]:
+        """What draws with this sampler; UserError where this edition does not have it."""
+        if self.name == "own":
+            return DDPM.p_sample_loop
+        module = SAMPLERS[self.name]
+        try:
+            found = importlib.import_module(f".{module}", __package__)
+        except ModuleNotFoundError:
+            raise UserError(
+                f"--sampler: {self.name} is not part of this edition, code/libs/{module}.py is "
+                "missing; use own or ddim"
+            ) from None
+        return getattr(found, f"sample_{module}")
+
+    def __str__(self) -> str:
+        steps = "all steps" if self.steps is None else f"{self.steps} steps"
+        parts = [self.name, steps]
+        parts += [self.spacing] if self.spacing != Sampler.spacing else []
+        parts += [f"eta {self.eta:g}"] if self.name == "ddim" else []
+        parts += [f"guidance {self.guidance:g}"] if self.guidance is not None else []
+        return ", ".join(parts)
+
+
+def _scale(text: str, model: DDPM) -> float:
+    """The scale of guidance that a flag gives, at least 0, for a model that knows guidance."""
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = math.nan
+    if not 0 <= scale < math.inf:
+        raise UserError(f"--guidance: a scale is a number from 0 up, such as 3, not '{text}'")
+    if not getattr(model, "conditional", True):
+        raise UserError("--guidance: the model was trained without labels, nothing can guide it")
+    if getattr(model, "null_label", None) is None:
+        raise UserError(
+            "--guidance: the model has learned nothing without labels to compare with; train one "
+            "with --set model.label_dropout=0.1"
+        )
+    return scale
 
 
 class Film:
@@ -18,20 +137,21 @@ class Film:
     def __init__(self, model: DDPM, num_samples: int = 10, num_frames: int = 60):
         self.model = model
         self.num_samples = num_samples
-        self.times = {round(i * model.timesteps / (num_frames - 1)) for i in range(num_frames)}
+        self.num_frames = num_frames
         self.frames: list[Tensor] = []  # [num_samples, C, H, W] each
 
     @torch.no_grad()
-    def record(self, time: int, x: Tensor) -> None:
-        """Take a frame if x, the state at this time, is one to show."""
-        if time in self.times and len(self.frames) < len(self.times):
+    def record(self, left: int, steps: int, x: Tensor) -> None:
+        """Take a frame if x, the state with so many of the steps left, is one to show."""
+        shown = {round(i * steps / (self.num_frames - 1)) for i in range(self.num_frames)}
+        if left in shown and len(self.frames) < len(shown):
             x = x[: self.num_samples]
             x = self.model.vae.decoder(x) if self.model.use_vae else x
             self.frames.append(self.model.postprocess(x).float().cpu())
 
 
 @contextmanager
-def watch_chain(model: DDPM, on_state: Callable[[int, Tensor], None]) -> Iterator[None]:
+def watch_chain(model: DDPM, on_state: OnState) -> Iterator[None]:
     """Within this context call on_state(time, x) for x_T and for the result of each p_sample."""
     p_sample = model.p_sample
     seen = 0
@@ -61,28 +181,91 @@ def draw_samples(
     batch_size: int = 100,
     film: Film | None = None,
     show_progress: bool = True,
+    sampler: Sampler = Sampler(),
+    first: int = 0,
 ) -> Iterator[Tensor]:
-    """Draw one image for each label with the model's p_sample_loop.
+    """Draw one image for each label, counted from number `first`.
 
-    The same seed and batch size give the same images, and torch's random state stays as it was.
+    The random numbers of image i follow from (seed, i), so that it is the same in a batch of any
+    size and in any process. The model's own loop draws for a whole batch: there the images follow
+    from (seed, number of the batch), and `first` must be a multiple of the batch size. torch's
+    random state stays as it was.
 
     Yields:
         Images in [0, 1] on the CPU, [batch_size, C, H, W], the last batch maybe smaller.
+
+    Raises:
+        UserError: the sampler takes steps that the model does not have.
     """
+    if sampler.name == "own" and first % batch_size:
+        raise ValueError(f"first = {first} is no multiple of the batch size {batch_size}")
     batches = labels.to(precision.device).split(batch_size)
-    steps = model.timesteps * len(batches)
-    with progress_bar(steps, "sampling", "step", enabled=show_progress) as bar:
+    steps = len(sampler.times(model))
+    with progress_bar(steps * len(batches), "sampling", "step", enabled=show_progress) as bar:
         for number, batch in enumerate(batches):
 
-            def on_state(time: int, x: Tensor, first: bool = number == 0) -> None:
-                if film is not None and first:
-                    film.record(time, x)
-                bar.update(int(time < model.timesteps))
+            def on_state(left: int, x: Tensor, filmed: bool = number == 0) -> None:
+                if film is not None and filmed:
+                    film.record(left, steps, x)
+                bar.update(int(left < steps))
 
-            with (
-                watch_chain(model, on_state),
-                fork_rng(seed + number, precision.device),
-                precision.autocast(),
-            ):
-                images = model.p_sample_loop(batch)
+            begin = first + number * batch_size
+            with guided(model, sampler.guidance):
+                if sampler.name == "own":
+                    images = _own_chain(
+                        model, batch, precision, seed + begin // batch_size, on_state
+                    )
+                else:
+                    generators = [
+                        generator_for(seed, SAMPLE_STREAM, i, device=precision.device)
+                        for i in range(begin, begin + len(batch))
+                    ]
+                    images = _chain(model, batch, precision, sampler, generators, on_state)
             yield images.float().cpu()
+
+
+def _own_chain(
+    model: DDPM, labels: Tensor, precision: Precision, seed: int, on_state: OnState
+) -> Tensor:
+    """Images [B, C, H, W] in [0, 1] from the model's p_sample_loop."""
+    with watch_chain(model, on_state), fork_rng(seed, precision.device), precision.autocast():
+        return model.p_sample_loop(labels)
+
+
+@torch.no_grad()
+def _chain(
+    model: DDPM,
+    labels: Tensor,
+    precision: Precision,
+    sampler: Sampler,
+    generators: list[torch.Generator],
+    on_state: OnState,
+) -> Tensor:
+    """Images [B, C, H, W] in [0, 1] from a sampler, the states in float32."""
+
+    def draw_noise(x: Tensor) -> Tensor:
+        return torch.stack(
+            [torch.randn(x.shape[1:], generator=g, device=g.device) for g in generators]
+        )
+
+    def eps_model(x: Tensor, t: Tensor) -> Tensor:
+        with precision.autocast():
+            return model.model(x, labels, t).float()
+
+    times = sampler.times(model)
+    x = draw_noise(torch.empty(len(labels), *model.img_shape))
+    on_state(len(times), x)
+    x = sampler.function()(
+        eps_model,
+        x,
+        (1 - model.betas.cpu().double()).cumprod(dim=0),
+        times,
+        clip_x0=not model.use_vae,  # only pixels have known bounds
+        draw_noise=draw_noise,
+        on_step=lambda i, x: on_state(len(times) - 1 - i, x),
+        **({"eta": sampler.eta} if sampler.name == "ddim" else {}),
+    )
+    if model.use_vae:
+        with precision.autocast():
+            x = model.vae.decoder(x)
+    return model.postprocess(x)

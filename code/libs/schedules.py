@@ -1,26 +1,56 @@
-"""Noise schedules: the variances beta_t of the forward process, t = 0 .. T-1."""
+"""Noise schedules: the variances beta_t of the forward process, and grids of time steps to visit.
+
+Time steps are counted t = 0 .. T-1.
+"""
 
 import math
 
 import torch
 from torch import Tensor
 
-SCHEDULES = ("linear", "quadratic", "cosine")
+from .utils import UserError, did_you_mean
+
+SCHEDULES = ("linear", "quadratic", "sigmoid_beta", "cosine", "sigmoid")
+SPACINGS = ("trailing", "leading", "linspace")
+MAX_BETA = 0.999  # Nichol & Dhariwal 2021: a beta of 1 would forget x_t altogether
+USUAL_TIMESTEPS = 1000  # the T that the usual beta_start and beta_end are meant for
 
 
-def make_betas(name: str, timesteps: int, beta_start: float, beta_end: float) -> Tensor:
+def make_betas(
+    name: str, timesteps: int, beta_start: float, beta_end: float, *, rescale: bool = False
+) -> Tensor:
     """Return the betas of a named schedule, float64 [timesteps], each in (0, 1).
 
-    `beta_start` and `beta_end` are the first and the last beta of "linear" and "quadratic";
-    "cosine" has none to choose. Raises ValueError for an unknown name.
+    Args:
+        name: one of `SCHEDULES`.
+        timesteps: length T of the chain.
+        beta_start, beta_end: the first and the last beta of "linear", "quadratic" and
+            "sigmoid_beta"; "cosine" and "sigmoid" have none to choose.
+        rescale: multiply both ends by 1000 / T, betas at most 0.999, so that a chain of any length
+            ends in noise. "cosine" and "sigmoid" always do.
+
+    Raises:
+        ValueError: for an unknown name.
     """
+    if rescale:
+        factor = USUAL_TIMESTEPS / timesteps
+        return make_betas(name, timesteps, factor * beta_start, factor * beta_end).clamp(
+            max=MAX_BETA
+        )
     if name == "linear":
         return linear_betas(timesteps, beta_start, beta_end)
     if name == "quadratic":
         return quadratic_betas(timesteps, beta_start, beta_end)
+    if name == "sigmoid_beta":
+        return sigmoid_betas(timesteps, beta_start, beta_end)
     if name == "cosine":
         return cosine_betas(timesteps)
-    raise ValueError(f"unknown beta schedule '{name}': choose one of {', '.join(SCHEDULES)}")
+    if name == "sigmoid":
+        return sigmoid_alpha_bar_betas(timesteps)
+    raise ValueError(
+        f"unknown beta schedule '{name}'"
+        + (did_you_mean(name, SCHEDULES) or f": choose one of {', '.join(SCHEDULES)}")
+    )
 
 
 def linear_betas(timesteps: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> Tensor:
@@ -34,8 +64,58 @@ def quadratic_betas(timesteps: int, beta_start: float = 0.00085, beta_end: float
     return torch.linspace(*ends, timesteps, dtype=torch.float64) ** 2
 
 
+def sigmoid_betas(timesteps: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> Tensor:
+    """Betas along a sigmoid over [-6, 6] (Xu et al. 2022, GeoDiff; diffusers' "sigmoid")."""
+    u = torch.linspace(-6, 6, timesteps, dtype=torch.float64)
+    return beta_start + (beta_end - beta_start) * u.sigmoid()
+
+
 def cosine_betas(timesteps: int, s: float = 0.008) -> Tensor:
     """Betas of a squared-cosine alpha_bar, at most 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
     u = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
-    alpha_bar = torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2
-    return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999)
+    return _betas_of(torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2)
+
+
+def sigmoid_alpha_bar_betas(
+    timesteps: int, start: float = -3.0, end: float = 3.0, tau: float = 1.0
+) -> Tensor:
+    """Betas of an alpha_bar that falls from 1 to 0 along a sigmoid, at most 0.999.
+
+    Jabri, Fleet and Chen 2022; Chen 2023, "On the Importance of Noise Scheduling", section 2.
+    """
+    u = torch.linspace(start, end, timesteps + 1, dtype=torch.float64)
+    curve = (u / tau).sigmoid()
+    return _betas_of((curve[-1] - curve) / (curve[-1] - curve[0]))
+
+
+def _betas_of(alpha_bar: Tensor) -> Tensor:
+    """The betas of alpha_bar [T + 1], which begins with the value of clean data."""
+    return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=MAX_BETA)
+
+
+def time_grid(timesteps: int, steps: int, spacing: str = "trailing") -> list[int]:
+    """The time steps that a chain of few steps visits, descending.
+
+    Args:
+        timesteps: length T of the full chain.
+        steps: how many to visit, 1 .. T; T visits them all.
+        spacing: "trailing" starts at T-1, where training had the most noise; "leading" ends at 0,
+            and leaves out the noisiest; "linspace" has both ends (Lin et al. 2024, table 2).
+
+    Raises:
+        UserError: for a number of steps that the chain does not have, or an unknown spacing.
+    """
+    if not 1 <= steps <= timesteps:
+        raise UserError(
+            f"the model has {timesteps} time steps, so a chain has 1 to {timesteps} steps, "
+            f"not {steps}"
+        )
+    if spacing == "trailing":
+        return [round(timesteps * left / steps) - 1 for left in range(steps, 0, -1)]
+    if spacing == "leading":
+        return [timesteps // steps * left for left in reversed(range(steps))]
+    if spacing == "linspace":  # a single step starts from noise
+        gap = (timesteps - 1) / max(1, steps - 1)
+        return [round(timesteps - 1 - gap * i) for i in range(steps)]
+    hint = did_you_mean(spacing, SPACINGS) or f": choose one of {', '.join(SPACINGS)}"
+    raise UserError(f"unknown spacing '{spacing}'{hint}")

@@ -19,7 +19,7 @@ from .loading import EpochBatches, make_loader
 from .progress import progress_bar, say
 from .run_log import History, RunLog
 from .runtime import Precision, Processes, rng_state, set_rng_state
-from .sampling import draw_samples
+from .sampling import Sampler, draw_samples
 from .utils import UserError
 from .visualize import image_grid, save_image
 
@@ -233,7 +233,10 @@ class Trainer:
             ddpm = self.learner.ddpm.eval()
             labels = torch.arange(len(self.classes)).repeat(rows)
             with self.learner.ema.applied():
-                batches = draw_samples(ddpm, labels, self.precision, seed=self.config.seed)
+                sampler = Sampler(guidance=self.config.train_cfg.guidance)
+                batches = draw_samples(
+                    ddpm, labels, self.precision, seed=self.config.seed, sampler=sampler
+                )
                 grid = image_grid(torch.cat(list(batches)), columns=len(self.classes))
             epoch = math.ceil(self.step / self.steps_per_epoch)
             save_image(grid, self.folder / f"sample-{epoch}.png")

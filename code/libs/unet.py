@@ -35,6 +35,8 @@ class UNet(nn.Module):
         init_dim: channels after the first convolution; `dim` by default.
         num_groups: groups of each GroupNorm; 4 by default.
         num_heads: heads of each attention; 4 by default.
+        conditional: False for a network that passes over the labels.
+        adagn: time and class scale and shift the features inside the residual blocks.
 
     Raises:
         ValueError: the channels of a level are not divisible by `num_groups` and `num_heads`.
@@ -52,6 +54,9 @@ class UNet(nn.Module):
         init_dim: int | None = None,
         num_groups: int | None = None,
         num_heads: int | None = None,
+        *,
+        conditional: bool = True,
+        adagn: bool = False,
     ):
         super().__init__()
         out_channels = default(out_channels, in_channels)
@@ -70,7 +75,7 @@ class UNet(nn.Module):
         deepest = len(dim_mults) - 1
 
         def res_block(dim_in: int, dim_out: int) -> ResBlock:
-            return ResBlock(dim_in, time_dim, dim_out, groups)
+            return ResBlock(dim_in, time_dim, dim_out, groups, adagn=adagn)
 
         def transformer(channels: int) -> SpatialTransformer:
             return SpatialTransformer(channels, context_dim, heads, groups=groups)
@@ -79,7 +84,9 @@ class UNet(nn.Module):
         self.time_embd = nn.Sequential(
             SinusoidalPE(dim), nn.Linear(dim, time_dim), nn.SiLU(), nn.Linear(time_dim, time_dim)
         )
-        self.label_embd = LabelEmbedding(num_classes, context_dim)
+        self.conditional = conditional
+        self.label_embd = LabelEmbedding(num_classes if conditional else 1, context_dim)
+        self.label_to_time = nn.Linear(context_dim, time_dim) if adagn else None
 
         self.encoder = nn.ModuleList()
         for i in levels:
@@ -115,8 +122,12 @@ class UNet(nn.Module):
         Returns:
             [B, out_channels, H, W]
         """
+        if not self.conditional:
+            label = torch.zeros_like(label)
         t_emb = self.time_embd(time)  # [B, 4 * dim]
         context = self.label_embd(label)  # [B, 1, context_dim]
+        if self.label_to_time is not None:
+            t_emb = t_emb + self.label_to_time(context.mean(dim=1))
         x = self.conv_in(x)
 
         skips = []

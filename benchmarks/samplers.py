@@ -1,0 +1,174 @@
+"""Quality against cost of all samplers: python benchmarks/samplers.py logs/RUN/model_final.pth
+
+Draws with every sampler at each number of steps, and with the full chain of DDPM. Each draw is
+scored by the Fréchet distance of LeNet features to training images, beside its floor for real
+images, and by the share of samples that a classifier gives their class. Prints a table, and writes
+samplers.json and samplers.png to --out.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+
+import torch
+from torch import Tensor
+
+from libs import checkpoint, cli
+from libs.config import Config
+from libs.metrics.features import Viewer
+from libs.metrics.fid import frechet_distance, statistics
+from libs.metrics.lenet import fitted_lenet
+from libs.metrics.scoring import RealImages
+from libs.metrics.store import Store
+from libs.progress import say
+from libs.runtime import Precision, pick_device
+from libs.sampling import Sampler, draw_samples
+from libs.schedules import time_grid
+from libs.utils import UserError
+
+BATCH = 250  # images that the classifier sees at once
+FASTER = ("ddim", "dpm++", "ddpm")  # DDIM with eta = 1 would be ddpm again
+
+
+@dataclass
+class Result:
+    """What one sampler costs and gives; FID and accuracy by LeNet, accuracy None without labels."""
+
+    sampler: str
+    evaluations: int  # of the network, for each sample
+    seconds: float  # for all samples
+    fid: float
+    floor: float | None  # the FID of held-out real images
+    accuracy: float | None
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compare the samplers on a trained model.")
+    parser.add_argument("checkpoint", type=Path, help="a .pth file, or a run folder")
+    parser.add_argument("--num", type=int, default=1000, help="samples of each (default: 1000)")
+    parser.add_argument("--steps", default="5,10,20,50", help="default: 5,10,20,50")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch-size", type=int, default=250, help="samples drawn at once")
+    parser.add_argument("--out", type=Path, default=Path("logs/benchmark_samplers"), metavar="DIR")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
+    args = parser.parse_args()
+    if args.batch_size < 1 or args.num < 2:
+        parser.error("--batch-size must be at least 1, and --num at least 2")
+    return args
+
+
+def plan(steps: str, timesteps: int) -> list[Sampler]:
+    """The samplers to compare, the full chain last; UserError for impossible numbers of steps."""
+    try:
+        numbers = [int(number) for number in steps.split(",")]
+    except ValueError:
+        raise UserError(f"--steps: give numbers such as 5,10,20, not '{steps}'") from None
+    for number in numbers:
+        time_grid(timesteps, number)
+    samplers = [
+        Sampler(name, number) for name in FASTER for number in numbers if number < timesteps
+    ]
+    return [*samplers, Sampler("ddpm", timesteps)]
+
+
+def compare(args: argparse.Namespace) -> list[Result]:
+    """Draw and score with each sampler in turn."""
+    device = pick_device([args.device])
+    model, config, classes = checkpoint.load_for_sampling(args.checkpoint, device)
+    samplers = plan(args.steps, model.timesteps)
+    precision = Precision.pick(config.dtype, device)
+    judge = Judge(config, args.num, device)
+    labels = torch.arange(args.num) % len(classes)
+    # The first call of a network on a device is slow
+    for _ in draw_samples(model, labels[:2], precision, sampler=Sampler("ddim", 1)):
+        pass
+
+    results = []
+    for number, sampler in enumerate(samplers, 1):
+        start = time.perf_counter()
+        options = args.seed, args.batch_size
+        images = torch.cat(list(draw_samples(model, labels, precision, *options, sampler=sampler)))
+        seconds = time.perf_counter() - start
+        fid, accuracy = judge.score(images, labels)
+        accuracy = accuracy if config.model.conditional else None
+        results.append(Result(sampler.name, sampler.steps, seconds, fid, judge.floor, accuracy))
+        say(f"{number} of {len(samplers)}: {sampler}: FID {fid:.2f}, {seconds:.1f} s")
+    return results
+
+
+class Judge:
+    """Scores samples by a LeNet fitted on the run's data; `floor` is the FID of real images.
+
+    Samples, and held-out images, are compared with as many training images.
+    """
+
+    def __init__(self, config: Config, num: int, device: torch.device):
+        store = Store(config.output_folder / "feature_cache")
+        real = RealImages.load(config)
+        net = fitted_lenet(real.whole, config.model.img_shape, device, store)
+        self.viewer = Viewer(net, device, store)
+        self.reference = statistics(self.viewer.look_at(real.train.at_most(num)).features)
+        self.floor = None
+        if real.held_out is not None:
+            features = self.viewer.look_at(real.held_out.at_most(num)).features
+            self.floor = frechet_distance(*statistics(features), *self.reference)
+
+    def score(self, images: Tensor, labels: Tensor) -> tuple[float, float]:
+        """The FID of images [N, C, H, W] in [0, 1], and the share that is given its label."""
+        seen = self.viewer.look(images.split(BATCH), len(images))
+        right = (seen.logits.argmax(dim=1) == labels).float().mean().item()
+        return frechet_distance(*statistics(seen.features), *self.reference), right
+
+
+def table(results: list[Result]) -> str:
+    """The results as text, one a line, with the floor below."""
+    lines = [f"{'sampler':12}{'evaluations':>12}{'seconds':>10}{'LeNet FID':>11}{'accuracy':>10}"]
+    for r in results:
+        accuracy = "-" if r.accuracy is None else f"{r.accuracy:.3f}"
+        lines.append(
+            f"{r.sampler:12}{r.evaluations:12}{r.seconds:10.1f}{r.fid:11.2f}{accuracy:>10}"
+        )
+    floor = results[0].floor
+    return "\n".join(lines + ([] if floor is None else [f"FID of real images {floor:.2f}"]))
+
+
+def plot(results: list[Result], file: Path) -> None:
+    """Draw the FID against network evaluations and against seconds."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError("the plot needs a package: pip install matplotlib") from None
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, cost in zip(panels, ("evaluations", "seconds"), strict=True):
+        for name in FASTER:
+            line = sorted((getattr(r, cost), r.fid) for r in results if r.sampler == name)
+            if line:
+                axes.plot(*zip(*line, strict=True), marker="o", label=name)
+        if results[0].floor is not None:
+            axes.axhline(results[0].floor, color="0.6", linestyle="--", label="real images")
+        axes.set(xlabel=cost, xscale="log", yscale="log")
+        axes.grid(alpha=0.3, which="both")
+    panels[0].set_ylabel("LeNet FID")
+    panels[0].legend()
+    figure.savefig(file, dpi=130)
+
+
+def main() -> None:
+    args = parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    results = compare(args)
+    print(table(results))
+    text = json.dumps([asdict(result) for result in results], indent=1)
+    (args.out / "samplers.json").write_text(text + "\n", encoding="utf-8")
+    plot(results, args.out / "samplers.png")
+    print(f"wrote samplers.json and samplers.png to {args.out}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,104 @@
+"""What else a network can be trained on: other targets, distances and weights than DDPM's own.
+
+Targets (Salimans & Ho 2022, section 4 and appendix D): the noise eps, the clean image x_0, or
+v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0. Weights: min-SNR (Hang et al. 2023, section 3.4).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .unet import UNet
+
+if TYPE_CHECKING:
+    from .ddpm import DDPM
+
+PREDICTIONS = ("eps", "v", "x0")
+DISTANCES = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
+
+
+class IndirectUNet(UNet):
+    """A UNet that predicts v or x_0, and answers with the noise which that implies.
+
+    So the reverse process and every sampler work with it as with any other.
+
+    Args:
+        prediction: "v" or "x0".
+        alphas_cumprod: the schedule's alpha_bar, [T].
+        arguments: those of `UNet`.
+    """
+
+    def __init__(self, prediction: str, alphas_cumprod: Tensor, **arguments: object):
+        super().__init__(**arguments)
+        self.prediction = prediction
+        signal_rate, noise_rate = alphas_cumprod.sqrt(), (1 - alphas_cumprod).sqrt()
+        self.register_buffer("signal_rate", signal_rate.float(), persistent=False)
+        self.register_buffer("noise_rate", noise_rate.float(), persistent=False)
+
+    def forward(self, x: Tensor, label: Tensor, time: Tensor, raw: bool = False) -> Tensor:
+        """Predict the noise in x, or with `raw` what the network was trained on; as `UNet`."""
+        predicted = super().forward(x, label, time)
+        if raw:
+            return predicted
+        signal_rate, noise_rate = (
+            rate[time][:, None, None, None] for rate in (self.signal_rate, self.noise_rate)
+        )
+        if self.prediction == "v":
+            return signal_rate * predicted + noise_rate * x
+        return (x - signal_rate * predicted) / noise_rate
+
+
+def predicting(prediction: str, alphas_cumprod: Tensor) -> Callable[..., UNet]:
+    """The class of network for a target; ValueError for an unknown one."""
+    if prediction not in PREDICTIONS:
+        raise ValueError(f"unknown prediction '{prediction}': choose {', '.join(PREDICTIONS)}")
+    return partial(IndirectUNet, prediction, alphas_cumprod)
+
+
+def training_loss(
+    ddpm: "DDPM",
+    x_start: Tensor,
+    label: Tensor,
+    t: Tensor,
+    noise: Tensor,
+    distance: str = "mse",
+    min_snr_gamma: float | None = None,
+) -> Tensor:
+    """What `DDPM.compute_loss` gives, for any target, distance and weights.
+
+    Args:
+        ddpm: the model; what it predicts decides the target.
+        x_start, label, t, noise: as in `DDPM.compute_loss`.
+        distance: "mse", "l1" or "huber" (delta 1).
+        min_snr_gamma: the largest weight, in units of the signal-to-noise ratio; None for none.
+
+    Returns:
+        The mean over the batch, a scalar.
+    """
+    if ddpm.use_vae:
+        with torch.no_grad():
+            x_start = ddpm.vae.encoder(x_start)
+    x_t = ddpm.q_sample(x_start, t, noise)
+    if ddpm.prediction == "eps":
+        predicted, target = ddpm.model(x_t, label, t), noise
+    else:
+        predicted, target = ddpm.model(x_t, label, t, raw=True), x_start
+    if ddpm.prediction == "v":
+        signal_rate = ddpm._extract(ddpm.sqrt_alphas_cumprod, t, x_t.shape)
+        noise_rate = ddpm._extract(ddpm.sqrt_one_minus_alphas_cumprod, t, x_t.shape)
+        target = signal_rate * noise - noise_rate * x_start
+    losses = DISTANCES[distance](predicted, target, reduction="none").flatten(1).mean(dim=1)
+    if min_snr_gamma is not None:
+        snr = (ddpm.sqrt_alphas_cumprod / ddpm.sqrt_one_minus_alphas_cumprod)[t] ** 2
+        losses = losses * min_snr_weights(snr, min_snr_gamma, ddpm.prediction)
+    return losses.mean()
+
+
+def min_snr_weights(snr: Tensor, gamma: float, prediction: str) -> Tensor:
+    """Weights of the loss at each signal-to-noise ratio, for what the network predicts."""
+    clipped = snr.clamp(max=gamma)
+    return {"x0": clipped, "eps": clipped / snr, "v": clipped / (snr + 1)}[prediction]

@@ -1,0 +1,175 @@
+"""The options of the model that change nothing by default: each matters and trains."""
+
+import json
+
+import pytest
+import torch
+from conftest import run_script
+
+from libs import config as configs
+from libs.blocks import ResBlock
+from libs.ddpm import DDPM
+from libs.learner import Learner
+from libs.runtime import Precision, Processes
+
+SMALL = {"img_shape": (1, 8, 8), "timesteps": 10, "dim": 8, "context_dim": 8, "num_classes": 3}
+FP32 = Precision("fp32", torch.device("cpu"))
+
+
+def make(**options):
+    torch.manual_seed(0)
+    return DDPM(**SMALL, dim_mults=(1, 2), attn_levels=(0,), **options)
+
+
+def stirred(ddpm):
+    """With weights that let every input matter: fresh networks answer 0."""
+    for parameter in ddpm.model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return ddpm.eval()
+
+
+def answer(ddpm, label, t=(3, 3)):
+    x = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return ddpm.model(x, torch.tensor(label), torch.tensor(t))
+
+
+def test_adagn_is_scale_and_shift():
+    """The block's output, written out: normalise, scale by 1 + s, shift, then the rest."""
+    torch.manual_seed(0)
+    block = ResBlock(8, 16, 8, groups=4, adagn=True)
+    for parameter in block.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    x, t_emb = torch.randn(2, 8, 4, 4), torch.randn(2, 16)
+    emb = block.emb_layers(t_emb)
+    scale, shift = emb[:, :8, None, None], emb[:, 8:, None, None]
+    norm, silu, _, conv = block.out_layers
+    groups = block.in_layers(x).reshape(2, 4, -1)
+    h = (groups - groups.mean(-1, keepdim=True)) / (groups.var(-1, False, True) + 1e-5).sqrt()
+    h = h.reshape(2, 8, 4, 4) * norm.weight[:, None, None] + norm.bias[:, None, None]
+    expected = x + conv(silu(h * (1 + scale) + shift))
+    torch.testing.assert_close(block(x, t_emb), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_adagn_carries_the_label_without_attention():
+    """The class reaches the output through the residual blocks alone."""
+    torch.manual_seed(0)
+    with_label = stirred(DDPM(**SMALL, dim_mults=(1, 2), attn_levels=(), adagn=True))
+    with_label.model.mid_attn.transformer_blocks[0].attn2.to_out[0].weight.data.zero_()
+    one, other = answer(with_label, [0, 0]), answer(with_label, [0, 1])
+    assert torch.equal(one[0], other[0])
+    assert (one[1] - other[1]).abs().max() > 1e-3
+
+
+def test_unconditional_model_passes_over_labels():
+    """Whatever the labels, even beyond the classes, the answer is the same."""
+    ddpm = stirred(make(conditional=False))
+    assert torch.equal(answer(ddpm, [0, 1]), answer(ddpm, [2, 7]))
+    assert ddpm.null_label is None
+    assert not torch.equal(answer(stirred(make()), [0, 1]), answer(stirred(make()), [2, 1]))
+
+
+def test_null_label_is_one_class_more():
+    """Label dropout adds a row to the embedding, and changes nothing else."""
+    plain, dropped = make().state_dict(), make(label_dropout=0.1).state_dict()
+    differ = [name for name in plain if plain[name].shape != dropped[name].shape]
+    assert differ == ["model.label_embd.embedding.weight"]
+    assert make(label_dropout=0.1).null_label == 3
+
+
+def learner(**model):
+    """A learner of a tiny config, and the labels that its network gets."""
+    config = configs.Config(model=configs.ModelConfig(**{**SMALL, "img_shape": [1, 8, 8]}, **model))
+    config.train_cfg.channels_last = False
+    ddpm = make(**model)
+    seen = []
+    ddpm.model.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    return Learner(config, ddpm, FP32, Processes()), seen
+
+
+def test_labels_are_dropped_in_training():
+    """A share of the labels is replaced by the null label, other ones in each step, repeatably."""
+    images, labels = torch.rand(400, 1, 8, 8), torch.arange(400) % 3
+    runs = []
+    for _ in range(2):
+        trained, seen = learner(label_dropout=0.25)
+        for number in range(2):
+            trained.step(number, 10, images, labels)
+        runs.append(seen)
+    first, second = (labels_ == 3 for labels_ in runs[0])
+    assert 60 < first.sum() < 140
+    assert not torch.equal(first, second)
+    assert torch.equal(runs[0][0][~first], labels[~first])
+    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+
+
+def test_without_dropout_every_label_arrives():
+    """The default drops none."""
+    trained, seen = learner()
+    trained.step(0, 10, torch.rand(8, 1, 8, 8), torch.arange(8) % 3)
+    assert torch.equal(seen[0], torch.arange(8) % 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"adagn": True},
+        {"conditional": False},
+        {"label_dropout": 0.5},
+        {"prediction": "v"},
+        {"prediction": "x0"},
+        {"beta_schedule": "sigmoid", "rescale_betas": True},
+    ],
+    ids=str,
+)
+def test_every_option_trains(options):
+    """A few steps on one batch lower its loss."""
+    torch.manual_seed(0)
+    trained, _ = learner(**options)
+    trained.config.train_cfg.lr = 1e-2
+    images, labels = torch.full((16, 1, 8, 8), 0.8), torch.arange(16) % 3
+    losses = [trained.step(n, 100, images, labels).loss for n in range(40)]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["model.label_dropout=0.1", "model.conditional=false"], ["model.label_dropout", "labels"]),
+        (["train_cfg.guidance=3"], ["train_cfg.guidance", "model.label_dropout"]),
+        (["model.prediction=noise"], ["model.prediction", "eps"]),
+        (["train_cfg.loss=l2"], ["train_cfg.loss", "l1"]),
+        (["model.beta_schedule=sigmod"], ["beta_schedule", "sigmoid"]),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, words):
+    """One sentence that names the keys."""
+    args = [part for setting in settings for part in ("--set", setting)]
+    process = run_script("code/train.py", "configs/digits.yaml", *args)
+    assert process.returncode == 2
+    assert all(word in process.stderr for word in words), process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_run_with_guidance(digits_args, tmp_path):
+    """Training with dropped labels, held-out images and guidance leaves losses and a grid."""
+    settings = [
+        "model.label_dropout=0.1",
+        "model.adagn=true",
+        "train_cfg.guidance=3",
+        "train_cfg.num_eval_samples=1",
+        "train_cfg.loss=huber",
+        "train_cfg.min_snr_gamma=5",
+        "model.prediction=v",
+        "dataset.val_fraction=0.1",
+        "train_cfg.epochs=2",
+        "train_cfg.eval_every=1",
+    ]
+    args = [part for setting in settings for part in ("--set", setting)]
+    process = run_script(*digits_args, *args, "--output", "g")
+    assert process.returncode == 0, process.stderr
+    folder = tmp_path / "logs" / "digits_g"
+    history = json.loads((folder / "loss_history.json").read_text())
+    assert {"train_loss", "val_loss", "test_loss", "epochs"} <= history.keys()
+    assert all(len(history[k]) == 2 and None not in history[k] for k in ("val_loss", "test_loss"))
+    assert (folder / "sample-2.png").is_file()
