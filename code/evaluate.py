@@ -1,28 +1,44 @@
-"""Score a trained model: python evaluate.py ../logs/RUN/model_final.pth --metrics accuracy
+"""Score a trained model: python evaluate.py ../logs/RUN/model_final.pth --metrics fid,memorization
 
-accuracy: a classifier, fitted on the run's real training images, looks at conditional samples; the
-score is the share that it gives the class they were drawn for.
+Each score stands beside that of real images which the model has not seen. Samples and features are
+kept in logs/feature_cache, so that a second call with the same flags draws nothing. Several GPUs
+share the drawing: torchrun --nproc_per_node 2 -- code/evaluate.py CHECKPOINT
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from libs import cli
+from libs.metrics import FEATURES, METRICS, parse_metrics
 from libs.utils import UserError, did_you_mean
-
-METRICS = ("accuracy",)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Score a trained model.")
+    listed = "\n".join(f"  {name:14}{meaning}" for name, meaning in METRICS.items())
+    parser = argparse.ArgumentParser(
+        description="Score a trained model.",
+        epilog=f"metrics:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("checkpoint", help="a .pth file, or a run folder for its newest one")
-    parser.add_argument("--metrics", default="accuracy", help=f"of {', '.join(METRICS)}")
+    parser.add_argument("--metrics", default="accuracy", help="such as fid,kid (default: accuracy)")
+    parser.add_argument(
+        "--features",
+        default="lenet",
+        metavar="NAME",
+        help="of lenet, fitted on the run's data (default), or inception, as in published FIDs",
+    )
+    parser.add_argument("--inception-weights", metavar="FILE", type=Path, help="no download")
+    parser.add_argument("--alexnet-weights", metavar="FILE", type=Path, help="no download (lpips)")
     parser.add_argument("--num", type=int, default=500, help="samples to draw (default: 500)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same samples (default: 0)")
     parser.add_argument("--batch-size", type=int, default=250, help="samples drawn at once")
-    parser.add_argument("--json", metavar="FILE", help="also write the scores to a file")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the scores to a file")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="write report.md, samples.png, memorization.png"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
+    cli.add_sampler_flags(parser)
     args = parser.parse_args()
     if min(args.num, args.batch_size) < 1:
         parser.error("--num and --batch-size must be at least 1")
@@ -31,35 +47,36 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    for name in args.metrics.split(","):
-        if name not in METRICS:
-            hint = did_you_mean(name, METRICS) or f"; choose from {', '.join(METRICS)}"
-            raise UserError(f"--metrics: there is no metric '{name}'{hint}")
+    names = parse_metrics(args.metrics)
+    if args.features not in FEATURES:
+        hint = did_you_mean(args.features, FEATURES) or f"; choose from {', '.join(FEATURES)}"
+        raise UserError(f"--features: there are no features '{args.features}'{hint}")
 
-    import torch
+    from libs.metrics import report, scoring
+    from libs.metrics.evaluation import gather_evidence
 
-    from libs import checkpoint, datasets, runtime, sampling
-    from libs.metrics import lenet
-
-    device = runtime.pick_device([args.device])
-    model, config, classes = checkpoint.load_for_sampling(Path(args.checkpoint), device)
-    precision = runtime.Precision.pick(config.dtype, device)
-    shape = config.model.img_shape
-    train = datasets.load_dataset(config.dataset, "train", shape).plain()
-    net = lenet.fit_lenet(train, shape, device)
-
-    labels = torch.arange(args.num) % len(classes)
-    samples = sampling.draw_samples(model, labels, precision, args.seed, args.batch_size)
-    pairs = zip(samples, labels.split(args.batch_size), strict=True)
-    scores = {"conditional accuracy": lenet.accuracy(net, pairs, device)}
-    if datasets.has_test_split(config.dataset):
-        test = datasets.load_dataset(config.dataset, "test", shape).plain()
-        real = lenet.accuracy_on(net, test, device)
-        print(f"accuracy of the classifier on {len(test)} real test images {real:.3f}")
-        scores["classifier accuracy on real test images"] = real
+    report.check_writable(args.json, args.out)
+    found = gather_evidence(args, names)
+    if found is None:  # not the main process
+        return
+    evidence, setup = found
+    scores = scoring.score(names, evidence)
+    if names != ["accuracy"]:
+        print(f"{report.table(scores, setup)}\n{setup.floor}")
+    if evidence.verdict:
+        print(report.memorization_line(evidence))
     if args.json:
-        Path(args.json).write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    print(f"conditional accuracy {scores['conditional accuracy']:.3f}")
+        report.write_json(scores, setup, evidence, args.json)
+    if args.out:
+        report.write_report(scores, setup, evidence, args.out)
+    for path in filter(None, (args.json, args.out)):
+        print(f"wrote {path}")
+    for score in scores:
+        if score.name == "conditional accuracy":
+            if score.real is not None:
+                number = f"{setup.held_out_images} real {setup.held_out} images"
+                print(f"accuracy of the classifier on {number} {score.real:.3f}")
+            print(f"conditional accuracy {score.samples:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,24 @@
-"""How good the samples are."""
+"""How good the samples are: the metrics that evaluate.py knows."""
+
+from ..utils import UserError, did_you_mean
+
+METRICS = {  # name: what it measures
+    "fid": "Fréchet distance between features of samples and of training images",
+    "kid": "kernel distance between the same features, unbiased for few samples",
+    "is": "Inception score: how sure and how varied a classifier is",
+    "pr": "precision (are samples like real images) and recall (are real images like samples)",
+    "accuracy": "share of samples that a classifier gives the class they were drawn for",
+    "memorization": "are samples copies of training images",
+    "lpips": "perceptual distance between samples of one class: how varied they are",
+}
+FEATURES = ("lenet", "inception")
+
+
+def parse_metrics(text: str) -> list[str]:
+    """Turn "fid,kid" into names of metrics; UserError for one that is unknown."""
+    names = [name.strip().lower() for name in text.split(",")]
+    for name in names:
+        if name not in METRICS:
+            hint = did_you_mean(name, METRICS) or f"; choose from {', '.join(METRICS)}"
+            raise UserError(f"--metrics: there is no metric '{name}'{hint}")
+    return list(dict.fromkeys(names))

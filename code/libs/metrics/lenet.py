@@ -1,7 +1,8 @@
 """A small convolutional classifier, fitted on a data set's real images in seconds to a minute."""
 
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 from ..datasets import Images
 from ..loading import EpochBatches, in_order
 from ..progress import progress_bar
-from ..runtime import Processes
+from ..runtime import Processes, fork_rng
+from .store import Store
 
 BATCH = 128
 MIN_STEPS = 400  # small data sets are seen more often
 MIN_EPOCHS = 3
+LEARNING_RATE = 3e-3
 
 
 class LeNet(nn.Module):
@@ -26,6 +29,7 @@ class LeNet(nn.Module):
             nn.Conv2d(channels, 32, 3, padding=1),
             nn.BatchNorm2d(32),
             nn.ReLU(),
+            nn.MaxPool2d(2),
             nn.Conv2d(32, 64, 3, padding=1),
             nn.BatchNorm2d(64),
             nn.ReLU(),
@@ -38,19 +42,23 @@ class LeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images [B, C, H, W] in [0, 1] to logits [B, num_classes]."""
-        return self.classify(self.features(2 * images - 1))
+        return self.features_and_logits(images)[1]
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images [B, C, H, W] in [0, 1] to features [B, 128] and logits [B, num_classes]."""
+        features = self.features(2 * images - 1)
+        return features, self.classify(features)
 
 
-def fit_lenet(train: Images, shape: tuple[int, int, int], device: torch.device) -> LeNet:
+def fit_lenet(train: Images, shape: Sequence[int], device: torch.device) -> LeNet:
     """Fit a LeNet on images of `shape` (C, H, W); the same data gives the same network."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with fork_rng(0, device):
         net = LeNet(shape[0], len(train.classes)).to(device)
     batches = EpochBatches(len(train), min(BATCH, len(train)), seed=0, processes=Processes())
     epochs = max(MIN_EPOCHS, math.ceil(MIN_STEPS / len(batches)))
     steps = epochs * len(batches)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     with progress_bar(steps, "fitting a classifier", "step") as bar:
         for epoch in range(epochs):
             batches.epoch = epoch
@@ -65,16 +73,23 @@ def fit_lenet(train: Images, shape: tuple[int, int, int], device: torch.device) 
     return net.eval()
 
 
+def fitted_lenet(train: Images, shape: Sequence[int], device: torch.device, store: Store) -> LeNet:
+    """The LeNet for these images, read from the store where an earlier call has fitted it."""
+    net = LeNet(shape[0], len(train.classes)).to(device)
+    facts = {
+        "data set": train.fingerprint(),
+        "labels": hashlib.sha256(train.labels.numpy().tobytes()).hexdigest(),
+        "recipe": f"{net} {BATCH} {MIN_STEPS} {MIN_EPOCHS} {LEARNING_RATE}",
+    }
+    weights = store.get("classifier", facts, lambda: fit_lenet(train, shape, device).state_dict())
+    net.load_state_dict(weights)
+    return net.eval()
+
+
 @torch.no_grad()
-def accuracy(net: LeNet, batches: Iterator[tuple[Tensor, Tensor]], device: torch.device) -> float:
-    """The share of images that the classifier gives their own label, over (images, labels)."""
-    right = total = 0
-    for images, labels in batches:
-        right += (net(images.to(device)).argmax(dim=1).cpu() == labels).sum().item()
-        total += len(labels)
-    return right / total
-
-
 def accuracy_on(net: LeNet, dataset: Images, device: torch.device) -> float:
-    """The accuracy on a data set's images."""
-    return accuracy(net, in_order(dataset, BATCH), device)
+    """The share of a data set's images that the classifier gives their own label."""
+    right = 0
+    for images, labels in in_order(dataset, BATCH):
+        right += (net(images.to(device)).argmax(dim=1).cpu() == labels).sum().item()
+    return right / len(dataset)

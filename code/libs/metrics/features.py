@@ -1,0 +1,67 @@
+"""What a network sees in images: features and logits, computed once and kept."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..datasets import Images
+from ..loading import in_order
+from ..progress import progress_bar
+from .store import Facts, Store, hash_of
+
+BATCH = 100
+
+
+class Network(Protocol):
+    """What can look at images: LeNet and Inception."""
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images [B, C, H, W] in [0, 1] to features [B, D] and logits [B, K]."""
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+
+@dataclass
+class Seen:
+    """Features [N, D] and logits [N, K] of images, float32 on the CPU."""
+
+    features: Tensor
+    logits: Tensor
+
+
+class Viewer:
+    """Looks at images with a network on a device; the store keeps what it has seen."""
+
+    def __init__(self, net: Network, device: torch.device, store: Store):
+        self.net, self.device, self.store = net, device, store
+        self.hash = hash_of(net.state_dict())
+
+    def look_at_samples(self, images: Tensor, facts: Facts) -> Seen:
+        """Look at images, uint8 [N, C, H, W], that were drawn as the facts say."""
+        batches = (batch.float() / 255 for batch in images.split(BATCH))
+        return self._look(batches, len(images), facts)
+
+    def look_at(self, dataset: Images) -> Seen:
+        """Look at the images of a data set, in its order."""
+        batches = (images for images, _ in in_order(dataset, BATCH))
+        return self._look(batches, len(dataset), {"data set": dataset.fingerprint()})
+
+    def _look(self, batches: Iterable[Tensor], number: int, facts: Facts) -> Seen:
+        facts = {**facts, "network": self.hash, "images": number}
+        kept = self.store.get("features", facts, lambda: vars(self.look(batches, number)))
+        return Seen(**kept)
+
+    @torch.no_grad()
+    def look(self, batches: Iterable[Tensor], number: int) -> Seen:
+        """Look at batches of images [B, C, H, W] in [0, 1], `number` in all, and keep nothing."""
+        seen = []
+        with progress_bar(number, "looking at images", "image") as bar:
+            for images in batches:
+                features, logits = self.net.features_and_logits(images.to(self.device))
+                seen.append((features.float().cpu(), logits.float().cpu()))
+                bar.update(len(images))
+        features, logits = zip(*seen, strict=True)
+        return Seen(torch.cat(features), torch.cat(logits))

@@ -1,0 +1,53 @@
+"""Inception-v3 as the FID was defined with: TensorFlow's weights of 2015, through torch-fidelity.
+
+Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision"; Heusel et al. 2017
+take the 2048 numbers of its last pooling layer as the features of an image.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..utils import UserError
+from ..weights import read_file
+from .weight_files import weights_file
+
+
+class Inception(nn.Module):
+    """Maps images to the 2048 features and 1008 logits that published FIDs and scores use.
+
+    Args:
+        weights: a file of weights; None takes the official one, see `weights_file`.
+
+    Raises:
+        UserError: torch-fidelity or the weights are missing, or the file holds something else.
+    """
+
+    def __init__(self, weights: Path | None = None):
+        super().__init__()
+        try:
+            from torch_fidelity import feature_extractor_inceptionv3 as published
+        except ImportError:
+            raise UserError(
+                "--features inception needs a package: pip install -r requirements-metrics.txt, or "
+                "use --features lenet"
+            ) from None
+        try:
+            path = weights_file(published.URL_INCEPTION_V3, weights, "--inception-weights")
+        except UserError as error:
+            raise UserError(f"{error}; or use --features lenet, which needs no download") from None
+        read_file(path)  # torch-fidelity would run code that a file holds, this refuses it
+        try:
+            self.net = published.FeatureExtractorInceptionV3(
+                "inception", ["2048", "logits_unbiased"], str(path)
+            )
+        except (RuntimeError, TypeError, AttributeError):
+            raise UserError(
+                f"{path} does not hold the weights of torch-fidelity's Inception-v3"
+            ) from None
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images [B, 1 or 3, H, W] in [0, 1] to features [B, 2048] and logits [B, 1008]."""
+        images = images.mul(255).round().to(torch.uint8).expand(-1, 3, -1, -1)
+        return self.net(images)

@@ -1,0 +1,96 @@
+"""How varied the samples of a class are: their mean perceptual distance, LPIPS.
+
+Paper: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric".
+"""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..utils import UserError
+from ..weights import load_strictly, read_file
+from .weight_files import weights_file
+
+SMALLEST = 64  # pixels that AlexNet needs
+BATCH = 50
+
+Distance = Callable[[Tensor, Tensor], Tensor]  # two batches in [0, 1] -> distances [B]
+
+
+def same_class_pairs(labels: Tensor, seed: int = 0) -> Tensor:
+    """Random pairs of images of one class, each image in at most one pair: int64 [P, 2]."""
+    generator = torch.Generator().manual_seed(seed)
+    pairs = []
+    for label in labels.unique():
+        members = (labels == label).nonzero()[:, 0]
+        members = members[torch.randperm(len(members), generator=generator)]
+        pairs.append(members[: len(members) // 2 * 2].view(-1, 2))
+    return torch.cat(pairs)
+
+
+@torch.no_grad()
+def diversity(images: Tensor, labels: Tensor, distance: Distance, seed: int = 0) -> float:
+    """The mean distance between images of the same class.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        labels: int64 [N]; some class holds at least two images.
+        distance: between images.
+        seed: of the pairs.
+    """
+    pairs = same_class_pairs(labels, seed)
+    distances = [distance(*(images[i].float() / 255 for i in p.T)) for p in pairs.split(BATCH)]
+    return torch.cat(distances).mean().item()
+
+
+class Lpips(nn.Module):
+    """LPIPS with AlexNet.
+
+    Args:
+        backbone: a file with torchvision's AlexNet; None takes the official one, see
+            `weights_file`.
+
+    Raises:
+        UserError: the package or the weights are missing, or the file holds something else.
+    """
+
+    def __init__(self, backbone: Path | None = None):
+        super().__init__()
+        try:
+            import lpips
+        except ImportError:
+            raise UserError(
+                "the metric lpips needs a package: pip install -r requirements-metrics.txt"
+            ) from None
+        from torchvision.models import AlexNet_Weights
+
+        path = weights_file(AlexNet_Weights.IMAGENET1K_V1.url, backbone, "--alexnet-weights")
+        with warnings.catch_warnings():  # lpips calls torchvision in an outdated way
+            warnings.simplefilter("ignore")
+            self.net = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+        load_strictly(self.net.net, _as_slices(self.net.net, read_file(path)), path)
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """Distances [B] between images [B, 1 or 3, H, W] in [0, 1]."""
+        device = next(self.parameters()).device
+        one, other = (_fit(images).to(device) for images in (one, other))
+        return self.net(one, other, normalize=True).flatten().cpu()
+
+
+def _as_slices(net: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename torchvision's features.6.weight to the slice3.6.weight of lpips."""
+    names = {f"features.{name.split('.', 1)[1]}": name for name in net.state_dict()}
+    return {names[name]: tensor for name, tensor in weights.items() if name in names}
+
+
+def _fit(images: Tensor) -> Tensor:
+    """Bring images to three channels and to the size that AlexNet needs."""
+    images = images.expand(-1, 3, -1, -1)
+    factor = SMALLEST / min(images.shape[2:])
+    if factor > 1:
+        images = F.interpolate(images, scale_factor=factor, mode="bilinear")
+    return images

@@ -1,0 +1,148 @@
+"""What evaluate.py shows: a table, a JSON file, and a folder with a report and pictures."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..datasets import Images
+from ..utils import UserError
+from ..visualize import PADDING_GREY, image_grid, save_image
+from .scoring import Evidence, Score, all_images, compares_pixels
+
+ROWS, PER_CLASS = 10, 5  # classes in the picture of samples, and pictures of each
+COLUMNS = 2 * PER_CLASS + 1  # samples, a gap, real images
+
+
+@dataclass
+class Setup:
+    """What the scores were computed from, in words."""
+
+    checkpoint: str
+    samples: int
+    sampler: str
+    seed: int
+    features: str
+    training_images: int
+    held_out_images: int
+    held_out: str  # "test" or "validation"
+
+    @property
+    def floor(self) -> str:
+        """How many images the distances between sets of features are between."""
+        train = min(self.samples, self.training_images)
+        text = f"Sets compared: {self.samples} samples with {train} training images"
+        if self.held_out_images:
+            real = min(self.samples, self.held_out_images)
+            text += f"; {real} {self.held_out} images with {min(real, train)} training images"
+        return text
+
+
+def check_writable(json_file: Path | None, folder: Path | None) -> None:
+    """Refuse, before any sample is drawn, places that cannot be written to."""
+    places = [("--json", json_file and json_file.resolve().parent), ("--out", folder)]
+    for flag, place in places:
+        try:
+            if place is not None:
+                place.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=place).close()
+        except OSError as error:
+            raise UserError(f"{flag}: cannot write to {place} ({error.strerror})") from None
+    if json_file is not None and json_file.is_dir():
+        raise UserError(f"--json: {json_file} is a folder, name a file")
+
+
+def table(scores: Sequence[Score], setup: Setup) -> str:
+    """The scores as text, one a line."""
+    rows = [_header(setup), *(_cells(score) for score in scores)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    )
+
+
+def write_json(scores: Sequence[Score], setup: Setup, evidence: Evidence, file: Path) -> None:
+    """Write everything that the report says, for programs."""
+    content = {
+        **asdict(setup),
+        "scores": {
+            score.name: {"samples": score.samples, "real": score.real, "error": score.error}
+            for score in scores
+        },
+    }
+    if evidence.verdict:
+        content["memorized"] = evidence.verdict.memorized
+        content["verdict"] = str(evidence.verdict)
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def write_report(scores: Sequence[Score], setup: Setup, evidence: Evidence, folder: Path) -> None:
+    """Write report.md, samples.png and, where memorization was tested, memorization.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = [_header(setup), ["---", "---:", "---:"], *(_cells(score) for score in scores)]
+    lines = [
+        f"### {setup.samples} samples of {setup.checkpoint}",
+        "",
+        *("| " + " | ".join(cells) + " |" for cells in columns),
+        "",
+        f"Sampler: {setup.sampler}; seed {setup.seed}; features of {setup.features}.",
+        f"{setup.floor}.",
+        "",
+        "![Samples, left, beside real images of the same classes](samples.png)",
+    ]
+    save_image(samples_beside_real(evidence), folder / "samples.png")
+    if evidence.verdict:
+        lines += ["", f"{memorization_line(evidence)}.", ""]
+        lines += [
+            "![Suspicious samples, left, and their nearest training images](memorization.png)"
+        ]
+        save_image(suspects_beside_train(evidence), folder / "memorization.png")
+    (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def memorization_line(evidence: Evidence) -> str:
+    """The verdict in words."""
+    where = "pixels" if compares_pixels(evidence.samples.shape[1:]) else "features"
+    return f"Memorization, by distances of {where}: {evidence.verdict}"
+
+
+def samples_beside_real(evidence: Evidence) -> Tensor:
+    """A picture with a class a row: samples on the left, real training images on the right."""
+    order = torch.randperm(len(evidence.images.train), generator=torch.Generator().manual_seed(0))
+    labels = evidence.images.train.labels[order]
+    blank = torch.full_like(evidence.samples[:1], round(PADDING_GREY * 255))
+    rows = []
+    for label in evidence.labels.unique()[:ROWS]:
+        drawn = evidence.samples[evidence.labels == label][:PER_CLASS]
+        alike = order[labels == label] if evidence.conditional else order[len(rows) * PER_CLASS :]
+        real = [_pick(evidence.images.train, index[None]) for index in alike[:PER_CLASS]]
+        row = torch.cat([drawn, *[blank] * (PER_CLASS + 1 - len(drawn)), *real])
+        rows.append(torch.cat([row, blank.expand(COLUMNS - len(row), -1, -1, -1)]))
+    return image_grid(torch.cat(rows).float() / 255, COLUMNS)
+
+
+def suspects_beside_train(evidence: Evidence) -> Tensor:
+    """A picture with the most suspicious samples, each followed by its nearest training images."""
+    verdict, rows = evidence.verdict, []
+    for sample, neighbours in zip(verdict.suspects, verdict.neighbours, strict=True):
+        rows += [evidence.samples[sample][None], _pick(evidence.images.train, neighbours)]
+    columns = 1 + verdict.neighbours.shape[1]
+    return image_grid(torch.cat(rows).float() / 255, columns)
+
+
+def _pick(dataset: Images, indices: Tensor) -> Tensor:
+    return all_images(dataset.select(indices))[0]
+
+
+def _header(setup: Setup) -> list[str]:
+    return ["", "samples", f"real {setup.held_out} images"]
+
+
+def _cells(score: Score) -> list[str]:
+    error = f" ± {score.error:.2g}" if score.error is not None else ""
+    real = f"{score.real:.4g}" if score.real is not None else "-"
+    return [score.name, f"{score.samples:.4g}{error}", real]

@@ -1,0 +1,263 @@
+"""From samples and real images to scores: each metric on the samples, and on held-out real images.
+
+A score says little alone. Beside each stands the same statistic of real images that the model has
+not seen, against the same training images and for as many images where there are as many: the
+floor of FID and KID, the best that a model can reach.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .. import datasets
+from ..config import Config
+from ..datasets import Images
+from ..loading import in_order
+from ..utils import UserError
+from .features import Seen, Viewer
+from .fid import frechet_distance, statistics
+from .inception_score import NUM_SPLITS, inception_score
+from .kid import kernel_distance
+from .lpips_diversity import Lpips, diversity
+from .memorization import ENOUGH
+from .precision_recall import K, precision_recall
+from .store import Facts
+from .verdict import NUM_NEIGHBOURS, Verdict, judge
+
+MOST_PIXELS = 3 * 64 * 64  # images up to this size are compared pixel by pixel
+MOST_HELD_OUT = 2000  # images that calibrate the tests of memorization
+NEEDED = {  # samples, and training images, that a metric needs at least
+    "fid": (2, 2),
+    "kid": (2, 2),
+    "is": (NUM_SPLITS, 0),
+    "pr": (K + 1, K + 1),
+    "accuracy": (1, 0),
+    "memorization": (ENOUGH, NUM_NEIGHBOURS),
+    "lpips": (2, 0),
+}
+
+
+@dataclass
+class Score:
+    """A number for the samples, and the same number for held-out real images, if there are any."""
+
+    name: str
+    samples: float
+    real: float | None
+    error: float | None = None
+
+
+@dataclass
+class Networks:
+    """What looks at images, on a device; what no metric needs is None.
+
+    Attributes:
+        viewer: the network for all metrics but accuracy and lpips.
+        classifier: the network for accuracy.
+        lpips: the distance for diversity.
+    """
+
+    device: torch.device
+    viewer: Viewer | None = None
+    classifier: Viewer | None = None
+    lpips: Lpips | None = None
+
+
+@dataclass
+class RealImages:
+    """The images that a model was trained on, and images of the same kind that it has not seen.
+
+    Attributes:
+        train: without augmentation.
+        held_out: the test images, else those for validation, else None.
+        held_out_name: "test" or "validation".
+        whole: what a classifier may learn from: the training images, and those left out by the
+            config's `subset` and `val_fraction`, unless they are the held-out ones.
+    """
+
+    train: Images
+    held_out: Images | None
+    held_out_name: str
+    whole: Images
+
+    @classmethod
+    def load(cls, config: Config) -> "RealImages":
+        """The images of a run, see `datasets.load_splits` for what is raised."""
+        data, shape = config.dataset, config.model.img_shape
+        splits = datasets.load_splits(data, shape, config.model.num_classes)
+        train = splits.train.plain()
+        if not datasets.has_test_split(data):
+            return cls(train, splits.val, "validation", train)
+        test = datasets.load_dataset(data, "test", shape).plain()
+        if data.subset < 1 or data.val_fraction > 0:
+            return cls(train, test, "test", datasets.load_dataset(data, data.split, shape).plain())
+        return cls(train, test, "test", train)
+
+
+@dataclass
+class Evidence:
+    """Samples and real images, and what networks see in them, each computed when it is needed.
+
+    Attributes:
+        samples: uint8 [N, C, H, W].
+        labels: the classes that they were drawn for, int64 [N].
+        facts: what the samples depend on.
+        images: those of the run.
+        conditional: whether the model knows classes.
+        networks: what looks at the images.
+        verdict: of memorization, once it has been tested.
+    """
+
+    samples: Tensor
+    labels: Tensor
+    facts: Facts
+    images: RealImages
+    conditional: bool
+    networks: Networks
+    verdict: Verdict | None = None
+
+    @cached_property
+    def generated(self) -> Seen:
+        return self.networks.viewer.look_at_samples(self.samples, self.facts)
+
+    @cached_property
+    def reference(self) -> Seen:
+        """As many training images as there are samples."""
+        return self.networks.viewer.look_at(self.images.train.at_most(len(self.samples)))
+
+    @cached_property
+    def real(self) -> Seen | None:
+        """As many held-out images as there are samples, or all of them."""
+        held_out = self.images.held_out
+        return held_out and self.networks.viewer.look_at(held_out.at_most(len(self.samples)))
+
+    def compare(self, metric: Callable, needed: int) -> tuple:
+        """A metric of (samples, training images), and of (held-out, training images) or None."""
+        floor = None
+        if self.real is not None and len(self.real.features) >= needed:
+            features = self.reference.features
+            order = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
+            alike = features[order[: len(self.real.features)]]
+            floor = metric(self.real.features, alike)
+        return metric(self.generated.features, self.reference.features), floor
+
+
+def check_enough(names: Sequence[str], num: int, real: RealImages, conditional: bool) -> None:
+    """Refuse, before any sample is drawn, what the metrics could not be computed from."""
+    num_classes = len(real.train.classes) if conditional else 1
+    for name in names:
+        samples, train = NEEDED[name]
+        if name == "lpips":
+            samples = num_classes + 1  # so that two are of one class
+        if num < samples:
+            raise UserError(f"the metric {name} needs at least {samples} samples: raise --num")
+        if len(real.train) < train:
+            raise UserError(
+                f"the metric {name} needs at least {train} training images, the data set has "
+                f"{len(real.train)}"
+            )
+    if "accuracy" in names and not conditional:
+        raise UserError(
+            "the metric accuracy needs a model with labels, and this one was trained without: "
+            "choose others with --metrics"
+        )
+    if "memorization" in names and (real.held_out is None or len(real.held_out) < 2 * ENOUGH):
+        raise UserError(
+            f"the metric memorization needs at least {2 * ENOUGH} held-out images to compare with: "
+            "a test split, or a model trained with dataset.val_fraction"
+        )
+
+
+def score(names: Sequence[str], evidence: Evidence) -> list[Score]:
+    """The scores of the metrics of these names, in their order."""
+    return [score for name in names for score in SCORERS[name](evidence)]
+
+
+def _fid(evidence: Evidence) -> list[Score]:
+    def distance(x: Tensor, y: Tensor) -> float:
+        return frechet_distance(*statistics(x), *statistics(y))
+
+    return [Score("FID", *evidence.compare(distance, needed=2))]
+
+
+def _kid(evidence: Evidence) -> list[Score]:
+    (value, error), floor = evidence.compare(kernel_distance, needed=2)
+    return [Score("KID", value, floor and floor[0], error)]
+
+
+def _inception_score(evidence: Evidence) -> list[Score]:
+    value, deviation = inception_score(evidence.generated.logits)
+    real = evidence.real
+    enough = real is not None and len(real.logits) >= NUM_SPLITS
+    return [Score("IS", value, inception_score(real.logits)[0] if enough else None, deviation)]
+
+
+def _precision_recall(evidence: Evidence) -> list[Score]:
+    found, real = evidence.compare(precision_recall, needed=K + 1)
+    real = real or (None, None)
+    return [Score("precision", found[0], real[0]), Score("recall", found[1], real[1])]
+
+
+def _accuracy(evidence: Evidence) -> list[Score]:
+    def share(seen: Seen, labels: Tensor) -> float:
+        return (seen.logits.argmax(dim=1) == labels).double().mean().item()
+
+    viewer, held_out = evidence.networks.classifier, evidence.images.held_out
+    found = viewer.look_at_samples(evidence.samples, evidence.facts)
+    real = held_out and share(viewer.look_at(held_out), held_out.labels)
+    return [Score("conditional accuracy", share(found, evidence.labels), real)]
+
+
+def _lpips(evidence: Evidence) -> list[Score]:
+    held_out, labels, real = evidence.images.held_out, evidence.labels, None
+    if held_out is not None:
+        images, of_real = all_images(held_out.at_most(len(evidence.samples)))
+        of_real = of_real if evidence.conditional else torch.zeros_like(of_real)
+        if of_real.bincount().max() > 1:
+            real = diversity(images, of_real, evidence.networks.lpips)
+    labels = labels if evidence.conditional else torch.zeros_like(labels)
+    return [
+        Score(
+            "LPIPS within a class",
+            diversity(evidence.samples, labels, evidence.networks.lpips),
+            real,
+        )
+    ]
+
+
+def _memorization(evidence: Evidence) -> list[Score]:
+    train, held_out = evidence.images.train, evidence.images.held_out.at_most(MOST_HELD_OUT)
+    if compares_pixels(evidence.samples.shape[1:]):
+        sets = [evidence.samples.float() / 255, all_images(train)[0].float() / 255]
+        sets += [all_images(held_out)[0].float() / 255]
+    else:
+        sets = [evidence.generated.features]
+        sets += [evidence.networks.viewer.look_at(images).features for images in (train, held_out)]
+    evidence.verdict = judge(*(x.to(evidence.networks.device) for x in sets))
+    return [Score(f.statistic, f.samples, f.held_out) for f in evidence.verdict.findings]
+
+
+SCORERS = {
+    "fid": _fid,
+    "kid": _kid,
+    "is": _inception_score,
+    "pr": _precision_recall,
+    "accuracy": _accuracy,
+    "memorization": _memorization,
+    "lpips": _lpips,
+}
+
+
+def compares_pixels(shape: Sequence[int]) -> bool:
+    """Whether memorization is looked for in the pixels of images [C, H, W], not in features."""
+    return torch.Size(shape).numel() <= MOST_PIXELS
+
+
+def all_images(dataset: Images) -> tuple[Tensor, Tensor]:
+    """The images of a data set, uint8 [N, C, H, W], and their labels [N]."""
+    images, labels = zip(*in_order(dataset, batch_size=100), strict=True)
+    images = [batch.mul(255).round().to(torch.uint8) for batch in images]
+    return torch.cat(images), torch.cat(labels)

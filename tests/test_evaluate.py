@@ -1,0 +1,243 @@
+"""evaluate.py as users call it: what it prints and writes, and what it refuses."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from conftest import assert_refused, run_script
+from PIL import Image
+
+from libs import datasets
+from libs.metrics import scoring
+from libs.metrics.inception import Inception
+from libs.metrics.weight_files import PRETRAINED
+from libs.utils import UserError
+
+ALL_BUT_LPIPS = "fid,kid,is,pr,accuracy,memorization"
+DDIM = ("--sampler", "ddim", "--steps", "5")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A finished tiny run on the digits."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = ["model.dim=8", "model.timesteps=10", "train_cfg.num_eval_samples=0"]
+    settings += ["train_cfg.max_steps=12", f"output_folder={folder}"]
+    overrides = [part for s in settings for part in ("--set", s)]
+    process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
+    assert process.returncode == 0, process.stderr
+    return folder / "digits_run"
+
+
+def evaluate(run_folder, *args, **kwargs):
+    process = run_script("code/evaluate.py", run_folder, "--device", "cpu", *args, **kwargs)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def test_report_and_pictures(run_folder, tmp_path):
+    """--out holds the report and two pictures, --json the same numbers; a repeat draws nothing."""
+    args = ["--metrics", ALL_BUT_LPIPS, "--num", "60", *DDIM]
+    out, file = tmp_path / "out", tmp_path / "new" / "scores.json"
+    first = evaluate(run_folder, *args, "--out", out, "--json", file)
+    assert {p.name for p in out.iterdir()} == {"report.md", "samples.png", "memorization.png"}
+    content = json.loads(file.read_text())
+    scores = content["scores"]
+    assert content["sampler"].startswith("ddim, 5 steps")
+    assert content["memorized"] is False  # a model that has hardly been trained draws noise
+    assert scores["FID"]["samples"] > 3 * scores["FID"]["real"] > 0
+    assert scores["precision"]["real"] > 0.7
+    report = (out / "report.md").read_text()
+    for name, score in scores.items():
+        assert f"| {name} | {score['samples']:.4g}" in report
+    assert "no sign" in report
+    assert Image.open(out / "samples.png").size == (11 * 68 + 4, 10 * 68 + 4)
+    assert Image.open(out / "memorization.png").size == (4 * 68 + 4, 10 * 68 + 4)
+
+    before = {p: p.stat().st_mtime_ns for p in (run_folder.parent / "feature_cache").iterdir()}
+    again = evaluate(run_folder, *args)
+    kept = [line for line in first.splitlines() if not line.startswith("wrote")]
+    assert again.splitlines() == kept
+    after = {p: p.stat().st_mtime_ns for p in (run_folder.parent / "feature_cache").iterdir()}
+    assert after == before
+
+
+@pytest.mark.slow
+def test_copies_are_called_memorized(run_folder, tmp_path):
+    """The verdict of the whole script turns where the kept samples are training images."""
+    args = ["--metrics", "memorization", "--num", "50", "--seed", "7"]
+    evaluate(run_folder, *args)
+    cache = run_folder.parent / "feature_cache"
+    drawn = max(cache.glob("samples-*.pth"), key=lambda p: p.stat().st_mtime_ns)
+    content = torch.load(drawn, weights_only=True)
+    content["tensors"]["images"] = datasets.load_digits("train")[0][:50]
+    torch.save(content, drawn)
+    output = evaluate(run_folder, *args)
+    assert "memorized, by nearest-neighbour ratio, calibrated distance, C_T" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", [(), DDIM])
+def test_two_processes_score_like_one(run_folder, tmp_path, sampler):
+    """What two processes draw together is what one draws, and only one of them prints."""
+    args = ["--metrics", "fid,accuracy", "--num", "35", "--batch-size", "10", "--device", "cpu"]
+    scores = []
+    for name, launch in (
+        ("one", []),
+        ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--"]),
+    ):
+        shutil.rmtree(run_folder.parent / "feature_cache", ignore_errors=True)
+        file = tmp_path / f"{name}.json"
+        process = run_script(
+            *launch, "code/evaluate.py", run_folder, *args, *sampler, "--json", file
+        )
+        assert process.returncode == 0, process.stderr
+        assert process.stdout.count("accuracy of the classifier") == 1
+        (drawn,) = (run_folder.parent / "feature_cache").glob("samples-*.pth")
+        images = torch.load(drawn, weights_only=True)["tensors"]["images"]
+        scores.append((images.int(), json.loads(file.read_text())["scores"]))
+    # a picture may be rounded differently in a batch of another size
+    assert (scores[0][0] - scores[1][0]).abs().max() <= 1
+    for name, score in scores[0][1].items():
+        assert scores[1][1][name]["samples"] == pytest.approx(score["samples"], rel=1e-2)
+
+
+@pytest.fixture
+def random_inception(tmp_path, monkeypatch):
+    """A file of weights for torch-fidelity's network, random ones."""
+    published = pytest.importorskip(
+        "torch_fidelity.feature_extractor_inceptionv3", reason="torch-fidelity is not installed"
+    )
+    kind = published.FeatureExtractorInceptionV3
+    with monkeypatch.context() as patch:
+        patch.setattr(published, "load_state_dict_from_url", lambda *args, **kwargs: {})
+        patch.setattr(kind, "load_state_dict", lambda self, weights: None)
+        torch.save(kind("inception", ["2048"]).state_dict(), tmp_path / "inception.pth")
+    return tmp_path / "inception.pth"
+
+
+def test_inception_sees_bytes(random_inception):
+    """Grey images in [0, 1] give what torch-fidelity gives for the same bytes in three channels."""
+    net = Inception(random_inception)
+    images = datasets.load_digits("test")[0][:2]
+    features, logits = net.features_and_logits(images.float() / 255)
+    expected = net.net(images.repeat(1, 3, 1, 1))
+    assert features.shape == (2, 2048)
+    assert torch.equal(features, expected[0])
+    assert torch.equal(logits, expected[1])
+
+
+@pytest.mark.slow
+def test_features_of_inception(run_folder, tmp_path, random_inception):
+    """--features inception works with a given file; its FID is another one than LeNet's."""
+    args = ["--metrics", "fid,is", "--num", "12", "--features", "inception"]
+    args += ["--inception-weights", random_inception]
+    evaluate(run_folder, *args, "--json", tmp_path / "scores.json", timeout=300)
+    content = json.loads((tmp_path / "scores.json").read_text())
+    assert content["features"] == "inception"
+    assert content["scores"]["FID"]["real"] >= 0
+
+
+def test_inception_without_network_or_weights(run_folder):
+    """Where neither a file nor a network is there, one sentence says what else can be done."""
+    pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
+    if list(PRETRAINED.glob("weights-inception*")):
+        pytest.skip("the weights are here")
+    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    args = ["--metrics", "fid", "--features", "inception"]
+    process = run_script("code/evaluate.py", run_folder, *args, **nowhere)
+    assert_refused(process, "could not be downloaded", "--features lenet", "--inception-weights")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--metrics", "fdi"], ["'fdi'", "did you mean 'fid'"]),
+        (["--metrics", "fid,loss"], ["'loss'", "choose from fid, kid"]),
+        (["--features", "inseption"], ["did you mean 'inception'"]),
+        (["--metrics", "fid", "--num", "1"], ["at least 2 samples", "--num"]),
+        (["--json", "{tmp}/file/scores.json"], ["--json", "cannot write"]),
+        (["--json", "{tmp}"], ["is a folder, name a file"]),
+        (["--out", "{tmp}/file"], ["--out", "cannot write"]),
+    ],
+)
+def test_refused_before_drawing(run_folder, tmp_path, args, words):
+    """What cannot work is refused in one sentence before a sample is drawn."""
+    (tmp_path / "file").write_text("")
+    args = [arg.format(tmp=tmp_path) for arg in args]
+    process = run_script("code/evaluate.py", run_folder, *args, "--seed", "99")
+    assert_refused(process, *words)
+    assert process.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "num", "conditional", "message"),
+    [
+        ("kid", 1, True, "at least 2 samples"),
+        ("pr", 3, True, "at least 4 samples"),
+        ("is", 9, True, "at least 10 samples"),
+        ("memorization", 19, True, "at least 20 samples"),
+        ("lpips", 10, True, "at least 11 samples"),
+        ("lpips", 1, False, "at least 2 samples"),
+        ("accuracy", 50, False, "needs a model with labels"),
+    ],
+)
+def test_too_little_for_a_metric(metric, num, conditional, message):
+    """Each metric says how much it needs, and takes one more."""
+    train, test = (datasets.MemoryImages(*datasets.load_digits(s)) for s in ("train", "test"))
+    real = scoring.RealImages(train, test, "test", train)
+    with pytest.raises(UserError, match=message):
+        scoring.check_enough([metric], num, real, conditional)
+    scoring.check_enough([metric], num + 1, real, conditional or metric == "accuracy")
+
+
+def test_too_few_real_images():
+    """Memorization needs held-out images, precision and recall a few training images."""
+    images = datasets.MemoryImages(*datasets.load_digits("test"))
+    few = images.at_most(3)
+    with pytest.raises(UserError, match="at least 40 held-out images"):
+        scoring.check_enough(
+            ["memorization"], 50, scoring.RealImages(images, few, "test", images), True
+        )
+    with pytest.raises(UserError, match="at least 4 training images, the data set has 3"):
+        scoring.check_enough(["pr"], 50, scoring.RealImages(few, images, "test", few), True)
+
+
+@pytest.mark.slow
+def test_model_without_labels(tmp_path):
+    """An unconditional model is scored by all metrics but the accuracy of its labels."""
+    settings = ["model.dim=8", "model.timesteps=5", "train_cfg.max_steps=2"]
+    settings += ["train_cfg.num_eval_samples=0", f"output_folder={tmp_path}"]
+    settings += ["model.conditional=false"]
+    overrides = [part for s in settings for part in ("--set", s)]
+    process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
+    assert process.returncode == 0, process.stderr
+    folder = tmp_path / "digits_run"
+    assert_refused(run_script("code/evaluate.py", folder), "needs a model with labels")
+    evaluate(folder, "--metrics", "fid,pr", "--num", "20", "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "samples.png").exists()
+
+
+@pytest.mark.slow
+def test_image_folder_of_mixed_sizes(tmp_path):
+    """A run on pictures of mixed sizes and channels is scored, its test folder held out."""
+    for split, number in (("train", 12), ("test", 20)):
+        for label in ("a", "b"):
+            folder = tmp_path / "data" / split / label
+            folder.mkdir(parents=True)
+            for i in range(number):
+                mode, size = (("L", (9, 12)), ("RGB", (20, 8)), ("RGBA", (8, 8)))[i % 3]
+                pixels = torch.randint(256, (size[0] * size[1] * len(mode),)).tolist()
+                Image.frombytes(mode, size, bytes(pixels)).save(folder / f"{i}.png")
+    settings = ["dataset.name=ImageFolder", f"dataset.data_folder={tmp_path / 'data'}"]
+    settings += ["model.img_shape=[3,8,8]", "model.num_classes=2", "loader.batch_size=8"]
+    settings += ["model.dim=8", "model.timesteps=5", "train_cfg.max_steps=2", "dataset.min_bytes=0"]
+    settings += ["train_cfg.num_eval_samples=0", f"output_folder={tmp_path / 'logs'}"]
+    overrides = [part for s in settings for part in ("--set", s)]
+    process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
+    assert process.returncode == 0, process.stderr
+    args = ["--metrics", "fid,memorization", "--num", "30", "--out", tmp_path / "out"]
+    output = evaluate(tmp_path / "logs" / "digits_run", *args)
+    assert "30 test images with 24 training images" in output
+    assert (tmp_path / "out" / "samples.png").exists()

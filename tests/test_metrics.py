@@ -1,0 +1,286 @@
+"""The metrics on features, and where networks, weights and features come from."""
+
+import functools
+import hashlib
+import http.server
+import math
+import threading
+
+import pytest
+import torch
+from conftest import find_asset
+
+from libs import config as configs
+from libs import datasets
+from libs.metrics import features as feature_files
+from libs.metrics import lenet, weight_files
+from libs.metrics.distances import nearest
+from libs.metrics.fid import frechet_distance, statistics
+from libs.metrics.inception import Inception
+from libs.metrics.inception_score import inception_score
+from libs.metrics.kid import kernel_distance, squared_mmd
+from libs.metrics.lpips_diversity import Lpips, diversity, same_class_pairs
+from libs.metrics.precision_recall import precision_recall
+from libs.metrics.store import Store
+from libs.utils import UserError
+
+CPU = torch.device("cpu")
+
+
+def clouds(n, m, dim, shift=0.3):
+    """Two overlapping sets of features, one wider than the other."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(n, dim, generator=generator)
+    return x, shift + 1.2 * torch.randn(m, dim, generator=generator)
+
+
+def digits(split="train", number=None):
+    images = datasets.MemoryImages(*datasets.load_digits(split))
+    return images if number is None else images.at_most(number)
+
+
+def test_frechet_distance_of_known_gaussians():
+    """Diagonal covariances commute: the distance is a sum over axes that one can write down."""
+    mean1, mean2 = torch.tensor([0.0, 1.0]).double(), torch.tensor([3.0, 1.0]).double()
+    cov1, cov2 = (torch.diag(torch.tensor(v).double()) for v in ([1.0, 4.0], [9.0, 0.25]))
+    expected = 3**2 + (1 - 3) ** 2 + (2 - 0.5) ** 2
+    assert frechet_distance(mean1, cov1, mean2, cov2) == pytest.approx(expected)
+    assert frechet_distance(mean1, cov1, mean1, cov1) == pytest.approx(0, abs=1e-9)
+
+
+def test_frechet_distance_with_fewer_images_than_features():
+    """Covariances without full rank give the value of the rank that they have."""
+    x, y = clouds(20, 30, 8)
+    wide = torch.linalg.qr(torch.randn(64, 8).double())[0].T  # orthogonal: keeps distances
+    small = frechet_distance(*statistics(x), *statistics(y))
+    large = frechet_distance(*statistics(x.double() @ wide), *statistics(y.double() @ wide))
+    assert large == pytest.approx(small, rel=1e-5)
+
+
+def test_squared_mmd_is_the_mean_over_pairs():
+    """The estimate equals the double sum over different images of Binkowski et al., eq. 4."""
+    x, y = (z.double() for z in clouds(5, 7, 3))
+
+    def mean(a, b, skip):
+        values = [
+            (sum(p * q for p, q in zip(u, v, strict=True)) / 3 + 1) ** 3
+            for i, u in enumerate(a.tolist())
+            for j, v in enumerate(b.tolist())
+            if not (skip and i == j)
+        ]
+        return sum(values) / len(values)
+
+    expected = mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
+    assert squared_mmd(x, y) == pytest.approx(expected)
+
+
+def test_kernel_distance_knows_what_it_cannot_tell():
+    """Subsets that hold everything do not vary, so no error is claimed."""
+    x, y = clouds(40, 40, 4)
+    assert kernel_distance(x, y) == (pytest.approx(squared_mmd(x.double(), y.double())), None)
+    value, error = kernel_distance(x, clouds(40, 400, 4)[1])
+    assert abs(value - squared_mmd(x.double(), y.double())) < 1
+    assert 0 < error < abs(value)
+
+
+def test_inception_score_bounds():
+    """A classifier that knows nothing scores 1, one that is sure of K equal classes scores K."""
+    assert inception_score(torch.zeros(100, 5))[0] == pytest.approx(1)
+    sure = 50 * torch.eye(4)[torch.arange(40_000) % 4]
+    assert inception_score(sure)[0] == pytest.approx(4, rel=1e-2)
+
+
+def test_precision_and_recall_tell_different_faults():
+    """Half the modes: precise but not complete. Added noise: complete but not precise."""
+    generator = torch.Generator().manual_seed(1)
+    centres = torch.tensor([[0.0, 0.0], [50.0, 0.0]]).repeat(100, 1)
+    real, same = (centres + torch.randn(200, 2, generator=generator) for _ in range(2))
+    half = same[::2]
+    outliers = torch.cat([same, 1000 * torch.randn(200, 2, generator=generator)])
+    precision, recall = precision_recall(half, real)
+    assert precision > 0.9
+    assert recall == pytest.approx(0.5, abs=0.1)
+    precision, recall = precision_recall(outliers, real)
+    assert precision == pytest.approx(0.5, abs=0.1)
+    assert recall > 0.9
+
+
+def test_agreement_with_torch_fidelity(monkeypatch):
+    """FID, KID, IS, precision and recall equal an independent implementation's to 1e-3."""
+    pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
+    from torch_fidelity import metric_fid, metric_isc, metric_kid, metric_prc
+
+    x, y = clouds(300, 350, 48)
+    theirs = metric_fid.fid_statistics_to_metric(
+        *(metric_fid.fid_features_to_statistics(z.double()) for z in (x, y)), verbose=False
+    )
+    ours = frechet_distance(*statistics(x), *statistics(y))
+    assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
+
+    quiet = {"verbose": False, "kid_subset_size": 300, "kid_subsets": 1}
+    theirs = metric_kid.kid_features_to_metric(x.double(), y[:300].double(), **quiet)
+    assert kernel_distance(x, y[:300])[0] == pytest.approx(
+        theirs["kernel_inception_distance_mean"], rel=1e-3
+    )
+
+    monkeypatch.setattr("libs.metrics.inception_score.NUM_SPLITS", 1)  # theirs are other parts
+    theirs = metric_isc.isc_features_to_metric(3 * x, splits=1)["inception_score_mean"]
+    assert inception_score(3 * x)[0] == pytest.approx(theirs, rel=1e-3)
+
+    low_dimensional = [z[:, :6].contiguous() for z in (x, y)]
+    theirs = metric_prc.prc_features_to_metric(*low_dimensional, verbose=False)
+    precision, recall = precision_recall(*low_dimensional)
+    assert precision == pytest.approx(theirs["precision"], abs=1e-3)
+    assert recall == pytest.approx(theirs["recall"], abs=1e-3)
+
+
+def test_nearest_in_chunks(monkeypatch):
+    """Chunks of any size find the neighbours of a full sort, copies at distance 0 included."""
+    monkeypatch.setattr("libs.metrics.distances.QUERIES", 7)
+    monkeypatch.setattr("libs.metrics.distances.POINTS", 5)
+    queries, points = clouds(20, 33, 50)
+    queries[3] = points[17]
+    distances, indices = nearest(queries.view(20, 2, 25), points, 4)
+    every = (queries[:, None].double() - points[None].double()).norm(dim=2)
+    expected, order = every.sort(dim=1)
+    torch.testing.assert_close(distances.double(), expected[:, :4], rtol=1e-5, atol=1e-6)
+    assert torch.equal(indices, order[:, :4])
+    assert distances[3, 0] == 0
+
+
+def test_pairs_are_of_one_class():
+    """No pair mixes classes or repeats an image, and the mean is over their distances alone."""
+    labels = torch.tensor([0, 1, 0, 1, 0, 2])
+    pairs = same_class_pairs(labels)
+    assert (labels[pairs[:, 0]] == labels[pairs[:, 1]]).all()
+    assert len(pairs) == 2
+    assert len(pairs.unique()) == 4
+    images = (labels * 100).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+    assert diversity(images, labels, lambda a, b: (a - b).abs().mean(dim=(1, 2, 3))) == 0
+
+
+def test_fitted_lenet_is_kept_and_survives_damage(tmp_path, capsys, monkeypatch):
+    """The second call reads the first one's weights; a damaged file is fitted anew, equally."""
+    monkeypatch.setattr(lenet, "MIN_STEPS", 10)
+    train, store = digits(number=200), Store(tmp_path)
+    first = lenet.fitted_lenet(train, (1, 8, 8), CPU, store)
+    (file,) = tmp_path.iterdir()
+    written = file.stat().st_mtime_ns
+    again = lenet.fitted_lenet(train, (1, 8, 8), CPU, store)
+    assert file.stat().st_mtime_ns == written
+    file.write_bytes(file.read_bytes()[:1000])
+    anew = lenet.fitted_lenet(train, (1, 8, 8), CPU, store)
+    assert "damaged" in capsys.readouterr().out
+    for name, weight in first.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name])
+        assert torch.equal(weight, anew.state_dict()[name])
+    relabelled = datasets.MemoryImages(train.images, train.labels.flip(0), train.classes)
+    other = lenet.fitted_lenet(relabelled, (1, 8, 8), CPU, store)
+    assert not torch.equal(first.classify.weight, other.classify.weight)
+
+
+@pytest.mark.slow
+def test_lenet_on_mnist(tmp_path):
+    """The classifier knows at least 98.5% of MNIST's test digits."""
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    source = find_asset("data/MNIST")
+    for file in source.rglob("*.gz"):  # torchvision unpacks beside them
+        (tmp_path / "MNIST" / "raw" / file.name).write_bytes(file.read_bytes())
+    config = configs.DatasetConfig(name="MNIST", data_folder=tmp_path)
+    train, test = (datasets.load_dataset(config, s, (1, 28, 28)) for s in ("train", "test"))
+    net = lenet.fit_lenet(train, (1, 28, 28), CPU)
+    assert lenet.accuracy_on(net, test, CPU) >= 0.985
+
+
+def test_features_of_another_origin_are_not_mixed_in(tmp_path, capsys):
+    """A file that lies in another's place is recognised by its facts, and computed anew."""
+    store = Store(tmp_path)
+    nets = [lenet.LeNet(1, 10).eval() for _ in range(2)]
+    viewers = [feature_files.Viewer(net, CPU, store) for net in nets]
+    data = digits(number=30)
+    one = viewers[0].look_at(data)
+    (file,) = tmp_path.iterdir()
+    other = viewers[1].look_at(data)
+    assert not torch.equal(one.features, other.features)
+    foreign = next(path for path in tmp_path.iterdir() if path != file)
+    foreign.write_bytes(file.read_bytes())
+    assert torch.equal(viewers[1].look_at(data).features, other.features)
+    assert "another network" in capsys.readouterr().out
+    assert not torch.equal(viewers[0].look_at(digits("test", 30)).features, one.features)
+
+
+def test_store_that_cannot_be_written_only_warns(tmp_path, capsys):
+    """What cannot be kept is still returned."""
+    (tmp_path / "file").write_text("")
+    store = Store(tmp_path / "file" / "cache")
+    assert store.get("features", {}, lambda: {"x": torch.ones(1)})["x"] == 1
+    assert "could not keep the features" in capsys.readouterr().out
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A local web server of a folder; its address and the folder."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    handler.log_message = lambda *args: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}", folder
+        web.shutdown()
+
+
+def test_weights_are_downloaded_once_and_checked(server, tmp_path):
+    """A good file arrives and is not asked for again; one with another hash leaves nothing."""
+    address, www = server
+    content = b"weights" * 1000
+    name = f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    (www / name).write_bytes(content)
+    (www / "net-00000000.pth").write_bytes(content)
+    target = tmp_path / "pretrained"
+    path = weight_files.weights_file(f"{address}/{name}", None, "--w", target)
+    assert path.read_bytes() == content
+    (www / name).unlink()
+    assert weight_files.weights_file(f"{address}/{name}", None, "--w", target) == path
+    with pytest.raises(UserError, match=r"net-00000000\.pth is not the file"):
+        weight_files.weights_file(f"{address}/net-00000000.pth", None, "--w", target)
+    with pytest.raises(UserError, match=r"could not be downloaded.*--w FILE"):
+        weight_files.weights_file(f"{address}/{name.replace('net', 'no')}", None, "--w", target)
+    assert list(target.iterdir()) == [path]
+    path.write_bytes(b"cut short")
+    with pytest.raises(UserError, match="delete the file"):
+        weight_files.weights_file(f"{address}/{name}", None, "--w", target)
+
+
+def test_inception_needs_its_own_weights(tmp_path):
+    """A missing, a foreign and a code-holding file are refused with a sentence."""
+    pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
+    with pytest.raises(UserError, match=r"there is no file.*--features lenet"):
+        Inception(tmp_path / "none.pth")
+    torch.save({"weight": torch.ones(1)}, tmp_path / "other.pth")
+    with pytest.raises(UserError, match="does not hold the weights"):
+        Inception(tmp_path / "other.pth")
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "code.pth")
+    with pytest.raises(UserError, match="refused"):
+        Inception(tmp_path / "code.pth")
+
+
+def test_lpips_with_given_backbone(tmp_path):
+    """AlexNet's file is renamed to what lpips expects; the distance is 0 for equals only."""
+    pytest.importorskip("lpips", reason="lpips is not installed")
+    from torchvision.models import alexnet
+
+    torch.manual_seed(0)
+    backbone = alexnet()
+    torch.save(backbone.state_dict(), tmp_path / "alexnet.pth")
+    net = Lpips(tmp_path / "alexnet.pth").eval()
+    assert torch.equal(net.net.net.slice3[1].weight, backbone.features[6].weight)
+    images = digits(number=2).images.float() / 255
+    distances = net(images, images.flip(0))
+    assert distances.shape == (2,)
+    assert (distances > 0).all()
+    assert net(images, images).abs().max() == 0
+    assert math.isclose(*distances.tolist(), rel_tol=1e-4)  # symmetric
+    torch.save({"features.0.weight": torch.ones(1)}, tmp_path / "other.pth")
+    with pytest.raises(UserError, match="does not match"):
+        Lpips(tmp_path / "other.pth")
