@@ -48,8 +48,8 @@ def grade_one(path: Path, order: Order) -> Grade:
 def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
     """Grade submissions, and yield each as it is done.
 
-    A process that dies costs no other submission: what was not done is graded again, one by one,
-    and only a submission whose process dies a second time gets no points, and a human look.
+    A process that dies costs no other submission: those that were being graded are graded again,
+    one by one, and only one whose process dies a second time gets no points, and a human look.
 
     Args:
         jobs: number of processes; with one submission or one job, this process does it.
@@ -58,21 +58,30 @@ def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
         for path in paths:
             yield grade_one(path, order)
         return
-    left = dict.fromkeys(paths)
-    for grade in _in_processes(paths, order, min(jobs, len(paths))):
-        del left[grade[0]]
-        yield grade[1]
-    for path in left:  # a process died while these were waiting or running
-        again = list(_in_processes([path], order, 1))
-        yield again[0][1] if again else died(path, order)
+    left = list(paths)
+    while left:
+        running: dict[Future, Path] = {}
+        done = set()
+        for path, grade in _in_processes(left, order, min(jobs, len(left)), running):
+            done.add(path)
+            yield grade
+        for path in running.values():  # a process died meanwhile
+            done.add(path)
+            again = [grade for _, grade in _in_processes([path], order, 1, {})]
+            yield again[0] if again else died(path, order)
+        left = [path for path in left if path not in done]
 
 
-def _in_processes(paths: list[Path], order: Order, jobs: int) -> Iterator[tuple[Path, Grade]]:
-    """Path and grade of each submission, until all are done or a process dies."""
+def _in_processes(
+    paths: list[Path], order: Order, jobs: int, running: dict[Future, Path]
+) -> Iterator[tuple[Path, Grade]]:
+    """Path and grade of each submission, until all are done or a process dies.
+
+    `running` then holds those that were being graded.
+    """
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, initializer=_begin)
     try:
-        running: dict[Future, Path] = {}
         waiting = iter(paths)
         while True:
             # few at a time, so that an interrupt has little to wait for
@@ -83,7 +92,8 @@ def _in_processes(paths: list[Path], order: Order, jobs: int) -> Iterator[tuple[
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+                grade = future.result()
+                yield running.pop(future), grade
     except BrokenProcessPool:
         return
     finally:

@@ -1,6 +1,7 @@
 """Checks of the whole chain, p_sample_loop: which steps it takes, on what, and what it returns."""
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 
 from autograder.cases import Case, diffused_shape
 from autograder.evidence import close, is_tensor_like, noise_fault, shown, tensor_of
-from autograder.student import Answer, Asked, Finding, Student, Tensor
+from autograder.student import Ahead, Answer, Asked, Finding, Student, Tensor
+
+AHEAD = 128  # steps that are answered at once
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
@@ -17,12 +20,18 @@ class Chain:
 
     case: Case
     random: np.random.Generator = field(default_factory=np.random.default_rng)
-    asked: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    decodings: int = 0  # calls of the decoder, and
+    decoded: int = 0  # pictures that it has given
     start: Any = None  # what the first step got
     encoded: bool = False
 
-    def step(self, asked: Asked) -> np.ndarray | str:
-        """Answer a call of p_sample or the network with fresh numbers in the shape of x."""
+    def step(self, asked: Asked) -> Ahead | str:
+        """Answer a call of p_sample or the network with fresh numbers in the shape of x.
+
+        Whatever a submission makes of knowing the next ones: a right record of the chain has every
+        answer fed back at the right step, and to make that record is to run the chain.
+        """
         x = asked.bind("x").get("x")
         if self.start is None:
             self.start = x
@@ -30,9 +39,10 @@ class Chain:
                 return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
         if not isinstance(x, Tensor) or x.array is None:
             return f"x is {shown(x)} and no tensor on the CPU"
-        value = self.random.standard_normal(x.shape).astype(np.float32)
-        self.asked.append((asked, value))
-        return value
+        # Whoever passes more than the chain holds gets one answer at a time, for memory's sake.
+        number = 1 + AHEAD if x.array.size <= math.prod(self.shape) else 1
+        values = 4 * self.random.random((number, *x.shape), dtype=np.float32) - 2
+        return Ahead(values[0], values[1:])
 
     @property
     def shape(self) -> list[int]:
@@ -46,15 +56,14 @@ class Chain:
 
     def decode(self, asked: Asked) -> np.ndarray | str:
         """Answer the decoder with the case's pictures, some of their values outside [0, 1]."""
-        if len(self.calls("vae.decoder")) > len(self.case.inputs["label"]):
+        self.decodings += 1
+        if self.decodings > 1 + len(self.case.inputs["label"]):
             return "the decoder was called again and again"
         pictures = self.case.inputs["decoded"]
         z = asked.bind("x").get("x")
         rows = z.shape[0] if isinstance(z, Tensor) and z.shape else 1
-        before = sum(len(value) for _, value in self.calls("vae.decoder"))
-        value = pictures[(before + np.arange(rows)) % len(pictures)]
-        self.asked.append((asked, value))
-        return value
+        self.decoded += rows
+        return pictures[(self.decoded - rows + np.arange(rows)) % len(pictures)]
 
     def run(self, student: Student) -> Answer:
         """Draw one picture for each label of the case."""
@@ -63,15 +72,17 @@ class Chain:
         if self.case.kwargs.get("use_vae"):
             doubles |= {"vae.decoder": self.decode, "vae.encoder": self.encode}
         try:
-            return student.call(key, "p_sample_loop", self.case.inputs["label"], doubles=doubles)
+            answer = student.call(key, "p_sample_loop", self.case.inputs["label"], doubles=doubles)
         except Finding as finding:  # an error may follow from something that tells more
             if self.start is not None:
                 self.check_start(self.start)
-            if len(self.calls("vae.decoder")) > len(self.case.inputs["label"]):
+            if self.decodings > len(self.case.inputs["label"]):
                 raise Finding(
                     "The decoder was called in every step.", "latent_decoded_twice"
                 ) from None
             raise finding
+        self.asked = answer.asked
+        return answer
 
     def calls(self, name: str) -> list[tuple[dict[str, Any], np.ndarray]]:
         """The calls of one double: arguments by name, and the answer."""
@@ -80,7 +91,11 @@ class Chain:
             "model": ("x", "label", "t"),
             "vae.decoder": ("x",),
         }[name]
-        found = [(a.bind(*names), value) for a, value in self.asked if a.name == name]
+        found = [
+            (a.bind(*names), a.answered)
+            for a in self.asked
+            if a.name == name and a.answered is not None
+        ]
         if name == "model":  # the network's own name for t
             found = [({"t": call.get("time"), **call}, value) for call, value in found]
         return found

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from autograder.batch import Order, grade_all
 from autograder.reports import load_grades, table, write_class, write_submission
-from autograder.results import PASSED, Grade
+from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
 from autograder.rubric import Rubric, load_rubric
 from autograder.sandbox.limits import SandboxError
 from autograder.sheets import merge_manual, write_sheets
@@ -77,7 +77,7 @@ def main() -> int:
     all_passed = True
     try:
         for done, grade in enumerate(run(left, order, args), start=1):
-            all_passed &= all(p.status == PASSED for p in grade.parts if p.points is not None)
+            all_passed &= all(is_fine(part, rubric) for part in grade.parts)
             if args.out:
                 write_submission(with_part(stored, grade, order), rubric, args.out)
             print(f"\n{done} of {len(left)}: " if len(left) > 1 else "\n", end="")
@@ -90,6 +90,13 @@ def main() -> int:
 
         write_similarity(paths, args.out)
     return 1 if args.public and not all_passed else 0
+
+
+def is_fine(part: PartResult, rubric: Rubric) -> bool:
+    """Whether a part's tests passed, or there was none to pass: bonus parts may be left out."""
+    if part.points is None or part.status == PASSED:
+        return True
+    return part.status == NOT_ATTEMPTED and rubric.part(part.id).bonus
 
 
 def run(paths: list[Path], order: Order, args: argparse.Namespace) -> Iterator[Grade]:

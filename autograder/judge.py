@@ -189,16 +189,10 @@ def run_tests(
     """Run pytest in this process; returns what the tests found."""
     recorder = Recorder(examination)
     tests = [str(TESTS / f"test_{only}.py")] if only else [str(TESTS)]
-    options = [
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:terminal",
-        "-p",
-        "no:logging",
-        "-p",
-        "no:faulthandler",
-    ]
+    # Nobody sees what these would do, and some of it takes long.
+    without = "cacheprovider terminal logging faulthandler warnings unraisableexception"
+    plugins = [f"no:{name}" for name in [*without.split(), "threadexception"]]
+    options = ["--capture=no", *(word for name in plugins for word in ("-p", name))]
     options += ["-c", str(TESTS / "pytest.ini"), "--rootdir", str(TESTS), f"--seed={seed}"]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         code = pytest.main([*options, *(["--public"] if public else []), *tests], [recorder])

@@ -3,47 +3,20 @@
 Hidden: holds the solutions. It shares no code with `code/libs`; numpy alone computes here.
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
+from autograder.bonus_oracles import make_bonus_cases
 from autograder.cases import CONFIGS, Case, diffused_shape
 from autograder.mistakes import COMPUTE_LOSS, P_SAMPLE_MEAN, P_SAMPLE_SIGMA, Q_SAMPLE
+from autograder.schedule import Schedule, normal, rounded, schedule_of
 
 SCALE = 300.0  # of x and eps where coefficients are measured beside the step's own noise
 
 
-class Schedule:
-    """The quantities of Ho et al. 2020, float64 [T] each, step t here is t + 1 there."""
-
-    def __init__(self, betas: np.ndarray) -> None:
-        self.T = len(betas)
-        self.beta = betas
-        self.alpha = 1 - betas
-        self.alpha_bar = np.cumprod(self.alpha)
-        self.alpha_bar_prev = np.concatenate([[1.0], self.alpha_bar[:-1]])
-        # eq. 7
-        self.posterior_variance = betas * (1 - self.alpha_bar_prev) / (1 - self.alpha_bar)
-        # eq. 4: weights of x_0 and of the noise in x_t
-        self.signal_rate = np.sqrt(self.alpha_bar)
-        self.noise_rate = np.sqrt(1 - self.alpha_bar)
-        # eq. 11: weights of x_t and of eps_theta in the mean of x_{t-1}
-        self.x_weight = 1 / np.sqrt(self.alpha)
-        self.eps_weight = -betas / np.sqrt((1 - self.alpha_bar) * self.alpha)
-
-
-def schedule_of(config: str) -> Schedule:
-    """The schedule that the contract gives a configuration."""
-    T = CONFIGS[config]["timesteps"]
-    if config == "cosine":
-        u = (np.arange(T + 1) / T + 0.008) / 1.008
-        alpha_bar = np.cos(u * np.pi / 2) ** 2
-        return Schedule(np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999))
-    if CONFIGS[config].get("use_vae"):
-        return Schedule(np.linspace(np.sqrt(0.00085), np.sqrt(0.012), T) ** 2)
-    return Schedule(np.linspace(1e-4, 0.02, T))
-
-
+@functools.lru_cache(1)  # a batch has one seed
 def make_cases(seed: int) -> list[Case]:
     """The cases of all functions, other numbers for each seed."""
     makers: dict[str, tuple[Callable[..., Case], list[str]]] = {
@@ -58,7 +31,7 @@ def make_cases(seed: int) -> list[Case]:
         for config in configs:
             random = np.random.default_rng([seed, number, list(CONFIGS).index(config)])
             cases.append(maker(part, config, random))
-    return cases
+    return cases + make_bonus_cases(seed)
 
 
 def mixed_steps(T: int, batch: int, random: np.random.Generator) -> np.ndarray:
@@ -74,20 +47,11 @@ def images(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rounded(random.uniform(-1, 1, shape))
 
 
-def normal(random: np.random.Generator, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
-    """Gaussian numbers."""
-    return rounded(scale * random.standard_normal(shape))
-
-
-def rounded(values: np.ndarray) -> np.ndarray:
-    """float32 that float16 holds exactly: half the goldens' size, and nothing is lost."""
-    return values.astype(np.float16).astype(np.float32)
-
-
 def labels(random: np.random.Generator, config: str, batch: int) -> np.ndarray:
-    """Class indices, int64 [batch], not all equal."""
+    """Class indices, int64 [batch], not all equal and not in order."""
     classes = CONFIGS[config]["num_classes"]
-    return (random.permutation(max(batch, classes))[:batch] % classes).astype(np.int64)
+    drawn = (random.permutation(max(batch, classes))[:batch] % classes).astype(np.int64)
+    return drawn[::-1].copy() if (np.diff(drawn) >= 0).all() else drawn
 
 
 def q_sample_case(part: str, config: str, random: np.random.Generator) -> Case:

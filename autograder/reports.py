@@ -124,10 +124,11 @@ def report_page(grade: Grade, rubric: Rubric) -> str:
             rubric=rubric,
             about=_about(rubric),
             automatic=automatic,
-            manual=[part for part in grade.parts if part.status == MANUAL],
+            manual=[part for part in grade.parts if part.status == MANUAL or part.human],
             waiting=_waiting(grade, rubric),
             possible=sum(part.max_points for part in automatic),
             earned=sum(part.points or 0 for part in automatic),
+            from_person=list(filter(None, map(_from_person, grade.parts))),
             samples=[sample for sample in grade.samples if _is_png(sample.get("png", ""))],
         )
     )
@@ -181,11 +182,16 @@ def table(grade: Grade, width: int | None = None) -> str:
         word = "by a person" if part.status == MANUAL else part.status
         texts = [part.reason or word, part.hint and f"Hint: {part.hint}"]
         lines += _wrapped(start, [text for text in texts if text], width)
-    waiting = [part for part in grade.parts if part.points is None]
+    waiting = [
+        part
+        for part in grade.parts
+        if part.points is None or (part.human and part.by_person is None)
+    ]
     total = f"{'total':{first}}  {number(grade.total):>5}    "
     notes = [f"{number(grade.deductions)} deducted"] if grade.deductions else []
     if waiting:
-        by_hand = ", ".join(f"{part.id} ({number(part.max_points)})" for part in waiting)
+        open_points = {part.id: part.human or part.max_points for part in waiting}
+        by_hand = ", ".join(f"{part_id} ({number(n)})" for part_id, n in open_points.items())
         notes.append(f"for a person to grade: {by_hand}")
     return "\n".join(lines + _wrapped(total, notes or [""], width)) + "\n"
 
@@ -201,6 +207,13 @@ def _about(rubric: Rubric) -> Callable[[str], Part]:
     """Gives a part's description; an empty one where an edited rubric no longer has the part."""
     parts = {part.id: part for part in rubric.parts}
     return lambda part_id: parts.get(part_id, Part(part_id, part_id, 0, False, ""))
+
+
+def _from_person(part: PartResult) -> tuple[float, float] | None:
+    """Points that a person has given, and could have given; None where that is still to come."""
+    if part.status == MANUAL:
+        return None if part.points is None else (part.points, part.max_points)
+    return None if part.by_person is None else (part.by_person, part.human)
 
 
 def _waiting(grade: Grade, rubric: Rubric) -> float:
@@ -235,7 +248,7 @@ def _distribution(grades: list[Grade], rubric: Rubric) -> list[dict[str, Any]]:
     rows = []
     for part in rubric.parts:
         results = [p for grade in grades for p in grade.parts if p.id == part.id]
-        given = [p.points for p in results if p.points is not None]
+        given = [p.earned for p in results if p.earned is not None]
         if not part.automatic and not given:
             continue
         states = [_state(p) for p in results if p.points is not None]

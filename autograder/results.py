@@ -29,13 +29,25 @@ class PartResult:
     """One part of the rubric on one submission."""
 
     id: str
-    max_points: float
+    max_points: float  # by the tests, or by a person where there are no tests
     points: float | None  # None: a person has to fill it in
     status: str  # PASSED, PARTIAL, FAILED, NOT_ATTEMPTED or MANUAL
     reason: str = ""
     hint: str = ""
     hint_id: str = ""
     tests: list[TestResult] = field(default_factory=list)
+    human: float = 0.0  # points that a person may add to those of the tests,
+    by_person: float | None = None  # and has added
+
+    @property
+    def earned(self) -> float | None:
+        """All points so far; None where there are none yet."""
+        return None if self.points is None else self.points + (self.by_person or 0.0)
+
+    @property
+    def possible(self) -> float:
+        """The points of the whole part."""
+        return self.max_points + self.human
 
 
 @dataclass
@@ -63,7 +75,7 @@ class Grade:
     @property
     def total(self) -> float:
         """Points so far, less the deductions, never below 0."""
-        return max(0.0, sum(p.points or 0.0 for p in self.parts) - self.deductions)
+        return max(0.0, sum(p.earned or 0.0 for p in self.parts) - self.deductions)
 
     def part(self, part_id: str) -> PartResult:
         """The part of this id; KeyError where there is none."""

@@ -35,7 +35,7 @@ PART_KEYS = {
     "automatic": bool,
     "task": str,
 }
-OPTIONAL_KEYS = {"bonus": bool, "look_for": list, "credit": dict}
+OPTIONAL_KEYS = {"bonus": bool, "look_for": list, "credit": dict, "human": NUMBER}
 TYPE_NAMES = {str: "text", dict: "a mapping", list: "a list", bool: "true or false", int: "a whole"}
 NO_RESULT = "No test of this part came to an end: the run broke down before."
 
@@ -52,17 +52,30 @@ class Part:
     bonus: bool = False
     look_for: tuple[str, ...] = ()
     credit: dict[str, float] = field(default_factory=dict)  # group of tests: share of the points
+    human: float = 0.0  # of an automatic part's points, those that a person gives
+
+    @property
+    def by_tests(self) -> float:
+        """The points that the tests give."""
+        return self.points - self.human if self.automatic else 0.0
+
+    @property
+    def by_hand(self) -> float:
+        """The points that a person gives."""
+        return self.points - self.by_tests
 
     def mark(self, tests: list[TestResult], broken: str = NO_RESULT) -> PartResult:
-        """Points for the outcomes of this part's tests, 0 to `points`; see `Rubric.mark`."""
+        """Points for the outcomes of this part's tests, 0 to `by_tests`; see `Rubric.mark`."""
         if not self.automatic:
             return PartResult(self.id, self.points, None, MANUAL, tests=tests)
         if not tests:
-            return PartResult(self.id, self.points, 0.0, FAILED, reason=broken)
+            return PartResult(self.id, self.by_tests, 0.0, FAILED, broken, human=self.human)
         missed = [test for test in tests if test.outcome != PASSED]
         share, reason = self._share(tests, missed), ""
         if share == 1:
-            return PartResult(self.id, self.points, self.points, PASSED, tests=tests)
+            return PartResult(
+                self.id, self.by_tests, self.by_tests, PASSED, tests=tests, human=self.human
+            )
         status = PARTIAL if share else FAILED
         if not share and missed and all(test.outcome == NOT_ATTEMPTED for test in missed):
             status = NOT_ATTEMPTED
@@ -72,13 +85,14 @@ class Part:
         telling = most_telling(missed)
         return PartResult(
             self.id,
-            self.points,
-            round(self.points * share, 6),
+            self.by_tests,
+            round(self.by_tests * share, 6),
             status,
             reason or telling.reason or f"The test {telling.name} did not pass.",
             telling.hint,
             telling.hint_id,
             tests,
+            self.human,
         )
 
     def _share(self, tests: list[TestResult], missed: list[TestResult]) -> float:
@@ -114,8 +128,8 @@ class Rubric:
 
     @property
     def manual_ids(self) -> list[str]:
-        """The ids of the parts for a person, in order."""
-        return [part.id for part in self.parts if not part.automatic]
+        """The ids of the parts that a person gives points for, in order."""
+        return [part.id for part in self.parts if part.by_hand]
 
     def part(self, part_id: str) -> Part:
         """The part of this id; KeyError where there is none."""
@@ -282,8 +296,15 @@ def _read_part(problems: _Problems, position: int, values: Any) -> Part | None:
         )
     for line in values.get("look_for", []):
         problems.check_type(f"{where}.look_for", line, str)
-    if not values["automatic"] and "look_for" not in values:
+    human = values.get("human", 0)
+    if (not values["automatic"] or human) and "look_for" not in values:
         problems.add(where, "a part for a person needs the key 'look_for': what earns the points")
+    if human and not (values["automatic"] and human < values["points"]):
+        problems.add(
+            f"{where}.human",
+            "is the person's share of an automatic part, and less than its points; a part that "
+            "only a person grades has 'automatic: false'",
+        )
     if not values["automatic"] and "credit" in values:
         problems.add(where, "'credit' is for automatic parts; a person gives any points")
     _check_credit(problems, f"{where}.credit", values.get("credit", {}))

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from autograder.results import MANUAL, Grade
+from autograder.results import MANUAL, Grade, PartResult
 from autograder.rubric import Rubric
 from autograder.text import InputError, did_you_mean, number, one_line, visible, write_text
 
@@ -42,7 +42,7 @@ def grades_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
     """The header, then one row a member, or one row where the team is not known."""
     rows = [["submission", "team", "member", "netid", *rubric.ids, "deductions", "total"]]
     for grade in grades:
-        points = {part.id: part.points for part in grade.parts}
+        points = {part.id: part.earned for part in grade.parts}
         cells = [_blank_or_number(points.get(part_id)) for part_id in rubric.ids]
         cells += [number(grade.deductions), number(grade.total)]
         for member in grade.members or [{}]:
@@ -93,7 +93,7 @@ def feedback(grade: Grade, rubric: Rubric) -> str:
         if part.status == MANUAL and part.points is None:
             continue
         title = rubric.part(part.id).title if part.id in rubric.ids else part.id
-        texts = [f"{title}: {number(part.points or 0)} of {number(part.max_points)}."]
+        texts = [f"{title}: {number(part.earned or 0)} of {number(part.possible)}."]
         texts += [text for text in (part.reason, part.hint) if text]
         lines.append(one_line(" ".join(texts)))
     if grade.deductions:
@@ -153,7 +153,7 @@ def _manual_columns(rubric: Rubric) -> list[str]:
 
 def _merged(grade: Grade, row: Row) -> Grade:
     parts = [
-        replace(part, points=float(row[part.id])) if part.id in row else part
+        _with_human_points(part, float(row[part.id])) if part.id in row else part
         for part in grade.parts
     ]
     merged = replace(grade, parts=parts)
@@ -164,6 +164,13 @@ def _merged(grade: Grade, row: Row) -> Grade:
     if "comment" in row:
         merged.notes = [*grade.notes, f"Comment: {row['comment']}"]
     return merged
+
+
+def _with_human_points(part: PartResult, points: float) -> PartResult:
+    """The part with what a person gives, in the place of nothing or beside the tests' points."""
+    if part.status == MANUAL:
+        return replace(part, points=points)
+    return replace(part, by_person=points)
 
 
 def _read_manual(
@@ -247,7 +254,7 @@ def _header_problems(rubric: Rubric, file: Path, header: list[str]) -> list[str]
 
 def _cell_problems(rubric: Rubric, row: Row) -> Iterable[str]:
     """What is wrong with a row's numbers; rewrites decimal commas in it."""
-    limits = {part_id: rubric.part(part_id).points for part_id in rubric.manual_ids}
+    limits = {part_id: rubric.part(part_id).by_hand for part_id in rubric.manual_ids}
     limits["deductions"] = rubric.core + rubric.bonus
     for key in row.keys() & limits.keys():
         if DECIMAL_COMMA.fullmatch(row[key]):

@@ -25,7 +25,7 @@ MAX_DEATHS = 3  # of workers, per part
 MAX_KEPT = 1 << 28  # bytes of all arguments of one call's doubles
 MAX_OUTPUT = 1 << 22  # numbers that a double answers with
 
-Handler = Callable[["Asked"], np.ndarray | str]
+Handler = Callable[["Asked"], "np.ndarray | str | Ahead"]
 
 
 class Finding(AssertionError):
@@ -53,6 +53,7 @@ class Asked:
     args: list[Any]
     kwargs: dict[str, Any]
     shape: list[int] | None = None  # of the real module's output
+    answered: np.ndarray | None = None
 
     def size(self) -> int:
         """Bytes of the arguments' arrays."""
@@ -63,6 +64,17 @@ class Asked:
     def bind(self, *names: str) -> dict[str, Any]:
         """The arguments by their names in the contract; unknown keywords keep their own."""
         return {**dict(zip(names, self.args, strict=False)), **self.kwargs}
+
+
+@dataclass(repr=False)
+class Ahead:
+    """A double's answer, with those to its next calls, which saves asking the judge each time.
+
+    The next answers are for calls whose first tensor has their shape, in this order.
+    """
+
+    value: np.ndarray
+    following: np.ndarray  # [n, *value.shape]
 
 
 @dataclass(repr=False)
@@ -165,12 +177,36 @@ class Student:
             asked,
         )
 
+    def function(
+        self,
+        module: str,
+        name: str,
+        *args: Any,
+        doubles: dict[str, Handler] | None = None,
+        **kwargs: Any,
+    ) -> Answer:
+        """Call the function libs.MODULE.NAME; arguments named as a double are that double.
+
+        A module that is not there was not attempted: bonus parts may be left out.
+        """
+        doubles = doubles or {}
+        request = {"module": module, "name": name, "args": list(args), "kwargs": kwargs}
+        request["doubles"] = list(doubles)
+        try:
+            answer, asked, _ = self._ask("function", request, IMPORT_SECONDS, doubles)
+        except Finding as finding:
+            absent = [f"No module named 'libs.{name}'" for name in (module, module.split(".")[0])]
+            if finding.hint == "missing_package" and any(a in finding.reason for a in absent):
+                reason = f"There is no code/libs/{module.replace('.', '/')}.py."
+                raise Finding(reason, "not_attempted", not_attempted=True) from None
+            raise
+        return Answer(unpack(answer.get("value")), listed(answer.get("changed")), asked=asked)
+
     def network(
         self, key: str, *args: Any, handler: Callable[[Asked], np.ndarray | str]
     ) -> tuple[Answer, dict[str, Any]]:
         """Run a UNet made of doubles, all answered by the handler; also returns its structure."""
         request = {"key": key, "args": list(args)}
-        self.built.pop(key, None)  # its members are gone after this
         answer, asked, structure = self._ask("network", request, CALL_SECONDS, handler)
         value = unpack(answer.get("value"))
         return Answer(value, gradients=gradients_of(answer), asked=asked), structure
@@ -230,18 +266,17 @@ class Student:
         seconds = max(IMPATIENT_SECONDS, seconds / 2**self.patience.hangs)
         start = time.monotonic()
         deadline = start + min(seconds, self.patience.seconds_left)
-        asked: list[Asked] = []
-        kept = 0
+        calls = Calls(doubles)
         structure: dict[str, Any] = {}
         try:
             channel.send({"op": operation, **request}, deadline)
-            while "answer" not in (message := channel.receive(deadline)):
+            while True:
+                message = channel.receive(deadline)
+                calls.take_earlier(message.get("earlier", []))
+                if "answer" in message:
+                    break
                 if "double" in message:
-                    asked.append(read_asked(message))
-                    kept += asked[-1].size()
-                    if kept > MAX_KEPT:
-                        raise BadMessage("calls of doubles with far too many numbers")
-                    channel.send(reply(asked, doubles), deadline)
+                    channel.send(calls.reply(message), deadline)
                 elif isinstance(message.get("structure"), dict):
                     structure = message["structure"]
                 else:
@@ -255,9 +290,9 @@ class Student:
         finally:
             self.patience.seconds_left -= time.monotonic() - start
         if finding is not None:
-            finding.structure, finding.asked = structure, asked
+            finding.structure, finding.asked = structure, calls.asked
             raise finding
-        return answer, asked, structure
+        return answer, calls.asked, structure
 
     def _bury(self, trouble: Exception, seconds: float) -> Finding:
         """Put the worker away; returns what happened to it."""
@@ -277,8 +312,53 @@ class Student:
         return finding
 
 
-def read_asked(message: dict[str, Any]) -> Asked:
+class Calls:
+    """The doubles' calls during one request, and what they were answered.
+
+    Args:
+        doubles: a handler for each double, or one for all of them.
+    """
+
+    def __init__(self, doubles: dict[str, Handler] | Handler) -> None:
+        self.doubles = doubles
+        self.asked: list[Asked] = []
+        self.kept = 0  # bytes
+        self.following: dict[str, list[np.ndarray]] = {}  # answers given ahead, last one first
+
+    def take_earlier(self, messages: Any) -> None:
+        """Note calls that the worker answered with what it was given ahead."""
+        for message in messages if isinstance(messages, list) else []:
+            asked = self._note(message)
+            if not self.following.get(asked.name):
+                raise BadMessage("a call that nothing was answered")
+            asked.answered = self.following[asked.name].pop()
+
+    def reply(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What the double's handler says to a call."""
+        asked = self._note(message)
+        handler = self.doubles.get(asked.name) if isinstance(self.doubles, dict) else self.doubles
+        if handler is None or len(self.asked) > MAX_DOUBLE_CALLS:
+            return {"refused": "the network was called far too often"}
+        value = handler(asked)
+        if isinstance(value, str):
+            return {"refused": value}
+        following = value.following if isinstance(value, Ahead) else []
+        asked.answered = value.value if isinstance(value, Ahead) else value
+        self.following[asked.name] = list(following)[::-1]
+        return {"value": asked.answered, "following": following}
+
+    def _note(self, message: Any) -> Asked:
+        self.asked.append(read_asked(message))
+        self.kept += self.asked[-1].size()
+        if self.kept > MAX_KEPT:
+            raise BadMessage("calls of doubles with far too many numbers")
+        return self.asked[-1]
+
+
+def read_asked(message: Any) -> Asked:
     """The call of a double; BadMessage where it is none."""
+    if not isinstance(message, dict):
+        raise BadMessage("a call that is none")
     args, kwargs, shape = message.get("args"), message.get("kwargs"), message.get("shape")
     if not (isinstance(args, list) and isinstance(kwargs, dict)):
         raise BadMessage("a call without arguments")
@@ -287,16 +367,7 @@ def read_asked(message: dict[str, Any]) -> Asked:
     elif math.prod(shape) > MAX_OUTPUT:
         raise BadMessage("an output far too large")
     kwargs = {name: unpack(value) for name, value in kwargs.items()}
-    return Asked(str(message["double"]), [unpack(arg) for arg in args], kwargs, shape)
-
-
-def reply(asked: list[Asked], doubles: Any) -> dict[str, Any]:
-    """What the double's handler says to the last call."""
-    handler = doubles.get(asked[-1].name) if isinstance(doubles, dict) else doubles
-    if handler is None or len(asked) > MAX_DOUBLE_CALLS:
-        return {"refused": "the network was called far too often"}
-    value = handler(asked[-1])
-    return {"refused": value} if isinstance(value, str) else {"value": value}
+    return Asked(str(message.get("double")), [unpack(arg) for arg in args], kwargs, shape)
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers

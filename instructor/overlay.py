@@ -3,9 +3,10 @@
 A scenario says in expect.yaml what it is, and holds beside it only what differs from its base, the
 reference or the starter:
 
-    ddpm.NAME.py, unet.NAME.py   one method, in place of the method NAME of the class there
+    MODULE.NAME.py               one method of the class in ddpm or unet, or one function of ddim,
+                                 fid or memorization, in place of the one of this name
     unet.decoder.py              the statements in place of the marked region in UNet.forward
-    MODULE.top.py, MODULE.end.py lines after the imports of ddpm or unet, and at its end
+    MODULE.top.py, MODULE.end.py lines after the imports of one of these modules, and at its end
     any other path               the file itself
 
 What is built has the layout that zip_submission.py writes.
@@ -26,9 +27,17 @@ from release import BEGIN, END, ROOT, ZIP_TIME, cut, goes_out
 SCENARIOS = ROOT / "instructor" / "scenarios"
 KINDS = ("wrong", "right", "hostile")
 PARTS = ("unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent")
+PARTS += ("bonus_evaluation", "bonus_sampling")
+MODULES = {
+    "ddpm": "code/libs/ddpm.py",
+    "unet": "code/libs/unet.py",
+    "ddim": "code/libs/ddim.py",
+    "fid": "code/libs/metrics/fid.py",
+    "memorization": "code/libs/metrics/memorization.py",
+}
 DEFAULT_BASE = {"wrong": "reference", "right": "reference", "hostile": "starter"}
 EXPECT = "expect.yaml"
-PIECE = re.compile(r"(?P<module>ddpm|unet)\.(?P<what>\w+)\.py")
+PIECE = re.compile(rf"(?P<module>{'|'.join(MODULES)})\.(?P<what>\w+)\.py")
 TEAM = """member,NetID,contribution
 Example Student One,example1,the diffusion process
 Example Student Two,example2,the decoder and the report
@@ -72,7 +81,7 @@ class Scenario:
         Raises:
             ScenarioError: a piece has no place in the base, or `remove` names nothing there.
         """
-        pieces: dict[str, dict[str, str]] = {"ddpm": {}, "unet": {}}
+        pieces: dict[str, dict[str, str]] = {module: {} for module in MODULES}
         own: dict[str, bytes] = {}
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
@@ -85,7 +94,7 @@ class Scenario:
         try:
             for module, texts in pieces.items():
                 if texts:
-                    file = f"code/libs/{module}.py"
+                    file = MODULES[module]
                     submission[file] = _patch(file, texts, self.base).encode()
         except ValueError as error:
             raise ScenarioError(f"scenario {self.name}: {error}") from error
@@ -186,11 +195,11 @@ def _patch(file: str, pieces: dict[str, str], base: str) -> str:
         ValueError: there is nothing of the name of a piece.
     """
     text = (ROOT / file).read_text(encoding="utf-8")
-    methods = {what: piece for what, piece in pieces.items() if what not in ("top", "end")}
-    if file.endswith("unet.py") and "decoder" in methods:
-        text = _replace_region(text, file, methods.pop("decoder"))
-    for name, piece in methods.items():
-        text = _replace_method(text, file, name, piece)
+    functions = {what: piece for what, piece in pieces.items() if what not in ("top", "end")}
+    if file == MODULES["unet"] and "decoder" in functions:
+        text = _replace_region(text, file, functions.pop("decoder"))
+    for name, piece in functions.items():
+        text = _replace_function(text, file, name, piece)
     text = _finish(text, file, base)
     if "top" in pieces:
         lines = text.splitlines()
@@ -213,25 +222,24 @@ def _replace_region(text: str, file: str, piece: str) -> str:
     return "\n".join([*lines[: begins[0]], *own, *lines[ends[0] + 1 :]]) + "\n"
 
 
-def _replace_method(text: str, file: str, name: str, piece: str) -> str:
-    """Put a method in the place of the one of this name, decorators included."""
-    tree = ast.parse(text)
-    methods = [
-        node
-        for group in tree.body
-        if isinstance(group, ast.ClassDef)
-        for node in group.body
-        if isinstance(node, ast.FunctionDef) and node.name == name
-    ]
-    if len(methods) != 1:
-        raise ValueError(f"{file} has no method {name} to be replaced")
-    (old,) = methods
+def _replace_function(text: str, file: str, name: str, piece: str) -> str:
+    """Put a method, or a function of the module, in the place of the one of this name."""
+    body = ast.parse(text).body
+    in_class = file in (MODULES["ddpm"], MODULES["unet"])
+    if in_class:
+        body = [node for group in body if isinstance(group, ast.ClassDef) for node in group.body]
+    found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == name]
+    if len(found) != 1:
+        kind = "method" if in_class else "function"
+        raise ValueError(f"{file} has no {kind} {name} to be replaced")
+    (old,) = found
     first = min([old.lineno, *(decorator.lineno for decorator in old.decorator_list)])
     lines = text.splitlines()
     end = old.end_lineno or first
     while lines[end : end + 1] and lines[end].strip() == END:  # a comment, no part of the tree
         end += 1
-    own = textwrap.indent(textwrap.dedent(piece), "    ").splitlines()
+    indent = "    " if in_class else ""
+    own = textwrap.indent(textwrap.dedent(piece), indent).splitlines()
     return "\n".join([*lines[: first - 1], *own, *lines[end:]]) + "\n"
 
 

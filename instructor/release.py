@@ -22,13 +22,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
-GOES_OUT += ("requirements.txt", "requirements-report.txt")
+GOES_OUT += ("requirements.txt", "requirements-report.txt", "requirements-metrics.txt")
 GOES_OUT += ("download_dataset.sh", "zip_submission.py", "autograder")
 OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.csv
 # Bonus modules without marked regions, and the hidden half of the autograder.
 STAYS_HERE: tuple[str, ...] = ("autograder/oracles.py", "autograder/mistakes.py")
 STAYS_HERE += ("autograder/gradescope.py", "autograder/gradescope", "autograder/cluster.py")
-STAYS_HERE += ("autograder/similarity.py",)
+STAYS_HERE += ("autograder/similarity.py", "autograder/bonus_oracles.py", "autograder/schedule.py")
+STAYS_HERE += ("code/libs/ancestral.py", "code/libs/dpm_solver.py")  # too much like libs/ddim.py
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 RUN_OF_LINES = 3  # so many lines of a solution in a row elsewhere are a leak
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)

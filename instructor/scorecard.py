@@ -28,9 +28,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
 from autograder.batch import Order, grade_all
 from autograder.results import NOT_ATTEMPTED, Grade
 from autograder.rubric import load_rubric
-from overlay import Scenario, scenarios
+from overlay import PARTS, Scenario, scenarios
 
-AUTOMATIC = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
 KINDS = ["wrong", "right", "hostile"]
 FIGURES = {
     "wrong": ("wrong", "killed", "right_function", "hinted"),
@@ -159,9 +158,9 @@ class Scorecard:
     def judge_hostile(self, scenario: Scenario, grade: Grade) -> None:
         """It gains nothing it should not, and loses nothing that is its own."""
         earns = scenario.others.get("earns", [])
-        earns = AUTOMATIC if earns == "all" else earns
+        earns = PARTS if earns == "all" else earns
         may = scenario.others.get("may_earn", [])
-        may = AUTOMATIC if may == "all" else may
+        may = PARTS if may == "all" else may
         earned = {p.id for p in grade.parts if p.points}
         full = {p.id for p in grade.parts if p.points == p.max_points}
         gained = earned - {*earns, *may}
@@ -193,10 +192,9 @@ class Scorecard:
         points = {name: sum(p.points or 0 for p in g.parts) for name, g in grades.items()}
         self.figures["starter_points"] = points["starter.zip"]
         self.figures["reference_points"] = points["reference.zip"]
+        self.figures["points_by_tests"] = sum(part.by_tests for part in self.rubric.parts)
         attempted = [
-            p.id
-            for p in grades["starter.zip"].parts
-            if p.id in AUTOMATIC and p.status != NOT_ATTEMPTED
+            p.id for p in grades["starter.zip"].parts if p.id in PARTS and p.status != NOT_ATTEMPTED
         ]
         if attempted:
             self.complaints.append(f"starter: {attempted} are not reported as not attempted")
@@ -274,7 +272,7 @@ def targets(f: dict[str, Any]) -> list[str]:
             and f["soak"]["left_behind"] == 0
         ),
         "starter_points": lambda: f["starter_points"] == 0,
-        "reference_points": lambda: f["reference_points"] == 6,
+        "reference_points": lambda: f["reference_points"] == f["points_by_tests"],
         "seconds_alone": lambda: f["seconds_alone"] < 6,
         "speedup": lambda: f["speedup"] >= 5,
     }

@@ -227,6 +227,57 @@ def probe_unet(libs: Any) -> Observations:
     return seen
 
 
+def probe_bonus_sampling(libs: Any) -> Observations:
+    """Steps of DDIM, and two walks with a toy network and noise that is counted."""
+    seen: Observations = {}
+    x, eps, noise = torch.randn(3, 2, 1, 4, 5)
+    for bars in ((0.01, 0.2), (0.5, 0.9), (0.9, 1.0)):
+        for options in ({}, {"eta": 0.7, "noise": noise}, {"clip_x0": True}):
+            given = x.clone()
+            name = f"step {bars} {sorted(options)}"
+            seen[name] = libs.ddim.ddim_step(given, eps, *bars, **options)
+            seen[f"{name} leaves x"] = given
+    bar, times = torch.linspace(0.99, 0.01, 30), [29, 20, 11, 3]
+    for options in ({}, {"eta": 0.7, "clip_x0": True, "final_alpha_bar": 0.995}):
+        told: list[Any] = []
+        drawn = iter(torch.randn(9, *x.shape))
+
+        def network(x: Tensor, t: Tensor, told: list[Any] = told) -> Tensor:
+            told.append(t)
+            return torch.tanh(x + 0.1 * t.view(-1, 1, 1, 1))
+
+        found = libs.ddim.sample_ddim(
+            network,
+            x,
+            bar,
+            times,
+            draw_noise=lambda x, drawn=drawn: next(drawn),
+            on_step=lambda i, x, told=told: told.extend([i, x]),
+            **options,
+        )
+        seen[f"walk {sorted(options)}"] = found
+        seen |= {f"told {i} {sorted(options)}": value for i, value in enumerate(told)}
+    return seen
+
+
+def probe_bonus_evaluation(libs: Any) -> Observations:
+    """Gaussians of many and of few images, their distances, and ratios with copies among them."""
+    seen: Observations = {}
+    for n, d in ((60, 5), (6, 24)):
+        first = 2 + 0.5 * torch.randn(n, d)
+        mean, cov = libs.fid.statistics(first)
+        seen |= {f"mean {n}": mean, f"cov {n}": cov}
+        second = 3 + 0.7 * torch.randn(n, d).double()
+        own = first.double().mean(dim=0), first.double().T.cov()
+        other = second.mean(dim=0), second.T.cov()
+        distance = torch.as_tensor(libs.fid.frechet_distance(*own, *other))
+        seen[f"distance {n}"] = distance if distance.is_complex() else distance.double()
+    train, samples = torch.randn(40, 2, 3, 4), torch.randn(9, 2, 3, 4)
+    samples[4] = train[7]
+    seen["ratios"] = libs.memorization.nearest_neighbour_ratio(samples, train)
+    return seen
+
+
 def asked(model: Denoiser) -> Observations:
     """What the network was asked, call by call."""
     return {f"{name} {i}": call[name] for i, call in enumerate(model.calls) for name in call}
@@ -244,6 +295,8 @@ PROBES = {
     "p_sample_loop": probe_p_sample_loop,
     "compute_loss": probe_compute_loss,
     "latent": probe_latent,
+    "bonus_evaluation": probe_bonus_evaluation,
+    "bonus_sampling": probe_bonus_sampling,
 }
 
 

@@ -27,7 +27,8 @@ from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
 from release import build, cut, find_leaks, tracked_files
 from test_reports import TEST, TOP, check_fields
 
-GRADED = ("code/libs/ddpm.py", "code/libs/unet.py")
+GRADED = ["code/libs/ddpm.py", "code/libs/unet.py", "code/libs/ddim.py"]
+GRADED += ["code/libs/metrics/fid.py", "code/libs/metrics/memorization.py"]
 
 
 def load_grade_submission():
@@ -339,7 +340,9 @@ def test_the_reference_gets_all_automatic_points(container, packed, tmp_path):
         lay(reference(), container / "submission")
     results, printed = run(container)
     assert [test["name"].split(":")[0] for test in results["tests"]] == AUTOMATIC
-    assert [test["score"] for test in results["tests"]] == [1] * 6, printed
+    assert [test["score"] for test in results["tests"]] == [
+        load_rubric().part(part).by_tests for part in AUTOMATIC
+    ], printed
     assert {test["status"] for test in results["tests"]} == {"passed"}
     assert "--seed " in printed
     assert "seed" not in json.dumps(results)
@@ -350,7 +353,7 @@ def test_the_starter_gets_none(container):
     lay(starter(), container / "submission")
     results, _ = run(container)
     assert results["score"] == 0
-    assert [test["score"] for test in results["tests"]] == [0] * 6
+    assert [test["score"] for test in results["tests"]] == [0] * len(AUTOMATIC)
     assert all(test["output"] for test in results["tests"])
     assert "no fault of yours" not in results["output"]
 
@@ -442,7 +445,7 @@ def test_a_submission_that_writes_its_own_results_gets_nothing(container, weak):
         assert "only the permission bits" in printed
         assert "a uid of its own" in printed
     assert results["score"] == 0
-    assert [test["score"] for test in results["tests"]] == [0] * 6
+    assert [test["score"] for test in results["tests"]] == [0] * len(AUTOMATIC)
     assert "STOLEN" not in printed
     assert {p: p.read_bytes() for p in (container / "source").rglob("*.py")} == before
     time.sleep(2.5)  # longer than what the submission left behind would go on

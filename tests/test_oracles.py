@@ -1,5 +1,6 @@
 """The grader's expected values, against diffusers, against its own statistics, and as stored."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,16 @@ import pytest
 import torch
 import yaml
 from autograder import mistakes
+from autograder.bonus_oracles import FEATURES, covariance, make_bonus_cases
 from autograder.cases import CONFIGS, load_goldens, save_goldens
 from autograder.evidence import noise_fault, suspect, weights
 from autograder.hints import hints
 from autograder.oracles import make_cases, schedule_of
 from conftest import ROOT
-from diffusers import DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler
 from goldens import SEED
+from scipy.linalg import sqrtm
+from scipy.spatial.distance import cdist
 
 
 def scheduler(config: str) -> DDPMScheduler:
@@ -44,7 +48,7 @@ def test_forward_process_is_that_of_diffusers(config):
     case = find(config, "q_sample")
     signal, noise = (case.expected[name].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
     ours = signal * case.inputs["x_start"] + noise * case.inputs["noise"]
-    parts = (torch.from_numpy(case.inputs[name]) for name in ("x_start", "noise", "t"))
+    parts = (torch.tensor(case.inputs[name]) for name in ("x_start", "noise", "t"))
     np.testing.assert_allclose(ours, scheduler(config).add_noise(*parts).numpy(), atol=1e-4)
 
 
@@ -77,6 +81,91 @@ def test_loss_and_gradient_are_those_of_autograd(part):
         assert case.expected["gradient"] == pytest.approx(factor.grad.item())
 
 
+def ddim_scheduler(alpha_bar: np.ndarray, times: list[int], clip: bool = False) -> DDIMScheduler:
+    """diffusers' sampler on a given schedule, in float64; its steps lead from each time to the
+    next."""
+    theirs = DDIMScheduler(len(alpha_bar), clip_sample=clip, set_alpha_to_one=True)
+    theirs.alphas_cumprod = torch.from_numpy(alpha_bar.copy())
+    # `step` finds the next time as t - T // n: one pair a scheduler, whatever lies between
+    theirs.num_inference_steps = 1
+    theirs.config.num_train_timesteps = times[0] - times[1]
+    return theirs
+
+
+def ddim_step(alpha_bar, t, then, x, eps, eta, noise, clip=False) -> np.ndarray:
+    """One step of diffusers' sampler from t to `then`, of which -1 is x_0."""
+    theirs = ddim_scheduler(alpha_bar, [t, then], clip)
+    x, eps, noise = (torch.from_numpy(value.astype(np.float64)) for value in (x, eps, noise))
+    options = {"eta": eta, "variance_noise": noise, "use_clipped_model_output": clip}
+    return theirs.step(eps, t, x, **options).prev_sample.numpy()
+
+
+@pytest.mark.parametrize("config", ["mnist", "cifar10", "odd"])
+def test_ddim_steps_are_those_of_diffusers(config):
+    """All pairs of times and all values of eta, and the step with clipping."""
+    case, s = bonus_case(config, "bonus_sampling"), schedule_of(config)
+    x, eps, noise = (case.inputs[name].astype(np.float64) for name in ("x", "eps", "noise"))
+    pairs = [(s.T - 1, 2 * s.T // 3), (2 * s.T // 3, s.T // 5), (s.T // 5, 1), (0, -1)]
+    bars = np.append(s.alpha_bar, 1.0)
+    for n, (t, then) in enumerate(pairs):
+        assert (bars[t], bars[then]) == (
+            case.inputs["alpha_bar"][n],
+            case.inputs["alpha_bar_next"][n],
+        )
+        for e, eta in enumerate(case.inputs["etas"]):
+            mix = (case.expected[name][e, n] for name in ("x", "eps", "noise"))
+            ours = sum(w * v for w, v in zip(mix, (x, eps, noise), strict=True))
+            theirs = ddim_step(s.alpha_bar, t, then, x, eps, eta, noise)
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    theirs = ddim_step(s.alpha_bar, *pairs[1], x, eps, 0.0, noise, clip=True)
+    np.testing.assert_allclose(case.expected["clipped"], theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("config", ["mnist", "cifar10", "odd"])
+def test_ddim_walks_are_those_of_diffusers(config):
+    """The plain walk to x_0; the noisy one, with clipping, up to its last step."""
+    case = bonus_case(config, "bonus_sampling")
+    times, bars = case.inputs["times"].tolist(), case.inputs["alphas_cumprod"]
+    for name, eta, clip in (("plain", 0.0, False), ("noisy", case.inputs["etas"][1], True)):
+        x = case.inputs["start"]
+        steps = list(zip(times, [*times[1:], -1], strict=True))
+        for i, (t, then) in enumerate(steps if name == "plain" else steps[:-1]):
+            eps, noise = case.inputs["answers"][i], case.inputs["noises"][i]
+            x = ddim_step(bars, t, then, x, eps, eta, noise, clip)
+            np.testing.assert_allclose(case.expected[name][i], x, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("config", FEATURES)
+def test_evaluation_is_that_of_scipy_and_numpy(config):
+    """Covariance by numpy, eq. 6 by scipy's matrix root, neighbours by scipy's distances."""
+    case = bonus_case(config, "bonus_evaluation")
+    features = case.inputs["features"].astype(np.float64)
+    np.testing.assert_allclose(case.expected["cov"], np.cov(features, rowvar=False), rtol=1e-9)
+    np.testing.assert_allclose(covariance(features), case.inputs["cov1"])
+    m1, c1, m2, c2 = (case.inputs[name] for name in ("mean1", "cov1", "mean2", "cov2"))
+    root = sqrtm(c1 @ c2).real
+    distance = np.sum((m1 - m2) ** 2) + np.trace(c1 + c2 - 2 * root)
+    assert case.expected["distance"] == pytest.approx(distance, abs=1e-4)
+    samples, train = (case.inputs[n].reshape(len(case.inputs[n]), -1) for n in ("samples", "train"))
+    away = np.sort(cdist(samples, train), axis=1)
+    np.testing.assert_allclose(case.expected["ratio"], away[:, 0] / away[:, 1], atol=1e-6)
+    assert case.expected["ratio"].min() == 0
+
+
+def test_mistakes_with_the_bonus_differ_from_the_right_answer():
+    """Each entry is off in some case by more than the tests allow."""
+    cases, off = make_bonus_cases(9), set()
+    for case in cases:
+        for hint, values in case.suspects.items():
+            for name, value in values.items():
+                expected = case.expected[name]
+                same = np.shape(value) == np.shape(expected) and np.allclose(
+                    value, expected, atol=5e-3
+                )
+                off |= set() if same else {hint}
+    assert off == {hint for case in cases for hint in case.suspects}
+
+
 def test_seeds_give_other_numbers_and_repeat():
     first, again, other = make_cases(1)[0], make_cases(1)[0], make_cases(2)[0]
     assert np.array_equal(first.inputs["noise"], again.inputs["noise"])
@@ -98,7 +187,8 @@ def test_saved_cases_come_back_as_they_were(tmp_path: Path):
     save_goldens(cases, tmp_path / "cases.npz")
     for before, after in zip(cases, load_goldens(tmp_path / "cases.npz"), strict=True):
         assert_same(before.inputs, after.inputs, before.part)
-        assert before.inputs["label" if "label" in before.inputs else "t"].dtype == np.int64
+        whole = {"label", "t", "times"} & before.inputs.keys()
+        assert all(before.inputs[name].dtype == np.int64 for name in whole)
 
 
 def test_mistakes_differ_from_the_right_answer_and_from_each_other():
@@ -136,6 +226,10 @@ def test_every_hint_has_a_text():
         )
         for hint in table
     }
+    named |= {hint.split(":")[0] for case in make_bonus_cases(9) for hint in case.suspects}
+    for file in (ROOT / "autograder" / "tests").glob("test_bonus_*.py"):
+        named |= set(re.findall(r'"((?:ddim|fid|nn)_[a-z0-9_]+)"', file.read_text("utf-8")))
+    named.remove("ddim_step")  # the function
     for file in (ROOT / "instructor" / "scenarios" / "wrong").glob("*/expect.yaml"):
         named.add(yaml.safe_load(file.read_text(encoding="utf-8"))["hint"])
     assert not named - set(hints()), "hints.yaml lacks texts"
@@ -181,6 +275,11 @@ def test_weights_are_measured_per_sample():
 def find(config: str, part: str):
     """The case of a part and configuration."""
     return next(c for c in make_cases(4) if (c.part, c.config) == (part, config))
+
+
+def bonus_case(config: str, part: str):
+    """The case of a bonus part and configuration."""
+    return next(c for c in make_bonus_cases(4) if (c.part, c.config) == (part, config))
 
 
 def assert_same(a: dict, b: dict, where: str) -> None:

@@ -22,7 +22,9 @@ WRONG, RIGHT = SCENARIOS["wrong"], SCENARIOS["right"]
 EVERYDAY = (
     "unet_cat_in_the_other_order q_sample_t_counted_from_one p_sample_recip_on_x_only "
     "loop_index_one_higher loss_weighted_by_t latent_normalised "
-    "right_earlier_edition right_loop_step_written_out right_p_sample_through_x0"
+    "ddim_step_eps_not_anew ddim_loop_one_noise fid_statistics_biased nn_ratio_of_squares "
+    "right_earlier_edition right_loop_step_written_out right_p_sample_through_x0 "
+    "right_ddim_step_written_out right_fid_by_svd"
 ).split()
 
 
@@ -36,9 +38,12 @@ def load(folder: Path) -> types.SimpleNamespace:
     sys.path.insert(0, str(folder / "code"))
     importlib.invalidate_caches()
     try:
-        ddpm, unet = importlib.import_module("libs.ddpm"), importlib.import_module("libs.unet")
+        names = ("ddpm", "unet", "ddim", "metrics.fid", "metrics.memorization")
+        ddpm, unet, ddim, fid, memorization = (importlib.import_module(f"libs.{n}") for n in names)
         assert Path(ddpm.__file__).is_relative_to(folder)
-        return types.SimpleNamespace(DDPM=ddpm.DDPM, UNet=unet.UNet)
+        return types.SimpleNamespace(
+            DDPM=ddpm.DDPM, UNet=unet.UNet, ddim=ddim, fid=fid, memorization=memorization
+        )
     finally:
         sys.path.remove(str(folder / "code"))
         for name in [name for name in sys.modules if is_libs(name)]:
@@ -156,7 +161,7 @@ def test_base_is_a_submission_that_passes_the_packing_check(base, tmp_path):
         ["code", "configs", "results", "team.csv", "writeup"]
     )
     stubs = zip_submission.stubs(survey.trees)
-    assert len(stubs) == (0 if base == "reference" else 5)
+    assert len(stubs) == (0 if base == "reference" else 10)
 
 
 def test_zip_is_deterministic_and_holds_what_build_writes(tmp_path):
@@ -188,6 +193,8 @@ def test_pieces_go_where_they_belong(tmp_path):
     pieces = {
         "ddpm.p_sample.py": "def p_sample(self, x, label, t, t_index):\n    return x\n",
         "ddpm.top.py": "TOP = 1\n",
+        "ddim.ddim_step.py": "def ddim_step(x, *rest):\n    return x\n",
+        "fid.end.py": "END = 4\n",
         "ddpm.end.py": "END = 2\n",
         "unet.decoder.py": "for level in self.decoder:\n    x = level[0](x, t_emb)\n",
         "code/libs/extra.py": "EXTRA = 3\n",
@@ -201,6 +208,10 @@ def test_pieces_go_where_they_belong(tmp_path):
     assert files["conftest.py"] == "collect_ignore = []\n"
     assert not [name for name in files if name.startswith("configs/")]
     ddpm, unet = files["code/libs/ddpm.py"], files["code/libs/unet.py"]
+    ddim, fid = files["code/libs/ddim.py"], files["code/libs/metrics/fid.py"]
+    assert "\ndef ddim_step(x, *rest):\n    return x\n" in ddim
+    assert ddim.count("NotImplementedError") == 1  # sample_ddim's
+    assert fid.endswith("\nEND = 4\n")
     nodes = ast.parse(ddpm).body
     (group,) = [node for node in nodes if isinstance(node, ast.ClassDef)]
     methods = {m.name: ast.unparse(m) for m in group.body if isinstance(m, ast.FunctionDef)}
@@ -223,6 +234,7 @@ def test_pieces_go_where_they_belong(tmp_path):
         ("about: A.\nfails: unet\nhint: raises\nbase: main", {}, "not 'main'"),
         ("about: A.\nfails: unet\nhint: raises", {"ddpm.sample.py": ""}, "no method sample"),
         ("about: A.\nfails: unet\nhint: raises", {"ddpm.decoder.py": ""}, "no method decoder"),
+        ("about: A.\nfails: unet\nhint: raises", {"ddim.step.py": ""}, "no function step"),
         ("about: A.\nfails: unet\nhint: raises\nremove: [cod]", {}, "no cod to remove"),
     ],
 )

@@ -22,6 +22,7 @@ from autograder.text import InputError, visible
 
 RUBRIC = load_rubric()
 AUTOMATIC = "unet q_sample p_sample p_sample_loop compute_loss latent".split()
+BONUS = ["bonus_evaluation", "bonus_sampling"]  # of the tests' and a person's points
 EVIL = (
     "<script>(top.ran ??= []).push(1)</script><img src=x onerror='(top.ran ??= []).push(2)'>"
     "\"'>{{ 7 * 7 }}</title></style>"
@@ -163,8 +164,9 @@ def test_results_are_what_gradescope_documents(written):
         results = json.loads(path.read_text(encoding="ascii"))
         check_fields(results, TOP)
         assert results["score"] == pytest.approx(one.total)
-        assert [test["name"].split(":")[0] for test in results["tests"]] == AUTOMATIC
-        for test, part in zip(results["tests"], one.parts, strict=False):
+        assert [test["name"].split(":")[0] for test in results["tests"]] == AUTOMATIC + BONUS
+        automatic = [part for part in one.parts if part.id in AUTOMATIC + BONUS]
+        for test, part in zip(results["tests"], automatic, strict=True):
             check_fields(test, TEST)
             assert (test["score"], test["max_score"]) == (part.points, part.max_points)
             assert (test["status"] == "passed") == (part.points == part.max_points)
@@ -185,7 +187,7 @@ def test_a_persons_points_show_and_the_graders_own_are_stored(tmp_path):
     reports.write_submission(own, RUBRIC, tmp_path, final)
     results = json.loads((tmp_path / "team-01.zip" / "results.json").read_text())
     assert results["score"] == 7.5
-    assert results["tests"][-1]["name"].startswith("report_unet: ")
+    assert results["tests"][6]["name"].startswith("report_unet: ")
     assert "1.5 of 2" in Page(tmp_path / "team-01.zip" / "report.html").text
     assert reports.load_grades(tmp_path) == [own]
 

@@ -16,6 +16,8 @@ IDS = (
     "unet q_sample p_sample p_sample_loop compute_loss latent report_unet report_mnist report_afhq "
     "bonus_evaluation bonus_sampling bonus_edm bonus_scaling"
 ).split()
+BONUS = ["bonus_evaluation", "bonus_sampling"]  # of the tests' and a person's points
+AUTOMATIC = [*IDS[:6], *BONUS]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,9 @@ def result(part, outcome=PASSED, group="", **texts):
 
 def all_passed():
     """A passed test for each automatic part, for each group of it."""
-    groups = {"latent": ["encode", "decode"]}
-    return [result(p, group=g) for p in IDS[:6] for g in groups.get(p, [""])]
+    groups = {"latent": ["encode", "decode"], "bonus_evaluation": ["fid", "memorization"]}
+    groups |= {"bonus_sampling": ["step", "loop"]}
+    return [result(p, group=g) for p in AUTOMATIC for g in groups.get(p, [""])]
 
 
 def marked(rubric, tests, part, **arguments):
@@ -69,16 +72,16 @@ def test_parts_and_points_are_those_of_the_assignment_text(rubric):
     for name, points in re.findall(r"^- `(\w+)` \((\d)\)", text, re.M):
         assert rubric.part(name).points == int(points)
     assert (rubric.core, rubric.bonus) == (12, 16)
-    assert [part.id for part in rubric.parts if not part.automatic] == IDS[6:]
-    assert all(part.look_for for part in rubric.parts if not part.automatic)
+    assert [part.id for part in rubric.parts if part.automatic] == AUTOMATIC
+    assert rubric.manual_ids == IDS[6:]
+    assert all(part.look_for for part in rubric.parts if part.by_hand)
 
 
 def test_what_a_person_looks_for_adds_up(rubric):
-    """Each line says what it earns, and the lines of a part come to the part's points."""
+    """Each line says what it earns, and the lines of a part come to the person's points."""
     for part in rubric.parts:
-        if not part.automatic:
-            stated = [int(re.match(r"(\d) points?: ", line)[1]) for line in part.look_for]
-            assert sum(stated) == part.points, part.id
+        stated = [int(re.match(r"(\d) points?: ", line)[1]) for line in part.look_for]
+        assert sum(stated) == part.by_hand, part.id
 
 
 def test_deductions_are_free_once_and_then_five_percent(rubric):
@@ -111,6 +114,11 @@ def test_deductions_are_free_once_and_then_five_percent(rubric):
         (lambda v: v["parts"][6].pop("look_for"), ["(report_unet)", "'look_for'"]),
         (lambda v: v["parts"][6].update(credit={"a": 1}), ["'credit' is for automatic parts"]),
         (lambda v: v["parts"].append("more"), ["parts[14]", "must be a mapping"]),
+        (lambda v: v["parts"][9].update(human=4), ["(bonus_evaluation).human", "less than"]),
+        (lambda v: v["parts"][9].update(human="two"), ["(bonus_evaluation).human", "'two'"]),
+        (lambda v: v["parts"][9].update(human=-1), ["(bonus_evaluation).human", "-1"]),
+        (lambda v: v["parts"][9].pop("look_for"), ["(bonus_evaluation)", "'look_for'"]),
+        (lambda v: v["parts"][6].update(human=1), ["(report_unet).human", "'automatic: false'"]),
         (lambda v: v.update(parts=[]), ["parts", "not empty"]),
         (lambda v: v.update(points=12), ["points", "must be a mapping"]),
         (lambda v: v["deduction"].update(free=0.5), ["deduction.free", "whole number"]),
@@ -152,7 +160,20 @@ def test_all_tests_passed_earns_all_automatic_points_and_no_manual_one(rubric):
     parts = rubric.mark(all_passed())
     assert [part.id for part in parts] == IDS
     assert [(p.points, p.status) for p in parts[:6]] == [(1, PASSED)] * 6
-    assert [(p.points, p.status) for p in parts[6:]] == [(None, MANUAL)] * 7
+    by_tests = [(p.points, p.max_points, p.status, p.human) for p in parts if p.id in BONUS]
+    assert by_tests == [(2, 2, PASSED, 2)] * 2
+    by_hand = [(p.points, p.status) for p in parts if p.id not in AUTOMATIC]
+    assert by_hand == [(None, MANUAL)] * 5
+
+
+def test_a_bonus_parts_groups_share_what_its_tests_earn(rubric):
+    """The person's points are neither earned nor lost by tests."""
+    for outcome, points in ((FAILED, 1), (NOT_ATTEMPTED, 1), (PASSED, 2)):
+        tests = [result("bonus_sampling", group="step"), result("bonus_sampling", outcome, "loop")]
+        part = marked(rubric, tests, "bonus_sampling")
+        assert (part.points, part.max_points, part.human) == (points, 2, 2)
+    part = marked(rubric, [], "bonus_sampling")
+    assert (part.points, part.max_points, part.human) == (0, 2, 2)
 
 
 def test_silence_is_never_a_pass(rubric):
@@ -178,7 +199,7 @@ def test_one_failed_test_costs_the_part_alone(rubric):
     parts = {part.id: part for part in rubric.mark(tests)}
     assert (parts["q_sample"].points, parts["q_sample"].status) == (0, FAILED)
     assert parts["q_sample"].reason == "Too much noise."
-    assert sum(part.points for part in parts.values() if part.points) == 5
+    assert sum(part.points for part in parts.values() if part.points) == 9
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
-"""Drawing samples: the model's own chain, repeatable, watched and filmed."""
+"""Drawing samples: the model's own chain or a sampler, repeatable, watched and filmed."""
+
+from argparse import ArgumentParser
 
 import pytest
 import torch
 
+from libs.cli import add_sampler_flags
 from libs.ddpm import DDPM
 from libs.runtime import Precision
-from libs.sampling import Film, draw_samples, watch_chain
+from libs.sampling import SAMPLERS, Film, Sampler, draw_samples, watch_chain
+from libs.utils import UserError
 
 FP32 = Precision("fp32", torch.device("cpu"))
 T = 12
@@ -91,3 +95,153 @@ def test_film_of_a_latent_model_shows_images():
     images = draw(latent, [0, 1], film=film)
     assert [tuple(f.shape) for f in film.frames] == [(2, 3, 16, 16)] * 4
     torch.testing.assert_close(film.frames[-1], images)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [Sampler("ddpm", 5), Sampler("ddim", 5, eta=0.5), Sampler("dpm++", 5), Sampler("ddpm")],
+    ids=str,
+)
+def test_samples_do_not_depend_on_the_batch(model, sampler):
+    """Image i is the same in batches of any size, and where another process begins with it."""
+    labels = [0, 1, 2, 0, 1, 2, 0]
+    one, three, seven = (
+        draw(model, labels, seed=4, batch_size=size, sampler=sampler) for size in (1, 3, 7)
+    )
+    torch.testing.assert_close(three, one, rtol=0, atol=1e-5)
+    torch.testing.assert_close(seven, one, rtol=0, atol=1e-5)
+    shares = [
+        draw(model, labels[a:b], seed=4, sampler=sampler, first=a) for a, b in ((0, 2), (2, 7))
+    ]
+    torch.testing.assert_close(torch.cat(shares), one, rtol=0, atol=1e-5)
+    assert not torch.equal(one[0], one[3])
+    assert not torch.equal(one, draw(model, labels, seed=5, sampler=sampler))
+
+
+def test_own_loop_goes_on_where_another_process_stops(model):
+    """Batches of the model's own loop are numbered by `first`, which must fall on a batch."""
+    whole = draw(model, [0, 1, 2, 0], batch_size=2)
+    assert torch.equal(draw(model, [2, 0], batch_size=2, first=2), whole[2:])
+    with pytest.raises(ValueError, match="first = 3"):
+        draw(model, [0], batch_size=2, first=3)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samplers_leave_the_random_state_alone(model, name):
+    """torch's global generator is neither used nor moved."""
+    before = torch.get_rng_state()
+    draw(model, [0, 1], sampler=Sampler(name, 4))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_film_of_a_short_chain(model, name):
+    """A film of few steps has one frame a state, from noise to the samples."""
+    film = Film(model, num_samples=2)
+    images = draw(model, [0, 1, 2], film=film, sampler=Sampler(name, 4))
+    assert len(film.frames) == 5
+    assert film.frames[0].std() > 0.2
+    torch.testing.assert_close(film.frames[-1], images[:2])
+
+
+def test_pixels_are_clipped_and_latents_are_not():
+    """x_0 is clipped to [-1, 1] for pixels only; latents are decoded as they come."""
+    seen = {}
+    for use_vae in (False, True):
+        torch.manual_seed(0)
+        shape = (3, 16, 16)
+        ddpm = DDPM(shape, 8, 8, 8, 2, (1, 2), (), use_vae=use_vae).eval()  # predicts no noise
+        sampler = Sampler("ddim", 2)
+        film = Film(ddpm)
+        ddpm.postprocess = lambda x, seen=seen, key=use_vae: seen.setdefault(key, []).append(x) or x
+        if use_vae:
+            ddpm.vae.decoder = torch.nn.Identity()
+        draw(ddpm, [0, 1], film=film, sampler=sampler)
+    assert seen[False][-1].abs().max() == 1
+    assert seen[True][-1].abs().max() > 1.5
+
+
+def test_latent_samples_are_images():
+    """A latent model's samples are decoded to [0, 1]."""
+    torch.manual_seed(0)
+    latent = DDPM((3, 16, 16), 5, 8, 8, 2, (1, 2), (), use_vae=True).eval()
+    images = draw(latent, [0, 1], sampler=Sampler("dpm++", 3))
+    assert images.shape == (2, 3, 16, 16)
+    assert 0 <= images.min() < images.max() <= 1
+
+
+def test_half_precision_changes_little(model):
+    """Under autocast the states stay in float32, and the images near those of float32."""
+    bf16 = Precision("bf16", torch.device("cpu"))
+    sampler = Sampler("ddim", 6)
+    half = torch.cat(list(draw_samples(model, torch.tensor([0, 1]), bf16, sampler=sampler)))
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, draw(model, [0, 1], sampler=sampler), rtol=0, atol=0.05)
+
+
+def parse(*flags):
+    parser = ArgumentParser()
+    add_sampler_flags(parser)
+    return parser.parse_args(flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ("", "own, all steps"),
+        ("--guidance 2.5", "own, all steps, guidance 2.5"),
+        ("--sampler ddim --steps 5 --guidance 3", "ddim, 5 steps, eta 0, guidance 3"),
+        ("--sampler ddim --steps 5 --eta 1", "ddim, 5 steps, eta 1"),
+        ("--sampler dpm++ --steps 7 --spacing leading", "dpm++, 7 steps, leading"),
+        ("--sampler ddpm", "ddpm, all steps"),
+    ],
+)
+def test_flags_become_a_sampler(model, flags, text):
+    """What the flags say is what the sampler's text says."""
+    model.null_label = 2
+    assert str(Sampler.from_args(parse(*flags.split()), model)) == text
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--sampler dimm", "no sampler 'dimm'.*did you mean 'ddim'"),
+        ("--sampler x", "no sampler 'x'.*own, ddpm, ddim, dpm"),
+        ("--steps 5", "--steps.*own p_sample_loop.* 12 time steps.*--sampler ddim"),
+        ("--spacing leading", "--spacing.*own p_sample_loop"),
+        ("--sampler ddim --steps 13", "12 time steps.*not 13"),
+        ("--sampler ddim --steps 0", "not 0"),
+        ("--sampler ddim --steps 5 --spacing lading", "did you mean 'leading'"),
+        ("--sampler ddim --eta 1.5", "--eta.*not 1.5"),
+        ("--sampler ddim --eta nan", "--eta.*not nan"),
+        ("--sampler dpm++ --eta 0", "--eta.*only ddim"),
+        ("--guidance -1", "--guidance.*not '-1'"),
+        ("--guidance much", "--guidance.*not 'much'"),
+        ("--guidance inf", "--guidance.*not 'inf'"),
+        ("--guidance 0,3", "--guidance.*not '0,3'"),
+        ("--guidance 3", "--guidance.*model.label_dropout"),
+    ],
+)
+def test_wrong_flags_get_a_sentence(model, flags, words):
+    """Flags that are wrong, or do not fit each other or the model, are the user's mistakes."""
+    model.null_label = None
+    with pytest.raises(UserError, match=words):
+        Sampler.from_args(parse(*flags.split()), model)
+
+
+def test_guidance_needs_labels(model):
+    """A model without labels cannot be guided, and the sentence says why."""
+    model.conditional = False
+    with pytest.raises(UserError, match="trained without labels"):
+        Sampler.from_args(parse("--guidance", "3"), model)
+
+
+def test_a_sweep_is_one_sampler_for_each_scale(model):
+    """Several scales give samplers that differ in the scale alone."""
+    model.null_label = 2
+    flags = ["--sampler", "ddim", "--steps", "4"]
+    samplers = Sampler.sweep_from_args(parse(*flags, "--guidance", "0,3,7.5"), model)
+    assert samplers == [Sampler("ddim", 4, guidance=scale) for scale in (0, 3, 7.5)]
+    assert Sampler.sweep_from_args(parse(*flags), model) == [Sampler("ddim", 4)]
+    with pytest.raises(UserError, match="not ''"):
+        Sampler.sweep_from_args(parse("--guidance", "3,"), model)

@@ -14,6 +14,7 @@ from autograder.text import InputError
 RUBRIC = load_rubric()
 AUTOMATIC = "unet q_sample p_sample p_sample_loop compute_loss latent".split()
 MANUAL = RUBRIC.manual_ids
+BONUS = {"bonus_evaluation": ["fid", "memorization"], "bonus_sampling": ["step", "loop"]}
 
 
 def grade(name, failed=(), members=1, **values):
@@ -69,7 +70,7 @@ def test_grades_csv_has_the_columns_that_are_promised(tmp_path):
     assert [row["netid"] for row in rows] == ["team-01a", "team-01b", "team-02a", "team-03a", ""]
     assert [row["total"] for row in rows] == ["6", "6", "4", "6", "5.4"]
     assert (rows[2]["unet"], rows[2]["latent"], rows[2]["q_sample"]) == ("0", "0", "1")
-    assert all(row[part] == "" for row in rows for part in MANUAL)
+    assert all(row[part] == ("0" if part in BONUS else "") for row in rows for part in MANUAL)
     assert (rows[4]["team"], rows[4]["member"], rows[4]["deductions"]) == ("", "", "0.6")
 
 
@@ -155,6 +156,27 @@ def test_a_persons_points_deductions_and_comments_are_merged(tmp_path):
     assert (row["report_unet"], row["bonus_edm"], row["report_afhq"]) == ("1.5", "4", "")
     assert (row["deductions"], row["total"]) == ("0.6", "8.9")
     assert "Good figures, too" in (tmp_path / "moodle.csv").read_text()
+
+
+def test_a_persons_points_come_beside_those_of_the_tests(tmp_path):
+    """A mixed part: 2 by tests and 2 at most by a person; merging twice adds nothing twice."""
+    groups = [(part, group) for part, both in BONUS.items() for group in both]
+    tests = [TestResult(part, "test_x", PASSED, group) for part, group in groups]
+    parts = RUBRIC.mark(tests)
+    grades = [Grade("team-01.zip", team="team-01", parts=parts)]
+    assert [(p.points, p.max_points) for p in parts if p.id in BONUS] == [(2, 2)] * 2
+    file = write(tmp_path, "submission,bonus_evaluation", "team-01.zip,2")
+    sheets.merge_manual(grades, RUBRIC, tmp_path, file)
+    (merged,) = sheets.merge_manual(grades, RUBRIC, tmp_path)
+    part = merged.part("bonus_evaluation")
+    assert (part.earned, part.possible, part.by_person) == (4, 4, 2)
+    assert (merged.part("bonus_sampling").points, merged.total) == (2, 6)
+    assert points(grades, "team-01.zip", "bonus_evaluation") == 2, "the grades given stay"
+
+
+def test_a_person_gives_no_more_than_the_rubrics_share(tmp_path):
+    file = write(tmp_path, "submission,bonus_evaluation", "team-01.zip,2.5")
+    refused(tmp_path, file, "bonus_evaluation", "2.5", "2")
 
 
 def test_rows_may_name_the_team(tmp_path):

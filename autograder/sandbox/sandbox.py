@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages: a fork copies a third less
     "CUDA_VISIBLE_DEVICES": "",
     # A worker's uid has no name in the system's list of users, and libraries ask for one.
     "USER": "student",

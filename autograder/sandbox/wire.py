@@ -62,11 +62,10 @@ class Channel:
         data = struct.pack("<I", len(header)) + header + struct.pack("<I", len(body)) + body
         view = memoryview(data)
         while view:
-            self._wait(deadline, write=True)
             try:
                 view = view[self.connection.send(view) :]
             except BlockingIOError:
-                continue
+                self._wait(deadline, write=True)
             except OSError as error:
                 raise Closed from error
 

@@ -1,0 +1,302 @@
+"""Expected values of the bonus parts in float64, on fresh numbers, and what known mistakes give.
+
+Hidden, as oracles.py is. Sampling: Song et al. 2021, eq. 12 and 16. Evaluation: Heusel et al. 2017,
+eq. 6; the nearest-neighbour ratio of Yoon et al. 2023.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from autograder.cases import Case, diffused_shape
+from autograder.schedule import normal, schedule_of
+
+Array = np.ndarray
+Triple = tuple[Array, Array, Array]
+ETAS = np.array([0.0, 0.6, 1.0])
+
+
+def make_bonus_cases(seed: int) -> list[Case]:
+    """The cases of both bonus parts, other numbers for each seed."""
+    cases = []
+    for number, config in enumerate(["mnist", "cifar10", "odd"]):
+        cases.append(ddim_case(config, np.random.default_rng([seed, 100, number])))
+    for number, (config, shape) in enumerate(FEATURES.items()):
+        random = np.random.default_rng([seed, 101, number])
+        cases.append(evaluation_case(config, shape, random))
+    return cases
+
+
+# --- DDIM -------------------------------------------------------------------------------------
+
+
+def sigma_of(ab: Array, ab_next: Array, eta: Array) -> Array:
+    """Eq. 16."""
+    return eta * np.sqrt((1 - ab_next) / (1 - ab)) * np.sqrt(1 - ab / ab_next)
+
+
+def step_weights(ab: Array, ab_next: Array, eta: Array) -> Triple:
+    """Eq. 12: how much of x, of eps and of the noise the next state holds."""
+    return _with_sigma(ab, ab_next, sigma_of(ab, ab_next, eta))
+
+
+def direction_of(ab_next: Array, sigma: Array) -> Array:
+    """The weight of the noise's direction in eq. 12."""
+    return np.sqrt(np.maximum(1 - ab_next - sigma**2, 0))
+
+
+def step_direction(ab: Array, ab_next: Array, eta: Array) -> Array:
+    """That weight with the sigma of eq. 16."""
+    return direction_of(ab_next, sigma_of(ab, ab_next, eta))
+
+
+def _weights(ab: Array, signal: Array, direction: Array, sigma: Array) -> Triple:
+    """The weights for sqrt(signal) x_0 + direction eps + sigma noise."""
+    x = np.sqrt(signal / ab)
+    return x, direction - x * np.sqrt(1 - ab), sigma
+
+
+def _with_sigma(ab: Array, ab_next: Array, sigma: Array) -> Triple:
+    return _weights(ab, ab_next, direction_of(ab_next, sigma), sigma)
+
+
+STEP: dict[str, Callable[[Array, Array, Array], Triple]] = {
+    "ddim_sigma_not_taken_out": lambda a, b, eta: _weights(
+        a, b, np.sqrt(1 - b), sigma_of(a, b, eta)
+    ),
+    "ddim_eta_ignored": lambda a, b, eta: step_weights(a, b, 0 * eta),
+    "ddim_eta_ignored:one": lambda a, b, eta: (
+        *step_weights(a, b, 0 * eta + 1)[:2],
+        np.where(eta > 0, sigma_of(a, b, 0 * eta + 1), 0),  # no noise is given for 0
+    ),
+    "ddim_variance_for_sigma": lambda a, b, eta: _weights(
+        a, b, step_direction(a, b, eta), sigma_of(a, b, eta) ** 2
+    ),
+    "ddim_sigma": lambda a, b, eta: _with_sigma(a, b, eta * np.sqrt(1 - a / b)),
+    "ddim_sigma:first_factor": lambda a, b, eta: _with_sigma(
+        a, b, eta * np.sqrt((1 - b) / (1 - a))
+    ),
+    "ddim_sigma:squared": lambda a, b, eta: _with_sigma(
+        a, b, eta * (1 - b) / (1 - a) * (1 - a / b)
+    ),
+    "ddim_sigma:eta_squared": lambda a, b, eta: _with_sigma(a, b, eta * sigma_of(a, b, eta)),
+    "ddim_no_direction": lambda a, b, eta: _weights(a, b, 0 * b, sigma_of(a, b, eta)),
+    "ddim_direction": lambda a, b, eta: _weights(
+        a, b, step_direction(a, b, eta) ** 2, sigma_of(a, b, eta)
+    ),
+    "ddim_direction:old": lambda a, b, eta: _weights(
+        a, b, direction_of(a, sigma_of(a, b, eta)), sigma_of(a, b, eta)
+    ),
+    "ddim_signal_unrooted": lambda a, b, eta: _weights(
+        a, b**2, step_direction(a, b, eta), sigma_of(a, b, eta)
+    ),
+    "ddim_stays": lambda a, b, eta: _weights(a, a, step_direction(a, b, eta), sigma_of(a, b, eta)),
+    "ddim_stays:all": lambda a, b, eta: (0 * b + 1, 0 * b, 0 * b),
+    "ddim_returns_x0": lambda a, b, eta: _weights(a, 0 * b + 1, 0 * b, 0 * b),
+    "ddim_x0": lambda a, b, eta: _wrong_x0(a, b, eta, 1 / a, -(1 - a) / a),
+    "ddim_x0:not_divided": lambda a, b, eta: _wrong_x0(a, b, eta, 0 * a + 1, -np.sqrt(1 - a)),
+    "ddim_x0:unrooted_noise": lambda a, b, eta: _wrong_x0(
+        a, b, eta, 1 / np.sqrt(a), -(1 - a) / np.sqrt(a)
+    ),
+    "ddim_x0:sign": lambda a, b, eta: _wrong_x0(
+        a, b, eta, 1 / np.sqrt(a), np.sqrt(1 - a) / np.sqrt(a)
+    ),
+    "ddim_x0:swapped": lambda a, b, eta: _wrong_x0(
+        a, b, eta, 1 / np.sqrt(1 - a), -np.sqrt(a) / np.sqrt(1 - a)
+    ),
+}
+
+
+def _wrong_x0(ab: Array, ab_next: Array, eta: Array, x: Array, eps: Array) -> Triple:
+    """A step from an x_0 that holds so much of x and of eps."""
+    signal = np.sqrt(ab_next)
+    return signal * x, signal * eps + step_direction(ab, ab_next, eta), sigma_of(ab, ab_next, eta)
+
+
+def ddim_case(config: str, random: np.random.Generator) -> Case:
+    """Steps between four pairs of times at three etas; one with clipping; two whole loops."""
+    s, shape = schedule_of(config), (diffused_shape(config)[0], 5, 4)  # small: all is stored
+    high, low = 2 * s.T // 3, s.T // 5
+    ab = s.alpha_bar[[s.T - 1, high, low, 0]]
+    ab_next = np.array([s.alpha_bar[high], s.alpha_bar[low], s.alpha_bar[1], 1.0])
+    inputs = {"alpha_bar": ab, "alpha_bar_next": ab_next, "etas": ETAS}
+    for name in ("x", "eps", "noise"):
+        inputs[name] = normal(random, (2, *shape))
+    grid = np.broadcast_arrays(ab, ab_next, ETAS[:, None])
+    expected = dict(zip(("x", "eps", "noise"), step_weights(*grid), strict=True))
+    suspects = {
+        hint: dict(zip(("x", "eps", "noise"), formula(*grid), strict=True))
+        for hint, formula in STEP.items()
+    }
+    case = Case("bonus_sampling", config, inputs, expected, suspects)
+    clipped_step(case)
+    loops(case, s.alpha_bar, random, shape)
+    return case
+
+
+def clipped_step(case: Case) -> None:
+    """The first step with clip_x0, and what mistakes with it give."""
+    a, b = case.inputs["alpha_bar"][1], case.inputs["alpha_bar_next"][1]
+    x, eps = (case.inputs[name].astype(np.float64) for name in ("x", "eps"))
+    x_0 = (x - np.sqrt(1 - a) * eps) / np.sqrt(a)
+    clipped = x_0.clip(-1, 1)
+    anew = (x - np.sqrt(a) * clipped) / np.sqrt(1 - a)
+    case.expected["clipped"] = np.sqrt(b) * clipped + np.sqrt(1 - b) * anew
+    wrong = {
+        "ddim_clip_keeps_eps": np.sqrt(b) * clipped + np.sqrt(1 - b) * eps,
+        "ddim_not_clipped": np.sqrt(b) * x_0 + np.sqrt(1 - b) * eps,
+        "ddim_clips_the_state": (np.sqrt(b) * x_0 + np.sqrt(1 - b) * eps).clip(-1, 1),
+        "ddim_clips_the_state:start": np.sqrt(b)
+        * ((x.clip(-1, 1) - np.sqrt(1 - a) * eps) / np.sqrt(a))
+        + np.sqrt(1 - b) * eps,
+    }
+    case.suspects |= {hint: {"clipped": value} for hint, value in wrong.items()}
+
+
+def loops(case: Case, alpha_bar: Array, random: np.random.Generator, shape: tuple) -> None:
+    """Two walks over a few times: plain, and with noise, clipping and an end before x_0."""
+    T, n = len(alpha_bar), 6
+    times = random.choice(np.arange(T // 10, T - 1), n - 1, replace=False)
+    times = np.concatenate([[T - 1], np.sort(times)[::-1]])
+    case.inputs |= {
+        "alphas_cumprod": alpha_bar,
+        "times": times,
+        "start": normal(random, (2, *shape)),
+        "answers": normal(random, (n, 2, *shape)),
+        "noises": normal(random, (n, 2, *shape)),
+        "final": np.asarray((1 + alpha_bar[times[-1]]) / 2),
+    }
+    plain = {"eta": 0.0, "clip": False, "final": 1.0}
+    noisy = {"eta": float(ETAS[1]), "clip": True, "final": float(case.inputs["final"])}
+    for name, options in (("plain", plain), ("noisy", noisy)):
+        case.expected[name] = walk(case, **options)
+        for hint, changed in WRONG_LOOPS.items():
+            wrong = {**options, **changed}
+            if wrong != options:
+                case.suspects.setdefault(hint, {})[name] = walk(case, **wrong)
+
+
+WRONG_LOOPS = {
+    "ddim_loop_eta": {"eta": 0.0},
+    "ddim_loop_clip": {"clip": False},
+    "ddim_loop_final": {"final": 1.0},
+    "ddim_loop_final:first": {"final": "first"},
+    "ddim_loop_final:left_out": {"final": None},
+    "ddim_loop_next": {"next_time": "previous"},
+    "ddim_loop_next:same": {"next_time": "same"},
+}
+
+
+def walk(
+    case: Case, eta: float, clip: bool, final: float | str | None, next_time: str = "listed"
+) -> Array:
+    """The states after each step, [n, B, C, H, W]; with `final` None the last step is not taken."""
+    alpha_bar, times = case.inputs["alphas_cumprod"], case.inputs["times"]
+    x = case.inputs["start"].astype(np.float64)
+    states = []
+    for i, t in enumerate(times):
+        a = alpha_bar[t]
+        last = i == len(times) - 1
+        b = alpha_bar[0] if final == "first" else final
+        if not last:
+            following = {"listed": times[i + 1], "previous": max(t - 1, 0), "same": t}[next_time]
+            b = alpha_bar[following]
+        if b is None:
+            states.append(x)
+            break
+        eps = case.inputs["answers"][i].astype(np.float64)
+        x_0 = (x - np.sqrt(1 - a) * eps) / np.sqrt(a)
+        if clip:
+            x_0 = x_0.clip(-1, 1)
+            eps = (x - np.sqrt(a) * x_0) / np.sqrt(1 - a)
+        sigma = sigma_of(a, max(a, b), eta)
+        x = np.sqrt(b) * x_0 + direction_of(b, sigma) * eps + sigma * case.inputs["noises"][i]
+        states.append(x)
+    return np.stack(states).astype(np.float32)
+
+
+# --- FID and memorization ---------------------------------------------------------------------
+
+FEATURES = {"many_images": (60, 5), "few_images": (6, 24)}  # images, numbers for each
+
+
+def covariance(features: Array) -> Array:
+    """Unbiased."""
+    centred = features - features.mean(axis=0)
+    return centred.T @ centred / (len(features) - 1)
+
+
+def distance(m1: Array, c1: Array, m2: Array, c2: Array) -> float:
+    """Heusel et al. 2017, eq. 6, by the eigenvalues of C1 C2."""
+    return np.sum((m1 - m2) ** 2) + np.trace(c1) + np.trace(c2) - 2 * trace_of_root(c1, c2)
+
+
+def trace_of_root(c1: Array, c2: Array) -> float:
+    """tr (C1 C2)^(1/2)."""
+    return float(np.sqrt(np.linalg.eigvals(c1 @ c2).real.clip(min=0)).sum())
+
+
+def evaluation_case(config: str, shape: tuple[int, int], random: np.random.Generator) -> Case:
+    """Two sets of features with their Gaussians, and images with copies among them."""
+    n, d = shape
+    mix = random.standard_normal((d, d))
+    first = normal(random, (n, d)) @ mix.astype(np.float32) + 30
+    second = 1.5 * normal(random, (n, d)) + 30 + normal(random, (d,))
+    inputs = {"features": first.astype(np.float32)}
+    features = inputs["features"].astype(np.float64)
+    mean, cov = features.mean(axis=0), covariance(features)
+    other = second.astype(np.float64)
+    mean2, cov2 = other.mean(axis=0), covariance(other)
+    inputs |= {"mean2": mean2, "cov2": cov2, "mean1": mean, "cov1": cov}
+    root = trace_of_root(cov, cov2)
+    far, traces = np.sum((mean - mean2) ** 2), np.trace(cov) + np.trace(cov2)
+    expected = {"mean": mean, "cov": cov, "distance": distance(mean, cov, mean2, cov2)}
+    deviation = np.sqrt(np.diag(cov))
+    suspects = {
+        "fid_biased": {"cov": cov * (n - 1) / n},
+        "fid_not_centred": {"cov": features.T @ features / (n - 1)},
+        "fid_not_centred:biased": {"cov": features.T @ features / n},
+        "fid_not_divided": {"cov": cov * (n - 1)},
+        "fid_correlation": {"cov": cov / deviation / deviation[:, None]},
+        "fid_no_root": {"distance": far + traces - 2 * np.trace(cov @ cov2)},
+        "fid_no_root:clamped": {"distance": max(far + traces - 2 * np.trace(cov @ cov2), 0.0)},
+        "fid_factor_two": {"distance": far + traces - root},
+        "fid_mean_not_squared": {"distance": np.sqrt(far) + traces - 2 * root},
+        "fid_without_means": {"distance": traces - 2 * root},
+        "fid_without_covariances": {"distance": far},
+        "fid_without_covariances:root": {"distance": far + traces},
+        "fid_root_of_all": {"distance": np.sqrt(max(far + traces - 2 * root, 0))},
+        "fid_diagonal": {
+            "distance": far + np.sum((np.sqrt(np.diag(cov)) - np.sqrt(np.diag(cov2))) ** 2)
+        },
+        "fid_elementwise_root": {
+            "distance": far + traces - 2 * np.trace(np.sqrt(np.abs(cov @ cov2)))
+        },
+    }
+    case = Case("bonus_evaluation", config, inputs, expected, suspects)
+    neighbours(case, random, (2, 5, 4))
+    return case
+
+
+def neighbours(case: Case, random: np.random.Generator, shape: tuple[int, ...]) -> None:
+    """Training images, and samples of which one is a copy and one nearly."""
+    train = normal(random, (40, *shape))
+    samples = normal(random, (9, *shape))
+    samples[2] = train[7]
+    samples[5] = train[11] + normal(random, shape, 0.05)
+    case.inputs |= {"train": train, "samples": samples}
+    flat, pool = (v.reshape(len(v), -1).astype(np.float64) for v in (samples, train))
+    sorted_ = np.sort(np.sqrt(((flat[:, None] - pool[None]) ** 2).sum(axis=-1)), axis=1)
+    case.expected["ratio"] = sorted_[:, 0] / sorted_[:, 1]
+    with np.errstate(divide="ignore"):
+        inverted = sorted_[:, 1] / np.maximum(sorted_[:, 0], 1e-12)
+    case.suspects |= {
+        "nn_inverted": {"ratio": inverted},
+        "nn_squared": {"ratio": case.expected["ratio"] ** 2},
+        "nn_not_a_ratio": {"ratio": sorted_[:, 0]},
+        "nn_not_a_ratio:second": {"ratio": sorted_[:, 1]},
+        "nn_wrong_neighbour": {"ratio": sorted_[:, 0] / sorted_[:, 2]},
+        "nn_wrong_neighbour:itself": {"ratio": sorted_[:, 1] / sorted_[:, 2]},
+        "nn_wrong_neighbour:mean": {"ratio": sorted_[:, 0] / sorted_.mean(axis=1)},
+        "nn_wrong_neighbour:farthest": {"ratio": sorted_[:, 0] / sorted_[:, -1]},
+    }

@@ -1,0 +1,49 @@
+"""The noise schedules of the contract in float64, and random numbers for the cases.
+
+Hidden, as oracles.py is.
+"""
+
+import numpy as np
+
+from autograder.cases import CONFIGS
+
+
+class Schedule:
+    """The quantities of Ho et al. 2020, float64 [T] each, step t here is t + 1 there."""
+
+    def __init__(self, betas: np.ndarray) -> None:
+        self.T = len(betas)
+        self.beta = betas
+        self.alpha = 1 - betas
+        self.alpha_bar = np.cumprod(self.alpha)
+        self.alpha_bar_prev = np.concatenate([[1.0], self.alpha_bar[:-1]])
+        # eq. 7
+        self.posterior_variance = betas * (1 - self.alpha_bar_prev) / (1 - self.alpha_bar)
+        # eq. 4: weights of x_0 and of the noise in x_t
+        self.signal_rate = np.sqrt(self.alpha_bar)
+        self.noise_rate = np.sqrt(1 - self.alpha_bar)
+        # eq. 11: weights of x_t and of eps_theta in the mean of x_{t-1}
+        self.x_weight = 1 / np.sqrt(self.alpha)
+        self.eps_weight = -betas / np.sqrt((1 - self.alpha_bar) * self.alpha)
+
+
+def schedule_of(config: str) -> Schedule:
+    """The schedule that the contract gives a configuration."""
+    T = CONFIGS[config]["timesteps"]
+    if config == "cosine":
+        u = (np.arange(T + 1) / T + 0.008) / 1.008
+        alpha_bar = np.cos(u * np.pi / 2) ** 2
+        return Schedule(np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999))
+    if CONFIGS[config].get("use_vae"):
+        return Schedule(np.linspace(np.sqrt(0.00085), np.sqrt(0.012), T) ** 2)
+    return Schedule(np.linspace(1e-4, 0.02, T))
+
+
+def normal(random: np.random.Generator, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
+    """Gaussian numbers."""
+    return rounded(scale * random.standard_normal(shape))
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """float32 that float16 holds exactly: half the goldens' size, and nothing is lost."""
+    return values.astype(np.float16).astype(np.float32)

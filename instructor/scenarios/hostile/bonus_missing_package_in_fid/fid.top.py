@@ -1,0 +1,1 @@
+import example_missing_package
