@@ -15,6 +15,7 @@ from torch import nn
 from libs.config import ModelConfig
 from libs.ddpm import DDPM
 from libs.schedules import SCHEDULES, make_betas
+from libs.unet import UNet
 
 SCHEDULE_NAMES = (
     "betas",
@@ -533,8 +534,10 @@ def test_signatures_of_the_interface():
 
     assert [(p.name, p.default) for p in older] == list(contract.items())
     assert {p.kind for p in older} == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    assert {p.kind for p in newer} <= {inspect.Parameter.KEYWORD_ONLY}
-    assert all(p.default is not inspect.Parameter.empty for p in newer)
+    *named, rest = newer
+    assert {p.kind for p in named} <= {inspect.Parameter.KEYWORD_ONLY}
+    assert all(p.default is not inspect.Parameter.empty for p in named)
+    assert rest.kind is inspect.Parameter.VAR_KEYWORD
     methods = {
         "q_sample": "self x_start t noise",
         "compute_loss": "self x_start label t noise",
@@ -547,14 +550,18 @@ def test_signatures_of_the_interface():
         assert list(inspect.signature(getattr(DDPM, name)).parameters) == arguments.split(), name
 
 
-def test_config_section_mirrors_the_constructor():
-    """The config's model section has exactly the arguments of DDPM, with the same defaults."""
+def test_config_section_mirrors_the_constructors():
+    """The config's model section has DDPM's arguments and the options of its UNet, which can only
+    be named, with the same defaults; the size of the bottleneck follows from the others."""
 
     def plain(value):
         return list(value) if isinstance(value, tuple) else value
 
     config = dataclasses.asdict(ModelConfig())
-    parameters = inspect.signature(DDPM).parameters
+    of_ddpm, of_unet = (dict(inspect.signature(c).parameters) for c in (DDPM, UNet))
+    del of_ddpm["unet_options"], of_unet["bottleneck_size"]
+    options = {n: p for n, p in of_unet.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    parameters = of_ddpm | options
 
     assert config == {name: plain(p.default) for name, p in parameters.items()}
     assert list(config) == list(parameters)

@@ -119,6 +119,10 @@ def test_without_dropout_every_label_arrives():
         {"prediction": "v"},
         {"prediction": "x0"},
         {"beta_schedule": "sigmoid", "rescale_betas": True},
+        {"resblocks_per_level": 2, "dropout": 0.1},
+        {"attention": "linear", "resample": "max"},
+        {"attention": "linear", "resample": "avg", "prediction": "v"},
+        {"bottleneck": "transformer", "bottleneck_depth": 2, "bottleneck_heads": 4},
     ],
     ids=str,
 )
@@ -140,6 +144,10 @@ def test_every_option_trains(options):
         (["model.prediction=noise"], ["model.prediction", "eps"]),
         (["train_cfg.loss=l2"], ["train_cfg.loss", "l1"]),
         (["model.beta_schedule=sigmod"], ["beta_schedule", "sigmoid"]),
+        (
+            ["model.bottleneck=transformer", "model.bottleneck_heads=7"],
+            ["model.bottleneck_heads", "model.dim", "7"],
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, words):

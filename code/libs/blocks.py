@@ -52,7 +52,8 @@ class ResBlock(nn.Module):
     """Two convolutions with a residual connection; the time embedding is added between them.
 
     With `adagn` it scales and shifts the normalised features instead (FiLM, Perez et al. 2018; as
-    adaptive group normalization in Dhariwal & Nichol 2021, section 4.3).
+    adaptive group normalization in Dhariwal & Nichol 2021, section 4.3). `dropout` is the share of
+    features that training sets to zero before the second convolution.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ResBlock(nn.Module):
         groups: int = 4,
         *,
         adagn: bool = False,
+        dropout: float = 0.0,
     ):
         super().__init__()
         out_channel = default(out_channel, in_channel)
@@ -77,7 +79,7 @@ class ResBlock(nn.Module):
         self.out_layers = nn.Sequential(
             nn.GroupNorm(groups, out_channel),
             nn.SiLU(),
-            nn.Dropout(0.0),
+            nn.Dropout(dropout),
             zero_init(nn.Conv2d(out_channel, out_channel, 3, padding=1)),
         )
         same = in_channel == out_channel
@@ -116,8 +118,11 @@ class Attention(nn.Module):
         q = self._split_heads(self.to_q(x))  # [B, heads, N, head_dim]
         k = self._split_heads(self.to_k(context))  # [B, heads, M, head_dim]
         v = self._split_heads(self.to_v(context))
-        out = F.scaled_dot_product_attention(q, k, v)
+        out = self._attend(q, k, v)
         return self.to_out(out.transpose(1, 2).flatten(2))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
@@ -160,10 +165,11 @@ class TransformerBlock(nn.Module):
         mlp_ratio: float,
         qkv_bias: bool,
         norm_layer: type[nn.Module],
+        self_attention: type[Attention] = Attention,
     ):
         super().__init__()
         self.norm1 = norm_layer(dim)
-        self.attn1 = Attention(dim, None, num_heads, qkv_bias)
+        self.attn1 = self_attention(dim, None, num_heads, qkv_bias)
         self.norm2 = norm_layer(dim)
         self.attn2 = Attention(dim, context_dim, num_heads, qkv_bias)
         self.norm3 = norm_layer(dim)
@@ -191,14 +197,17 @@ class SpatialTransformer(nn.Module):
         qkv_bias: bool = True,
         norm_layer: type[nn.Module] = nn.LayerNorm,
         groups: int = 4,
+        *,
+        self_attention: type[Attention] = Attention,
     ):
         super().__init__()
         self.context_dim = context_dim
         self.norm = nn.GroupNorm(groups, dim, eps=1e-6)
         self.proj_in = nn.Conv2d(dim, dim, 1)
-        self.transformer_blocks = nn.ModuleList(
-            [TransformerBlock(dim, context_dim, num_heads, mlp_ratio, qkv_bias, norm_layer)]
+        block = TransformerBlock(
+            dim, context_dim, num_heads, mlp_ratio, qkv_bias, norm_layer, self_attention
         )
+        self.transformer_blocks = nn.ModuleList([block])
         self.proj_out = zero_init(nn.Conv2d(dim, dim, 1))
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class LoaderConfig:
 
 @dataclass
 class ModelConfig:
-    """The arguments of DDPM, see code/libs/ddpm.py."""
+    """The arguments of DDPM and of its UNet, see code/libs/ddpm.py and unet.py."""
 
     img_shape: list[int] = field(default_factory=lambda: [3, 32, 32])
     timesteps: int = 100
@@ -72,9 +72,17 @@ class ModelConfig:
     beta_end: float | None = None
     rescale_betas: bool = False
     prediction: Literal["eps", "v", "x0"] = "eps"
+    variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
+    label_dropout: float = 0.0
     conditional: bool = True
     adagn: bool = False
-    label_dropout: float = 0.0
+    resblocks_per_level: int = 1
+    dropout: float = 0.0
+    attention: Literal["full", "linear"] = "full"
+    resample: Literal["conv", "max", "avg"] = "conv"
+    bottleneck: Literal["conv", "transformer"] = "conv"
+    bottleneck_depth: int = 4
+    bottleneck_heads: int = 8
 
 
 @dataclass
@@ -144,6 +152,10 @@ LIMITS = {
     "model.beta_start": (0, 1),
     "model.beta_end": (0, 1),
     "model.label_dropout": ([0], [1]),
+    "model.resblocks_per_level": ([1], None),
+    "model.dropout": ([0], 1),
+    "model.bottleneck_depth": ([1], None),
+    "model.bottleneck_heads": ([1], None),
     "train_cfg.guidance": ([0], None),
     "train_cfg.min_snr_gamma": POSITIVE,
     "train_cfg.lr": POSITIVE,
@@ -277,6 +289,12 @@ def _check_together(config: Config) -> None:
         raise UserError(
             f"'model.attn_levels' {model.attn_levels} names a level that 'model.dim_mults' "
             f"{model.dim_mults} does not have; levels count from 0"
+        )
+    channels = model.dim * model.dim_mults[-1]
+    if model.bottleneck == "transformer" and channels % model.bottleneck_heads:
+        raise UserError(
+            f"'model.bottleneck_heads' {model.bottleneck_heads} must divide the {channels} "
+            "channels of the middle, 'model.dim' times the last of 'model.dim_mults'"
         )
     if model.label_dropout and not model.conditional:
         raise UserError("'model.label_dropout' needs labels to drop: set 'model.conditional: true'")

@@ -16,7 +16,7 @@ from .objective import predicting
 from .schedules import make_betas
 from .tiny_autoencoder import TAESD
 from .unet import UNet
-from .utils import default
+from .utils import choose, default
 
 
 class DDPM(nn.Module):
@@ -38,19 +38,22 @@ class DDPM(nn.Module):
         rescale_betas: multiply both by 1000 / timesteps, so that a short chain ends in noise, too.
         prediction: what the network learns to predict, see `objective.py`; it always answers with
             the noise that this implies.
-        conditional, adagn: see `UNet`.
+        variance_type: variance of the noise in `p_sample`, "fixed_small", that of the posterior, or
+            "fixed_large", beta (section 3.2).
         label_dropout: share of the labels that training replaces by `null_label`, for guidance.
+        unet_options: further keyword arguments of `UNet`, such as `conditional`.
 
     Attributes:
         img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
+        conditional: False for a network that passes over the labels.
         null_label: the label that stands for no class; None without `label_dropout`.
         betas, sqrt_recip_alphas, sqrt_alphas_cumprod, sqrt_one_minus_alphas_cumprod,
             posterior_variance: the schedule, float32 [T] each. They move with the model and are no
-            part of its state_dict.
+            part of its state_dict. With "fixed_large", `posterior_variance` holds the betas.
 
     Raises:
         ValueError: for an image size that the network or the VAE cannot halve often enough, or an
-            unknown schedule.
+            unknown schedule or type of variance.
     """
 
     def __init__(
@@ -71,9 +74,9 @@ class DDPM(nn.Module):
         beta_end: float | None = None,
         rescale_betas: bool = False,
         prediction: str = "eps",
-        conditional: bool = True,
-        adagn: bool = False,
+        variance_type: str = "fixed_small",
         label_dropout: float = 0.0,
+        **unet_options: object,
     ):
         super().__init__()
         channels, height, width = img_shape
@@ -84,6 +87,9 @@ class DDPM(nn.Module):
                 f"{factor} (dim_mults has {len(dim_mults)} levels"
                 + (" and the VAE shrinks by 8)" if use_vae else ")")
             )
+
+        if unet_options.get("bottleneck") == "transformer":  # it learns the positions of one size
+            unet_options["bottleneck_size"] = height // factor, width // factor
 
         self.timesteps = timesteps
         self.use_vae = use_vae
@@ -104,20 +110,23 @@ class DDPM(nn.Module):
         alphas = 1 - betas
         alphas_cumprod = alphas.cumprod(dim=0)
         alphas_cumprod_prev = F.pad(alphas_cumprod[:-1], (1, 0), value=1.0)
+        # q(x_{t-1} | x_t, x_0), eq. 7
+        posterior_variance = betas * (1 - alphas_cumprod_prev) / (1 - alphas_cumprod)
+        variances = {"fixed_small": posterior_variance, "fixed_large": betas}
         schedule = {
             "betas": betas,
             "sqrt_recip_alphas": (1 / alphas).sqrt(),
             # q(x_t | x_0), eq. 4
             "sqrt_alphas_cumprod": alphas_cumprod.sqrt(),
             "sqrt_one_minus_alphas_cumprod": (1 - alphas_cumprod).sqrt(),
-            # q(x_{t-1} | x_t, x_0), eq. 7
-            "posterior_variance": betas * (1 - alphas_cumprod_prev) / (1 - alphas_cumprod),
+            # p(x_{t-1} | x_t), section 3.2
+            "posterior_variance": choose("variance_type", variance_type, variances),
         }
         for name, values in schedule.items():
             self.register_buffer(name, values.float(), persistent=False)
 
         self.prediction = prediction
-        self.conditional = conditional
+        self.conditional = unet_options.get("conditional", True)
         self.null_label = num_classes if label_dropout else None
         network = UNet if prediction == "eps" else predicting(prediction, alphas_cumprod)
         self.model = network(
@@ -127,8 +136,7 @@ class DDPM(nn.Module):
             in_channels=channels,
             dim_mults=dim_mults,
             attn_levels=attn_levels,
-            conditional=conditional,
-            adagn=adagn,
+            **unet_options,
         )
 
     @staticmethod

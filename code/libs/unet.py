@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import (
-    Downsample,
     LabelEmbedding,
     ResBlock,
     SinusoidalPE,
@@ -14,7 +13,8 @@ from .blocks import (
     Upsample,
     zero_init,
 )
-from .utils import default
+from .utils import choose, default
+from .variants import ATTENTIONS, DOWNSAMPLERS, ResBlocks, TransformerMiddle
 
 
 class UNet(nn.Module):
@@ -37,9 +37,17 @@ class UNet(nn.Module):
         num_heads: heads of each attention; 4 by default.
         conditional: False for a network that passes over the labels.
         adagn: time and class scale and shift the features inside the residual blocks.
+        resblocks_per_level: residual blocks at each level of encoder and decoder.
+        dropout: share of the features that the residual blocks drop in training.
+        attention: of the transformers to themselves, "full" or "linear".
+        resample: how the encoder halves, "conv" or by pooling, "max" or "avg".
+        bottleneck: what stands in the middle: "conv", a transformer between two residual blocks, or
+            "transformer", `bottleneck_depth` blocks of `bottleneck_heads` heads over feature maps
+            of one size only, `bottleneck_size` (height, width).
 
     Raises:
-        ValueError: the channels of a level are not divisible by `num_groups` and `num_heads`.
+        ValueError: the channels of a level are not divisible by `num_groups` and `num_heads`, or an
+            option is not one of those above.
     """
 
     def __init__(
@@ -57,6 +65,14 @@ class UNet(nn.Module):
         *,
         conditional: bool = True,
         adagn: bool = False,
+        resblocks_per_level: int = 1,
+        dropout: float = 0.0,
+        attention: str = "full",
+        resample: str = "conv",
+        bottleneck: str = "conv",
+        bottleneck_depth: int = 4,
+        bottleneck_heads: int = 8,
+        bottleneck_size: Sequence[int] | None = None,
     ):
         super().__init__()
         out_channels = default(out_channels, in_channels)
@@ -73,12 +89,21 @@ class UNet(nn.Module):
                 )
         levels = range(len(dim_mults))
         deepest = len(dim_mults) - 1
+        self_attention = choose("attention", attention, ATTENTIONS)
+        downsample = choose("resample", resample, DOWNSAMPLERS)
 
         def res_block(dim_in: int, dim_out: int) -> ResBlock:
-            return ResBlock(dim_in, time_dim, dim_out, groups, adagn=adagn)
+            return ResBlock(dim_in, time_dim, dim_out, groups, adagn=adagn, dropout=dropout)
+
+        def res_blocks(dim_in: int, dim_out: int) -> ResBlock | ResBlocks:
+            first = res_block(dim_in, dim_out)
+            more = [res_block(dim_out, dim_out) for _ in range(resblocks_per_level - 1)]
+            return ResBlocks([first, *more]) if more else first
 
         def transformer(channels: int) -> SpatialTransformer:
-            return SpatialTransformer(channels, context_dim, heads, groups=groups)
+            return SpatialTransformer(
+                channels, context_dim, heads, groups=groups, self_attention=self_attention
+            )
 
         self.conv_in = nn.Conv2d(in_channels, init_dim, 3, padding=1)
         self.time_embd = nn.Sequential(
@@ -91,19 +116,24 @@ class UNet(nn.Module):
         self.encoder = nn.ModuleList()
         for i in levels:
             attn = transformer(dims[i + 1]) if i in attn_levels else None
-            down = Downsample(dims[i + 1]) if i < deepest else None
-            self.encoder.append(nn.ModuleList([res_block(dims[i], dims[i + 1]), attn, down]))
+            down = downsample(dims[i + 1]) if i < deepest else None
+            self.encoder.append(nn.ModuleList([res_blocks(dims[i], dims[i + 1]), attn, down]))
 
-        self.mid_res_block1 = res_block(dims[-1], dims[-1])
-        self.mid_attn = transformer(dims[-1])
-        self.mid_res_block2 = res_block(dims[-1], dims[-1])
+        self.mid_transformer = None
+        if choose("bottleneck", bottleneck, {"conv": False, "transformer": True}):
+            sizes = bottleneck_size, bottleneck_depth, bottleneck_heads
+            self.mid_transformer = TransformerMiddle(dims[-1], time_dim, context_dim, *sizes)
+        else:
+            self.mid_res_block1 = res_block(dims[-1], dims[-1])
+            self.mid_attn = transformer(dims[-1])
+            self.mid_res_block2 = res_block(dims[-1], dims[-1])
 
         self.decoder = nn.ModuleList()
         for i in reversed(levels):
             attn = transformer(dims[i]) if i in attn_levels else None
             up = Upsample(dims[i]) if i > 0 else None
             # Twice the channels come in: the decoder's own and those of the encoder's output.
-            self.decoder.append(nn.ModuleList([res_block(2 * dims[i + 1], dims[i]), attn, up]))
+            self.decoder.append(nn.ModuleList([res_blocks(2 * dims[i + 1], dims[i]), attn, up]))
 
         self.final_conv = nn.Sequential(
             nn.GroupNorm(groups, init_dim),
@@ -139,9 +169,12 @@ class UNet(nn.Module):
             if downsample is not None:
                 x = downsample(x)
 
-        x = self.mid_res_block1(x, t_emb)
-        x = self.mid_attn(x, context)
-        x = self.mid_res_block2(x, t_emb)
+        if self.mid_transformer is None:
+            x = self.mid_res_block1(x, t_emb)
+            x = self.mid_attn(x, context)
+            x = self.mid_res_block2(x, t_emb)
+        else:
+            x = self.mid_transformer(x, t_emb, context)
 
         # TODO: Complete the decoder. Walk through self.decoder as the loop above walks through
         # self.encoder. Each level first joins x with the encoder's output of the same resolution

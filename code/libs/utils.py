@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +33,13 @@ class UserError(Exception):
 def default(value: T | None, fallback: T) -> T:
     """Return `value`, or `fallback` where `value` is None."""
     return fallback if value is None else value
+
+
+def choose(option: str, name: str, choices: Mapping[str, T]) -> T:
+    """Return choices[name]; ValueError, which lists them, where an option has no such choice."""
+    if name not in choices:
+        raise ValueError(f"unknown {option} '{name}': choose {', '.join(choices)}")
+    return choices[name]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
