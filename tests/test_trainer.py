@@ -117,15 +117,18 @@ def test_same_seed_same_weights(make_trainer):
     assert not torch.equal(runs[0]["model.conv_in.weight"], runs[2]["model.conv_in.weight"])
 
 
-@pytest.mark.parametrize("stop_at", [STEPS_PER_EPOCH, STEPS_PER_EPOCH + 4])
-def test_resume_is_exact(make_trainer, tmp_path, stop_at):
+@pytest.mark.parametrize(
+    ("stop_at", "options"),
+    [(STEPS_PER_EPOCH, []), (STEPS_PER_EPOCH + 4, ["model.dropout=0.1"])],
+)
+def test_resume_is_exact(make_trainer, tmp_path, stop_at, options):
     """N steps, resume, N steps: weights, averages, optimizer and history as without the stop."""
-    last = f"train_cfg.max_steps={2 * stop_at}"
-    straight = make_trainer(last)
+    last = [f"train_cfg.max_steps={2 * stop_at}", *options]
+    straight = make_trainer(*last)
     straight.fit()
-    make_trainer(f"train_cfg.max_steps={stop_at}").fit()
+    make_trainer(f"train_cfg.max_steps={stop_at}", *options).fit()
     state = checkpoint.read(tmp_path / "run" / "model_final.pth")
-    resumed = make_trainer(last, state=state)
+    resumed = make_trainer(*last, state=state)
     assert resumed.step == stop_at
     resumed.fit()
     assert_equal(weights(straight), weights(resumed))

@@ -1,4 +1,4 @@
-"""The UNet's own variants: each computes what its paper says, matters, and leaves old models alone."""
+"""The UNet's variants: each computes what its paper says, matters, and leaves old models alone."""
 
 import pytest
 import torch
@@ -14,8 +14,8 @@ from libs.guidance import Guided
 from libs.unet import UNet
 from libs.variants import AdaLNBlock, LinearAttention, TransformerMiddle
 
-SMALL = {"dim": 8, "context_dim": 6, "num_classes": 3, "dim_mults": (1, 2), "attn_levels": (0,)}
-SIZE = {"img_shape": (1, 8, 12), "timesteps": 10}
+SMALL = {"dim": 8, "context_dim": 6, "num_classes": 3, "dim_mults": [1, 2], "attn_levels": [0]}
+SIZE = {"img_shape": [1, 8, 12], "timesteps": 10}
 TRANSFORMER = {"bottleneck": "transformer", "bottleneck_depth": 2, "bottleneck_heads": 4}
 OPTIONS = [
     {"resblocks_per_level": 2},
@@ -51,7 +51,7 @@ def make_inputs(model: DDPM, batch: int = 4):
 
 
 def test_linear_attention_is_an_average_with_these_weights():
-    """Each token gets the values averaged with weights softmax(q) softmax(k)^T, which sum to one."""
+    """Each token gets the values averaged by softmax(q) softmax(k)^T, whose rows sum to one."""
     attention = randomize(LinearAttention(8, None, 2, qkv_bias=True)).double()
     x = torch.randn(3, 5, 8).double()
     q, k, v = (layer(x) for layer in (attention.to_q, attention.to_k, attention.to_v))
@@ -94,7 +94,7 @@ def test_fresh_transformer_only_adds_the_positions():
 
 
 def test_positions_tell_the_tokens_apart():
-    """A transformer with equal positions treats a shuffled image alike; with its own it does not."""
+    """With equal positions a shuffled image gives a shuffled answer, with learned ones not."""
     middle = randomize(TransformerMiddle(8, 16, 6, (2, 3), depth=2, num_heads=2))
     x, conditions = torch.randn(2, 8, 2, 3), (torch.randn(2, 16), torch.randn(2, 1, 6))
     order = torch.tensor([3, 1, 5, 0, 4, 2])
@@ -162,7 +162,7 @@ def test_option_matters_and_reaches_every_parameter(options):
     shapes = [{n: p.shape for n, p in m.named_parameters()} for m in (plain, other)]
     if shapes[0] == shapes[1]:
         other.load_state_dict(plain.state_dict())
-        assert not torch.allclose(plain.model(*inputs), other.model(*inputs), atol=1e-2)
+        assert (plain.model(*inputs) - other.model(*inputs)).abs().max() > 1e-3
 
     other.model.eval()(*inputs).pow(2).mean().backward()
     # Attention to one token is constant, and a bias of the keys adds the same to all logits (the
@@ -197,11 +197,12 @@ def test_class_and_time_reach_the_transformer_in_the_middle(options):
     assert not torch.allclose(middle(*conditions), middle(*later), atol=1e-3)
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v", "x0"])
-@pytest.mark.parametrize("use_vae", [False, True])
+@pytest.mark.parametrize(
+    ("prediction", "use_vae"), [("eps", False), ("v", False), ("x0", False), ("eps", True)]
+)
 def test_all_together(prediction, use_vae):
     """All options at once in any model: half precision, channels last, guidance, sampling."""
-    size = {"img_shape": (3, 32, 16)} if use_vae else {}
+    size = {"img_shape": [3, 32, 16]} if use_vae else {}
     model = make(
         **EVERYTHING, **size, prediction=prediction, use_vae=use_vae, label_dropout=0.1, timesteps=3
     )
@@ -225,9 +226,9 @@ def test_all_together(prediction, use_vae):
 
 
 def test_other_sizes_are_refused_by_the_positions_alone():
-    """A transformer in the middle knows one size; the error says which, and other models take any."""
+    """A transformer in the middle knows one size, which the error names; other models take any."""
     label, time = torch.tensor([0]), torch.tensor([1])
-    with pytest.raises(ValueError, match="4x8.*learned for 4x6"):
+    with pytest.raises(ValueError, match=r"4x8, .* learned for 4x6"):
         make(**TRANSFORMER).model(torch.randn(1, 1, 8, 16), label, time)
     assert make().model(torch.randn(1, 1, 8, 16), label, time).shape == (1, 1, 8, 16)
 
@@ -271,9 +272,7 @@ def test_variance_type_sets_the_noise_of_each_step():
         posterior = beta * (1 - alpha_bar[i - 1]) / (1 - alpha_bar[i])
         expected = (beta.sqrt() - posterior.sqrt()).float() * noise
         torch.testing.assert_close(steps[1] - steps[0], expected, atol=1e-5, rtol=1e-3)
-    with pytest.raises(
-        ValueError, match="variance_type 'learned': choose fixed_small, fixed_large"
-    ):
+    with pytest.raises(ValueError, match="variance_type 'learned': choose fixed_small, fixed_la"):
         make(variance_type="learned")
 
 
@@ -311,7 +310,7 @@ def test_names_of_the_weights_are_those_of_earlier_checkpoints():
 
 def test_checkpoint_from_before_the_options_loads(tmp_path):
     """A file whose config knows none of these keys gives the same model as ever."""
-    config = configs.Config(model=configs.ModelConfig(**{**SMALL, **SIZE, "img_shape": [1, 8, 12]}))
+    config = configs.Config(model=configs.ModelConfig(**SMALL, **SIZE))
     model = checkpoint.build_model(config)
     randomize(model.model)
     values = configs.to_dict(config, tmp_path)
@@ -346,7 +345,7 @@ def test_network_of_an_earlier_edition_stays_usable(monkeypatch):
 
 def test_options_reach_the_network_from_the_config():
     """A config's keys build the network that they name."""
-    section = configs.ModelConfig(**{**SMALL, **SIZE, "img_shape": [1, 8, 12]}, **EVERYTHING)
+    section = configs.ModelConfig(**SMALL, **SIZE, **EVERYTHING)
     unet = checkpoint.build_model(configs.Config(model=section)).model
     assert isinstance(unet.encoder[0][2], nn.AvgPool2d)
     assert len(unet.encoder[0][0].blocks) == 2

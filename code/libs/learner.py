@@ -2,7 +2,7 @@
 
 Everything random in a step follows from (seed, step): t and the noise are drawn here for the whole
 batch, by all processes alike, and each takes its slice. So several processes train like one, and a
-run that was killed goes on to the very same weights.
+run that was killed goes on to the very same weights. What dropout drops depends on the process too.
 """
 
 import math
@@ -21,10 +21,10 @@ from .ema import EMA
 from .loading import in_order
 from .objective import training_loss
 from .optim import learning_rate, make_optimizer
-from .runtime import Precision, Processes, generator_for
+from .runtime import Precision, Processes, fork_rng, generator_for
 from .weights import load_strictly
 
-STEP_STREAM, EVAL_STREAM = 1, 2  # keep random numbers of different uses apart
+STEP_STREAM, EVAL_STREAM, DROPOUT_STREAM = 1, 2, 5  # keep random numbers of different uses apart
 
 
 class TrainingLoss(nn.Module):
@@ -105,7 +105,10 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._backward(*self._prepare(number, images, labels))
+        batch = self._prepare(number, images, labels)
+        dropout = generator_for(self.config.seed, DROPOUT_STREAM, number, self.processes.rank)
+        with fork_rng(dropout.initial_seed(), self.device):  # dropout takes no generator
+            loss = self._backward(*batch)
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if cfg.clip_grad_norm is None else cfg.clip_grad_norm
         grad_norm = nn.utils.clip_grad_norm_(self.ema.parameters.values(), limit).item()
