@@ -747,9 +747,9 @@ def test_missing_helpers_come_from_the_kit(tmp_path):
     assert files["libs/blocks.py"] == b"mine = 1\n"
     graded = ("libs/unet.py", "libs/ddim.py", "libs/metrics/")
     assert not [name for name in files if name.startswith(graded)]
-    helpers = "__init__ utils schedules tiny_autoencoder weights objective variants"
-    for name in helpers.split():
+    for name in ("__init__", "utils", "schedules", "tiny_autoencoder", "weights", "objective"):
         assert files[f"libs/{name}.py"] == (KIT / "libs" / f"{name}.py").read_bytes()
+    assert b"from .kit_blocks import" in files["libs/variants.py"]
     assert any("weights.py" in note and "from the kit" in note for note in submission.notes)
 
 
