@@ -194,8 +194,8 @@ def test_options_do_what_they_say():
 
 
 @pytest.mark.parametrize("ch", [4, 8, 12, 32, 64, 96, 128, 192])
-def test_groups_keep_the_brightness(ch):
-    """No group has fewer channels than Stable Diffusion's: groups of one would lose their mean."""
+def test_narrow_autoencoders_have_fewer_groups(ch):
+    """No group has fewer channels than Stable Diffusion's four, nor many more."""
     with torch.device("meta"):
         norm = KLAutoencoder(ch=ch, ch_mult=(1,)).encoder.norm_out
     assert ch / norm.num_groups >= 4
