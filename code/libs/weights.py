@@ -38,6 +38,12 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) 
 
     Raises UserError that names the file and the first tensor that differs.
     """
+    check_strictly(module, weights, path)
+    module.load_state_dict({name: tensor.to_dense() for name, tensor in weights.items()})
+
+
+def check_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Raise the UserError of `load_strictly` where it would, and load nothing."""
     if not isinstance(weights, Mapping):
         raise UserError(f"{path} holds no named tensors, but a {type(weights).__name__}")
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
@@ -48,4 +54,3 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) 
                 f"{path} does not match the model it is loaded into: tensor '{name}' "
                 f"should be {expected.get(name, 'absent')} and is {found.get(name, 'absent')}"
             )
-    module.load_state_dict({name: tensor.to_dense() for name, tensor in weights.items()})

@@ -15,7 +15,7 @@ from ..utils import UserError
 from ..weights import load_strictly, read_file
 from .weight_files import weights_file
 
-SMALLEST = 64  # pixels that AlexNet needs
+SMALLEST = {"alex": 64, "vgg": 16}  # pixels that the networks need
 BATCH = 50
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # two batches in [0, 1] -> distances [B]
@@ -61,7 +61,7 @@ class Lpips(nn.Module):
     def __init__(self, backbone: Path | None = None):
         super().__init__()
         try:
-            import lpips
+            import lpips  # noqa: F401
         except ImportError:
             raise UserError(
                 "the metric lpips needs a package: pip install -r requirements-metrics.txt"
@@ -69,16 +69,32 @@ class Lpips(nn.Module):
         from torchvision.models import AlexNet_Weights
 
         path = weights_file(AlexNet_Weights.IMAGENET1K_V1.url, backbone, "--alexnet-weights")
-        with warnings.catch_warnings():  # lpips calls torchvision in an outdated way
-            warnings.simplefilter("ignore")
-            self.net = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
-        load_strictly(self.net.net, _as_slices(self.net.net, read_file(path)), path)
+        self.net = make_lpips("alex", path)
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         """Distances [B] between images [B, 1 or 3, H, W] in [0, 1]."""
         device = next(self.parameters()).device
-        one, other = (_fit(images).to(device) for images in (one, other))
+        one, other = (fit(images, SMALLEST["alex"]).to(device) for images in (one, other))
         return self.net(one, other, normalize=True).flatten().cpu()
+
+
+def make_lpips(network: str, backbone: Path) -> nn.Module:
+    """The network of the lpips package, with its own linear layers.
+
+    Args:
+        network: "alex" or "vgg".
+        backbone: a file with torchvision's AlexNet or VGG-16.
+
+    Raises:
+        UserError: the file holds something else.
+    """
+    import lpips
+
+    with warnings.catch_warnings():  # lpips calls torchvision in an outdated way
+        warnings.simplefilter("ignore")
+        net = lpips.LPIPS(net=network, pnet_rand=True, verbose=False)
+    load_strictly(net.net, _as_slices(net.net, read_file(backbone)), backbone)
+    return net
 
 
 def _as_slices(net: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -87,10 +103,10 @@ def _as_slices(net: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {names[name]: tensor for name, tensor in weights.items() if name in names}
 
 
-def _fit(images: Tensor) -> Tensor:
-    """Bring images to three channels and to the size that AlexNet needs."""
+def fit(images: Tensor, smallest: int) -> Tensor:
+    """Bring images to three channels and to the size that a network needs."""
     images = images.expand(-1, 3, -1, -1)
-    factor = SMALLEST / min(images.shape[2:])
+    factor = smallest / min(images.shape[2:])
     if factor > 1:
         images = F.interpolate(images, scale_factor=factor, mode="bilinear")
     return images

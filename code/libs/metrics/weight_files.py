@@ -28,12 +28,9 @@ def weights_file(url: str, given: Path | None, flag: str, folder: Path = PRETRAI
         UserError: the file is missing and cannot be downloaded, or it is another one than its name
             says.
     """
-    if given is not None:
-        if not given.is_file():
-            raise UserError(f"{flag}: there is no file {given}")
-        return given
-    path = folder / url.rsplit("/", 1)[1]
-    if not path.is_file():
+    path = local_weights(url, given, flag, folder)
+    if path is None:
+        path = folder / _name(url)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as partial:
@@ -44,9 +41,26 @@ def weights_file(url: str, given: Path | None, flag: str, folder: Path = PRETRAI
                 f"{shown(path)} is missing and could not be downloaded from {url} ({error}): get "
                 f"it on another machine, or name it with {flag} FILE"
             ) from None
-        return path
+    return path
+
+
+def local_weights(
+    url: str, given: Path | None, flag: str, folder: Path = PRETRAINED
+) -> Path | None:
+    """As `weights_file`, but None where a download would be needed."""
+    if given is not None:
+        if not given.is_file():
+            raise UserError(f"{flag}: there is no file {given}")
+        return given
+    path = folder / _name(url)
+    if not path.is_file():
+        return None
     _check_hash(path, path.name)
     return path
+
+
+def _name(url: str) -> str:
+    return url.rsplit("/", 1)[1]
 
 
 def _download(url: str, path: Path) -> None:
