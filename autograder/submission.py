@@ -19,6 +19,7 @@ from autograder.reading.program import (
     GRADED,
     copy_code,
     find_code,
+    supply_bytecode,
     supply_helpers,
     without_data,
 )
@@ -133,6 +134,7 @@ def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:
         try:
             code_folder = copy_code(entries, place, work, remarks)
             supply_helpers(code_folder / "libs", kit_code / "libs", remarks)
+            supply_bytecode(code_folder / "libs", kit_code / "libs")
             digest = hash_of_folder(entries) if path.is_dir() else hash_of_file(path)
         except OSError as error:
             raise Refused(f"it could not be prepared on this machine: {error}") from error

@@ -46,6 +46,7 @@ def main() -> None:
 
     # torch takes seconds to import, so mistakes in the config are reported first
     from libs import checkpoint, run_folder, runtime
+    from libs.diffusion import DiffusionLearner
     from libs.trainer import Trainer
 
     device = runtime.pick_device(settings.devices)
@@ -57,9 +58,9 @@ def main() -> None:
         resumed = state and state["path"]
         name = Path(args.config).stem
         folder = processes.same(run_folder.choose(settings, name, args.output, resumed))
-        trainer = Trainer(
-            settings, folder, precision, processes, args.print_freq, args.ckpt_freq, state
-        )
+        learner = DiffusionLearner(settings, precision, processes)
+        freqs = args.print_freq, args.ckpt_freq
+        trainer = Trainer(learner, settings, folder, precision, processes, *freqs, state)
         if processes.is_main:
             print(config.dump_config(settings, Path.cwd()))
             print(trainer.describe())

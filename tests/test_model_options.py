@@ -7,9 +7,10 @@ import torch
 from conftest import run_script
 
 from libs import config as configs
+from libs import strict_yaml
 from libs.blocks import ResBlock
 from libs.ddpm import DDPM
-from libs.learner import Learner
+from libs.diffusion import DiffusionLearner
 from libs.runtime import Precision, Processes
 
 SMALL = {"img_shape": (1, 8, 8), "timesteps": 10, "dim": 8, "context_dim": 8, "num_classes": 3}
@@ -79,12 +80,14 @@ def test_null_label_is_one_class_more():
 
 def learner(**model):
     """A learner of a tiny config, and the labels that its network gets."""
-    config = configs.Config(model=configs.ModelConfig(**{**SMALL, "img_shape": [1, 8, 8]}, **model))
+    section = {**SMALL, "img_shape": [1, 8, 8], "num_classes": 10, **model}
+    config = configs.Config(model=configs.ModelConfig(**section))
+    strict_yaml.resolve_paths(config, configs.REPOSITORY / "configs")
     config.train_cfg.channels_last = False
-    ddpm = make(**model)
+    learner = DiffusionLearner(config, FP32, Processes())
     seen = []
-    ddpm.model.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
-    return Learner(config, ddpm, FP32, Processes()), seen
+    learner.model.model.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    return learner, seen
 
 
 def test_labels_are_dropped_in_training():
@@ -96,7 +99,7 @@ def test_labels_are_dropped_in_training():
         for number in range(2):
             trained.step(number, 10, images, labels)
         runs.append(seen)
-    first, second = (labels_ == 3 for labels_ in runs[0])
+    first, second = (labels_ == 10 for labels_ in runs[0])
     assert 60 < first.sum() < 140
     assert not torch.equal(first, second)
     assert torch.equal(runs[0][0][~first], labels[~first])

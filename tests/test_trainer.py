@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from libs import checkpoint, learner
+from libs import checkpoint, diffusion
 from libs.config import load_config
+from libs.diffusion import DiffusionLearner
 from libs.run_folder import check_same_run
 from libs.runtime import Precision, Processes
 from libs.tiny_autoencoder import TAESD
@@ -32,7 +33,9 @@ def make_trainer(tmp_path):
         config = load_config(f"configs/{base}.yaml", [*tiny, folder, *overrides])
         precision = Precision.pick(dtype, CPU)
         processes = Processes()
-        return Trainer(config, tmp_path / "run", precision, processes, print_freq, ckpt_freq, state)
+        learner = DiffusionLearner(config, precision, processes)
+        freqs = print_freq, ckpt_freq
+        return Trainer(learner, config, tmp_path / "run", precision, processes, *freqs, state)
 
     return make
 
@@ -55,7 +58,7 @@ def tiny_autoencoder(tmp_path):
 
 
 def weights(trainer):
-    return {k: v.clone() for k, v in trainer.learner.ddpm.state_dict().items()}
+    return {k: v.clone() for k, v in trainer.learner.model.state_dict().items()}
 
 
 def assert_equal(a, b):
@@ -132,8 +135,8 @@ def test_resume_is_exact(make_trainer, tmp_path, stop_at, options):
     assert resumed.step == stop_at
     resumed.fit()
     assert_equal(weights(straight), weights(resumed))
-    assert_equal(straight.learner.ema.average, resumed.learner.ema.average)
-    moments = [t.learner.optimizer.state_dict()["state"] for t in (straight, resumed)]
+    assert_equal(straight.learner.updater.ema.average, resumed.learner.updater.ema.average)
+    moments = [t.learner.updater.optimizer.state_dict()["state"] for t in (straight, resumed)]
     for one, two in zip(*(m.values() for m in moments), strict=True):
         assert_equal(one, two)
     assert straight.epoch_losses == resumed.epoch_losses
@@ -169,14 +172,14 @@ def test_gradient_is_clipped(make_trainer, monkeypatch):
     """Gradients reach the optimizer with at most the norm of clip_grad_norm."""
     trainer = make_trainer("train_cfg.clip_grad_norm=0.01", "train_cfg.max_steps=2")
     norms = []
-    step = trainer.learner.optimizer.step
+    step = trainer.learner.updater.optimizer.step
 
     def record(*args, **kwargs):
-        grads = [p.grad for p in trainer.learner.ema.parameters.values()]
+        grads = [p.grad for p in trainer.learner.updater.ema.parameters.values()]
         norms.append(torch.nn.utils.get_total_norm(grads).item())
         return step(*args, **kwargs)
 
-    monkeypatch.setattr(trainer.learner.optimizer, "step", record)
+    monkeypatch.setattr(trainer.learner.updater.optimizer, "step", record)
     trainer.fit()
     assert norms == pytest.approx([0.01, 0.01], rel=1e-3)
 
@@ -188,19 +191,19 @@ def test_bf16_trains_close_to_fp32(make_trainer):
         trainer = make_trainer("train_cfg.max_steps=22", "train_cfg.eval_every=1", dtype=dtype)
         trainer.fit()
         losses[dtype] = trainer.history.values["test_loss"]
-        assert trainer.learner.ddpm.betas.dtype == torch.float32
+        assert trainer.learner.model.betas.dtype == torch.float32
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
 
 
 def poison(monkeypatch, bad_steps, value=float("nan")):
     """Make the loss of these steps a bad number."""
-    forward, calls = learner.TrainingLoss.forward, iter(range(10**6))
+    forward, calls = diffusion.TrainingLoss.forward, iter(range(10**6))
 
     def poisoned(self, *args):
         factor = value if next(calls) in bad_steps else 1.0
         return forward(self, *args) * factor
 
-    monkeypatch.setattr(learner.TrainingLoss, "forward", poisoned)
+    monkeypatch.setattr(diffusion.TrainingLoss, "forward", poisoned)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -211,14 +214,14 @@ def test_bad_loss_skips_the_step(make_trainer, monkeypatch, capsys, value):
     poison(monkeypatch, {0}, value)
     trainer.fit()
     assert_equal(before, weights(trainer))
-    assert trainer.learner.ema.updates == 0
+    assert trainer.learner.updater.ema.updates == 0
     assert "step 1: the loss or its gradient is NaN or infinite" in capsys.readouterr().out
 
     trainer = make_trainer("train_cfg.max_steps=12", "dataset.test_split=null")
     poison(monkeypatch, set(range(1, 10)), value)
     trainer.fit()
     assert trainer.bad_steps == 0
-    assert trainer.learner.ema.updates == 12 - 9
+    assert trainer.learner.updater.ema.updates == 12 - 9
 
 
 def test_ten_bad_losses_end_the_run(make_trainer, monkeypatch):
@@ -276,9 +279,9 @@ def test_checkpoint_of_another_config_is_refused(make_trainer, tmp_path):
 def test_latent_training_leaves_the_autoencoder_alone(make_trainer, tiny_autoencoder):
     """The autoencoder is no part of the optimizer and keeps its weights."""
     trainer = make_trainer(*tiny_autoencoder, "train_cfg.max_steps=2", "dataset.test_split=null")
-    ddpm = trainer.learner.ddpm
+    ddpm = trainer.learner.model
     before = {k: v.clone() for k, v in ddpm.vae.state_dict().items()}
-    trained = {id(p) for g in trainer.learner.optimizer.param_groups for p in g["params"]}
+    trained = {id(p) for g in trainer.learner.updater.optimizer.param_groups for p in g["params"]}
     assert trained == {id(p) for p in ddpm.model.parameters()}
     trainer.fit()
     assert_equal(before, ddpm.vae.state_dict())
@@ -292,7 +295,7 @@ def test_latent_cache_trains_like_no_cache(make_trainer, tiny_autoencoder):
         trainer = make_trainer(*tiny_autoencoder, *options, "train_cfg.max_steps=3")
         trainer.fit()
         losses.append([*trainer.epoch_losses, *trainer.history.values["test_loss"]])
-        assert trainer.learner.ddpm.use_vae
+        assert trainer.learner.model.use_vae
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)  # cached latents are float16
 
 

@@ -2,7 +2,11 @@
 
 import ast
 import errno
+import functools
+import importlib.util
+import py_compile
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -261,6 +265,31 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
     if copied:
         names = ", ".join(f"{name}.py" for name in sorted(copied))
         remarks.note(f"Helpers that libs lacks were taken from the kit: {names}")
+
+
+def supply_bytecode(libs: Path, kit: Path) -> None:
+    """Put the compiled form beside each module that is the kit's own, byte for byte.
+
+    Every worker imports the modules anew, and would compile them anew. What a team wrote is not
+    compiled here: hostile text can end the compiler's process.
+    """
+    for path in libs.rglob("*.py"):
+        original = kit / path.relative_to(libs)
+        if original.is_file() and path.read_bytes() == original.read_bytes():
+            name = importlib.util.cache_from_source(path.relative_to(libs))
+            write_file(libs, Path(name).parts, bytecode_of(original))
+
+
+@functools.cache
+def bytecode_of(path: Path) -> bytes:
+    """A module of the kit as Python would cache it, valid for any copy of the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = Path(folder) / "compiled"
+        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(
+            path, compiled, dfile=path.name, doraise=True, invalidation_mode=unchecked
+        )
+        return compiled.read_bytes()
 
 
 def imports_of(text: str) -> list[tuple[str, list[str]]]:

@@ -9,13 +9,14 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from . import strict_yaml
 from .utils import UserError, did_you_mean
 
+T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -118,23 +119,9 @@ class WandbConfig:
     resume_id: str | None = None
 
 
-@dataclass
-class Config:
-    devices: list[str] = field(default_factory=lambda: ["auto"])
-    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    seed: int = 0
-    model_name: Literal["DDPM"] = "DDPM"
-    output_folder: Path = Path("../logs")
-    dataset: DatasetConfig = field(default_factory=DatasetConfig)
-    loader: LoaderConfig = field(default_factory=LoaderConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    train_cfg: TrainConfig = field(default_factory=TrainConfig)
-    wandb: WandbConfig = field(default_factory=WandbConfig)
-
-
 # Smallest and largest value of numbers; an open end is None, a bound in a list is itself allowed.
 POSITIVE = (0, None)
-LIMITS = {
+SHARED_LIMITS = {
     "seed": ([0], 2**62),
     "dataset.val_fraction": ([0], 1),
     "dataset.subset": (0, [1]),
@@ -143,6 +130,22 @@ LIMITS = {
     "dataset.latent_variants": ([1], None),
     "loader.batch_size": ([1], None),
     "loader.num_workers": ([0], None),
+    "train_cfg.lr": POSITIVE,
+    "train_cfg.epochs": ([1], None),
+    "train_cfg.max_steps": ([1], None),
+    "train_cfg.weight_decay": ([0], None),
+    "train_cfg.betas": ([0], 1),
+    "train_cfg.warmup_steps": ([0], None),
+    "train_cfg.lr_gamma": POSITIVE,
+    "train_cfg.ema_decay": ([0], 1),
+    "train_cfg.clip_grad_norm": POSITIVE,
+    "train_cfg.accumulate": ([1], None),
+    "train_cfg.eval_every": ([1], None),
+    "train_cfg.eval_images": ([1], None),
+    "train_cfg.ckpt_steps": ([1], None),
+    "train_cfg.keep_last_n": ([1], None),
+}
+LIMITS = SHARED_LIMITS | {
     "model.img_shape": ([1], None),
     "model.timesteps": ([1], None),
     "model.dim": ([1], None),
@@ -158,26 +161,41 @@ LIMITS = {
     "model.bottleneck_heads": ([1], None),
     "train_cfg.guidance": ([0], None),
     "train_cfg.min_snr_gamma": POSITIVE,
-    "train_cfg.lr": POSITIVE,
-    "train_cfg.epochs": ([1], None),
     "train_cfg.num_eval_samples": ([0], None),
-    "train_cfg.max_steps": ([1], None),
-    "train_cfg.weight_decay": ([0], None),
-    "train_cfg.betas": ([0], 1),
-    "train_cfg.warmup_steps": ([0], None),
-    "train_cfg.lr_gamma": POSITIVE,
-    "train_cfg.ema_decay": ([0], 1),
-    "train_cfg.clip_grad_norm": POSITIVE,
-    "train_cfg.accumulate": ([1], None),
-    "train_cfg.eval_every": ([1], None),
-    "train_cfg.eval_images": ([1], None),
-    "train_cfg.ckpt_steps": ([1], None),
-    "train_cfg.keep_last_n": ([1], None),
 }
+SCRIPT_OF = {"model": "train.py", "autoencoder": "train_autoencoder.py"}  # by section
 
 
-def load_config(path: str, overrides: list[str] | None = None) -> Config:
-    """Read a YAML config and apply overrides of the form "section.key=value".
+@dataclass
+class Config:
+    """A diffusion model and how it is trained."""
+
+    script = "train.py"
+    limits = LIMITS
+
+    devices: list[str] = field(default_factory=lambda: ["auto"])
+    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    seed: int = 0
+    model_name: Literal["DDPM"] = "DDPM"
+    output_folder: Path = Path("../logs")
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train_cfg: TrainConfig = field(default_factory=TrainConfig)
+    wandb: WandbConfig = field(default_factory=WandbConfig)
+
+    def check(self) -> None:
+        """Refuse lists of the wrong length, and keys that contradict each other."""
+        _check_together(self)
+
+
+def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = Config) -> T:
+    """Read a YAML or JSON config and apply overrides of the form "section.key=value".
+
+    Args:
+        path: the file, see `find_config`.
+        overrides: those of `--set`.
+        kind: what the file describes: Config, or another such class with `limits` and `check`.
 
     Raises UserError for a missing file, a syntax error, an unknown key, a wrong type, or a value
     that makes no sense.
@@ -188,11 +206,11 @@ def load_config(path: str, overrides: list[str] | None = None) -> Config:
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a text file") from None
     values = strict_yaml.parse(text, source=str(path))
-    config = from_dict({} if values is None else values, file.parent, source=str(path))
+    config = from_dict({} if values is None else values, file.parent, str(path), kind)
     for override in overrides or []:
         _apply_override(config, override)
-    _check_limits(config)
-    _check_together(config)
+    check_limits(config, kind.limits)
+    config.check()
     return config
 
 
@@ -201,27 +219,33 @@ def find_config(path: str) -> Path:
     for folder in (Path.cwd(), REPOSITORY):
         if (folder / path).is_file():
             return (folder / path).resolve()
-    known = sorted(f"configs/{p.name}" for p in (REPOSITORY / "configs").glob("*.yaml"))
+    found = (REPOSITORY / "configs").glob("*")
+    known = sorted(f"configs/{p.name}" for p in found if p.suffix in (".yaml", ".yml", ".json"))
     hint = did_you_mean(path, known) or f"; there are {', '.join(known)}"
     raise UserError(f"config {path} does not exist{hint}")
 
 
-def from_dict(values: dict, base: Path, source: str) -> Config:
-    """Build a Config from nested dicts; paths are relative to `base`, errors name the `source`."""
+def from_dict(values: dict, base: Path, source: str, kind: type[T] = Config) -> T:
+    """Build a config from nested dicts; paths are relative to `base`, errors name the `source`."""
     if not isinstance(values, dict):
-        raise UserError(f"{source}: expected sections such as 'model:', found {values!r}")
+        raise UserError(f"{source}: expected sections such as 'dataset:', found {values!r}")
+    for section in SCRIPT_OF.keys() & values.keys():
+        if SCRIPT_OF[section] != kind.script:
+            raise UserError(
+                f"{source} has a section '{section}': it is for python code/{SCRIPT_OF[section]}"
+            )
     # Defaults that are paths count from the folder configs/, as they would in a file there.
-    config = strict_yaml.resolve_paths(Config(), REPOSITORY / "configs")
+    config = strict_yaml.resolve_paths(kind(), REPOSITORY / "configs")
     strict_yaml.merge(config, values, base, source)
     return config
 
 
-def to_dict(config: Config, base: Path) -> dict:
+def to_dict(config: Any, base: Path) -> dict:
     """The config as plain nested dicts, its paths relative to `base`."""
     return strict_yaml.plain(config, base)
 
 
-def dump_config(config: Config, base: Path) -> str:
+def dump_config(config: Any, base: Path) -> str:
     """The config as YAML text, its paths relative to `base`."""
     return yaml.safe_dump(to_dict(config, base), sort_keys=False, default_flow_style=None)
 
@@ -232,7 +256,7 @@ def shown(path: Path) -> str:
     return str(path) if relative.startswith(os.path.join("..", "..")) else relative
 
 
-def _apply_override(config: Config, override: str) -> None:
+def _apply_override(config: Any, override: str) -> None:
     name, equals, text = override.partition("=")
     if not equals:
         raise UserError(f"--set {override}: write it as --set section.key=value")
@@ -250,15 +274,15 @@ def lookup(config: Any, key: str) -> Any:
     return config
 
 
-def _check_limits(config: Config) -> None:
-    """Refuse numbers outside LIMITS, and numbers that are none."""
-    for key, (low, high) in LIMITS.items():
+def check_limits(config: Any, limits: dict[str, tuple], prefix: str = "") -> None:
+    """Refuse numbers outside their limits, and numbers that are none."""
+    for key, (low, high) in limits.items():
         value = lookup(config, key)
         numbers = value if isinstance(value, list) else [value]
         if all(_within(number, low, high) for number in numbers if number is not None):
             continue
-        optional = " or null" if lookup(Config(), key) is None else ""
-        raise UserError(f"'{key}' must be {_describe(low, high)}{optional}, found {value}")
+        optional = " or null" if lookup(type(config)(), key) is None else ""
+        raise UserError(f"'{prefix}{key}' must be {_describe(low, high)}{optional}, found {value}")
 
 
 def _within(number: float, low: Any, high: Any) -> bool:

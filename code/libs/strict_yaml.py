@@ -95,6 +95,12 @@ def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
         return [
             _convert(item, options[0], base, source, f"{name}[{i}]") for i, item in enumerate(items)
         ]
+    if dataclasses.is_dataclass(kind):  # one section in a list of them
+        if not isinstance(value, dict):
+            raise UserError(f"{source}: '{name}' is a section with keys, found {value!r}")
+        section = kind()
+        merge(section, value, base, source, f"{name}.")
+        return section
     if kind is Path and isinstance(value, str):
         return (base / Path(value).expanduser()).resolve()
     if kind is float and not isinstance(value, bool):
@@ -114,6 +120,8 @@ def plain(value: Any, base: Path) -> Any:
     """A dataclass as nested dicts of what YAML can write, paths relative to `base`."""
     if dataclasses.is_dataclass(value):
         return {f.name: plain(getattr(value, f.name), base) for f in dataclasses.fields(value)}
+    if isinstance(value, list):
+        return [plain(item, base) for item in value]
     return os.path.relpath(value, base) if isinstance(value, Path) else value
 
 

@@ -7,30 +7,29 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.utils.data import DataLoader
 
 from . import checkpoint
 from .config import Config, dump_config, shown, to_dict
-from .datasets import Images, Splits, load_splits
-from .latent_cache import cache_latents
-from .learner import Learner, StepResult
+from .datasets import Images
+from .learner import Learner
 from .loading import EpochBatches, make_loader
 from .progress import progress_bar, say
 from .run_log import History, RunLog
 from .runtime import Precision, Processes, rng_state, set_rng_state
-from .sampling import Sampler, draw_samples
+from .updater import StepResult
 from .utils import UserError
-from .visualize import image_grid, save_image
+from .visualize import save_image
 
 MAX_BAD_STEPS = 10  # in a row
 
 
 class Trainer:
-    """Trains the model of a config in a run folder.
+    """Trains a model in a run folder.
 
     Args:
-        config: the resolved config.
+        learner: the model with its data.
+        config: the resolved config, of the learner's kind.
         folder: where checkpoints, samples and logs go.
         precision: device and number format.
         processes: this process among all.
@@ -44,6 +43,7 @@ class Trainer:
 
     def __init__(
         self,
+        learner: Learner,
         config: Config,
         folder: Path,
         precision: Precision,
@@ -52,16 +52,10 @@ class Trainer:
         ckpt_freq: int = 5,
         state: dict[str, Any] | None = None,
     ):
-        self.config, self.folder = config, folder
+        self.learner, self.config, self.folder = learner, config, folder
         self.precision, self.processes = precision, processes
         self.print_freq, self.ckpt_freq = print_freq, ckpt_freq
-
-        torch.manual_seed(config.seed)
-        ddpm = checkpoint.build_model(config).to(precision.device)
-        self.splits = load_splits(config.dataset, config.model.img_shape, config.model.num_classes)
-        self.classes = self.splits.train.classes
-        if config.dataset.latent_cache:
-            self.splits = self._cached(self.splits, ddpm.vae.encoder)
+        self.splits = learner.splits
         self.batch_size = self._fitting_batch_size(config.loader.batch_size)
         self.batches = EpochBatches(len(self.splits.train), self.batch_size, config.seed, processes)
         self.steps_per_epoch = len(self.batches)
@@ -69,7 +63,6 @@ class Trainer:
         if config.train_cfg.max_steps is not None:
             self.last_step = min(self.last_step, config.train_cfg.max_steps)
 
-        self.learner = Learner(config, ddpm, precision, processes)
         self.history = History()
         self.step = 0
         self.best_val_loss: float | None = None
@@ -81,13 +74,13 @@ class Trainer:
 
     def describe(self) -> str:
         """One line: the model, the data, and what it runs on."""
-        number = sum(p.numel() for p in self.learner.ema.parameters.values())
         sizes = {"training": self.splits.train, "validation": self.splits.val}
         sizes |= {"test": self.splits.test}
         images = ", ".join(f"{len(d)} {name}" for name, d in sizes.items() if d is not None)
         return (
-            f"{number / 1e6:.2f}M parameters; {images} images; {self.steps_per_epoch} steps an "
-            f"epoch; {self.precision.device} in {self.precision.name}"
+            f"{self.learner.num_parameters / 1e6:.2f}M parameters; {images} images; "
+            f"{self.steps_per_epoch} steps an epoch; "
+            f"{self.precision.device} in {self.precision.name}"
             + (f"; {self.processes.world} processes" if self.processes.world > 1 else "")
         )
 
@@ -116,7 +109,7 @@ class Trainer:
                 while self.step < self.last_step:
                     self._train_epoch(loader)
             self._save("model_final.pth")
-            self._draw_samples()
+            self._draw()
         finally:
             self.log.close()
             for number, handler in zip(stop_signals, handlers, strict=True):
@@ -128,7 +121,7 @@ class Trainer:
     def _train_epoch(self, loader: DataLoader) -> None:
         """Train from the current step to the end of its epoch, or of the run."""
         self.batches.epoch, self.batches.start = divmod(self.step, self.steps_per_epoch)
-        self.learner.loss.train()
+        self.learner.begin_epoch(self.batches.epoch)
         started = time.perf_counter()
         for images, labels in loader:
             result = self.learner.step(self.step, self.steps_per_epoch, images, labels)
@@ -190,6 +183,8 @@ class Trainer:
             "train/images_per_second": speed,
             "train/grad_norm": result.grad_norm,
         }
+        for name, number in zip(self.learner.part_names(), result.parts, strict=True):
+            numbers[f"train/{name}"] = number
         self.log.scalars(numbers, self.step)
         if self.processes.is_main:
             left = (self.last_step - self.step) * self.batch_size / speed
@@ -218,7 +213,7 @@ class Trainer:
             self._save("best.pth")
         if not is_last and epoch % self.ckpt_freq == 0:
             self._save(f"epoch-{epoch:04d}.pth")
-            self._draw_samples()
+            self._draw()
 
     def _evaluate(self, dataset: Images | None) -> float | None:
         if dataset is None or len(dataset) == 0:
@@ -226,22 +221,14 @@ class Trainer:
         dataset = dataset.at_most(self.config.train_cfg.eval_images)
         return self.learner.evaluate(dataset, self.batch_size)
 
-    def _draw_samples(self) -> None:
-        """Write sample-EPOCH.png from the averaged model, one class a column."""
-        rows = self.config.train_cfg.num_eval_samples
-        if self.processes.is_main and rows > 0:
-            ddpm = self.learner.ddpm.eval()
-            labels = torch.arange(len(self.classes)).repeat(rows)
-            with self.learner.ema.applied():
-                sampler = Sampler(guidance=self.config.train_cfg.guidance)
-                batches = draw_samples(
-                    ddpm, labels, self.precision, seed=self.config.seed, sampler=sampler
-                )
-                grid = image_grid(torch.cat(list(batches)), columns=len(self.classes))
+    def _draw(self) -> None:
+        """Write NAME-EPOCH.png, a picture of what the averaged model can do."""
+        picture = self.learner.picture() if self.processes.is_main else None
+        if picture is not None:
+            name, image = picture
             epoch = math.ceil(self.step / self.steps_per_epoch)
-            save_image(grid, self.folder / f"sample-{epoch}.png")
-            self.log.image("samples", grid, self.step)
-            ddpm.train()
+            save_image(image, self.folder / f"{name}-{epoch}.png")
+            self.log.image(f"{name}s", image, self.step)
         self.processes.wait()
 
     # Saving and going on
@@ -251,7 +238,7 @@ class Trainer:
         if self.processes.is_main:
             state = {
                 "config": to_dict(self.config, self.folder),
-                "classes": self.classes,
+                "classes": self.learner.classes,
                 "step": self.step,
                 "steps_per_epoch": self.steps_per_epoch,
                 **self.learner.state_dict(),
@@ -305,20 +292,6 @@ class Trainer:
         if fitting < wanted and self.processes.is_main:
             say(f"batch size {fitting} instead of {wanted}: there are {number} training images")
         return fitting
-
-    def _cached(self, splits: Splits, encoder: torch.nn.Module) -> Splits:
-        """The data sets as latents; the first process encodes them, the others wait and read."""
-        if not self.processes.is_main:
-            self.processes.wait()
-        folder = self.config.output_folder / "latent_cache"
-        variants = self.config.dataset.latent_variants
-        latents = {
-            name: dataset and cache_latents(dataset, encoder, variants, folder, self.precision)
-            for name, dataset in vars(splits).items()
-        }
-        if self.processes.is_main:
-            self.processes.wait()
-        return Splits(**latents)
 
     def _open_folder(self) -> None:
         """Create the run's folder with its config.yaml and logs."""

@@ -1,0 +1,156 @@
+"""The config of an autoencoder: what `train_autoencoder.py` reads; see config.py. No torch here."""
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .config import (
+    POSITIVE,
+    SHARED_LIMITS,
+    DatasetConfig,
+    LoaderConfig,
+    TrainConfig,
+    WandbConfig,
+)
+from .utils import UserError
+
+
+@dataclass
+class AutoencoderModelConfig:
+    """The arguments of KLAutoencoder, see code/libs/first_stage/autoencoder.py."""
+
+    in_channels: int = 3
+    ch: int = 128
+    ch_mult: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
+    num_res_blocks: int = 2
+    z_channels: int = 4
+    attention: Literal["full", "linear"] = "full"
+    attn_levels: list[int] = field(default_factory=list)
+    resample: Literal["conv", "max", "avg"] = "conv"
+    upsample: Literal["nearest", "bilinear", "bicubic"] = "nearest"
+    tanh: bool = False  # of the last stage, and of every stage that does not say otherwise
+
+
+@dataclass
+class DiscriminatorConfig:
+    """The PatchGAN discriminator; a stage says from which step on it takes part."""
+
+    dim: int = 64
+    num_layers: int = 3
+    lr: float | None = None  # by default that of the autoencoder
+
+
+@dataclass
+class LpipsConfig:
+    """The network behind LPIPS; without its weights, training goes on without LPIPS."""
+
+    network: Literal["vgg", "alex"] = "vgg"
+    weights: Path | None = None  # torchvision's file; by default its own cache is looked into
+
+
+@dataclass
+class Stage:
+    """A part of the training with its own losses; the weights go on into the next one."""
+
+    epochs: int = 10
+    resolution: int = 256
+    resize: int | None = None  # shorter side before the crop to `resolution`; by default no crop
+    reconstruction: Literal["l1", "mse"] = "l1"
+    kl_weight: float = 1e-6
+    lpips_weight: float = 0.0
+    disc_start: int | None = None  # step of this stage; null: no discriminator
+    disc_weight: float = 0.5
+    tanh: bool | None = None
+    lr: float | None = None
+    batch_size: int | None = None
+
+
+@dataclass
+class AutoencoderConfig:
+    """An autoencoder and the stages of its training."""
+
+    script = "train_autoencoder.py"
+    limits = SHARED_LIMITS | {
+        "autoencoder.in_channels": ([1], [3]),
+        "autoencoder.ch": ([1], None),
+        "autoencoder.ch_mult": ([1], None),
+        "autoencoder.num_res_blocks": ([1], None),
+        "autoencoder.z_channels": ([1], None),
+        "discriminator.dim": ([1], None),
+        "discriminator.num_layers": ([1], None),
+        "discriminator.lr": POSITIVE,
+    }
+    stage_limits = {
+        "epochs": ([1], None),
+        "resolution": ([1], None),
+        "resize": POSITIVE,
+        "kl_weight": ([0], None),
+        "lpips_weight": ([0], None),
+        "disc_start": ([0], None),
+        "disc_weight": ([0], None),
+        "lr": POSITIVE,
+        "batch_size": ([1], None),
+    }
+
+    devices: list[str] = field(default_factory=lambda: ["auto"])
+    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    seed: int = 0
+    output_folder: Path = Path("../logs")
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
+    autoencoder: AutoencoderModelConfig = field(default_factory=AutoencoderModelConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    lpips: LpipsConfig = field(default_factory=LpipsConfig)
+    vae_ckpt: Path | None = None  # a published checkpoint, or one of an earlier run, to start from
+    train_cfg: TrainConfig = field(default_factory=TrainConfig)
+    stages: list[Stage] = field(default_factory=lambda: [Stage()])
+    wandb: WandbConfig = field(default_factory=WandbConfig)
+
+    @property
+    def factor(self) -> int:
+        """How many times smaller than images latents are, in height and width."""
+        return 2 ** (len(self.autoencoder.ch_mult) - 1)
+
+    def check(self) -> None:
+        """Refuse keys that contradict each other."""
+        if not self.stages:
+            raise UserError("'stages' must describe at least one stage, found []")
+        if not self.autoencoder.ch_mult:
+            raise UserError("'autoencoder.ch_mult' must name at least one level, found []")
+        levels = range(len(self.autoencoder.ch_mult))
+        if any(level not in levels for level in self.autoencoder.attn_levels):
+            raise UserError(
+                f"'autoencoder.attn_levels' {self.autoencoder.attn_levels} names a level that "
+                f"'autoencoder.ch_mult' {self.autoencoder.ch_mult} does not have; levels count "
+                "from 0"
+            )
+        for number, stage in enumerate(self.stages):
+            if stage.resolution % self.factor:
+                raise UserError(
+                    f"'stages[{number}].resolution' {stage.resolution} is not divisible by "
+                    f"{self.factor}, the factor by which {len(levels)} levels of "
+                    "'autoencoder.ch_mult' make latents smaller"
+                )
+            if stage.resize is not None and stage.resize < stage.resolution:
+                raise UserError(
+                    f"'stages[{number}].resize' {stage.resize} is smaller than the resolution "
+                    f"{stage.resolution} that is cut out of it"
+                )
+
+    def of_stage(self, number: int) -> "AutoencoderConfig":
+        """The config of one stage, counted from 0: what the stage says stands in every section."""
+        config, stage = copy.deepcopy(self), self.stages[number]
+        config.dataset.resize = stage.resize
+        config.train_cfg.epochs = stage.epochs
+        config.train_cfg.lr = stage.lr or self.train_cfg.lr
+        config.loader.batch_size = stage.batch_size or self.loader.batch_size
+        if stage.tanh is not None:
+            config.autoencoder.tanh = stage.tanh
+        return config
+
+    def fixed(self) -> dict[str, Any]:
+        """What a resumed run cannot change, by key."""
+        keep = {f"autoencoder.{name}": value for name, value in vars(self.autoencoder).items()}
+        stages = {f"stages[{i}]": vars(stage) for i, stage in enumerate(self.stages)}
+        return {"seed": self.seed, **keep, **stages}

@@ -1,0 +1,170 @@
+"""How a diffusion model learns: the batch's random numbers, its loss, its pictures.
+
+Everything random in a step follows from (seed, step): t and the noise are drawn here for the whole
+batch, by all processes alike, and each takes its slice. So several processes train like one, and a
+run that was killed goes on to the very same weights. What dropout drops depends on the process too.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import checkpoint
+from .config import Config
+from .datasets import Images, Splits, load_splits
+from .ddpm import DDPM
+from .latent_cache import cache_latents
+from .learner import Learner
+from .loading import in_order
+from .objective import training_loss
+from .optim import learning_rate
+from .runtime import Precision, Processes, fork_rng, generator_for
+from .sampling import Sampler, draw_samples
+from .updater import StepResult, Updater
+from .visualize import image_grid
+from .weights import load_strictly
+
+STEP_STREAM, EVAL_STREAM, DROPOUT_STREAM = 1, 2, 5  # keep random numbers of different uses apart
+
+
+class TrainingLoss(nn.Module):
+    """The loss as a forward pass.
+
+    It is the model's own compute_loss, unless the config asks for what that does not know.
+    """
+
+    def __init__(self, ddpm: DDPM, config: Config):
+        super().__init__()
+        self.ddpm = ddpm
+        self.cached_latents = config.dataset.latent_cache
+        options = config.train_cfg.loss, config.train_cfg.min_snr_gamma
+        self.compute_loss = ddpm.compute_loss
+        if (config.model.prediction, *options) != ("eps", "mse", None):
+            self.compute_loss = lambda *batch: training_loss(ddpm, *batch, *options)
+
+    def forward(self, x: Tensor, label: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """The loss of images in [0, 1], or of cached latents, [B, C, H, W]."""
+        if not self.ddpm.use_vae:
+            return self.compute_loss(2 * x - 1, label, t, noise)
+        self.ddpm.use_vae = not self.cached_latents  # cached latents are encoded already
+        try:
+            return self.compute_loss(x, label, t, noise)
+        finally:
+            self.ddpm.use_vae = True
+
+
+class DiffusionLearner(Learner):
+    """A diffusion model of a config, with its data.
+
+    Args:
+        config: the resolved config.
+        precision: device and number format.
+        processes: this process among all.
+
+    Raises:
+        UserError: the config does not fit the data or the machine.
+    """
+
+    kind = "diffusion model"
+
+    def __init__(self, config: Config, precision: Precision, processes: Processes):
+        self.config, self.precision, self.processes = config, precision, processes
+        self.device = precision.device
+        torch.manual_seed(config.seed)
+        self.model = checkpoint.build_model(config).to(self.device)
+        self.splits = load_splits(config.dataset, config.model.img_shape, config.model.num_classes)
+        self.classes = self.splits.train.classes
+        if config.dataset.latent_cache:
+            self.splits = self._cached(self.splits, self.model.vae.encoder)
+        if config.train_cfg.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        if config.train_cfg.compile:
+            self.model.model.compile()
+        self.loss = TrainingLoss(self.model, config)
+        self.updater = Updater(self.model, self.loss, config.train_cfg, precision, processes)
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(p.numel() for p in self.updater.ema.parameters.values())
+
+    def begin_epoch(self, epoch: int) -> None:
+        self.loss.train()
+
+    def step(self, number: int, steps_per_epoch: int, images: Tensor, labels: Tensor) -> StepResult:
+        rate = learning_rate(self.config.train_cfg, number, steps_per_epoch)
+        batch = self._prepare(number, images, labels)
+        dropout = generator_for(self.config.seed, DROPOUT_STREAM, number, self.processes.rank)
+        with fork_rng(dropout.initial_seed(), self.device):  # dropout takes no generator
+            return self.updater.step(rate, *batch)
+
+    def _prepare(self, number: int, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Put a batch on the device, draw its t and noise, and drop some of its labels."""
+        images = images.to(self.device, non_blocking=True)
+        labels = labels.to(self.device, non_blocking=True)
+        if self.config.train_cfg.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
+        batch_size = len(images) * self.processes.world
+        t, noise = self._draw(batch_size, generator)
+        dropout = self.config.model.label_dropout
+        if dropout:
+            dropped = torch.rand(batch_size, generator=generator, device=self.device) < dropout
+            labels = labels.masked_fill(self.processes.share(dropped), self.model.null_label)
+        return images, labels, self.processes.share(t), self.processes.share(noise)
+
+    def _draw(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        options = {"generator": generator, "device": generator.device}
+        t = torch.randint(self.model.timesteps, (number,), **options)
+        return t, torch.randn(number, *self.model.img_shape, **options)
+
+    @torch.no_grad()
+    def evaluate(self, dataset: Images, batch_size: int) -> float:
+        """The averaged model's loss on a data set, with t and noise the same every time."""
+        generator = generator_for(EVAL_STREAM, device=self.device)
+        total = 0.0
+        self.loss.eval()
+        with self.updater.ema.applied(), self.precision.autocast():
+            for images, labels in in_order(dataset, batch_size):
+                t, noise = self._draw(len(labels), generator)
+                loss = self.loss(images.to(self.device), labels.to(self.device), t, noise)
+                total += loss.item() * len(labels)
+        self.loss.train()
+        return total / len(dataset)
+
+    def picture(self) -> tuple[str, Tensor] | None:
+        """Samples of the averaged model, one class a column."""
+        rows = self.config.train_cfg.num_eval_samples
+        if rows == 0:
+            return None
+        labels = torch.arange(len(self.classes)).repeat(rows)
+        sampler = Sampler(guidance=self.config.train_cfg.guidance)
+        self.loss.eval()
+        with self.updater.ema.applied():
+            batches = draw_samples(
+                self.model, labels, self.precision, seed=self.config.seed, sampler=sampler
+            )
+            grid = image_grid(torch.cat(list(batches)), columns=len(self.classes))
+        self.loss.train()
+        return "sample", grid
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"model": self.model.state_dict(), **self.updater.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        load_strictly(self.model, state["model"], state["path"])
+        self.updater.load_state_dict(state)
+
+    def _cached(self, splits: Splits, encoder: nn.Module) -> Splits:
+        """The data sets as latents; the first process encodes them, the others wait and read."""
+        if not self.processes.is_main:
+            self.processes.wait()
+        folder = self.config.output_folder / "latent_cache"
+        variants = self.config.dataset.latent_variants
+        latents = {
+            name: dataset and cache_latents(dataset, encoder, variants, folder, self.precision)
+            for name, dataset in vars(splits).items()
+        }
+        if self.processes.is_main:
+            self.processes.wait()
+        return Splits(**latents)
