@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .latent_space import make_space
 from .objective import predicting
 from .schedules import make_betas
-from .tiny_autoencoder import TAESD
 from .unet import UNet
 from .utils import default
 
@@ -76,23 +76,11 @@ class DDPM(nn.Module):
         label_dropout: float = 0.0,
     ):
         super().__init__()
-        channels, height, width = img_shape
-        factor = 2 ** (len(dim_mults) - 1) * (8 if use_vae else 1)
-        if height % factor or width % factor:
-            raise ValueError(
-                f"images of {height}x{width} do not fit: height and width must be divisible by "
-                f"{factor} (dim_mults has {len(dim_mults)} levels"
-                + (" and the VAE shrinks by 8)" if use_vae else ")")
-            )
-
         self.timesteps = timesteps
         self.use_vae = use_vae
-        self.vae = None
-        if use_vae:
-            self.vae = TAESD(vae_encoder_weights, vae_decoder_weights)
-            self.vae.requires_grad_(False)  # frozen: only the UNet learns
-            channels, height, width = 4, height // 8, width // 8
-        self.img_shape = (channels, height, width)
+        self.vae, self.img_shape = make_space(
+            img_shape, len(dim_mults), use_vae, vae_encoder_weights, vae_decoder_weights
+        )
 
         betas = make_betas(
             default(beta_schedule, "quadratic" if use_vae else "linear"),
@@ -124,7 +112,7 @@ class DDPM(nn.Module):
             dim=dim,
             context_dim=context_dim,
             num_classes=num_classes + bool(label_dropout),
-            in_channels=channels,
+            in_channels=self.img_shape[0],
             dim_mults=dim_mults,
             attn_levels=attn_levels,
             conditional=conditional,
