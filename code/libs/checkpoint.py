@@ -1,14 +1,16 @@
 """Checkpoints: one file format for training, resuming and sampling, written atomically."""
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from . import config as configs
-from .config import Config
+from .config import Config, EDMConfig
 from .ddpm import DDPM
+from .edm import EDM, Heun
 from .ema import EMA
 from .utils import UserError, replacing
 from .weights import load_strictly, read_file
@@ -21,7 +23,7 @@ CONTRACT = (  # arguments that every DDPM takes; later ones are passed where the
 ).split()
 
 
-def build_model(config: Config, pretrained: bool = True) -> DDPM:
+def build_model(config: Config, pretrained: bool = True) -> DDPM | EDM:
     """Build the model of a config; without `pretrained`, a VAE gets its weights from a checkpoint.
 
     Raises UserError for settings that do not fit together, and for missing VAE weights.
@@ -40,9 +42,19 @@ def build_model(config: Config, pretrained: bool = True) -> DDPM:
     if not pretrained:
         arguments |= {"vae_encoder_weights": None, "vae_decoder_weights": None}
     try:
+        if config.model_name == "EDM":
+            del arguments["timesteps"]
+            return EDM(**arguments, **_edm_arguments(config.edm))
         return DDPM(**arguments)
     except ValueError as error:
         raise UserError(f"section 'model': {error}") from None
+
+
+def _edm_arguments(section: EDMConfig) -> dict[str, Any]:
+    """The section as arguments of EDM, those of its sampler in one."""
+    arguments = {name: value for name, value in vars(section).items() if value is not None}
+    walk = {f.name: arguments.pop(f.name) for f in fields(Heun) if f.name in arguments}
+    return {**arguments, "heun": Heun(**walk)}
 
 
 def save(state: dict[str, Any], path: Path) -> None:
@@ -93,7 +105,7 @@ def remove_old(folder: Path, keep: int) -> None:
         path.unlink()
 
 
-def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM, Config, list[str]]:
+def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM | EDM, Config, list[str]]:
     """Load the averaged model of a checkpoint, ready to sample.
 
     Returns:

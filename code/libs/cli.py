@@ -42,14 +42,33 @@ def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sampler",
         metavar="NAME",
-        help="own (the model's p_sample_loop, the default), ddpm, ddim or dpm++",
+        help="own (the model's p_sample_loop, the default), ddpm, ddim or dpm++; for an EDM own "
+        "(with the settings of its config) or heun",
     )
-    group.add_argument("--steps", type=int, metavar="N", help="steps of the chain (default: all T)")
+    group.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="steps of the chain (default: all T, or those of an EDM's config)",
+    )
     group.add_argument("--eta", type=float, help="noise of ddim: 0 (the default) none, 1 as ddpm")
     group.add_argument(
         "--spacing",
         metavar="NAME",
         help="time steps to visit: trailing (default, from T-1), leading (to 0) or linspace (both)",
+    )
+    group.add_argument(
+        "--churn", type=float, metavar="S_CHURN", help="noise that heun adds anew: 0 none, 40 much"
+    )
+    group.add_argument(
+        "--churn-range", metavar="MIN,MAX", help="noise levels at which heun adds it, as 0.05,50"
+    )
+    group.add_argument(
+        "--churn-noise", type=float, metavar="S_NOISE", help="its standard deviation, as 1.003"
+    )
+    group.add_argument("--rho", type=float, help="how much shorter heun's last steps are, as 7")
+    group.add_argument(
+        "--sigma-range", metavar="MIN,MAX", help="heun's last and first noise level, as 0.002,80"
     )
     group.add_argument(
         "--guidance",

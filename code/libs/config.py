@@ -55,7 +55,7 @@ class LoaderConfig:
 
 @dataclass
 class ModelConfig:
-    """The arguments of DDPM, see code/libs/ddpm.py."""
+    """The arguments of DDPM, see code/libs/ddpm.py; EDM has those that are not in DDPM_ONLY."""
 
     img_shape: list[int] = field(default_factory=lambda: [3, 32, 32])
     timesteps: int = 100
@@ -75,6 +75,23 @@ class ModelConfig:
     conditional: bool = True
     adagn: bool = False
     label_dropout: float = 0.0
+
+
+@dataclass
+class EDMConfig:
+    """The other arguments of EDM, see code/libs/edm.py; drawing starts at sigma_max."""
+
+    sigma_data: float | None = None  # null: measured on training images
+    p_mean: float = -1.2
+    p_std: float = 1.2
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+    steps: int = 18
+    s_churn: float = 0.0
+    s_min: float = 0.0
+    s_max: float | None = None  # null: no upper end
+    s_noise: float = 1.0
 
 
 @dataclass
@@ -115,11 +132,12 @@ class Config:
     devices: list[str] = field(default_factory=lambda: ["auto"])
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     seed: int = 0
-    model_name: Literal["DDPM"] = "DDPM"
+    model_name: Literal["DDPM", "EDM"] = "DDPM"
     output_folder: Path = Path("../logs")
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    edm: EDMConfig = field(default_factory=EDMConfig)
     train_cfg: TrainConfig = field(default_factory=TrainConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)
 
@@ -144,6 +162,17 @@ LIMITS = {
     "model.beta_start": (0, 1),
     "model.beta_end": (0, 1),
     "model.label_dropout": ([0], [1]),
+    "edm.sigma_data": POSITIVE,
+    "edm.p_mean": (None, None),
+    "edm.p_std": POSITIVE,
+    "edm.sigma_min": POSITIVE,
+    "edm.sigma_max": POSITIVE,
+    "edm.rho": POSITIVE,
+    "edm.steps": ([1], None),
+    "edm.s_churn": ([0], None),
+    "edm.s_min": ([0], None),
+    "edm.s_max": ([0], None),
+    "edm.s_noise": POSITIVE,
     "train_cfg.guidance": ([0], None),
     "train_cfg.min_snr_gamma": POSITIVE,
     "train_cfg.lr": POSITIVE,
@@ -162,6 +191,13 @@ LIMITS = {
     "train_cfg.ckpt_steps": ([1], None),
     "train_cfg.keep_last_n": ([1], None),
 }
+
+# Keys that mean something to one model alone.
+DDPM_ONLY = (
+    "model.timesteps model.beta_schedule model.beta_start model.beta_end model.rescale_betas "
+    "model.prediction train_cfg.loss train_cfg.min_snr_gamma"
+).split()
+EDM_ONLY = [f"edm.{name}" for name in vars(EDMConfig())]
 
 
 def load_config(path: str, overrides: list[str] | None = None) -> Config:
@@ -256,6 +292,8 @@ def _within(number: float, low: Any, high: Any) -> bool:
 
 
 def _describe(low: Any, high: Any) -> str:
+    if low is None:
+        return "a finite number"
     parts = [f"at least {low[0]}" if isinstance(low, list) else f"above {low}"]
     if high is not None:
         parts.append(f"at most {high[0]}" if isinstance(high, list) else f"below {high}")
@@ -264,7 +302,7 @@ def _describe(low: Any, high: Any) -> str:
 
 def _check_together(config: Config) -> None:
     """Refuse lists of the wrong length, and keys that contradict each other."""
-    model, train = config.model, config.train_cfg
+    model, edm, train = config.model, config.edm, config.train_cfg
     if len(model.img_shape) != 3:
         raise UserError(
             f"'model.img_shape' must be [channels, height, width], found {model.img_shape}"
@@ -296,3 +334,15 @@ def _check_together(config: Config) -> None:
         raise UserError(
             "'dataset.val_fraction' and 'dataset.val_data_folder' exclude each other: set one"
         )
+    for key in DDPM_ONLY if config.model_name == "EDM" else EDM_ONLY:
+        if lookup(config, key) != lookup(Config(), key):
+            raise UserError(
+                f"'{key}' means nothing to a model of 'model_name: {config.model_name}': leave it "
+                "out, or choose the other model"
+            )
+    if edm.sigma_min >= edm.sigma_max:
+        raise UserError(
+            f"'edm.sigma_min' {edm.sigma_min} must be below 'edm.sigma_max' {edm.sigma_max}"
+        )
+    if edm.s_max is not None and edm.s_min > edm.s_max:
+        raise UserError(f"'edm.s_min' {edm.s_min} must not be above 'edm.s_max' {edm.s_max}")

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from .config import Config
 from .datasets import Images
 from .ddpm import DDPM
+from .edm import EDM
 from .ema import EMA
 from .loading import in_order
 from .objective import training_loss
@@ -25,6 +26,7 @@ from .runtime import Precision, Processes, generator_for
 from .weights import load_strictly
 
 STEP_STREAM, EVAL_STREAM = 1, 2  # keep random numbers of different uses apart
+MEASURED_IMAGES = 1000  # enough for the standard deviation of data to a percent or so
 
 
 class TrainingLoss(nn.Module):
@@ -33,7 +35,7 @@ class TrainingLoss(nn.Module):
     It is the model's own compute_loss, unless the config asks for what that does not know.
     """
 
-    def __init__(self, ddpm: DDPM, config: Config):
+    def __init__(self, ddpm: DDPM | EDM, config: Config):
         super().__init__()
         self.ddpm = ddpm
         self.cached_latents = config.dataset.latent_cache
@@ -43,7 +45,10 @@ class TrainingLoss(nn.Module):
             self.compute_loss = lambda *batch: training_loss(ddpm, *batch, *options)
 
     def forward(self, x: Tensor, label: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """The loss of images in [0, 1], or of cached latents, [B, C, H, W]."""
+        """The loss of images in [0, 1], or of cached latents, [B, C, H, W].
+
+        An EDM gets its noise levels as `t`.
+        """
         if not self.ddpm.use_vae:
             return self.compute_loss(2 * x - 1, label, t, noise)
         self.ddpm.use_vae = not self.cached_latents  # cached latents are encoded already
@@ -73,7 +78,9 @@ class Learner:
         processes: this process among all.
     """
 
-    def __init__(self, config: Config, ddpm: DDPM, precision: Precision, processes: Processes):
+    def __init__(
+        self, config: Config, ddpm: DDPM | EDM, precision: Precision, processes: Processes
+    ):
         self.config, self.ddpm = config, ddpm
         self.precision, self.device, self.processes = precision, precision.device, processes
         if config.train_cfg.channels_last:
@@ -133,8 +140,12 @@ class Learner:
         return images, labels, self.processes.share(t), self.processes.share(noise)
 
     def _draw(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Time steps, or noise levels of an EDM, [number]; and noise [number, *img_shape]."""
         options = {"generator": generator, "device": generator.device}
-        t = torch.randint(self.ddpm.timesteps, (number,), **options)
+        if isinstance(self.ddpm, EDM):
+            t = self.ddpm.draw_sigma(number, generator)
+        else:
+            t = torch.randint(self.ddpm.timesteps, (number,), **options)
         return t, torch.randn(number, *self.ddpm.img_shape, **options)
 
     def _backward(self, *batch: Tensor) -> float:
@@ -164,6 +175,23 @@ class Learner:
                 total += loss.item() * len(labels)
         self.loss.train()
         return total / len(dataset)
+
+    @torch.no_grad()
+    def measure_sigma_data(self, dataset: Images, batch_size: int) -> float:
+        """The standard deviation of what an EDM diffuses, over at most MEASURED_IMAGES images."""
+        count, total, squares = 0, 0.0, 0.0
+        for images, _ in in_order(dataset.at_most(MEASURED_IMAGES), batch_size):
+            images = images.to(self.device)
+            if not self.ddpm.use_vae:
+                images = 2 * images - 1
+            elif not self.loss.cached_latents:
+                with self.precision.autocast():
+                    images = self.ddpm.vae.encoder(images)
+            values = images.cpu().double()
+            count += values.numel()
+            total += values.sum().item()
+            squares += values.square().sum().item()
+        return self.processes.same(math.sqrt(squares / count - (total / count) ** 2))
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs to go on."""

@@ -9,12 +9,13 @@ from .config import Config, lookup
 from .utils import UserError
 
 # A resumed run sees the same images in the same order only if these stay as they were,
-# beside the seed and the model.
+# beside the seed, the model, and what an EDM is trained on.
 FIXED_DATA = (
     "dataset.name dataset.split dataset.emnist_split dataset.val_fraction "
     "dataset.subset dataset.min_bytes dataset.resize dataset.random_flip dataset.latent_cache "
     "dataset.latent_variants loader.batch_size"
 ).split()
+FIXED_EDM = ("edm.sigma_data", "edm.p_mean", "edm.p_std")
 FREE_IN_MODEL = ("vae_encoder_weights", "vae_decoder_weights")  # files may have moved
 
 
@@ -43,7 +44,7 @@ def check_same_run(config: Config, state: dict[str, Any]) -> None:
     path: Path = state["path"]
     saved = configs.from_dict(state["config"], path.parent, source=str(path))
     model = [f"model.{name}" for name in vars(config.model) if name not in FREE_IN_MODEL]
-    keys = ["seed", "model_name", *model, *FIXED_DATA]
+    keys = ["seed", "model_name", *model, *FIXED_EDM, *FIXED_DATA]
     values = [(key, lookup(saved, key), lookup(config, key)) for key in keys]
     differences = [f"{key} was {was!r} and is {now!r}" for key, was, now in values if was != now]
     if differences:

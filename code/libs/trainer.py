@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from . import checkpoint
 from .config import Config, dump_config, shown, to_dict
 from .datasets import Images, Splits, load_splits
+from .edm import EDM
 from .latent_cache import cache_latents
 from .learner import Learner, StepResult
 from .loading import EpochBatches, make_loader
@@ -78,9 +79,13 @@ class Trainer:
         self.asked_to_stop = False
         if state is not None:
             self._restore(state)
+        elif isinstance(ddpm, EDM) and config.edm.sigma_data is None:
+            measured = self.learner.measure_sigma_data(self.splits.train, self.batch_size)
+            ddpm.sigma_data.fill_(measured)
 
     def describe(self) -> str:
         """One line: the model, the data, and what it runs on."""
+        ddpm = self.learner.ddpm
         number = sum(p.numel() for p in self.learner.ema.parameters.values())
         sizes = {"training": self.splits.train, "validation": self.splits.val}
         sizes |= {"test": self.splits.test}
@@ -88,6 +93,7 @@ class Trainer:
         return (
             f"{number / 1e6:.2f}M parameters; {images} images; {self.steps_per_epoch} steps an "
             f"epoch; {self.precision.device} in {self.precision.name}"
+            + (f"; sigma_data {ddpm.sigma_data:.4f}" if isinstance(ddpm, EDM) else "")
             + (f"; {self.processes.world} processes" if self.processes.world > 1 else "")
         )
 
