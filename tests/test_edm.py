@@ -93,7 +93,7 @@ def test_denoiser_is_that_of_diffusers(toy):
 
 
 def test_network_sees_and_learns_unit_variance(toy):
-    """With data of standard deviation sigma_data, c_in * x has variance 1, and so has F's target."""
+    """For data of deviation sigma_data, c_in * x has variance 1, and so has F's target."""
     edm, _, _, sigma = toy
     y, noise = 0.75 * normal(5, 1, 200, 200), normal(5, 1, 200, 200, seed=1)
     x = y + sigma[:, None, None, None] * noise
@@ -279,38 +279,32 @@ def exact_flow(x, sigma, sigma_next):
     return (MEAN + (x.flatten(1) - MEAN) @ flow).reshape(x.shape)
 
 
-@pytest.mark.parametrize("heun", [Heun(), CHURN, Heun(s_churn=1000)], ids=["none", "some", "full"])
-def test_gaussian_data_is_drawn(heun):
-    """With the ideal denoiser, the samples have the mean and the covariance of the data."""
-    number = 200_000
+def draw_gaussian(steps, heun):
+    """20,000 samples by the ideal denoiser, [20000, 3]."""
     generator = torch.Generator().manual_seed(1)
-    x = sample_heun(
+    return sample_heun(
         ideal,
-        normal(number, 3, 1, 1),
-        64,
-        heun if heun.s_noise == 1 else Heun(s_churn=40, s_min=0.05, s_max=50),
+        normal(20_000, 3, 1, 1),
+        steps,
+        heun,
         draw_noise=lambda x: torch.randn(x.shape, generator=generator, dtype=x.dtype),
     ).flatten(1)
-    # five and a half standard errors, and 1% for the steps
-    error = 5.5 * VALUES.max().item() * math.sqrt(2 / number) + 0.005
+
+
+@pytest.mark.parametrize("heun", [Heun(), Heun(s_churn=40, s_min=0.05, s_max=50)], ids=str)
+def test_gaussian_data_is_drawn(heun):
+    """With the ideal denoiser, the samples have the mean and the covariance of the data."""
+    x = draw_gaussian(120, heun)
+    # five and a half standard errors, and 2% for the steps
+    error = 5.5 * VALUES.max().item() * math.sqrt(2 / len(x)) + 0.02 * VALUES.max().item()
     assert (x.mean(dim=0) - MEAN).abs().max() < error
     assert (x.T.cov() - COV).abs().max() < error
 
 
 def test_noise_of_churn_matters():
     """More noise than churn makes room for leaves more variance in the samples."""
-    variances = []
-    for s_noise in (1.0, 1.05):
-        generator = torch.Generator().manual_seed(1)
-        x = sample_heun(
-            ideal,
-            normal(20_000, 3, 1, 1),
-            40,
-            Heun(s_churn=40, s_noise=s_noise),
-            draw_noise=lambda x, g=generator: torch.randn(x.shape, generator=g, dtype=x.dtype),
-        )
-        variances.append(x.flatten(1).var(dim=0).sum().item())
-    assert variances[1] > 1.02 * variances[0]
+    plain, louder = (draw_gaussian(40, Heun(s_churn=40, s_noise=s)) for s in (1.0, 1.05))
+    assert louder.var(dim=0).sum() > 1.05 * plain.var(dim=0).sum()
 
 
 def test_orders_of_convergence():
@@ -330,7 +324,7 @@ def test_orders_of_convergence():
     for name, order in (("heun", 2), ("euler", 1)):
         for coarse, fine in pairwise(errors[name]):
             assert math.log2(coarse / fine) == pytest.approx(order, abs=0.3), errors
-    assert errors["heun"][0] < 0.1 * errors["euler"][0]
+    assert errors["heun"][0] < 0.2 * errors["euler"][0]
 
 
 def test_step_to_zero_is_the_denoised_image():
@@ -350,7 +344,7 @@ def draw(model, labels, precision=FP32, **options):
 @pytest.mark.parametrize("heun", [None, CHURN], ids=["own", "churn"])
 def test_samples_do_not_depend_on_the_batch(heun):
     """Image i is the same in batches of any size, and where another process begins with it."""
-    model, labels = make(), [0, 1, 2, 3, 1]
+    model, labels = make(steps=4), [0, 1, 2, 3, 1]
     sampler = Sampler() if heun is None else Sampler("heun", 5, heun=heun)
     one, two, five = (draw(model, labels, seed=4, batch_size=s, sampler=sampler) for s in (1, 2, 5))
     torch.testing.assert_close(two, one, rtol=0, atol=1e-4)
@@ -407,7 +401,8 @@ def test_latent_samples_are_decoded_and_not_clipped():
     latent = EDM((3, 16, 16), **SMALL, use_vae=True).eval()
     latent.denoise = lambda x, label, sigma: torch.full_like(x, 4.0)
     seen = []
-    latent.vae.decoder = lambda x: seen.append(x) or x[:, :3].repeat_interleave(8, 2)
+    latent.vae.decoder = nn.Identity()
+    latent.postprocess = lambda x: seen.append(x) or x
     draw(latent, [0, 1], sampler=Sampler("heun", 3))
     torch.testing.assert_close(seen[-1], torch.full((2, 4, 2, 2), 4.0), rtol=0, atol=1e-3)
 
@@ -514,8 +509,8 @@ def test_wrong_flags_get_a_sentence(flags, words):
 )
 def test_flags_of_heun_with_a_ddpm(flags, words):
     """What only an EDM has is refused for a DDPM."""
+    ddpm = checkpoint.build_model(load_config("configs/digits.yaml", ["model.dim=8"]))
     with pytest.raises(UserError, match=words):
-        ddpm = checkpoint.build_model(load_config("configs/digits.yaml", ["model.dim=8"]))
         Sampler.from_args(parse(*flags.split()), ddpm)
 
 
@@ -586,10 +581,12 @@ def settings(tmp_path):
     """Overrides that make a tiny run on the digits of configs/mnist_edm.yaml."""
     return [
         "dataset.name=Digits",
-        "dataset.subset=0.24",
+        "dataset.subset=0.1",
+        "dataset.test_split=null",
         "loader.batch_size=32",
         "model.img_shape=[1, 8, 8]",
         "model.dim=8",
+        "model.dim_mults=[1, 2]",
         "train_cfg.num_eval_samples=0",
         f"output_folder={tmp_path / 'logs'}",
     ]
@@ -622,12 +619,14 @@ def test_resume_is_exact(make_trainer, tmp_path):
 
 
 def test_loss_falls(make_trainer):
-    """Training lowers the test loss, which begins near 1: the network's target has variance 1."""
-    trainer = make_trainer("train_cfg.epochs=4", "train_cfg.warmup_steps=0")
-    assert 0.7 < trainer.learner.evaluate(trainer.splits.test, 64) < 1.3
+    """The loss begins near 1, for the network's target has variance 1, and training lowers it."""
+    trainer = make_trainer(
+        "train_cfg.max_steps=20", "train_cfg.warmup_steps=0", "train_cfg.lr=0.01"
+    )
+    before = trainer.learner.evaluate(trainer.splits.train, 64)
+    assert 0.7 < before < 1.3
     trainer.fit()
-    losses = trainer.history.values["test_loss"]
-    assert losses[-1] < 0.9 * losses[0] < 0.9
+    assert trainer.learner.evaluate(trainer.splits.train, 64) < 0.9 * before
 
 
 def test_sigma_data_is_measured(make_trainer, tmp_path):
@@ -653,7 +652,7 @@ def test_sigma_data_of_latents(make_trainer, tmp_path):
         torch.save(half.state_dict(), tmp_path / f"{name}.pth")
     latent = ["model.use_vae=true", "model.img_shape=[3, 32, 32]", "dataset.subset=0.02"]
     latent += [f"model.vae_{n}_weights={tmp_path / n}.pth" for n in ("encoder", "decoder")]
-    latent += ["loader.batch_size=8", "train_cfg.max_steps=1", "dataset.test_split=null"]
+    latent += ["loader.batch_size=8", "train_cfg.max_steps=1"]
     for cache in ("false", "true"):
         trainer = make_trainer(*latent, f"dataset.latent_cache={cache}")
         if cache == "false":
@@ -675,41 +674,45 @@ def test_another_model_cannot_go_on(make_trainer, tmp_path):
     check_same_run(make_trainer("edm.steps=5", "edm.s_churn=10").config, state)
 
 
-def test_scripts_train_and_draw(settings, tmp_path):
-    """train.py trains, goes on and draws its samples; sample.py has the flags of heun."""
-    flags = [part for s in settings for part in ("--set", s)]
-    flags += ["--set", "train_cfg.num_eval_samples=1", "--set", "edm.steps=2"]
-    train = ["code/train.py", "configs/mnist_edm.yaml", *flags, "--output", "run"]
-    process = run_script(*train, "--set", "train_cfg.max_steps=1")
-    assert process.returncode == 0, process.stderr
-    assert "; sigma_data 0.7" in process.stdout
-    run = tmp_path / "logs" / "mnist_edm_run"
-    assert (run / "sample-1.png").is_file()
-    args = [run, "--labels", "1,2", "--num", "1", "--out", tmp_path / "grid.png"]
-    heun = ["--sampler", "heun", "--steps", "3", "--churn", "9", "--film", tmp_path / "film.gif"]
-    process = run_script("code/sample.py", *args, *heun)
-    assert process.returncode == 0, process.stderr
-    assert "sampler: heun, 3 steps, churn 9\n" in process.stdout
-    assert (tmp_path / "film.gif").is_file()
+def test_a_run_draws_its_samples(make_trainer, tmp_path):
+    """At its end a run draws a grid, by the sampler and the steps of its config."""
+    trainer = make_trainer(
+        "train_cfg.max_steps=1", "train_cfg.num_eval_samples=1", "edm.steps=2", "edm.s_churn=1"
+    )
+    trainer.fit()
+    assert (tmp_path / "run" / "sample-1.png").is_file()
+    loaded, *_ = checkpoint.load_for_sampling(tmp_path / "run", CPU)
+    assert (loaded.steps, loaded.heun) == (2, Heun(s_churn=1))
 
 
 @pytest.mark.slow
-def test_scripts_go_on_and_score(settings, tmp_path):
-    """A resumed run ends as one without a stop; evaluate.py keeps samples of each churn apart."""
+def test_scripts(settings, tmp_path):
+    """train.py goes on to the very same weights, sample.py and evaluate.py take heun's flags."""
     flags = [part for s in settings for part in ("--set", s)]
     train = ["code/train.py", "configs/mnist_edm.yaml", *flags]
-    for name, steps, more in (("straight", 6, []), ("stopped", 3, []), (None, 6, ["--resume"])):
-        more = [*more, tmp_path / "logs" / "mnist_edm_stopped"] if more else ["--output", name]
+    for name, steps in (("straight", 6), ("stopped", 3), (None, 6)):
+        more = ["--output", name] if name else ["--resume", tmp_path / "logs/mnist_edm_stopped"]
         process = run_script(*train, "--set", f"train_cfg.max_steps={steps}", *more)
         assert process.returncode == 0, process.stderr
-    runs = [tmp_path / "logs" / f"mnist_edm_{name}" for name in ("straight", "stopped")]
-    one, two = (checkpoint.read(run / "model_final.pth") for run in runs)
+        assert "; sigma_data 0.7" in process.stdout
+    run, other = (tmp_path / "logs" / f"mnist_edm_{name}" for name in ("straight", "stopped"))
+    one, two = (checkpoint.read(folder / "model_final.pth") for folder in (run, other))
     assert all(torch.equal(one["model"][key], two["model"][key]) for key in one["model"])
+    assert all(torch.equal(one["ema"]["average"][k], a) for k, a in two["ema"]["average"].items())
 
-    for churn in ("0", "30", "30.000001", "30"):
-        args = ["--num", "20", "--sampler", "heun", "--steps", "3", "--churn", churn]
-        process = run_script("code/evaluate.py", runs[0], *args)
+    heun = ["--sampler", "heun", "--steps", "3"]
+    grid, film = tmp_path / "grid.png", tmp_path / "film.gif"
+    args = [run, "--labels", "1,2", "--num", "1", "--out", grid, "--film", film]
+    process = run_script("code/sample.py", *args, *heun, "--churn", "9")
+    assert process.returncode == 0, process.stderr
+    assert "sampler: heun, 3 steps, churn 9\n" in process.stdout
+    assert grid.is_file()
+    assert film.is_file()
+
+    for churn in ("0", "30", "30.000001", "30"):  # the last one is in the cache
+        args = ["--num", "20", *heun, "--churn", churn]
+        process = run_script("code/evaluate.py", run, *args)
         assert process.returncode == 0, process.stderr
     assert len(list((tmp_path / "logs" / "feature_cache").glob("samples-*.pth"))) == 3
-    args = ["benchmarks/samplers.py", runs[0], "--out", tmp_path / "benchmark"]
+    args = ["benchmarks/samplers.py", run, "--out", tmp_path / "benchmark"]
     assert_refused(run_script(*args), "is an EDM", "--sampler heun")
