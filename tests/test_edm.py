@@ -106,7 +106,7 @@ def test_network_sees_and_learns_unit_variance(toy):
 
 
 def test_loss_weighs_the_network_evenly(toy):
-    """The weight times c_out^2 is 1: the loss is F's plain squared error (eq. 8, second line)."""
+    """The weight times c_out^2 is 1: the loss is F's plain squared error (eq. 8)."""
     edm, y, label, sigma = toy
     noise = normal(5, 1, 8, 8, seed=1)
     loss = edm.compute_loss(y, label, sigma, noise)

@@ -46,7 +46,7 @@ class Heun:
         return [(first + i * gap) ** self.rho for i in range(steps)] + [0.0]
 
     def gamma(self, sigma: float, steps: int) -> float:
-        """The share by which churn raises a noise level (Algorithm 2, line 4)."""
+        """The share by which churn raises a noise level (gamma_i in Algorithm 2)."""
         churns = self.s_min <= sigma <= self.s_max
         return min(self.s_churn / steps, math.sqrt(2) - 1) if churns else 0.0
 
@@ -188,7 +188,7 @@ class EDM(nn.Module):
 def heun_step(
     denoise: Callable[[Tensor, float], Tensor], x: Tensor, sigma: float, sigma_next: float
 ) -> Tensor:
-    """One step along the probability flow, dx / dsigma = (x - D(x; sigma)) / sigma (eq. 4).
+    """One step along the probability flow, dx / dsigma = (x - D(x; sigma)) / sigma (eq. 1, 3).
 
     Args:
         denoise: (x, sigma) -> D(x; sigma), [B, C, H, W].
@@ -218,7 +218,7 @@ def sample_heun(
     heun: Heun = Heun(),
     *,
     draw_noise: Callable[[Tensor], Tensor] = torch.randn_like,
-    on_step: Callable[[int, Tensor], None] | None = None,
+    on_step: Callable[[int, Tensor], None] = lambda i, x: None,
 ) -> Tensor:
     """Walk from noise to data (Algorithm 2; without churn Algorithm 1).
 
@@ -241,6 +241,5 @@ def sample_heun(
         if gamma > 0:
             x = x + math.sqrt(sigma_hat**2 - sigma**2) * heun.s_noise * draw_noise(x)
         x = heun_step(denoise, x, sigma_hat, sigma_next)
-        if on_step is not None:
-            on_step(i, x)
+        on_step(i, x)
     return x
