@@ -80,6 +80,11 @@ def compare(args: argparse.Namespace) -> list[Result]:
     """Draw and score with each sampler in turn."""
     device = pick_device([args.device])
     model, config, classes = checkpoint.load_for_sampling(args.checkpoint, device)
+    if config.model_name == "EDM":
+        raise UserError(
+            f"{args.checkpoint} is an EDM, whose one sampler is heun: score it with "
+            "code/evaluate.py --sampler heun --steps N"
+        )
     samplers = plan(args.steps, model.timesteps)
     precision = Precision.pick(config.dtype, device)
     judge = Judge(config, args.num, device)

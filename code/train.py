@@ -10,33 +10,9 @@ from pathlib import Path
 from libs import cli
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train a diffusion model.")
-    parser.add_argument("config", help="YAML file, such as configs/mnist.yaml")
-    parser.add_argument(
-        "-p", "--print-freq", type=int, default=100, help="steps between two lines of output"
-    )
-    parser.add_argument(
-        "-c", "--ckpt-freq", type=int, default=5, help="epochs between two checkpoints"
-    )
-    parser.add_argument("--output", metavar="NAME", help="name of the run instead of the time")
-    parser.add_argument("--resume", metavar="PATH", help="checkpoint or run folder to go on from")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key of the config, such as train_cfg.epochs=3 (repeatable)",
-    )
-    parser.add_argument("--device", help="auto, cpu, cuda, cuda:0 or mps, instead of the config's")
-    args = parser.parse_args()
-    if min(args.print_freq, args.ckpt_freq) < 1:
-        parser.error("--print-freq and --ckpt-freq must be at least 1")
-    return args
-
-
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(description="Train a diffusion model.")
+    args = cli.training_args(parser, example="configs/mnist.yaml")
 
     from libs import config
 

@@ -121,6 +121,7 @@ def test_all_graded_parts_are_stubs():
     starter = release.build(ROOT, release.tracked_files())
     assert starter["code/libs/ddpm.py"].count(b"raise NotImplementedError") == 6
     assert starter["code/libs/unet.py"].count(b"raise NotImplementedError") == 1
+    assert starter["code/libs/edm.py"].count(b"raise NotImplementedError") == 3
 
 
 def test_zip_repeats_byte_for_byte(tmp_path):

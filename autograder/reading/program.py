@@ -19,7 +19,7 @@ MAX_CODE_FILE, MAX_CODE_BYTES, MAX_CODE_FILES = 2_000_000, 20_000_000, 2000
 
 GRADED = ("ddpm.py", "unet.py")
 HELPERS = ("__init__", "utils", "schedules", "tiny_autoencoder", "blocks")
-HELPERS += ("objective", "variants")  # never the graded ones
+HELPERS += ("objective", "variants", "latent_space")  # never the graded ones
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx")
 DATA = (".npy", ".npz", ".h5", ".hdf5", ".parquet", ".lmdb", ".tfrecord")

@@ -286,6 +286,8 @@ class HollowUNet(nn.Module):
 class HollowAutoencoder(HollowUNet):
     """In the place of a TAESD, whose two halves will be doubles."""
 
+    factor, channels = 8, 4
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
         self.encoder, self.decoder = HollowUNet(), HollowUNet()
@@ -294,12 +296,13 @@ class HollowAutoencoder(HollowUNet):
 @contextlib.contextmanager
 def hollow_networks() -> Any:
     """Within this context libs.ddpm finds empty networks, for real ones take most of the time."""
-    libs = {name: sys.modules.get(f"libs.{name}") for name in ("unet", "tiny_autoencoder", "ddpm")}
+    names = ("unet", "tiny_autoencoder", "latent_space", "ddpm")
+    libs = {name: sys.modules.get(f"libs.{name}") for name in names}
     hollow = {"UNet": ("unet", HollowUNet), "TAESD": ("tiny_autoencoder", HollowAutoencoder)}
     with contextlib.ExitStack() as stack:
         for name, (home, stand_in) in hollow.items():
             real = getattr(libs[home], name, None)
-            for module in (libs[home], libs["ddpm"]):
+            for module in (libs[home], libs["latent_space"], libs["ddpm"]):
                 if real is not None and getattr(module, name, None) is real:
                     stack.enter_context(mock.patch.object(module, name, stand_in))
         yield

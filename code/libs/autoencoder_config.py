@@ -3,33 +3,19 @@
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from .config import (
     POSITIVE,
     SHARED_LIMITS,
+    AutoencoderModelConfig,
     DatasetConfig,
     LoaderConfig,
     TrainConfig,
     WandbConfig,
+    check_limits,
 )
 from .utils import UserError
-
-
-@dataclass
-class AutoencoderModelConfig:
-    """The arguments of KLAutoencoder, see code/libs/first_stage/autoencoder.py."""
-
-    in_channels: int = 3
-    ch: int = 128
-    ch_mult: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
-    num_res_blocks: int = 2
-    z_channels: int = 4
-    attention: Literal["full", "linear"] = "full"
-    attn_levels: list[int] = field(default_factory=list)
-    resample: Literal["conv", "max", "avg"] = "conv"
-    upsample: Literal["nearest", "bilinear", "bicubic"] = "nearest"
-    tanh: bool = False  # of the last stage, and of every stage that does not say otherwise
 
 
 @dataclass
@@ -38,7 +24,7 @@ class DiscriminatorConfig:
 
     dim: int = 64
     num_layers: int = 3
-    lr: float | None = None  # by default that of the autoencoder
+    lr: float | None = None  # by default that of the autoencoder, whose schedule it follows
 
 
 @dataclass
@@ -61,15 +47,29 @@ class Stage:
     lpips_weight: float = 0.0
     disc_start: int | None = None  # step of this stage; null: no discriminator
     disc_weight: float = 0.5
-    tanh: bool | None = None
+    tanh: bool = False  # keep the images within [-1, 1], as LPIPS expects
     lr: float | None = None
     batch_size: int | None = None
+
+
+STAGE_LIMITS = {
+    "epochs": ([1], None),
+    "resolution": ([1], None),
+    "resize": POSITIVE,
+    "kl_weight": ([0], None),
+    "lpips_weight": ([0], None),
+    "disc_start": ([0], None),
+    "disc_weight": ([0], None),
+    "lr": POSITIVE,
+    "batch_size": ([1], None),
+}
 
 
 @dataclass
 class AutoencoderConfig:
     """An autoencoder and the stages of its training."""
 
+    kind = "autoencoder"
     script = "train_autoencoder.py"
     limits = SHARED_LIMITS | {
         "autoencoder.in_channels": ([1], [3]),
@@ -80,17 +80,6 @@ class AutoencoderConfig:
         "discriminator.dim": ([1], None),
         "discriminator.num_layers": ([1], None),
         "discriminator.lr": POSITIVE,
-    }
-    stage_limits = {
-        "epochs": ([1], None),
-        "resolution": ([1], None),
-        "resize": POSITIVE,
-        "kl_weight": ([0], None),
-        "lpips_weight": ([0], None),
-        "disc_start": ([0], None),
-        "disc_weight": ([0], None),
-        "lr": POSITIVE,
-        "batch_size": ([1], None),
     }
 
     devices: list[str] = field(default_factory=lambda: ["auto"])
@@ -103,6 +92,8 @@ class AutoencoderConfig:
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     lpips: LpipsConfig = field(default_factory=LpipsConfig)
     vae_ckpt: Path | None = None  # a published checkpoint, or one of an earlier run, to start from
+    features: Literal["lenet", "inception"] | None = "lenet"  # for the reconstructions' FID
+    inception_weights: Path | None = None  # torch-fidelity's file; by default downloaded once
     train_cfg: TrainConfig = field(default_factory=TrainConfig)
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
     wandb: WandbConfig = field(default_factory=WandbConfig)
@@ -126,6 +117,7 @@ class AutoencoderConfig:
                 "from 0"
             )
         for number, stage in enumerate(self.stages):
+            check_limits(stage, STAGE_LIMITS, prefix=f"stages[{number}].")
             if stage.resolution % self.factor:
                 raise UserError(
                     f"'stages[{number}].resolution' {stage.resolution} is not divisible by "
@@ -145,12 +137,5 @@ class AutoencoderConfig:
         config.train_cfg.epochs = stage.epochs
         config.train_cfg.lr = stage.lr or self.train_cfg.lr
         config.loader.batch_size = stage.batch_size or self.loader.batch_size
-        if stage.tanh is not None:
-            config.autoencoder.tanh = stage.tanh
+        config.autoencoder.tanh = stage.tanh
         return config
-
-    def fixed(self) -> dict[str, Any]:
-        """What a resumed run cannot change, by key."""
-        keep = {f"autoencoder.{name}": value for name, value in vars(self.autoencoder).items()}
-        stages = {f"stages[{i}]": vars(stage) for i, stage in enumerate(self.stages)}
-        return {"seed": self.seed, **keep, **stages}

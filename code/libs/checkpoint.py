@@ -1,14 +1,17 @@
 """Checkpoints: one file format for training, resuming and sampling, written atomically."""
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from . import config as configs
-from .config import Config
+from .config import Config, EDMConfig
 from .ddpm import DDPM
+from .edm import EDM, Heun
 from .ema import EMA
 from .utils import UserError, replacing
 from .weights import load_strictly, read_file
@@ -21,13 +24,13 @@ CONTRACT = (  # arguments that every DDPM takes; later ones are passed where the
 ).split()
 
 
-def build_model(config: Config, pretrained: bool = True) -> DDPM:
+def build_model(config: Config, pretrained: bool = True) -> DDPM | EDM:
     """Build the model of a config; without `pretrained`, a VAE gets its weights from a checkpoint.
 
     Raises UserError for settings that do not fit together, and for missing VAE weights.
     """
     section = config.model
-    if section.use_vae and pretrained:
+    if section.use_vae and pretrained and config.vae.kind == "taesd":
         for name in ("vae_encoder_weights", "vae_decoder_weights"):
             if getattr(section, name) is None:
                 raise UserError(f"'model.use_vae' needs 'model.{name}': name the file of weights")
@@ -39,10 +42,45 @@ def build_model(config: Config, pretrained: bool = True) -> DDPM:
     }
     if not pretrained:
         arguments |= {"vae_encoder_weights": None, "vae_decoder_weights": None}
+    if config.vae.kind == "kl":
+        arguments["vae"] = build_first_stage(config, pretrained)
     try:
+        if config.model_name == "EDM":
+            del arguments["timesteps"]
+            return EDM(**arguments, **_edm_arguments(config.edm))
         return DDPM(**arguments)
     except ValueError as error:
         raise UserError(f"section 'model': {error}") from None
+
+
+def build_first_stage(config: Config, pretrained: bool) -> nn.Module:
+    """The autoencoder of the section `vae`, which gets its architecture written into it.
+
+    Raises UserError where the weights cannot be read, or hold something else.
+    """
+    # Here, since these modules read checkpoints of their own kind
+    from .first_stage.autoencoder import KLAutoencoder
+    from .first_stage.latents import FirstStage
+    from .first_stage.loading import load_autoencoder
+
+    section = config.vae
+    if not pretrained:
+        return FirstStage(KLAutoencoder(**vars(section.autoencoder)))
+    autoencoder, section.autoencoder = load_autoencoder(section.weights, section.autoencoder)
+    if section.autoencoder.in_channels != config.model.img_shape[0]:
+        raise UserError(
+            f"the autoencoder in {section.weights} takes images of "
+            f"{section.autoencoder.in_channels} channels, 'model.img_shape' is "
+            f"{config.model.img_shape}"
+        )
+    return FirstStage(autoencoder)
+
+
+def _edm_arguments(section: EDMConfig) -> dict[str, Any]:
+    """The section as arguments of EDM, those of its sampler in one."""
+    arguments = {name: value for name, value in vars(section).items() if value is not None}
+    walk = {f.name: arguments.pop(f.name) for f in fields(Heun) if f.name in arguments}
+    return {**arguments, "heun": Heun(**walk)}
 
 
 def save(state: dict[str, Any], path: Path) -> None:
@@ -63,10 +101,16 @@ def save(state: dict[str, Any], path: Path) -> None:
         ) from None
 
 
-def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+def read(path: Path, device: torch.device | str = "cpu", kind: str = Config.kind) -> dict[str, Any]:
     """Read a checkpoint, or the newest one of a run folder.
 
-    Raises UserError where it is missing, truncated, or no checkpoint of this project.
+    Args:
+        path: a file or folder.
+        device: where the tensors go.
+        kind: what must have been trained, see `learner.Learner`.
+
+    Raises UserError where it is missing, truncated, no checkpoint of this project, or of another
+    kind.
     """
     if path.is_dir():
         path = newest(path)
@@ -75,7 +119,23 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     state = read_file(path, device)
     if not isinstance(state, dict) or not state.keys() >= KEYS:
         raise UserError(f"{path} is not a checkpoint written by train.py")
+    found = state.get("kind", Config.kind)  # the first checkpoints did not say
+    if found != kind:
+        raise UserError(
+            f"{path} holds a trained {found}, and this needs the checkpoint of a {kind}"
+        )
     return state | {"path": path}
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a checkpoint of this project, of any kind."""
+    if not path.is_file():
+        return False
+    try:
+        state = read_file(path)
+    except UserError:
+        return False
+    return isinstance(state, dict) and state.keys() >= KEYS
 
 
 def newest(folder: Path) -> Path:
@@ -93,7 +153,7 @@ def remove_old(folder: Path, keep: int) -> None:
         path.unlink()
 
 
-def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM, Config, list[str]]:
+def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM | EDM, Config, list[str]]:
     """Load the averaged model of a checkpoint, ready to sample.
 
     Returns:

@@ -36,20 +36,68 @@ def run(main: Callable[[], None]) -> None:
         _fail(f"stopped; {stop}" if str(stop) else "stopped", code=130)
 
 
+def training_args(parser: argparse.ArgumentParser, example: str) -> argparse.Namespace:
+    """Add the flags of a training script, and parse what was given.
+
+    Args:
+        example: a config to name in the help.
+    """
+    parser.add_argument("config", help=f"YAML or JSON file, such as {example}")
+    parser.add_argument(
+        "-p", "--print-freq", type=int, default=100, help="steps between two lines of output"
+    )
+    parser.add_argument(
+        "-c", "--ckpt-freq", type=int, default=5, help="epochs between two checkpoints"
+    )
+    parser.add_argument("--output", metavar="NAME", help="name of the run instead of the time")
+    parser.add_argument("--resume", metavar="PATH", help="checkpoint or run folder to go on from")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of the config, such as train_cfg.epochs=3 (repeatable)",
+    )
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:0 or mps, instead of the config's")
+    args = parser.parse_args()
+    if min(args.print_freq, args.ckpt_freq) < 1:
+        parser.error("--print-freq and --ckpt-freq must be at least 1")
+    return args
+
+
 def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `sampling.Sampler.from_args` reads; those not given stay None."""
     group = parser.add_argument_group("sampler")
     group.add_argument(
         "--sampler",
         metavar="NAME",
-        help="own (the model's p_sample_loop, the default), ddpm, ddim or dpm++",
+        help="own (the model's p_sample_loop, the default), ddpm, ddim or dpm++; for an EDM own "
+        "(with the settings of its config) or heun",
     )
-    group.add_argument("--steps", type=int, metavar="N", help="steps of the chain (default: all T)")
+    group.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="steps of the chain (default: all T, or those of an EDM's config)",
+    )
     group.add_argument("--eta", type=float, help="noise of ddim: 0 (the default) none, 1 as ddpm")
     group.add_argument(
         "--spacing",
         metavar="NAME",
         help="time steps to visit: trailing (default, from T-1), leading (to 0) or linspace (both)",
+    )
+    group.add_argument(
+        "--churn", type=float, metavar="S_CHURN", help="noise that heun adds anew: 0 none, 40 much"
+    )
+    group.add_argument(
+        "--churn-range", metavar="MIN,MAX", help="noise levels at which heun adds it, as 0.05,50"
+    )
+    group.add_argument(
+        "--churn-noise", type=float, metavar="S_NOISE", help="its standard deviation, as 1.003"
+    )
+    group.add_argument("--rho", type=float, help="how much shorter heun's last steps are, as 7")
+    group.add_argument(
+        "--sigma-range", metavar="MIN,MAX", help="heun's last and first noise level, as 0.002,80"
     )
     group.add_argument(
         "--guidance",

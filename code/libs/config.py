@@ -56,7 +56,7 @@ class LoaderConfig:
 
 @dataclass
 class ModelConfig:
-    """The arguments of DDPM and of its UNet, see code/libs/ddpm.py and unet.py."""
+    """The arguments of DDPM and its UNet; EDM has those that are not in DDPM_ONLY."""
 
     img_shape: list[int] = field(default_factory=lambda: [3, 32, 32])
     timesteps: int = 100
@@ -84,6 +84,49 @@ class ModelConfig:
     bottleneck: Literal["conv", "transformer"] = "conv"
     bottleneck_depth: int = 4
     bottleneck_heads: int = 8
+
+
+@dataclass
+class AutoencoderModelConfig:
+    """The arguments of KLAutoencoder, see code/libs/first_stage/autoencoder.py."""
+
+    in_channels: int = 3
+    ch: int = 128
+    ch_mult: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
+    num_res_blocks: int = 2
+    z_channels: int = 4
+    attention: Literal["full", "linear"] = "full"
+    attn_levels: list[int] = field(default_factory=list)
+    resample: Literal["conv", "max", "avg"] = "conv"
+    upsample: Literal["nearest", "bilinear", "bicubic"] = "nearest"
+    tanh: bool = False
+    num_groups: int | None = None  # by default 32, fewer for few channels
+
+
+@dataclass
+class VaeConfig:
+    """The autoencoder of a latent model: TAESD, or one of our own, see train_autoencoder.py."""
+
+    kind: Literal["taesd", "kl"] = "taesd"  # the weights of taesd stand in `model`
+    weights: Path | None = None  # of kl: what train_autoencoder.py wrote, or a published kl-f4, -f8
+    autoencoder: AutoencoderModelConfig | None = None  # null: what the weights say
+
+
+@dataclass
+class EDMConfig:
+    """The other arguments of EDM, see code/libs/edm.py; drawing starts at sigma_max."""
+
+    sigma_data: float | None = None  # null: measured on training images
+    p_mean: float = -1.2
+    p_std: float = 1.2
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+    steps: int = 18
+    s_churn: float = 0.0
+    s_min: float = 0.0
+    s_max: float | None = None  # null: no upper end
+    s_noise: float = 1.0
 
 
 @dataclass
@@ -159,28 +202,53 @@ LIMITS = SHARED_LIMITS | {
     "model.dropout": ([0], 1),
     "model.bottleneck_depth": ([1], None),
     "model.bottleneck_heads": ([1], None),
+    "edm.sigma_data": POSITIVE,
+    "edm.p_mean": (None, None),
+    "edm.p_std": POSITIVE,
+    "edm.sigma_min": POSITIVE,
+    "edm.sigma_max": POSITIVE,
+    "edm.rho": POSITIVE,
+    "edm.steps": ([1], None),
+    "edm.s_churn": ([0], None),
+    "edm.s_min": ([0], None),
+    "edm.s_max": ([0], None),
+    "edm.s_noise": POSITIVE,
     "train_cfg.guidance": ([0], None),
     "train_cfg.min_snr_gamma": POSITIVE,
     "train_cfg.num_eval_samples": ([0], None),
 }
-SCRIPT_OF = {"model": "train.py", "autoencoder": "train_autoencoder.py"}  # by section
+SCRIPT_OF = {  # by section
+    "model": "train.py",
+    "autoencoder": "train_autoencoder.py",
+    "stages": "train_autoencoder.py",
+}
+
+# Keys that mean something to one model alone.
+DDPM_ONLY = (
+    "model.timesteps model.beta_schedule model.beta_start model.beta_end model.rescale_betas "
+    "model.prediction model.variance_type train_cfg.loss train_cfg.min_snr_gamma"
+).split()
+EDM_ONLY = [f"edm.{name}" for name in vars(EDMConfig())]
 
 
 @dataclass
 class Config:
     """A diffusion model and how it is trained."""
 
+    kind = "diffusion model"  # as checkpoints and messages call what is trained
     script = "train.py"
     limits = LIMITS
 
     devices: list[str] = field(default_factory=lambda: ["auto"])
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     seed: int = 0
-    model_name: Literal["DDPM"] = "DDPM"
+    model_name: Literal["DDPM", "EDM"] = "DDPM"
     output_folder: Path = Path("../logs")
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    vae: VaeConfig = field(default_factory=VaeConfig)
+    edm: EDMConfig = field(default_factory=EDMConfig)
     train_cfg: TrainConfig = field(default_factory=TrainConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)
 
@@ -292,6 +360,8 @@ def _within(number: float, low: Any, high: Any) -> bool:
 
 
 def _describe(low: Any, high: Any) -> str:
+    if low is None:
+        return "a finite number"
     parts = [f"at least {low[0]}" if isinstance(low, list) else f"above {low}"]
     if high is not None:
         parts.append(f"at most {high[0]}" if isinstance(high, list) else f"below {high}")
@@ -300,7 +370,7 @@ def _describe(low: Any, high: Any) -> str:
 
 def _check_together(config: Config) -> None:
     """Refuse lists of the wrong length, and keys that contradict each other."""
-    model, train = config.model, config.train_cfg
+    model, edm, train = config.model, config.edm, config.train_cfg
     if len(model.img_shape) != 3:
         raise UserError(
             f"'model.img_shape' must be [channels, height, width], found {model.img_shape}"
@@ -332,9 +402,29 @@ def _check_together(config: Config) -> None:
             f"'loader.batch_size' {config.loader.batch_size} must be divisible by "
             f"'train_cfg.accumulate' {train.accumulate}"
         )
+    if config.vae.kind == "kl" and not model.use_vae:
+        raise UserError("'vae.kind: kl' is for a latent model: set 'model.use_vae: true'")
+    if (config.vae.kind == "kl") != (config.vae.weights is not None):
+        raise UserError(
+            "'vae.weights' names the file of an autoencoder of 'vae.kind: kl', and neither goes "
+            "without the other; TAESD's weights stand in 'model.vae_encoder_weights' and "
+            "'model.vae_decoder_weights'"
+        )
     if config.dataset.latent_cache and not model.use_vae:
         raise UserError("'dataset.latent_cache' needs a latent model: set 'model.use_vae: true'")
     if config.dataset.val_data_folder is not None and config.dataset.val_fraction > 0:
         raise UserError(
             "'dataset.val_fraction' and 'dataset.val_data_folder' exclude each other: set one"
         )
+    for key in DDPM_ONLY if config.model_name == "EDM" else EDM_ONLY:
+        if lookup(config, key) != lookup(Config(), key):
+            raise UserError(
+                f"'{key}' means nothing to a model of 'model_name: {config.model_name}': leave it "
+                "out, or choose the other model"
+            )
+    if edm.sigma_min >= edm.sigma_max:
+        raise UserError(
+            f"'edm.sigma_min' {edm.sigma_min} must be below 'edm.sigma_max' {edm.sigma_max}"
+        )
+    if edm.s_max is not None and edm.s_min > edm.s_max:
+        raise UserError(f"'edm.s_min' {edm.s_min} must not be above 'edm.s_max' {edm.s_max}")

@@ -140,14 +140,16 @@ class Splits:
     test: Images | None
 
 
-def load_splits(config: DatasetConfig, shape: Sequence[int], num_classes: int) -> Splits:
+def load_splits(
+    config: DatasetConfig, shape: Sequence[int], num_classes: int | None = None
+) -> Splits:
     """Load the data sets that a config names, as images of `shape` (C, H, W).
 
     Raises UserError where the data is missing, empty, has more classes than the model, or other
     classes for validation or test than for training.
     """
     train = load_dataset(config, config.split, shape)
-    if len(train.classes) > num_classes:
+    if num_classes is not None and len(train.classes) > num_classes:
         raise UserError(
             f"data set {config.name} has {len(train.classes)} classes, but 'model.num_classes' is "
             f"{num_classes}: set it to {len(train.classes)}"

@@ -12,17 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .latent_space import make_space
 from .objective import predicting
 from .schedules import make_betas
-from .tiny_autoencoder import TAESD
 from .unet import UNet
 from .utils import choose, default
+from .variants import sized
 
 
 class DDPM(nn.Module):
     """A diffusion model conditioned on class labels.
 
-    With `use_vae` the diffusion runs on latents [4, H/8, W/8] of a frozen autoencoder.
+    With `use_vae` the diffusion runs on latents of a frozen autoencoder, [4, H/8, W/8] by default.
 
     Args:
         img_shape: shape of an image, (C, H, W).
@@ -41,6 +42,7 @@ class DDPM(nn.Module):
         variance_type: variance of the noise in `p_sample`, "fixed_small", that of the posterior, or
             "fixed_large", beta (section 3.2).
         label_dropout: share of the labels that training replaces by `null_label`, for guidance.
+        vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
         unet_options: further keyword arguments of `UNet`, such as `conditional`.
 
     Attributes:
@@ -76,29 +78,15 @@ class DDPM(nn.Module):
         prediction: str = "eps",
         variance_type: str = "fixed_small",
         label_dropout: float = 0.0,
+        vae: nn.Module | None = None,
         **unet_options: object,
     ):
         super().__init__()
-        channels, height, width = img_shape
-        factor = 2 ** (len(dim_mults) - 1) * (8 if use_vae else 1)
-        if height % factor or width % factor:
-            raise ValueError(
-                f"images of {height}x{width} do not fit: height and width must be divisible by "
-                f"{factor} (dim_mults has {len(dim_mults)} levels"
-                + (" and the VAE shrinks by 8)" if use_vae else ")")
-            )
-
-        if unet_options.get("bottleneck") == "transformer":  # it learns the positions of one size
-            unet_options["bottleneck_size"] = height // factor, width // factor
-
         self.timesteps = timesteps
         self.use_vae = use_vae
-        self.vae = None
-        if use_vae:
-            self.vae = TAESD(vae_encoder_weights, vae_decoder_weights)
-            self.vae.requires_grad_(False)  # frozen: only the UNet learns
-            channels, height, width = 4, height // 8, width // 8
-        self.img_shape = (channels, height, width)
+        self.vae, self.img_shape = make_space(
+            img_shape, len(dim_mults), use_vae, vae_encoder_weights, vae_decoder_weights, vae
+        )
 
         betas = make_betas(
             default(beta_schedule, "quadratic" if use_vae else "linear"),
@@ -133,10 +121,10 @@ class DDPM(nn.Module):
             dim=dim,
             context_dim=context_dim,
             num_classes=num_classes + bool(label_dropout),
-            in_channels=channels,
+            in_channels=self.img_shape[0],
             dim_mults=dim_mults,
             attn_levels=attn_levels,
-            **unet_options,
+            **sized(unet_options, self.img_shape, dim_mults),
         )
 
     @staticmethod

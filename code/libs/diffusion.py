@@ -5,6 +5,7 @@ batch, by all processes alike, and each takes its slice. So several processes tr
 run that was killed goes on to the very same weights. What dropout drops depends on the process too.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from . import checkpoint
 from .config import Config
 from .datasets import Images, Splits, load_splits
 from .ddpm import DDPM
+from .edm import EDM
+from .first_stage.latents import FirstStage
 from .latent_cache import cache_latents
 from .learner import Learner
 from .loading import in_order
@@ -26,6 +29,8 @@ from .visualize import image_grid
 from .weights import load_strictly
 
 STEP_STREAM, EVAL_STREAM, DROPOUT_STREAM = 1, 2, 5  # keep random numbers of different uses apart
+MEASURED_IMAGES = 1000  # enough for the standard deviation of data to a percent or so
+BATCH = 32  # images that are encoded at once
 
 
 class TrainingLoss(nn.Module):
@@ -34,7 +39,7 @@ class TrainingLoss(nn.Module):
     It is the model's own compute_loss, unless the config asks for what that does not know.
     """
 
-    def __init__(self, ddpm: DDPM, config: Config):
+    def __init__(self, ddpm: DDPM | EDM, config: Config):
         super().__init__()
         self.ddpm = ddpm
         self.cached_latents = config.dataset.latent_cache
@@ -44,7 +49,10 @@ class TrainingLoss(nn.Module):
             self.compute_loss = lambda *batch: training_loss(ddpm, *batch, *options)
 
     def forward(self, x: Tensor, label: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """The loss of images in [0, 1], or of cached latents, [B, C, H, W]."""
+        """The loss of images in [0, 1], or of cached latents, [B, C, H, W].
+
+        An EDM gets its noise levels as `t`.
+        """
         if not self.ddpm.use_vae:
             return self.compute_loss(2 * x - 1, label, t, noise)
         self.ddpm.use_vae = not self.cached_latents  # cached latents are encoded already
@@ -66,7 +74,7 @@ class DiffusionLearner(Learner):
         UserError: the config does not fit the data or the machine.
     """
 
-    kind = "diffusion model"
+    kind = Config.kind
 
     def __init__(self, config: Config, precision: Precision, processes: Processes):
         self.config, self.precision, self.processes = config, precision, processes
@@ -75,6 +83,8 @@ class DiffusionLearner(Learner):
         self.model = checkpoint.build_model(config).to(self.device)
         self.splits = load_splits(config.dataset, config.model.img_shape, config.model.num_classes)
         self.classes = self.splits.train.classes
+        if isinstance(self.model.vae, FirstStage):
+            self._measure_latents(self.model.vae)
         if config.dataset.latent_cache:
             self.splits = self._cached(self.splits, self.model.vae.encoder)
         if config.train_cfg.channels_last:
@@ -84,9 +94,37 @@ class DiffusionLearner(Learner):
         self.loss = TrainingLoss(self.model, config)
         self.updater = Updater(self.model, self.loss, config.train_cfg, precision, processes)
 
-    @property
-    def num_parameters(self) -> int:
-        return sum(p.numel() for p in self.updater.ema.parameters.values())
+    def describe(self) -> str:
+        found = f"{self.updater.num_parameters / 1e6:.2f}M parameters"
+        if isinstance(self.model, EDM):
+            found += f"; sigma_data {self.model.sigma_data:.4f}"
+        return found
+
+    @torch.no_grad()
+    def measure(self, batch_size: int) -> None:
+        """Set an EDM's sigma_data to the standard deviation of what it diffuses."""
+        if not isinstance(self.model, EDM) or self.config.edm.sigma_data is not None:
+            return
+        count, total, squares = 0, 0.0, 0.0
+        for images, _ in in_order(self.splits.train.at_most(MEASURED_IMAGES), batch_size):
+            images = images.to(self.device)
+            if not self.model.use_vae:
+                images = 2 * images - 1
+            elif not self.loss.cached_latents:
+                with self.precision.autocast():
+                    images = self.model.vae.encoder(images)
+            values = images.cpu().double()
+            count += values.numel()
+            total += values.sum().item()
+            squares += values.square().sum().item()
+        deviation = math.sqrt(squares / count - (total / count) ** 2)
+        self.model.sigma_data.fill_(self.processes.same(deviation))
+
+    def _measure_latents(self, vae: FirstStage) -> None:
+        """Have the latents scaled; a resumed run finds the same scale, which its cache needs."""
+        images = self.splits.train.plain().at_most(MEASURED_IMAGES)
+        with self.precision.autocast():
+            vae.measure(batch for batch, _ in in_order(images, BATCH))
 
     def begin_epoch(self, epoch: int) -> None:
         self.loss.train()
@@ -114,8 +152,12 @@ class DiffusionLearner(Learner):
         return images, labels, self.processes.share(t), self.processes.share(noise)
 
     def _draw(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Time steps, or noise levels of an EDM, [number]; and noise [number, *img_shape]."""
         options = {"generator": generator, "device": generator.device}
-        t = torch.randint(self.model.timesteps, (number,), **options)
+        if isinstance(self.model, EDM):
+            t = self.model.draw_sigma(number, generator)
+        else:
+            t = torch.randint(self.model.timesteps, (number,), **options)
         return t, torch.randn(number, *self.model.img_shape, **options)
 
     @torch.no_grad()

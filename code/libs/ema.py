@@ -28,6 +28,13 @@ class EMA:
         average, current = list(self.average.values()), list(self.parameters.values())
         torch._foreach_lerp_(average, current, 1 - decay)
 
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Begin anew with the current weights."""
+        self.updates = 0
+        for key, parameter in self.parameters.items():
+            self.average[key].copy_(parameter)
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within this context the model has the averaged weights."""

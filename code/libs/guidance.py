@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .ddpm import DDPM
+from .edm import EDM
 
 
 class Guided(nn.Module):
@@ -41,8 +42,12 @@ class Guided(nn.Module):
 
 
 @contextmanager
-def guided(model: DDPM, scale: float | None) -> Iterator[None]:
-    """Within this context model.model predicts with guidance; None changes nothing."""
+def guided(model: DDPM | EDM, scale: float | None) -> Iterator[None]:
+    """Within this context model.model predicts with guidance; None changes nothing.
+
+    What an EDM's network predicts is no noise, but its denoiser is affine in it: to guide one is to
+    guide the other.
+    """
     network = model.model
     if scale is not None:
         model.model = Guided(network, scale, model.null_label)

@@ -24,10 +24,13 @@ class Learner(ABC):
     splits: Splits
     classes: list[str]
 
-    @property
     @abstractmethod
-    def num_parameters(self) -> int:
-        """How many numbers are trained."""
+    def describe(self) -> str:
+        """The model in a few words."""
+
+    @abstractmethod
+    def measure(self, batch_size: int) -> None:
+        """Take from the data what a new run needs to know of it; a resumed one knows it."""
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> None:

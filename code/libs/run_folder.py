@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from . import config as configs
+from .autoencoder_config import AutoencoderConfig
 from .config import Config, lookup
 from .utils import UserError
 
 # A resumed run sees the same images in the same order only if these stay as they were,
-# beside the seed and the model.
+# beside the seed, the model, and what an EDM is trained on.
 FIXED_DATA = (
     "dataset.name dataset.split dataset.emnist_split dataset.val_fraction "
     "dataset.subset dataset.min_bytes dataset.resize dataset.random_flip dataset.latent_cache "
     "dataset.latent_variants loader.batch_size"
 ).split()
+FIXED_EDM = ("edm.sigma_data", "edm.p_mean", "edm.p_std")
 FREE_IN_MODEL = ("vae_encoder_weights", "vae_decoder_weights")  # files may have moved
 
 
@@ -27,7 +29,7 @@ def choose(config: Config, config_name: str, name: str | None, resumed: Path | N
         return resumed.parent
     name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
     folder = config.output_folder / f"{config_name}_{name}"
-    if any(folder.glob("*.pth")):
+    if any(folder.rglob("*.pth")):
         raise UserError(
             f"{folder} holds checkpoints of an earlier run: choose another --output, or go on with "
             f"--resume {folder}"
@@ -43,7 +45,23 @@ def check_same_run(config: Config, state: dict[str, Any]) -> None:
     path: Path = state["path"]
     saved = configs.from_dict(state["config"], path.parent, source=str(path))
     model = [f"model.{name}" for name in vars(config.model) if name not in FREE_IN_MODEL]
-    keys = ["seed", "model_name", *model, *FIXED_DATA]
+    keys = ["seed", "model_name", "vae.kind", *model, *FIXED_EDM, *FIXED_DATA]
+    _refuse_differences(path, saved, config, keys)
+
+
+def check_same_stage(config: AutoencoderConfig, state: dict[str, Any], number: int) -> None:
+    """As check_same_run, for a stage of an autoencoder's training, counted from 0."""
+    path: Path = state["path"]
+    saved = configs.from_dict(state["config"], path.parent, str(path), AutoencoderConfig)
+    of_model = [f"autoencoder.{name}" for name in vars(config.autoencoder)]
+    saved_stage = saved.stages[number] if number < len(saved.stages) else None
+    if saved_stage != config.stages[number]:
+        raise UserError(f"{path} is from another config, whose stage {number + 1} was different")
+    keys = ["seed", *of_model, *FIXED_DATA]
+    _refuse_differences(path, saved, config.of_stage(number), keys)
+
+
+def _refuse_differences(path: Path, saved: Any, config: Any, keys: list[str]) -> None:
     values = [(key, lookup(saved, key), lookup(config, key)) for key in keys]
     differences = [f"{key} was {was!r} and is {now!r}" for key, was, now in values if was != now]
     if differences:

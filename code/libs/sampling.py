@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from . import heun_flags
 from .ddpm import DDPM
+from .edm import EDM, Heun, sample_heun
 from .guidance import guided
 from .progress import progress_bar
 from .runtime import Precision, fork_rng, generator_for
@@ -19,6 +21,7 @@ from .schedules import time_grid
 from .utils import UserError, default, did_you_mean
 
 SAMPLERS = {"ddpm": "ancestral", "ddim": "ddim", "dpm++": "dpm_solver"}  # files of this folder
+OF_DDPM = ("own", *SAMPLERS)
 SAMPLE_STREAM = 3  # keeps the samples' random numbers apart from those of training
 
 OnState = Callable[[int, Tensor], None]  # steps left, state [B, C, H, W]
@@ -29,11 +32,13 @@ class Sampler:
     """How samples are drawn.
 
     Args:
-        name: "own" for the model's p_sample_loop, or one of `SAMPLERS`.
-        steps: how many time steps to visit; None for all of them.
+        name: "own" for the model's p_sample_loop, or one of `SAMPLERS`; "heun" for an EDM, whose
+            "own" is the same with the settings of its config.
+        steps: how many time steps to visit; None for all of them, or for an EDM's own number.
         eta: the noise of "ddim", 0 .. 1.
         spacing: which time steps to visit, see `schedules.time_grid`.
         guidance: scale of classifier-free guidance, see `guidance.Guided`; None for no guidance.
+        heun: noise levels and churn of "heun"; None for the EDM's own.
     """
 
     name: str = "own"
@@ -41,9 +46,12 @@ class Sampler:
     eta: float = 0.0
     spacing: str = "trailing"
     guidance: float | None = None
+    heun: Heun | None = None
 
     @classmethod
-    def from_args(cls, args: Namespace, model: DDPM, guidance: float | None = None) -> "Sampler":
+    def from_args(
+        cls, args: Namespace, model: DDPM | EDM, guidance: float | None = None
+    ) -> "Sampler":
         """The sampler that the flags of `cli.add_sampler_flags` describe.
 
         `guidance` is the run's own scale, for where the flags give none.
@@ -57,19 +65,13 @@ class Sampler:
             default(args.spacing, cls.spacing),
             guidance if args.guidance is None else _scale(args.guidance, model),
         )
-        if sampler.name not in ("own", *SAMPLERS):
-            hint = did_you_mean(sampler.name, ("own", *SAMPLERS))
-            hint = hint or f"; choose from own, {', '.join(SAMPLERS)}"
-            raise UserError(f"--sampler: there is no sampler '{sampler.name}'{hint}")
-        if sampler.name == "own":
-            for flag, value in (("--steps", args.steps), ("--spacing", args.spacing)):
-                if value is not None:
-                    raise UserError(
-                        f"{flag}: the model's own p_sample_loop visits all of its "
-                        f"{model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
-                    )
-        if args.eta is not None and sampler.name != "ddim":
-            raise UserError("--eta: only ddim has it; add --sampler ddim")
+        _check_name(sampler.name, model)
+        if isinstance(model, EDM):
+            _check_flags_of_edm(args)
+            if args.steps is not None and args.steps < 1:
+                raise UserError(f"--steps: heun takes at least 1 step, not {args.steps}")
+            return replace(sampler, heun=heun_flags.read(args, model.heun)).resolved(model)
+        _check_flags_of_ddpm(args, model)
         if not 0 <= sampler.eta <= 1:
             raise UserError(f"--eta: the noise goes from 0 (none) to 1 (as ddpm), not {args.eta:g}")
         sampler.times(model)
@@ -78,13 +80,28 @@ class Sampler:
 
     @classmethod
     def sweep_from_args(
-        cls, args: Namespace, model: DDPM, guidance: float | None = None
+        cls, args: Namespace, model: DDPM | EDM, guidance: float | None = None
     ) -> "list[Sampler]":
         """As from_args, but --guidance may give several scales, as in 0,3,7: a sampler for each."""
         if args.guidance is None:
             return [cls.from_args(args, model, guidance)]
         sampler = cls.from_args(Namespace(**vars(args) | {"guidance": None}), model)
         return [replace(sampler, guidance=_scale(s, model)) for s in args.guidance.split(",")]
+
+    def resolved(self, model: DDPM | EDM) -> "Sampler":
+        """With what an EDM decides filled in: its own sampler is heun as its config has it."""
+        if not isinstance(model, EDM):
+            return self
+        return replace(
+            self,
+            name="heun" if self.name == "own" else self.name,
+            steps=default(self.steps, model.steps),
+            heun=default(self.heun, model.heun),
+        )
+
+    def num_steps(self, model: DDPM | EDM) -> int:
+        """How many steps a resolved sampler takes."""
+        return self.steps if self.name == "heun" else len(self.times(model))
 
     def times(self, model: DDPM) -> list[int]:
         """The time steps that the sampler visits, descending; UserError where there are none."""
@@ -109,11 +126,56 @@ class Sampler:
         parts = [self.name, steps]
         parts += [self.spacing] if self.spacing != Sampler.spacing else []
         parts += [f"eta {self.eta:g}"] if self.name == "ddim" else []
+        parts += heun_flags.text(self.heun) if self.heun is not None else []
         parts += [f"guidance {self.guidance:g}"] if self.guidance is not None else []
         return ", ".join(parts)
 
 
-def _scale(text: str, model: DDPM) -> float:
+def _check_name(name: str, model: DDPM | EDM) -> None:
+    """Refuse a sampler that there is not, or not for this model."""
+    kind, known = ("an EDM", ("own", "heun")) if isinstance(model, EDM) else ("a DDPM", OF_DDPM)
+    if name in known:
+        return
+    choices = f"choose from {', '.join(known)}"
+    if name in (*OF_DDPM, "heun"):
+        raise UserError(
+            f"--sampler: {name} cannot draw from this model, which is {kind}; {choices}"
+        )
+    hint = did_you_mean(name, known) or f"; {choices}"
+    raise UserError(f"--sampler: there is no sampler '{name}'{hint}")
+
+
+def _check_flags_of_ddpm(args: Namespace, model: DDPM) -> None:
+    """Refuse flags of a sampler that is not the one chosen."""
+    for flag in heun_flags.given(args):
+        raise UserError(f"{flag}: only heun has it, and this model is a DDPM; leave it out")
+    if args.sampler in (None, "own"):
+        for flag, value in (("--steps", args.steps), ("--spacing", args.spacing)):
+            if value is not None:
+                raise UserError(
+                    f"{flag}: the model's own p_sample_loop visits all of its "
+                    f"{model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
+                )
+    if args.eta is not None and args.sampler != "ddim":
+        raise UserError("--eta: only ddim has it; add --sampler ddim")
+
+
+def _check_flags_of_edm(args: Namespace) -> None:
+    """Refuse flags of a DDPM's samplers, and any for the settings of the config."""
+    for flag, value in (("--eta", args.eta), ("--spacing", args.spacing)):
+        if value is not None:
+            raise UserError(
+                f"{flag}: heun does not have it, and this model is an EDM; leave it out"
+            )
+    if args.sampler in (None, "own"):
+        for flag in (["--steps"] if args.steps is not None else []) + heun_flags.given(args):
+            raise UserError(
+                f"{flag}: the model's own sampler has the settings of its config; add "
+                "--sampler heun"
+            )
+
+
+def _scale(text: str, model: DDPM | EDM) -> float:
     """The scale of guidance that a flag gives, at least 0, for a model that knows guidance."""
     try:
         scale = float(text)
@@ -134,7 +196,7 @@ def _scale(text: str, model: DDPM) -> float:
 class Film:
     """Records the chain of the first few samples of a batch, x_T ... x_0, as images in [0, 1]."""
 
-    def __init__(self, model: DDPM, num_samples: int = 10, num_frames: int = 60):
+    def __init__(self, model: DDPM | EDM, num_samples: int = 10, num_frames: int = 60):
         self.model = model
         self.num_samples = num_samples
         self.num_frames = num_frames
@@ -174,7 +236,7 @@ def watch_chain(model: DDPM, on_state: OnState) -> Iterator[None]:
 
 
 def draw_samples(
-    model: DDPM,
+    model: DDPM | EDM,
     labels: Tensor,
     precision: Precision,
     seed: int = 0,
@@ -197,10 +259,11 @@ def draw_samples(
     Raises:
         UserError: the sampler takes steps that the model does not have.
     """
+    sampler = sampler.resolved(model)
     if sampler.name == "own" and first % batch_size:
         raise ValueError(f"first = {first} is no multiple of the batch size {batch_size}")
     batches = labels.to(precision.device).split(batch_size)
-    steps = len(sampler.times(model))
+    steps = sampler.num_steps(model)
     with progress_bar(steps * len(batches), "sampling", "step", enabled=show_progress) as bar:
         for number, batch in enumerate(batches):
 
@@ -234,7 +297,7 @@ def _own_chain(
 
 @torch.no_grad()
 def _chain(
-    model: DDPM,
+    model: DDPM | EDM,
     labels: Tensor,
     precision: Precision,
     sampler: Sampler,
@@ -248,14 +311,33 @@ def _chain(
             [torch.randn(x.shape[1:], generator=g, device=g.device) for g in generators]
         )
 
+    noise = draw_noise(torch.empty(len(labels), *model.img_shape))
+    walk = _walk_down_sigma if sampler.name == "heun" else _walk_back_in_time
+    x = walk(model, labels, precision, sampler, noise, draw_noise, on_state)
+    if model.use_vae:
+        with precision.autocast():
+            x = model.vae.decoder(x)
+    return model.postprocess(x)
+
+
+def _walk_back_in_time(
+    model: DDPM,
+    labels: Tensor,
+    precision: Precision,
+    sampler: Sampler,
+    x: Tensor,
+    draw_noise: Callable[[Tensor], Tensor],
+    on_state: OnState,
+) -> Tensor:
+    """From noise to x_0, over time steps of a DDPM."""
+
     def eps_model(x: Tensor, t: Tensor) -> Tensor:
         with precision.autocast():
             return model.model(x, labels, t).float()
 
     times = sampler.times(model)
-    x = draw_noise(torch.empty(len(labels), *model.img_shape))
     on_state(len(times), x)
-    x = sampler.function()(
+    return sampler.function()(
         eps_model,
         x,
         (1 - model.betas.cpu().double()).cumprod(dim=0),
@@ -265,7 +347,35 @@ def _chain(
         on_step=lambda i, x: on_state(len(times) - 1 - i, x),
         **({"eta": sampler.eta} if sampler.name == "ddim" else {}),
     )
-    if model.use_vae:
+
+
+def _walk_down_sigma(
+    model: EDM,
+    labels: Tensor,
+    precision: Precision,
+    sampler: Sampler,
+    noise: Tensor,
+    draw_noise: Callable[[Tensor], Tensor],
+    on_state: OnState,
+) -> Tensor:
+    """From noise to clean images or latents, down the noise levels of an EDM."""
+    steps, sigma_data = sampler.steps, model.sigma_data.item()
+    sigmas = sampler.heun.sigmas(steps)
+
+    def denoise(x: Tensor, sigma: float) -> Tensor:
         with precision.autocast():
-            x = model.vae.decoder(x)
-    return model.postprocess(x)
+            return model.denoise(x, labels, torch.full((len(x),), sigma, device=x.device)).float()
+
+    def show(i: int, x: Tensor) -> None:
+        """Pass on a state as large as the data, whatever its noise level, so that it can be seen"""
+        on_state(steps - i, x * (sigma_data / math.hypot(sigma_data, sigmas[i])))
+
+    show(0, sigmas[0] * noise)
+    return sample_heun(
+        denoise,
+        noise,
+        steps,
+        sampler.heun,
+        draw_noise=draw_noise,
+        on_step=lambda i, x: show(i + 1, x),
+    )

@@ -95,7 +95,7 @@ def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
         return [
             _convert(item, options[0], base, source, f"{name}[{i}]") for i, item in enumerate(items)
         ]
-    if dataclasses.is_dataclass(kind):  # one section in a list of them
+    if dataclasses.is_dataclass(kind):  # a section that may be missing, or one of several
         if not isinstance(value, dict):
             raise UserError(f"{source}: '{name}' is a section with keys, found {value!r}")
         section = kind()

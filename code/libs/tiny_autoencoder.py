@@ -62,12 +62,17 @@ def make_decoder() -> nn.Sequential:
 class TAESD(nn.Module):
     """The autoencoder: `encoder` maps images to latents, `decoder` maps them back.
 
+    Latents are `factor` times smaller than images, and have `channels` channels.
+
     Args:
         encoder_path, decoder_path: weights, `.pth` or `.safetensors`; None keeps random ones.
 
     Raises:
         UserError: a file is missing, unreadable, or does not hold exactly the expected tensors.
     """
+
+    factor = 8
+    channels = LATENT_CHANNELS
 
     def __init__(
         self, encoder_path: str | Path | None = None, decoder_path: str | Path | None = None

@@ -69,7 +69,9 @@ class Trainer:
         self.bad_steps = 0
         self.epoch_losses: list[float] = []
         self.asked_to_stop = False
-        if state is not None:
+        if state is None:
+            learner.measure(self.batch_size)
+        else:
             self._restore(state)
 
     def describe(self) -> str:
@@ -78,7 +80,7 @@ class Trainer:
         sizes |= {"test": self.splits.test}
         images = ", ".join(f"{len(d)} {name}" for name, d in sizes.items() if d is not None)
         return (
-            f"{self.learner.num_parameters / 1e6:.2f}M parameters; {images} images; "
+            f"{self.learner.describe()}; {images} images; "
             f"{self.steps_per_epoch} steps an epoch; "
             f"{self.precision.device} in {self.precision.name}"
             + (f"; {self.processes.world} processes" if self.processes.world > 1 else "")
@@ -237,6 +239,7 @@ class Trainer:
         """Write a checkpoint and the loss history."""
         if self.processes.is_main:
             state = {
+                "kind": self.learner.kind,
                 "config": to_dict(self.config, self.folder),
                 "classes": self.learner.classes,
                 "step": self.step,

@@ -61,6 +61,11 @@ class Updater:
                 loss, device_ids=devices, broadcast_buffers=False
             )
 
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.numel() for p in self.ema.parameters.values())
+
     def step(self, rate: float, *batch: Tensor) -> StepResult:
         """Update the weights once with a learning rate, from this process's share of a batch."""
         for group in self.optimizer.param_groups:

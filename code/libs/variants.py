@@ -130,3 +130,16 @@ DOWNSAMPLERS = {
     "max": lambda dim: nn.MaxPool2d(2),
     "avg": lambda dim: nn.AvgPool2d(2),
 }
+
+
+def sized(options: dict[str, object], img_shape: Sequence[int], levels: Sequence[int]) -> dict:
+    """UNet's options with the size (height, width) of a transformer in the middle, if there is one.
+
+    Args:
+        options: keyword arguments of `UNet`.
+        img_shape: shape of the UNet's input, (C, H, W).
+        levels: the UNet's `dim_mults`; between two levels height and width halve.
+    """
+    if options.get("bottleneck") != "transformer":
+        return options
+    return options | {"bottleneck_size": [n >> (len(levels) - 1) for n in img_shape[1:]]}

@@ -7,6 +7,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ..ddpm import DDPM
+from ..edm import EDM
 from ..runtime import Precision, Processes
 from ..sampling import Sampler, draw_samples
 from .store import Facts, Store
@@ -24,7 +25,7 @@ def sample_facts(
     """All that samples depend on: where the facts are equal, so are the images."""
     facts: Facts = {
         "checkpoint": checkpoint_hash,
-        "sampler": str(sampler),
+        "sampler": repr(sampler),  # its text rounds
         "number": num,
         "classes": num_classes,
         "seed": seed,
@@ -36,7 +37,7 @@ def sample_facts(
 
 
 def drawn_samples(
-    model: DDPM,
+    model: DDPM | EDM,
     labels: Tensor,
     precision: Precision,
     sampler: Sampler,

@@ -1,0 +1,243 @@
+"""EDM: diffusion over noise levels sigma in the place of time steps, in pixels or latents.
+
+Paper: Karras, Aittala, Aila and Laine 2022, "Elucidating the Design Space of Diffusion-Based
+Generative Models"; equations, algorithms and Table 1 (column "Ours") are theirs.
+
+Noise is added and nothing is scaled down: x = y + n, for clean images y and n ~ N(0, sigma^2 I).
+Their noise level sigma(t) is t itself, so that t is written sigma here.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from .latent_space import make_space
+from .unet import UNet
+from .variants import sized
+
+
+@dataclass(frozen=True)
+class Heun:
+    """How `sample_heun` walks from noise to data; without `s_churn` it adds no noise on its way.
+
+    Args:
+        sigma_min, sigma_max: the first noise level, and the last one before 0.
+        rho: how much shorter the steps are near sigma_min; 1 for equal steps.
+        s_churn: how much noise is added anew, over all steps.
+        s_min, s_max: the noise levels at which it is added.
+        s_noise: its standard deviation; a little above 1 makes up for detail that is lost.
+    """
+
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+    s_churn: float = 0.0
+    s_min: float = 0.0
+    s_max: float = math.inf
+    s_noise: float = 1.0
+
+    def sigmas(self, steps: int) -> list[float]:
+        """The noise levels sigma_0 > ... > sigma_N = 0 between N = `steps` steps (eq. 5)."""
+        first, last = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
+        gap = (last - first) / max(1, steps - 1)  # a single step leads from sigma_max to 0
+        return [(first + i * gap) ** self.rho for i in range(steps)] + [0.0]
+
+    def gamma(self, sigma: float, steps: int) -> float:
+        """The share by which churn raises a noise level (gamma_i in Algorithm 2)."""
+        churns = self.s_min <= sigma <= self.s_max
+        return min(self.s_churn / steps, math.sqrt(2) - 1) if churns else 0.0
+
+
+class EDM(nn.Module):
+    """A diffusion model conditioned on class labels.
+
+    Args:
+        img_shape: shape of an image, (C, H, W).
+        dim, context_dim, num_classes, dim_mults, attn_levels: see `UNet`.
+        use_vae: diffuse the latents of a VAE instead of pixels.
+        vae_encoder_weights, vae_decoder_weights: files with the VAE's weights; None leaves it
+            untrained, for loading a checkpoint into it.
+        sigma_data: standard deviation of what is diffused.
+        p_mean, p_std: mean and standard deviation of ln(sigma) in training.
+        steps, heun: the steps by which images are drawn, unless asked otherwise.
+        label_dropout: share of the labels that training replaces by `null_label`, for guidance.
+        vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
+        unet_options: further options of `UNet`.
+
+    Attributes:
+        img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
+        null_label: the label that stands for no class; None without `label_dropout`.
+        sigma_data: as given, float32 []; part of the state_dict, since it may have been measured.
+
+    Raises:
+        ValueError: for an image size that the network or the VAE cannot halve often enough.
+    """
+
+    def __init__(
+        self,
+        img_shape: Sequence[int] = (3, 32, 32),
+        dim: int = 64,
+        context_dim: int = 64,
+        num_classes: int = 10,
+        dim_mults: Sequence[int] = (1, 2, 4),
+        attn_levels: Sequence[int] = (0, 1),
+        use_vae: bool = False,
+        vae_encoder_weights: str | None = None,
+        vae_decoder_weights: str | None = None,
+        *,
+        sigma_data: float = 0.5,
+        p_mean: float = -1.2,
+        p_std: float = 1.2,
+        steps: int = 18,
+        heun: Heun = Heun(),
+        label_dropout: float = 0.0,
+        vae: nn.Module | None = None,
+        **unet_options: object,
+    ):
+        super().__init__()
+        self.use_vae = use_vae
+        self.vae, self.img_shape = make_space(
+            img_shape, len(dim_mults), use_vae, vae_encoder_weights, vae_decoder_weights, vae
+        )
+        self.p_mean, self.p_std = p_mean, p_std
+        self.steps, self.heun = steps, heun
+        self.register_buffer("sigma_data", torch.tensor(sigma_data))
+        self.conditional = unet_options.get("conditional", True)
+        self.null_label = num_classes if label_dropout else None
+        self.model = UNet(
+            dim=dim,
+            context_dim=context_dim,
+            num_classes=num_classes + bool(label_dropout),
+            in_channels=self.img_shape[0],
+            dim_mults=dim_mults,
+            attn_levels=attn_levels,
+            **sized(unet_options, self.img_shape, dim_mults),
+        )
+
+    def denoise(self, x: Tensor, label: Tensor, sigma: Tensor) -> Tensor:
+        """The denoiser D(x; sigma): the clean images that the network expects behind x (eq. 7).
+
+        Args:
+            x: noisy images or latents, [B, C, H, W].
+            label: class indices, LongTensor [B].
+            sigma: noise level of each, [B], above 0.
+
+        Returns:
+            [B, C, H, W]
+        """
+        # TODO: Compute c_skip, c_out, c_in and c_noise (Table 1) from sigma and self.sigma_data,
+        # and combine x with the network's answer F = self.model(c_in * x, label, c_noise) (eq. 7).
+        # The network takes c_noise as [B]; the other three must broadcast over images.
+        # BEGIN SOLUTION
+        c_noise = sigma.log() / 4
+        sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+        c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+        c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+        c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+        return c_skip * x + c_out * self.model(c_in * x, label, c_noise)
+        # END SOLUTION
+
+    def draw_sigma(self, number: int, generator: torch.Generator) -> Tensor:
+        """Draw noise levels to train on, ln(sigma) ~ N(P_mean, P_std^2) (Table 1), [number]."""
+        normal = torch.randn(number, generator=generator, device=generator.device)
+        return (self.p_mean + self.p_std * normal).exp()
+
+    def compute_loss(
+        self, x_start: Tensor, label: Tensor, sigma: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
+        """Training loss: how well noisy images are denoised, weighted by noise level (eq. 8).
+
+        Args:
+            x_start: images, [B, C, H, W], in [-1, 1]; with `use_vae` in [0, 1].
+            label: class indices, LongTensor [B].
+            sigma: noise levels, [B], above 0.
+            noise: Gaussian noise of variance 1 and of the shape of what is diffused,
+                [B, *img_shape]; drawn here if None.
+
+        Returns:
+            The mean weighted squared error, a scalar.
+        """
+        y = x_start
+        if self.use_vae:
+            with torch.no_grad():
+                y = self.vae.encoder(x_start)
+        if noise is None:
+            noise = torch.randn_like(y)
+        # TODO: Add noise of the level sigma to y, denoise with self.denoise, and return the mean of
+        # the squared errors, those of each image weighted by lambda(sigma) (eq. 8, Table 1).
+        # BEGIN SOLUTION
+        level = sigma[:, None, None, None]
+        weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+        denoised = self.denoise(y + level * noise, label, sigma)
+        return (weight * (denoised - y) ** 2).mean()
+        # END SOLUTION
+
+    def postprocess(self, imgs: Tensor) -> Tensor:
+        """Bring images to [0, 1]: those of a pixel model are in [-1, 1], decoded ones in [0, 1]."""
+        if not self.use_vae:
+            imgs = (imgs + 1) / 2
+        return imgs.clamp(0, 1)
+
+
+def heun_step(
+    denoise: Callable[[Tensor, float], Tensor], x: Tensor, sigma: float, sigma_next: float
+) -> Tensor:
+    """One step along the probability flow, dx / dsigma = (x - D(x; sigma)) / sigma (eq. 1, 3).
+
+    Args:
+        denoise: (x, sigma) -> D(x; sigma), [B, C, H, W].
+        x: noisy images at noise level `sigma`, [B, C, H, W].
+        sigma: where the step begins, above 0.
+        sigma_next: where it leads, at least 0.
+
+    Returns:
+        Images at noise level `sigma_next`, [B, C, H, W]
+    """
+    # TODO: Take Euler's step from sigma to sigma_next; unless sigma_next is 0, correct it by the
+    # mean of the slopes at both ends (Algorithm 1, lines 4 to 8).
+    # BEGIN SOLUTION
+    d = (x - denoise(x, sigma)) / sigma
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0:
+        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
+        x_next = x + (sigma_next - sigma) * (d + d_next) / 2
+    return x_next
+    # END SOLUTION
+
+
+def sample_heun(
+    denoise: Callable[[Tensor, float], Tensor],
+    noise: Tensor,
+    steps: int,
+    heun: Heun = Heun(),
+    *,
+    draw_noise: Callable[[Tensor], Tensor] = torch.randn_like,
+    on_step: Callable[[int, Tensor], None] = lambda i, x: None,
+) -> Tensor:
+    """Walk from noise to data (Algorithm 2; without churn Algorithm 1).
+
+    Args:
+        denoise: see `heun_step`; called 2 * steps - 1 times.
+        noise: Gaussian noise of variance 1 to start from, [B, C, H, W].
+        steps: the number N of steps.
+        heun: noise levels and churn.
+        draw_noise: gives Gaussian noise of the shape of its argument.
+        on_step: called as on_step(i, x) with the state after each step i = 0 .. N-1.
+
+    Returns:
+        Images, [B, C, H, W]
+    """
+    sigmas = heun.sigmas(steps)
+    x = sigmas[0] * noise
+    for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+        gamma = heun.gamma(sigma, steps)
+        sigma_hat = sigma + gamma * sigma
+        if gamma > 0:
+            x = x + math.sqrt(sigma_hat**2 - sigma**2) * heun.s_noise * draw_noise(x)
+        x = heun_step(denoise, x, sigma_hat, sigma_next)
+        on_step(i, x)
+    return x

@@ -1,0 +1,276 @@
+"""How an autoencoder learns: to reconstruct images, and to fool a discriminator that learns too.
+
+The losses are those of Stable Diffusion's first stage (Rombach et al. 2022, appendix G; Esser et
+al. 2021, VQGAN): pixels, LPIPS, the posterior's distance from N(0, I), and a PatchGAN.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..autoencoder_config import AutoencoderConfig, Stage
+from ..datasets import Images, load_splits
+from ..learner import Learner
+from ..loading import in_order
+from ..optim import learning_rate
+from ..progress import say
+from ..runtime import Precision, Processes, generator_for
+from ..updater import StepResult, Updater
+from ..utils import UserError
+from ..visualize import image_grid
+from ..weights import load_strictly
+from .autoencoder import KLAutoencoder
+from .discriminator import (
+    PatchDiscriminator,
+    adaptive_weight,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+)
+from .loading import read_autoencoder
+from .perceptual import PerceptualLoss, perceptual_loss
+from .quality import WINDOW, psnr, ssim
+
+STEP_STREAM = 6  # keeps the noise of the latents apart from other random numbers
+SHOWN = 8  # images in a picture
+DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss}
+
+
+class ReconstructionLoss(nn.Module):
+    """The autoencoder's loss as a forward pass.
+
+    Args:
+        autoencoder: the network.
+        stage: which losses, and their weights.
+        perceptual: LPIPS, or None.
+        discriminator: judges reconstructions while `adversarial` is set; no part of this module.
+    """
+
+    NAMES = ("reconstruction", "kl", "perceptual", "adversarial", "adversarial_weight")
+
+    def __init__(
+        self,
+        autoencoder: KLAutoencoder,
+        stage: Stage,
+        perceptual: PerceptualLoss | None,
+        discriminator: PatchDiscriminator,
+    ):
+        super().__init__()
+        self.autoencoder, self.stage, self.perceptual = autoencoder, stage, perceptual
+        self.outside = (discriminator,)  # in a tuple, or it would become a part of this module
+        self.adversarial = False
+        self.reconstructions: list[Tensor] = []  # of this step, for the discriminator
+
+    def forward(self, images: Tensor, noise: Tensor) -> Tensor:
+        """The loss, and the numbers of NAMES, [6].
+
+        Args:
+            images: [B, C, H, W] in [-1, 1].
+            noise: for the latents, of their shape.
+        """
+        posterior = self.autoencoder.encode(images)
+        decoded = self.autoencoder.decode(posterior.sample(noise)).float()
+        pixels = DISTANCES[self.stage.reconstruction](decoded, images)
+        # For each value of an image, so that weights mean the same for images of any size
+        kl = posterior.kl().mean() / images[0].numel()
+        zero = torch.zeros_like(pixels)
+        perceptual = zero
+        if self.perceptual is not None and self.stage.lpips_weight > 0:
+            perceptual = self.perceptual(decoded, images).mean()
+        reconstruction = pixels + self.stage.lpips_weight * perceptual
+        adversarial = weight = zero
+        if self.adversarial:
+            adversarial = hinge_generator_loss(self.outside[0](decoded).float())
+            weight = zero + self.stage.disc_weight
+            if torch.is_grad_enabled():
+                last_layer = self.autoencoder.last_layer
+                weight = weight * adaptive_weight(reconstruction, adversarial, last_layer)
+            self.reconstructions.append(decoded.detach())
+        loss = reconstruction + self.stage.kl_weight * kl + weight * adversarial
+        return torch.stack([loss, pixels, kl, perceptual, adversarial, weight])
+
+
+class DiscriminatorLoss(nn.Module):
+    """The discriminator's hinge loss as a forward pass."""
+
+    def __init__(self, discriminator: PatchDiscriminator):
+        super().__init__()
+        self.discriminator = discriminator
+
+    def forward(self, images: Tensor, reconstructions: Tensor) -> Tensor:
+        """The loss, from images and their reconstructions in [-1, 1], both [B, C, H, W]."""
+        scores = self.discriminator(images), self.discriminator(reconstructions)
+        return hinge_discriminator_loss(*(score.float() for score in scores))
+
+
+class AutoencoderLearner(Learner):
+    """An autoencoder in one stage of its training, with its data.
+
+    Args:
+        config: the resolved config.
+        number: of the stage, counted from 0.
+        precision: device and number format.
+        processes: this process among all.
+
+    Raises:
+        UserError: the config does not fit the data, the machine or the weights to start from.
+    """
+
+    kind = AutoencoderConfig.kind
+
+    def __init__(
+        self, config: AutoencoderConfig, number: int, precision: Precision, processes: Processes
+    ):
+        self.config = config = config.of_stage(number)
+        self.stage, self.number = config.stages[number], number
+        self.precision, self.processes, self.device = precision, processes, precision.device
+        section, size = config.autoencoder, self.stage.resolution
+        self.splits = load_splits(config.dataset, [section.in_channels, size, size])
+        self.classes = self.splits.train.classes
+
+        torch.manual_seed(config.seed)
+        try:
+            self.model = KLAutoencoder(**vars(section))
+        except ValueError as error:
+            raise UserError(f"section 'autoencoder': {error}") from None
+        settings = config.discriminator
+        channels = section.in_channels
+        self.discriminator = PatchDiscriminator(channels, settings.dim, settings.num_layers)
+        if self.stage.disc_start is not None and size < self.discriminator.smallest:
+            raise UserError(
+                f"'stages[{number}].resolution' {size} is too small for the discriminator, which "
+                f"needs {self.discriminator.smallest} pixels: lower 'discriminator.num_layers'"
+            )
+        if number == 0 and config.vae_ckpt is not None:
+            weights, _ = read_autoencoder(config.vae_ckpt, section)
+            load_strictly(self.model, weights, config.vae_ckpt)
+        perceptual, reason = None, ""
+        if self.stage.lpips_weight > 0:
+            lpips = config.lpips
+            perceptual, reason = perceptual_loss(lpips.network, lpips.weights, key="lpips.weights")
+        if reason and processes.is_main:
+            say(f"stage {number + 1}: {reason}")
+        if config.train_cfg.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        for network in (self.model, self.discriminator, perceptual):
+            if network is not None:
+                network.to(self.device)
+        if config.train_cfg.compile:
+            self.model.encoder.compile()
+            self.model.decoder.compile()
+        self.loss = ReconstructionLoss(self.model, self.stage, perceptual, self.discriminator)
+        options = config.train_cfg, precision, processes
+        self.updater = Updater(self.model, self.loss, *options)
+        self.adversary = Updater(
+            self.discriminator, DiscriminatorLoss(self.discriminator), *options
+        )
+
+    def describe(self) -> str:
+        adversary = self.stage.disc_start is not None
+        numbers = f"{self.updater.num_parameters / 1e6:.2f}M parameters"
+        numbers += f" and a discriminator of {self.adversary.num_parameters / 1e6:.2f}M"
+        numbers = numbers if adversary else numbers.partition(" and")[0]
+        return f"{numbers}; {self.stage.resolution}x{self.stage.resolution} pixels"
+
+    def measure(self, batch_size: int) -> None:
+        """Nothing is measured."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        self.loss.train()
+
+    def part_names(self) -> list[str]:
+        return [*ReconstructionLoss.NAMES, "discriminator"]
+
+    def step(self, number: int, steps_per_epoch: int, images: Tensor, labels: Tensor) -> StepResult:
+        """Update the autoencoder, then the discriminator on what the former gave."""
+        train = self.config.train_cfg
+        rate = learning_rate(train, number, steps_per_epoch)
+        images = 2 * images.to(self.device, non_blocking=True) - 1
+        if train.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        start = self.stage.disc_start
+        self.loss.adversarial = start is not None and number >= start
+        self.loss.reconstructions = []
+        self.discriminator.requires_grad_(False)
+        result = self.updater.step(rate, images, self._noise(number, images))
+        self.discriminator.requires_grad_(True)
+        judged = 0.0
+        if self.loss.adversarial and result.finite:
+            ratio = (self.config.discriminator.lr or train.lr) / train.lr
+            told = torch.cat(self.loss.reconstructions)
+            judgement = self.adversary.step(rate * ratio, images, told)
+            judged, result.finite = judgement.loss, judgement.finite
+        result.parts.append(judged)
+        return result
+
+    def _noise(self, number: int, images: Tensor) -> Tensor:
+        """Noise for the latents of this process's share of a batch; it follows from the step."""
+        generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
+        size = [n // self.model.factor for n in images.shape[2:]]
+        shape = len(images) * self.processes.world, self.model.z_channels, *size
+        return self.processes.share(torch.randn(shape, generator=generator, device=self.device))
+
+    @torch.no_grad()
+    def evaluate(self, dataset: Images, batch_size: int) -> float:
+        """How far reconstructions by the averaged weights are from a data set's images."""
+        total = 0.0
+        for images, decoded in self.reconstructed(dataset, batch_size):
+            distance = DISTANCES[self.stage.reconstruction](2 * decoded, 2 * images)
+            total += distance.item() * len(images)
+        return total / len(dataset)
+
+    @torch.no_grad()
+    def reconstructed(self, dataset: Images, batch_size: int):  # noqa: ANN201
+        """Images and their reconstructions by the averaged weights, in [0, 1], batch by batch.
+
+        The latents are the posterior's means.
+        """
+        self.loss.eval()
+        with self.updater.ema.applied(), self.precision.autocast():
+            for images, _ in in_order(dataset, batch_size):
+                posterior = self.model.encode(2 * images.to(self.device) - 1)
+                decoded = self.model.decode(posterior.mode()).float()
+                yield images, ((decoded + 1) / 2).clamp(0, 1).cpu()
+        self.loss.train()
+
+    def held_out(self) -> Images:
+        """The images to judge by: those for validation, else the test or training images."""
+        splits = self.splits
+        dataset = splits.val or splits.test or splits.train.plain()
+        return dataset.at_most(self.config.train_cfg.eval_images)
+
+    def scores(self) -> dict[str, float]:
+        """PSNR in dB and, for images large enough, SSIM: means over held-out images."""
+        pairs = list(self.reconstructed(self.held_out(), self.config.loader.batch_size))
+        found = {"psnr": torch.cat([psnr(*pair) for pair in pairs]).mean().item()}
+        if self.stage.resolution >= WINDOW:
+            found["ssim"] = torch.cat([ssim(*pair) for pair in pairs]).mean().item()
+        return found
+
+    def picture(self) -> tuple[str, Tensor] | None:
+        """A few held-out images above their reconstructions."""
+        dataset = self.held_out().at_most(SHOWN)
+        images, decoded = next(iter(self.reconstructed(dataset, SHOWN)))
+        return "reconstruction", image_grid(torch.cat([images, decoded]), columns=len(images))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "stage": self.number,
+            "model": self.model.state_dict(),
+            **self.updater.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "adversary": self.adversary.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.start_from(state)
+        self.updater.load_state_dict(state)
+        self.adversary.load_state_dict(state["adversary"])
+
+    def start_from(self, state: dict[str, Any]) -> None:
+        """Take over both networks' weights from a checkpoint, such as that of the stage before."""
+        load_strictly(self.model, state["model"], state["path"])
+        load_strictly(self.discriminator, state["discriminator"], state["path"])
+        self.updater.ema.restart()
+        self.adversary.ema.restart()

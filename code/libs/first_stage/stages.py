@@ -1,0 +1,120 @@
+"""Trains an autoencoder stage by stage; each has a folder of its own, and goes on after a stop."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .. import checkpoint, run_folder
+from ..autoencoder_config import AutoencoderConfig
+from ..config import shown
+from ..metrics.features import Viewer
+from ..metrics.fid import frechet_distance, statistics
+from ..metrics.inception import Inception
+from ..metrics.lenet import fitted_lenet
+from ..metrics.store import Store
+from ..progress import say
+from ..runtime import Precision, Processes
+from ..trainer import Trainer
+from ..utils import UserError, replacing
+from .learner import AutoencoderLearner
+
+
+def train_stages(
+    config: AutoencoderConfig,
+    folder: Path,
+    precision: Precision,
+    processes: Processes,
+    print_freq: int = 100,
+    ckpt_freq: int = 5,
+) -> Path:
+    """Train all stages that are not done yet, in folder/stage-1 and so on.
+
+    Beside them, scores.json tells how good reconstructions were before and after each stage.
+
+    Returns:
+        The final checkpoint, folder/model_final.pth.
+
+    Raises:
+        UserError: the config does not fit the data, the machine, or what is in the folder.
+        KeyboardInterrupt: as `Trainer.fit`.
+    """
+    finals = [folder / f"stage-{i + 1}" / "model_final.pth" for i in range(len(config.stages))]
+    for number, final in enumerate(finals):
+        if final.is_file():
+            if processes.is_main:
+                say(f"stage {number + 1} is done: {shown(final)}")
+            continue
+        state = _unfinished(final.parent)
+        if state is not None:
+            run_folder.check_same_stage(config, state, number)
+        learner = AutoencoderLearner(config, number, precision, processes)
+        if state is None and number > 0:
+            learner.start_from(checkpoint.read(finals[number - 1], kind=learner.kind))
+        freqs = print_freq, ckpt_freq
+        trainer = Trainer(
+            learner, learner.config, final.parent, precision, processes, *freqs, state
+        )
+        start = learner.stage.disc_start
+        if start is not None and start >= trainer.last_step:
+            raise UserError(
+                f"'stages[{number}].disc_start' {start} is after the end of the stage, which has "
+                f"{trainer.last_step} steps: lower it, or set it to null for no discriminator"
+            )
+        if processes.is_main:
+            print(f"stage {number + 1} of {len(finals)}: {trainer.describe()}", flush=True)
+        if state is None:
+            _note(folder, number, "before", learner, processes)
+        trainer.fit()
+        _note(folder, number, "after", learner, processes)
+    if processes.is_main:
+        with replacing(folder / "model_final.pth") as partial:
+            shutil.copyfile(finals[-1], partial)
+    processes.wait()
+    return folder / "model_final.pth"
+
+
+def _unfinished(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint of a stage that was stopped, if there is one."""
+    if not any(path.name != "best.pth" for path in folder.glob("*.pth")):
+        return None
+    return checkpoint.read(folder, kind=AutoencoderLearner.kind)
+
+
+def _note(
+    folder: Path, number: int, when: str, learner: AutoencoderLearner, processes: Processes
+) -> None:
+    """Print the scores of a stage, and add them to scores.json."""
+    if processes.is_main:
+        file = folder / "scores.json"
+        scores = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        found = learner.scores() | reconstruction_fid(learner)
+        scores.setdefault(f"stage {number + 1}", {})[when] = found
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as partial:
+            partial.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+        listed = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+        print(f"stage {number + 1}, {when}: {listed}", flush=True)
+    processes.wait()
+
+
+def reconstruction_fid(learner: AutoencoderLearner) -> dict[str, float]:
+    """The Fréchet distance between held-out images and their reconstructions, if it is asked for.
+
+    Raises:
+        UserError: the features' network cannot be had.
+    """
+    config, device, images = learner.config, learner.device, learner.held_out()
+    if config.features is None:
+        return {}
+    store = Store(config.output_folder / "feature_cache")
+    if config.features == "inception":
+        net = Inception(config.inception_weights).to(device)
+    else:
+        shape = [config.autoencoder.in_channels] + 2 * [learner.stage.resolution]
+        net = fitted_lenet(learner.splits.train.plain(), shape, device, store)
+    viewer = Viewer(net, device, store)
+    pairs = learner.reconstructed(images, config.loader.batch_size)
+    of_images = statistics(viewer.look_at(images).features)
+    of_pairs = statistics(viewer.look((decoded for _, decoded in pairs), len(images)).features)
+    return {"rfid": frechet_distance(*of_images, *of_pairs)}
