@@ -161,7 +161,7 @@ def test_base_is_a_submission_that_passes_the_packing_check(base, tmp_path):
         ["code", "configs", "results", "team.csv", "writeup"]
     )
     stubs = zip_submission.stubs(survey.trees)
-    assert len(stubs) == (0 if base == "reference" else 10)
+    assert len(stubs) == (0 if base == "reference" else 13)
 
 
 def test_zip_is_deterministic_and_holds_what_build_writes(tmp_path):
