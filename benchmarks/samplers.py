@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
@@ -32,7 +32,12 @@ from libs.schedules import time_grid
 from libs.utils import UserError
 
 BATCH = 250  # images that the classifier sees at once
-FASTER = ("ddim", "dpm++", "ddpm")  # DDIM with eta = 1 would be ddpm again
+FASTER = {  # DDIM with eta = 1 would be ddpm again
+    "ddim": Sampler("ddim"),
+    "dpm++": Sampler("dpm++"),
+    "dpm++ sde": Sampler("dpm++", eta=1),
+    "ddpm": Sampler("ddpm"),
+}
 
 
 @dataclass
@@ -62,8 +67,8 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def plan(steps: str, timesteps: int) -> list[Sampler]:
-    """The samplers to compare, the full chain last; UserError for impossible numbers of steps."""
+def plan(steps: str, timesteps: int) -> list[tuple[str, Sampler]]:
+    """Names and samplers to compare, the full chain last; UserError for impossible steps."""
     try:
         numbers = [int(number) for number in steps.split(",")]
     except ValueError:
@@ -71,9 +76,12 @@ def plan(steps: str, timesteps: int) -> list[Sampler]:
     for number in numbers:
         time_grid(timesteps, number)
     samplers = [
-        Sampler(name, number) for name in FASTER for number in numbers if number < timesteps
+        (name, replace(sampler, steps=number))
+        for name, sampler in FASTER.items()
+        for number in numbers
+        if number < timesteps
     ]
-    return [*samplers, Sampler("ddpm", timesteps)]
+    return [*samplers, ("ddpm", Sampler("ddpm", timesteps))]
 
 
 def compare(args: argparse.Namespace) -> list[Result]:
@@ -94,14 +102,14 @@ def compare(args: argparse.Namespace) -> list[Result]:
         pass
 
     results = []
-    for number, sampler in enumerate(samplers, 1):
+    for number, (name, sampler) in enumerate(samplers, 1):
         start = time.perf_counter()
         options = args.seed, args.batch_size
         images = torch.cat(list(draw_samples(model, labels, precision, *options, sampler=sampler)))
         seconds = time.perf_counter() - start
         fid, accuracy = judge.score(images, labels)
         accuracy = accuracy if config.model.conditional else None
-        results.append(Result(sampler.name, sampler.steps, seconds, fid, judge.floor, accuracy))
+        results.append(Result(name, sampler.steps, seconds, fid, judge.floor, accuracy))
         say(f"{number} of {len(samplers)}: {sampler}: FID {fid:.2f}, {seconds:.1f} s")
     return results
 

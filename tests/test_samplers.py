@@ -134,27 +134,54 @@ def test_ddim_is_the_plain_loop(steps, spacing, eta, final):
     torch.testing.assert_close(ours, plain_ddim(times, eta, final=final), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("eta", [0, 1])
 @pytest.mark.parametrize("clip", [False, True])
 @pytest.mark.parametrize("spacing", ["trailing", "leading"])
 @pytest.mark.parametrize("steps", [1, 2, 7, 14, 15, 50])
-def test_dpm_solver_is_that_of_diffusers(steps, spacing, clip):
-    """DPM-Solver++(2M) agrees with diffusers on our grids, with fewer than 15 steps and more."""
+def test_dpm_solver_is_that_of_diffusers(steps, spacing, clip, eta):
+    """DPM-Solver++(2M) and its SDE agree with diffusers, with fewer than 15 steps and more."""
     times = time_grid(T, steps, spacing)
     scheduler = DPMSolverMultistepScheduler(
-        T, thresholding=False, lower_order_final=True, final_sigmas_type="zero"
+        T,
+        algorithm_type="sde-dpmsolver++" if eta else "dpmsolver++",
+        lower_order_final=True,
+        final_sigmas_type="zero",
     )
     scheduler.set_timesteps(timesteps=times)
     if clip:  # diffusers clips by percentile alone: give it predictions that are clipped already
         scheduler.config.prediction_type = "sample"
     x = start()
-    for t in scheduler.timesteps:
+    for t, noise in zip(scheduler.timesteps, noises(steps), strict=True):
         out = EPS(x, t.expand(4))
         if clip:
             ab = ALPHA_BARS[t]
             out = ((x - (1 - ab).sqrt() * out) / ab.sqrt()).clamp(-1, 1)
-        x = scheduler.step(out, t, x).prev_sample
-    ours = sample_dpm_solver(EPS, start(), ALPHA_BARS, times, clip_x0=clip)
+        x = scheduler.step(out, t, x, variance_noise=noise).prev_sample
+    options = {"clip_x0": clip, "eta": eta, "draw_noise": from_list(noises(steps))}
+    ours = sample_dpm_solver(EPS, start(), ALPHA_BARS, times, **options)
     torch.testing.assert_close(ours, x, rtol=1e-4, atol=1e-4)
+
+
+def test_noise_of_dpm_solver_leaves_the_variance():
+    """Where x_0 is known, a step with any eta gives the forward process's distribution."""
+    generator = torch.Generator().manual_seed(0)
+    x_0 = torch.full((200_000,), 0.3, dtype=torch.float64)
+    ab, ab_next = ALPHA_BARS[[600, 200]].tolist()
+    for eta in (0.0, 0.5, 1.0):
+        noise = torch.randn(x_0.shape, dtype=torch.float64, generator=generator)
+        x = math.sqrt(ab) * x_0 + math.sqrt(1 - ab) * noise
+        states = {}
+        sample_dpm_solver(
+            lambda x, t: (x - math.sqrt(ab) * x_0) / math.sqrt(1 - ab),
+            x,
+            ALPHA_BARS,
+            [600, 200],
+            eta=eta,
+            draw_noise=lambda x: torch.randn(x.shape, dtype=x.dtype, generator=generator),
+            on_step=states.__setitem__,
+        )
+        assert states[0].mean().item() == pytest.approx(math.sqrt(ab_next) * 0.3, abs=0.01)
+        assert states[0].var().item() == pytest.approx(1 - ab_next, rel=0.02)
 
 
 @pytest.mark.parametrize("clip", [False, True])

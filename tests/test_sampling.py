@@ -99,7 +99,7 @@ def test_film_of_a_latent_model_shows_images():
 
 @pytest.mark.parametrize(
     "sampler",
-    [Sampler("ddpm", 5), Sampler("ddim", 5, eta=0.5), Sampler("dpm++", 5), Sampler("ddpm")],
+    [Sampler("ddpm", 5), Sampler("ddim", 5, eta=0.5), Sampler("dpm++", 5, eta=1), Sampler("ddpm")],
     ids=str,
 )
 def test_samples_do_not_depend_on_the_batch(model, sampler):
@@ -192,7 +192,8 @@ def parse(*flags):
         ("--guidance 2.5", "own, all steps, guidance 2.5"),
         ("--sampler ddim --steps 5 --guidance 3", "ddim, 5 steps, eta 0, guidance 3"),
         ("--sampler ddim --steps 5 --eta 1", "ddim, 5 steps, eta 1"),
-        ("--sampler dpm++ --steps 7 --spacing leading", "dpm++, 7 steps, leading"),
+        ("--sampler dpm++ --steps 5 --eta 1", "dpm++, 5 steps, eta 1"),
+        ("--sampler dpm++ --steps 7 --spacing leading", "dpm++, 7 steps, leading, eta 0"),
         ("--sampler ddpm", "ddpm, all steps"),
     ],
 )
@@ -214,7 +215,7 @@ def test_flags_become_a_sampler(model, flags, text):
         ("--sampler ddim --steps 5 --spacing lading", "did you mean 'leading'"),
         ("--sampler ddim --eta 1.5", "--eta.*not 1.5"),
         ("--sampler ddim --eta nan", "--eta.*not nan"),
-        ("--sampler dpm++ --eta 0", "--eta.*only ddim"),
+        ("--sampler ddpm --eta 0", "--eta.*only ddim"),
         ("--guidance -1", "--guidance.*not '-1'"),
         ("--guidance much", "--guidance.*not 'much'"),
         ("--guidance inf", "--guidance.*not 'inf'"),

@@ -11,6 +11,7 @@ from .config import (
     AutoencoderModelConfig,
     DatasetConfig,
     LoaderConfig,
+    LpipsConfig,
     TrainConfig,
     WandbConfig,
     check_limits,
@@ -25,14 +26,6 @@ class DiscriminatorConfig:
     dim: int = 64
     num_layers: int = 3
     lr: float | None = None  # by default that of the autoencoder, whose schedule it follows
-
-
-@dataclass
-class LpipsConfig:
-    """The network behind LPIPS; without its weights, training goes on without LPIPS."""
-
-    network: Literal["vgg", "alex"] = "vgg"
-    weights: Path | None = None  # torchvision's file; by default its own cache is looked into
 
 
 @dataclass

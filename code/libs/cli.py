@@ -80,7 +80,9 @@ def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps of the chain (default: all T, or those of an EDM's config)",
     )
-    group.add_argument("--eta", type=float, help="noise of ddim: 0 (the default) none, 1 as ddpm")
+    group.add_argument(
+        "--eta", type=float, help="noise of ddim and dpm++: 0 (the default) none, 1 as much as ddpm"
+    )
     group.add_argument(
         "--spacing",
         metavar="NAME",

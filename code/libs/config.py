@@ -104,12 +104,25 @@ class AutoencoderModelConfig:
 
 
 @dataclass
+class LpipsConfig:
+    """The network behind LPIPS; without its weights, training goes on without LPIPS."""
+
+    network: Literal["vgg", "alex"] = "vgg"
+    weights: Path | None = None  # torchvision's file; by default one in pretrained/
+
+
+@dataclass
 class VaeConfig:
     """The autoencoder of a latent model: TAESD, or one of our own, see train_autoencoder.py."""
 
     kind: Literal["taesd", "kl"] = "taesd"  # the weights of taesd stand in `model`
     weights: Path | None = None  # of kl: what train_autoencoder.py wrote, or a published kl-f4, -f8
     autoencoder: AutoencoderModelConfig | None = None  # null: what the weights say
+    freeze_vae_epoch: int | None = None  # train it along until this epoch, counted from 1
+    vae_lambda: float = 0.05  # weight of its loss beside the diffusion model's
+    kl_beta: float = 5e-4  # weight of its KL term, as `stages.kl_weight` of an autoencoder's config
+    lpips_lambda: float = 0.0
+    lpips: LpipsConfig = field(default_factory=LpipsConfig)
 
 
 @dataclass
@@ -202,6 +215,10 @@ LIMITS = SHARED_LIMITS | {
     "model.dropout": ([0], 1),
     "model.bottleneck_depth": ([1], None),
     "model.bottleneck_heads": ([1], None),
+    "vae.freeze_vae_epoch": ([1], None),
+    "vae.vae_lambda": ([0], None),
+    "vae.kl_beta": ([0], None),
+    "vae.lpips_lambda": ([0], None),
     "edm.sigma_data": POSITIVE,
     "edm.p_mean": (None, None),
     "edm.p_std": POSITIVE,
@@ -273,7 +290,8 @@ def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = C
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a text file") from None
-    values = strict_yaml.parse(text, source=str(path))
+    parse = strict_yaml.parse_json if file.suffix == ".json" else strict_yaml.parse
+    values = parse(text, source=str(path))
     config = from_dict({} if values is None else values, file.parent, str(path), kind)
     for override in overrides or []:
         _apply_override(config, override)
@@ -409,6 +427,13 @@ def _check_together(config: Config) -> None:
             "'vae.weights' names the file of an autoencoder of 'vae.kind: kl', and neither goes "
             "without the other; TAESD's weights stand in 'model.vae_encoder_weights' and "
             "'model.vae_decoder_weights'"
+        )
+    if config.vae.freeze_vae_epoch is not None and config.vae.kind != "kl":
+        raise UserError("'vae.freeze_vae_epoch' is for an autoencoder of 'vae.kind: kl'")
+    if config.vae.freeze_vae_epoch is not None and config.dataset.latent_cache:
+        raise UserError(
+            "'dataset.latent_cache' keeps the latents of an autoencoder that does not change: set "
+            "it to false, or 'vae.freeze_vae_epoch' to null"
         )
     if config.dataset.latent_cache and not model.use_vae:
         raise UserError("'dataset.latent_cache' needs a latent model: set 'model.use_vae: true'")

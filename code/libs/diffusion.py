@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoint
+from .autoencoder_config import Stage
 from .config import Config
 from .datasets import Images, Splits, load_splits
 from .ddpm import DDPM
 from .edm import EDM
 from .first_stage.latents import FirstStage
+from .first_stage.losses import ReconstructionLoss, find_perceptual
 from .latent_cache import cache_latents
 from .learner import Learner
 from .loading import in_order
@@ -62,6 +64,28 @@ class TrainingLoss(nn.Module):
             self.ddpm.use_vae = True
 
 
+class JointLoss(nn.Module):
+    """The diffusion model's loss, and its autoencoder's beside it.
+
+    The diffusion loss does not reach the autoencoder: latents that are easy to denoise are poor
+    ones, and it would make them so (Leng et al. 2025, REPA-E, section 3).
+    """
+
+    NAMES = ("diffusion", *ReconstructionLoss.NAMES)
+
+    def __init__(self, diffusion: TrainingLoss, autoencoder: ReconstructionLoss, weight: float):
+        super().__init__()
+        self.diffusion, self.autoencoder, self.weight = diffusion, autoencoder, weight
+
+    def forward(
+        self, x: Tensor, label: Tensor, t: Tensor, noise: Tensor, latent_noise: Tensor
+    ) -> Tensor:
+        """The loss of images [B, C, H, W] in [0, 1], and the numbers of NAMES, [7]."""
+        diffusion = self.diffusion(x, label, t, noise)
+        loss, *parts = self.autoencoder(2 * x - 1, latent_noise)
+        return torch.stack([diffusion + self.weight * loss, diffusion, *parts])
+
+
 class DiffusionLearner(Learner):
     """A diffusion model of a config, with its data.
 
@@ -92,7 +116,9 @@ class DiffusionLearner(Learner):
         if config.train_cfg.compile:
             self.model.model.compile()
         self.loss = TrainingLoss(self.model, config)
-        self.updater = Updater(self.model, self.loss, config.train_cfg, precision, processes)
+        self.joint = config.vae.freeze_vae_epoch is not None
+        trained = self._with_autoencoder() if self.joint else self.loss
+        self.updater = Updater(self.model, trained, config.train_cfg, precision, processes)
 
     def describe(self) -> str:
         found = f"{self.updater.num_parameters / 1e6:.2f}M parameters"
@@ -126,8 +152,30 @@ class DiffusionLearner(Learner):
         with self.precision.autocast():
             vae.measure(batch for batch, _ in in_order(images, BATCH))
 
+    def _with_autoencoder(self) -> JointLoss:
+        """The loss while the autoencoder is trained, too; lets its weights have gradients."""
+        section, vae = self.config.vae, self.model.vae
+        vae.requires_grad_(True)
+        perceptual = find_perceptual(
+            section.lpips, section.lpips_lambda, "vae.lpips", tell=self.processes.is_main
+        )
+        stage = Stage(kl_weight=section.kl_beta, lpips_weight=section.lpips_lambda)
+        loss = ReconstructionLoss(vae.autoencoder, stage, perceptual).to(self.device)
+        return JointLoss(self.loss, loss, section.vae_lambda)
+
     def begin_epoch(self, epoch: int) -> None:
+        """Freeze an autoencoder that was trained along, from its epoch on, as its average."""
         self.loss.train()
+        if self.joint and epoch + 1 >= self.config.vae.freeze_vae_epoch:
+            self.joint = False
+            vae, ema = self.model.vae.requires_grad_(False), self.updater.ema
+            for name, parameter in vae.named_parameters():
+                parameter.data.copy_(ema.average[f"vae.{name}"])
+                parameter.grad = None
+            self.updater.use(self.loss)
+
+    def part_names(self) -> list[str]:
+        return list(JointLoss.NAMES) if self.joint else []
 
     def step(self, number: int, steps_per_epoch: int, images: Tensor, labels: Tensor) -> StepResult:
         rate = learning_rate(self.config.train_cfg, number, steps_per_epoch)
@@ -149,7 +197,10 @@ class DiffusionLearner(Learner):
         if dropout:
             dropped = torch.rand(batch_size, generator=generator, device=self.device) < dropout
             labels = labels.masked_fill(self.processes.share(dropped), self.model.null_label)
-        return images, labels, self.processes.share(t), self.processes.share(noise)
+        drawn = [t, noise]
+        if self.joint:
+            drawn.append(torch.randn(noise.shape, generator=generator, device=self.device))
+        return images, labels, *(self.processes.share(tensor) for tensor in drawn)
 
     def _draw(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Time steps, or noise levels of an EDM, [number]; and noise [number, *img_shape]."""

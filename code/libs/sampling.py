@@ -21,6 +21,7 @@ from .schedules import time_grid
 from .utils import UserError, default, did_you_mean
 
 SAMPLERS = {"ddpm": "ancestral", "ddim": "ddim", "dpm++": "dpm_solver"}  # files of this folder
+HAVE_ETA = ("ddim", "dpm++")
 OF_DDPM = ("own", *SAMPLERS)
 SAMPLE_STREAM = 3  # keeps the samples' random numbers apart from those of training
 
@@ -35,7 +36,7 @@ class Sampler:
         name: "own" for the model's p_sample_loop, or one of `SAMPLERS`; "heun" for an EDM, whose
             "own" is the same with the settings of its config.
         steps: how many time steps to visit; None for all of them, or for an EDM's own number.
-        eta: the noise of "ddim", 0 .. 1.
+        eta: the noise of those in `HAVE_ETA`, 0 .. 1.
         spacing: which time steps to visit, see `schedules.time_grid`.
         guidance: scale of classifier-free guidance, see `guidance.Guided`; None for no guidance.
         heun: noise levels and churn of "heun"; None for the EDM's own.
@@ -125,7 +126,7 @@ class Sampler:
         steps = "all steps" if self.steps is None else f"{self.steps} steps"
         parts = [self.name, steps]
         parts += [self.spacing] if self.spacing != Sampler.spacing else []
-        parts += [f"eta {self.eta:g}"] if self.name == "ddim" else []
+        parts += [f"eta {self.eta:g}"] if self.name in HAVE_ETA else []
         parts += heun_flags.text(self.heun) if self.heun is not None else []
         parts += [f"guidance {self.guidance:g}"] if self.guidance is not None else []
         return ", ".join(parts)
@@ -156,8 +157,8 @@ def _check_flags_of_ddpm(args: Namespace, model: DDPM) -> None:
                     f"{flag}: the model's own p_sample_loop visits all of its "
                     f"{model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
                 )
-    if args.eta is not None and args.sampler != "ddim":
-        raise UserError("--eta: only ddim has it; add --sampler ddim")
+    if args.eta is not None and args.sampler not in HAVE_ETA:
+        raise UserError("--eta: only ddim and dpm++ have it; add --sampler ddim")
 
 
 def _check_flags_of_edm(args: Namespace) -> None:
@@ -345,7 +346,7 @@ def _walk_back_in_time(
         clip_x0=not model.use_vae,  # only pixels have known bounds
         draw_noise=draw_noise,
         on_step=lambda i, x: on_state(len(times) - 1 - i, x),
-        **({"eta": sampler.eta} if sampler.name == "ddim" else {}),
+        **({"eta": sampler.eta} if sampler.name in HAVE_ETA else {}),
     )
 
 

@@ -1,6 +1,7 @@
-"""Reading YAML into dataclasses strictly: no unknown keys, no wrong types, no key twice."""
+"""Reading YAML and JSON into dataclasses strictly: no unknown keys or wrong types, no key twice."""
 
 import dataclasses
+import json
 import os
 import types
 import typing
@@ -49,6 +50,23 @@ def parse(text: str, source: str) -> Any:
             f"{source}: not valid YAML, impossible date in {text.strip()!r} ({error}); put text "
             "that is no date in quotes"
         ) from None
+
+
+def parse_json(text: str, source: str) -> Any:
+    """Parse JSON as strictly; raises UserError that names the source, line and column."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise UserError(f"{source}: not valid JSON, key '{key}' stands twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        where = f" in line {error.lineno}, column {error.colno}"
+        raise UserError(f"{source}: not valid JSON, {error.msg}{where}") from None
 
 
 def merge(target: Any, values: dict, base: Path, source: str, prefix: str = "") -> None:

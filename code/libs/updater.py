@@ -52,10 +52,15 @@ class Updater:
         self.config, self.precision, self.processes = config, precision, processes
         self.optimizer = make_optimizer(network, config)
         self.ema = EMA(network, config.ema_decay)
-        device = precision.device
-        self.scaler = torch.amp.GradScaler(device.type, enabled=precision.needs_scaler)
+        kind = precision.device.type
+        self.scaler = torch.amp.GradScaler(kind, enabled=precision.needs_scaler)
+        self.use(loss)
+
+    def use(self, loss: nn.Module) -> None:
+        """Take another loss around the same network from now on."""
         self.loss = self.parallel_loss = loss
-        if processes.world > 1:
+        if self.processes.world > 1:
+            device = self.precision.device
             devices = [device.index] if device.type == "cuda" else None
             self.parallel_loss = DistributedDataParallel(
                 loss, device_ids=devices, broadcast_buffers=False

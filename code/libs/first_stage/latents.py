@@ -27,6 +27,7 @@ class FirstStage(nn.Module):
 
     def __init__(self, autoencoder: KLAutoencoder):
         super().__init__()
+        self.whole = (autoencoder,)  # in a tuple: its parts are registered below
         self.factor = autoencoder.factor
         self.channels = autoencoder.z_channels
         standardize = Standardize(self.channels)
@@ -34,6 +35,11 @@ class FirstStage(nn.Module):
         self.decoder = LatentDecoder(autoencoder, standardize)
         self.requires_grad_(False)
         self.eval()
+
+    @property
+    def autoencoder(self) -> KLAutoencoder:
+        """What this wraps."""
+        return self.whole[0]
 
     @torch.no_grad()
     def measure(self, images_batches: Iterable[Tensor]) -> None:

@@ -1,107 +1,28 @@
-"""How an autoencoder learns: to reconstruct images, and to fool a discriminator that learns too.
-
-The losses are those of Stable Diffusion's first stage (Rombach et al. 2022, appendix G; Esser et
-al. 2021, VQGAN): pixels, LPIPS, the posterior's distance from N(0, I), and a PatchGAN.
-"""
+"""How an autoencoder learns: to reconstruct images, and to fool a discriminator that learns too."""
 
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..autoencoder_config import AutoencoderConfig, Stage
+from ..autoencoder_config import AutoencoderConfig
 from ..datasets import Images, load_splits
 from ..learner import Learner
 from ..loading import in_order
 from ..optim import learning_rate
-from ..progress import say
 from ..runtime import Precision, Processes, generator_for
 from ..updater import StepResult, Updater
 from ..utils import UserError
 from ..visualize import image_grid
 from ..weights import load_strictly
 from .autoencoder import KLAutoencoder
-from .discriminator import (
-    PatchDiscriminator,
-    adaptive_weight,
-    hinge_discriminator_loss,
-    hinge_generator_loss,
-)
+from .discriminator import PatchDiscriminator
 from .loading import read_autoencoder
-from .perceptual import PerceptualLoss, perceptual_loss
+from .losses import DISTANCES, DiscriminatorLoss, ReconstructionLoss, find_perceptual
 from .quality import WINDOW, psnr, ssim
 
 STEP_STREAM = 6  # keeps the noise of the latents apart from other random numbers
 SHOWN = 8  # images in a picture
-DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss}
-
-
-class ReconstructionLoss(nn.Module):
-    """The autoencoder's loss as a forward pass.
-
-    Args:
-        autoencoder: the network.
-        stage: which losses, and their weights.
-        perceptual: LPIPS, or None.
-        discriminator: judges reconstructions while `adversarial` is set; no part of this module.
-    """
-
-    NAMES = ("reconstruction", "kl", "perceptual", "adversarial", "adversarial_weight")
-
-    def __init__(
-        self,
-        autoencoder: KLAutoencoder,
-        stage: Stage,
-        perceptual: PerceptualLoss | None,
-        discriminator: PatchDiscriminator,
-    ):
-        super().__init__()
-        self.autoencoder, self.stage, self.perceptual = autoencoder, stage, perceptual
-        self.outside = (discriminator,)  # in a tuple, or it would become a part of this module
-        self.adversarial = False
-        self.reconstructions: list[Tensor] = []  # of this step, for the discriminator
-
-    def forward(self, images: Tensor, noise: Tensor) -> Tensor:
-        """The loss, and the numbers of NAMES, [6].
-
-        Args:
-            images: [B, C, H, W] in [-1, 1].
-            noise: for the latents, of their shape.
-        """
-        posterior = self.autoencoder.encode(images)
-        decoded = self.autoencoder.decode(posterior.sample(noise)).float()
-        pixels = DISTANCES[self.stage.reconstruction](decoded, images)
-        # For each value of an image, so that weights mean the same for images of any size
-        kl = posterior.kl().mean() / images[0].numel()
-        zero = torch.zeros_like(pixels)
-        perceptual = zero
-        if self.perceptual is not None and self.stage.lpips_weight > 0:
-            perceptual = self.perceptual(decoded, images).mean()
-        reconstruction = pixels + self.stage.lpips_weight * perceptual
-        adversarial = weight = zero
-        if self.adversarial:
-            adversarial = hinge_generator_loss(self.outside[0](decoded).float())
-            weight = zero + self.stage.disc_weight
-            if torch.is_grad_enabled():
-                last_layer = self.autoencoder.last_layer
-                weight = weight * adaptive_weight(reconstruction, adversarial, last_layer)
-            self.reconstructions.append(decoded.detach())
-        loss = reconstruction + self.stage.kl_weight * kl + weight * adversarial
-        return torch.stack([loss, pixels, kl, perceptual, adversarial, weight])
-
-
-class DiscriminatorLoss(nn.Module):
-    """The discriminator's hinge loss as a forward pass."""
-
-    def __init__(self, discriminator: PatchDiscriminator):
-        super().__init__()
-        self.discriminator = discriminator
-
-    def forward(self, images: Tensor, reconstructions: Tensor) -> Tensor:
-        """The loss, from images and their reconstructions in [-1, 1], both [B, C, H, W]."""
-        scores = self.discriminator(images), self.discriminator(reconstructions)
-        return hinge_discriminator_loss(*(score.float() for score in scores))
 
 
 class AutoencoderLearner(Learner):
@@ -145,12 +66,9 @@ class AutoencoderLearner(Learner):
         if number == 0 and config.vae_ckpt is not None:
             weights, _ = read_autoencoder(config.vae_ckpt, section)
             load_strictly(self.model, weights, config.vae_ckpt)
-        perceptual, reason = None, ""
-        if self.stage.lpips_weight > 0:
-            lpips = config.lpips
-            perceptual, reason = perceptual_loss(lpips.network, lpips.weights, key="lpips.weights")
-        if reason and processes.is_main:
-            say(f"stage {number + 1}: {reason}")
+        perceptual = find_perceptual(
+            config.lpips, self.stage.lpips_weight, "lpips", tell=processes.is_main
+        )
         if config.train_cfg.channels_last:
             self.model.to(memory_format=torch.channels_last)
         for network in (self.model, self.discriminator, perceptual):
