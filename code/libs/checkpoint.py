@@ -121,9 +121,7 @@ def read(path: Path, device: torch.device | str = "cpu", kind: str = Config.kind
         raise UserError(f"{path} is not a checkpoint written by train.py")
     found = state.get("kind", Config.kind)  # the first checkpoints did not say
     if found != kind:
-        raise UserError(
-            f"{path} holds a trained {found}, and this needs the checkpoint of a {kind}"
-        )
+        raise UserError(f"{path} holds a trained {found}, what is needed is a trained {kind}")
     return state | {"path": path}
 
 
