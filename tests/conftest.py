@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from libs import cli
+
+cli.keep_freed_memory()
 ROOT = Path(__file__).resolve().parents[1]
 # OpenMP threads that spin while waiting would slow parallel test processes down several times.
 ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
