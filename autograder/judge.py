@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from autograder.results import FAILED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
 from autograder.sandbox.wire import Channel
-from autograder.student import Patience, Student
+from autograder.student import Heritage, Patience, Student
 from autograder.submission import Refused, Submission, open_submission
 from autograder.text import visible
 
@@ -38,10 +38,29 @@ class Examination:
     submission: Submission
     hire: Callable[[], Any]
     patience: Patience = field(default_factory=Patience)
+    shares: bool = False  # a part whose tests all passed hands its worker to the next one
+    heritage: Heritage | None = None
+    heirs: set[str] = field(default_factory=set)  # parts that began with another one's worker
+    failed: set[str] = field(default_factory=set)  # parts with a test that failed
 
-    def student(self) -> Student:
-        """A fresh view for one part."""
-        return Student(self.hire, self.patience)
+    def student(self, part: str) -> Student:
+        """A view for the tests of one part, with a worker of its own or that of an earlier part."""
+        heritage, self.heritage = self.heritage, None
+        if heritage is not None:
+            self.heirs.add(part)
+        return Student(self.hire, self.patience, heritage)
+
+    def take_back(self, student: Student, part: str) -> None:
+        """After the tests of a part, keep its worker for the next one, or end it."""
+        if self.shares and part not in self.failed:
+            self.heritage = student.hand_over()
+        else:
+            student.stop()
+
+    def close(self) -> None:
+        """End a worker that nobody inherited."""
+        Student(self.hire, self.patience, self.heritage).stop()
+        self.heritage = None
 
 
 @contextlib.contextmanager
@@ -113,6 +132,8 @@ class Recorder:
         self.waiting.pop(item.nodeid, None)
         if result is not None:
             self.results.append(result)
+            if result.outcome == FAILED:
+                self.examination.failed.add(result.part)
 
     def missing(self) -> list[TestResult]:
         """A failed result for each test that was to run and has none: silence is no pass."""
@@ -186,9 +207,33 @@ def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
 def run_tests(
     examination: Examination, seed: int, public: bool, only: str | None
 ) -> list[TestResult]:
-    """Run pytest in this process; returns what the tests found."""
+    """Run pytest in this process; returns what the tests found.
+
+    Parts whose tests pass share one worker, for starting one takes longer than most tests. No part
+    is failed by what another has left behind: one that fails with a worker that it inherited is
+    tested again with its own, and that result counts.
+    """
+    examination.shares = True
+    try:
+        results = run_pytest(examination, seed, public, [only] if only else [])
+        again = sorted(examination.heirs & examination.failed)
+        if again:
+            examination.shares = False
+            examination.close()
+            examination.patience = replace(examination.patience, hangs=0, hanging={})
+            results = [result for result in results if result.part not in again]
+            results += run_pytest(examination, seed, public, again)
+    finally:
+        examination.close()
+    return results
+
+
+def run_pytest(
+    examination: Examination, seed: int, public: bool, parts: list[str]
+) -> list[TestResult]:
+    """Run the tests of these parts, or of all."""
     recorder = Recorder(examination)
-    tests = [str(TESTS / f"test_{only}.py")] if only else [str(TESTS)]
+    tests = [str(TESTS / f"test_{part}.py") for part in parts] or [str(TESTS)]
     # Nobody sees what these would do, and some of it takes long.
     without = "cacheprovider terminal logging faulthandler warnings unraisableexception"
     plugins = [f"no:{name}" for name in [*without.split(), "threadexception"]]

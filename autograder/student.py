@@ -25,6 +25,7 @@ MAX_DEATHS = 3  # of workers, per part
 MAX_KEPT = 1 << 28  # bytes of all arguments of one call's doubles
 MAX_OUTPUT = 1 << 22  # numbers that a double answers with
 
+Heritage = tuple[Any, dict[str, dict[str, Any]]]
 Handler = Callable[["Asked"], "np.ndarray | str | Ahead"]
 
 
@@ -104,15 +105,26 @@ class Student:
     Args:
         hire: starts a fresh worker; returns it with a `channel`, `kill()` and `end(timeout)`.
         patience: shared by the submission's parts.
+        heritage: what the part before handed over, its worker and what that has built.
     """
 
-    def __init__(self, hire: Callable[[], Any], patience: Patience) -> None:
+    def __init__(
+        self, hire: Callable[[], Any], patience: Patience, heritage: Heritage | None = None
+    ) -> None:
         self.hire = hire
         self.patience = patience
-        self.worker: Any = None
+        self.worker, self.built = heritage or (None, {})
         self.deaths = 0
         self.last_death = ""
-        self.built: dict[str, dict[str, Any]] = {}
+
+    def hand_over(self) -> Heritage | None:
+        """The worker, if it is alive and well, for the next part; this view is over."""
+        if self.worker is None or self.deaths or self.patience.stand_in:
+            self.stop()
+            return None
+        heritage = self.worker, self.built
+        self.worker, self.built = None, {}
+        return heritage
 
     def build(
         self, module: str, name: str, kwargs: dict[str, Any], optional: dict[str, Any] | None = None

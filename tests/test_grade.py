@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from autograder.judge import Recorder
+from autograder.judge import Recorder, judge
 from autograder.results import FAILED
+from autograder.rubric import load_rubric
+from autograder.sandbox.sandbox import Sandbox
 from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
 from overlay import Scenario, scenarios
 
@@ -158,6 +160,30 @@ def test_a_test_without_a_result_is_a_failed_test():
     assert (missing.part, missing.outcome) == ("unet", FAILED)
     recorder.record(None, Item)
     assert recorder.missing() == []
+
+
+def test_what_one_part_leaves_behind_costs_no_other(tmp_path):
+    """Parts share a worker, and a right function is not failed by what another left in it."""
+    folder = tmp_path / "scenario"
+    folder.mkdir()
+    (folder / "ddpm.q_sample.py").write_text(
+        """
+def q_sample(self, x_start, t, noise=None):
+    torch.zeros = torch.ones = torch.cat = None  # spoils what comes after
+    noise = torch.randn_like(x_start) if noise is None else noise
+    signal = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    return signal * x_start + self._extract(
+        self.sqrt_one_minus_alphas_cumprod, t, x_start.shape
+    ) * noise
+""",
+        encoding="utf-8",
+    )
+    path = Scenario("right", folder, "", "reference").zip_to(tmp_path / "spoils.zip")
+    with Sandbox() as sandbox:
+        grade = judge(path, load_rubric(), sandbox=sandbox, seed=1)
+    assert {part.id: part.points for part in grade.parts if part.id in AUTOMATIC} == (
+        dict.fromkeys(AUTOMATIC, 1)
+    )
 
 
 @pytest.mark.parametrize(

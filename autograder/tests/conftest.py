@@ -81,11 +81,12 @@ def examination(request: pytest.FixtureRequest) -> Iterator[Examination]:
 
 
 @pytest.fixture(scope="module")
-def student(examination: Examination) -> Iterator[Student]:
-    """A fresh worker's view of the submission, for the tests of one part."""
-    student = examination.student()
+def student(request: pytest.FixtureRequest, examination: Examination) -> Iterator[Student]:
+    """A view of the submission for the tests of one part; by itself with a fresh worker."""
+    part = request.module.PART
+    student = examination.student(part)
     yield student
-    student.stop()
+    examination.take_back(student, part)
 
 
 @pytest.hookimpl(hookwrapper=True)
