@@ -8,7 +8,7 @@ import torch
 from conftest import run_script
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from libs import checkpoint
+from libs import checkpoint, diffusion, run_log
 from libs.autoencoder_config import AutoencoderConfig
 from libs.config import load_config
 from libs.diffusion import DiffusionLearner
@@ -20,16 +20,18 @@ from libs.trainer import Trainer
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
-TINY = "model.dim=8 model.timesteps=6 train_cfg.num_eval_samples=0 loader.batch_size=32".split()
-TINY += ["dataset.subset=0.1", "train_cfg.eval_every=1", "loader.num_workers=0"]
+TINY = "model.dim=8 model.timesteps=4 train_cfg.num_eval_samples=0 loader.batch_size=16".split()
+TINY += ["dataset.subset=0.03", "train_cfg.eval_every=1", "loader.num_workers=0"]
+TINY += ["dataset.test_split=null"]
 SCORED = ["train_cfg.eval_metrics=[fid, accuracy]", "train_cfg.eval_samples=24"]
-STEPS_PER_EPOCH = 4  # 150 digits in batches of 32
+STEPS_PER_EPOCH = 2  # 45 digits in batches of 16
 
 
 @pytest.fixture
 def make_trainer(tmp_path, monkeypatch):
     """Build trainers of a tiny digits model, with overrides as for --set."""
-    monkeypatch.setattr(lenet, "MIN_STEPS", 20)
+    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)  # takes a second
+    monkeypatch.setattr(lenet, "MIN_STEPS", 1)
     monkeypatch.setattr(lenet, "MIN_EPOCHS", 1)
 
     def make(*overrides, name="run", state=None):
@@ -100,8 +102,8 @@ def test_resumed_run_scores_like_an_unbroken_one(make_trainer, tmp_path):
     """After a stop in the second epoch, scores, best scores and weights are as without it."""
     options = [*SCORED, "train_cfg.best_metric=fid", "train_cfg.epochs=3"]
     make_trainer(*options).fit()
-    make_trainer(*options, "train_cfg.max_steps=5", "train_cfg.ckpt_steps=5", name="twice").fit()
-    state = read(tmp_path, "twice", "step-00000005.pth")  # before the scores of the last step
+    make_trainer(*options, "train_cfg.max_steps=3", "train_cfg.ckpt_steps=3", name="twice").fit()
+    state = read(tmp_path, "twice", "step-00000003.pth")  # before the scores of the last step
     make_trainer(*options, name="twice", state=state).fit()
     straight, resumed = read(tmp_path), read(tmp_path, "twice")
     assert_same_state(straight, resumed)
@@ -119,6 +121,7 @@ def test_resumed_run_scores_like_an_unbroken_one(make_trainer, tmp_path):
 )
 def test_best_checkpoint_by_a_score(make_trainer, tmp_path, monkeypatch, metric, values, best):
     """best.pth is the epoch of the lowest FID, or the highest accuracy; NaN is never best."""
+    monkeypatch.setattr(diffusion, "SampleScores", lambda *args: None)
     trainer = make_trainer(*SCORED, "train_cfg.epochs=3", f"train_cfg.best_metric={metric}")
     told = iter(values)
     monkeypatch.setattr(trainer.learner, "scores", lambda: {metric: next(told)})
@@ -128,10 +131,16 @@ def test_best_checkpoint_by_a_score(make_trainer, tmp_path, monkeypatch, metric,
     assert state["best_scores"] == {metric: values[best - 1]}
 
 
-def test_autoencoder_is_kept_by_its_psnr(tmp_path):
+def test_autoencoder_is_kept_by_its_psnr(tmp_path, monkeypatch):
     """An autoencoder's best.pth is that of the highest PSNR, which is in the history."""
+    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
     tiny = ["autoencoder.ch=4", "stages=[{epochs: 2, resolution: 8}]", "loader.batch_size=32"]
-    tiny += ["dataset.subset=0.1", "train_cfg.best_metric=psnr", "train_cfg.eval_every=1"]
+    tiny += [
+        "train_cfg.eval_images=20",
+        "dataset.subset=0.05",
+        "train_cfg.best_metric=psnr",
+        "train_cfg.eval_every=1",
+    ]
     tiny += [f"output_folder={tmp_path}", "loader.num_workers=0"]
     config = load_config("configs/digits_autoencoder.yaml", tiny, AutoencoderConfig)
     precision, processes = Precision.pick("fp32", CPU), Processes()
@@ -141,7 +150,7 @@ def test_autoencoder_is_kept_by_its_psnr(tmp_path):
     found = [scores["psnr"] for scores in trainer.history.values["scores"]]
     best = checkpoint.read(tmp_path / "run" / "best.pth", kind=learner.kind)
     assert best["best_scores"]["psnr"] == max(found)
-    assert best["step"] == STEPS_PER_EPOCH * (1 + found.index(max(found)))
+    assert best["step"] == trainer.steps_per_epoch * (1 + found.index(max(found)))
 
 
 def test_few_classes_are_spread_evenly(make_trainer):
@@ -213,7 +222,7 @@ def test_what_only_the_data_tells_is_refused_before_training(make_trainer, tmp_p
         make_trainer("train_cfg.eval_metrics=is", "train_cfg.eval_samples=5")
     options = ["train_cfg.eval_metrics=lpips", f"train_cfg.alexnet_weights={tmp_path / 'none.pth'}"]
     pytest.importorskip("lpips", reason="lpips is not installed")
-    with pytest.raises(UserError, match=r"train_cfg\.alexnet_weights: .*no file.*none\.pth"):
+    with pytest.raises(UserError, match=r"train_cfg\.alexnet_weights: there is no file.*none\.pth"):
         make_trainer(*options)
 
 

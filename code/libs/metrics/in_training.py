@@ -15,7 +15,7 @@ from .scoring import Evidence, RealImages, check_enough, score
 from .store import Store
 
 BATCH = 250  # samples drawn at once, as by evaluate.py
-FLAGS = ("train_cfg.eval_features:", "train_cfg.inception_weights:", "train_cfg.alexnet_weights:")
+FLAGS = ("train_cfg.eval_features", "train_cfg.inception_weights", "train_cfg.alexnet_weights")
 
 
 class SampleScores:
