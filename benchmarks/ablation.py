@@ -35,6 +35,12 @@ from libs.utils import UserError, replacing
 
 SEED = 0
 LABEL_DROPOUT, GUIDANCE = 0.1, 3.0  # for a config that has none
+LABELS = {  # of the models, by their folders
+    "ddpm": "DDPM",
+    "vae": "+ VAE",
+    "guidance": "+ guidance",
+    "transformer": "+ transformer",
+}
 METRICS = ("fid", "is", "lpips")
 HEADER = ("model", "sampler", "FID", "IS", "LPIPS", "training s", "sampling s", "parameters")
 
@@ -95,14 +101,6 @@ def variants(config: Config) -> dict[str, Config]:
     for variant in found.values():
         variant.check()
     return found
-
-
-LABELS = {
-    "ddpm": "DDPM",
-    "vae": "+ VAE",
-    "guidance": "+ guidance",
-    "transformer": "+ transformer",
-}
 
 
 def train(config: Config, folder: Path, device: torch.device) -> Path:
