@@ -18,6 +18,8 @@ from .config import (
 )
 from .utils import UserError
 
+SSIM_WINDOW = 11  # pixels, as in first_stage/quality.py
+
 
 @dataclass
 class DiscriminatorConfig:
@@ -109,6 +111,17 @@ class AutoencoderConfig:
                 f"'autoencoder.ch_mult' {self.autoencoder.ch_mult} does not have; levels count "
                 "from 0"
             )
+        train = self.train_cfg
+        if train.eval_metrics:
+            raise UserError(
+                "'train_cfg.eval_metrics' scores what a diffusion model draws, and this is an "
+                "autoencoder, whose psnr and ssim are always measured: leave it out"
+            )
+        if train.best_metric not in (None, "psnr", "ssim"):
+            raise UserError(
+                f"'train_cfg.best_metric' {train.best_metric} is for diffusion models: choose "
+                "psnr or ssim, or null for the validation loss"
+            )
         for number, stage in enumerate(self.stages):
             check_limits(stage, STAGE_LIMITS, prefix=f"stages[{number}].")
             if stage.resolution % self.factor:
@@ -116,6 +129,11 @@ class AutoencoderConfig:
                     f"'stages[{number}].resolution' {stage.resolution} is not divisible by "
                     f"{self.factor}, the factor by which {len(levels)} levels of "
                     "'autoencoder.ch_mult' make latents smaller"
+                )
+            if train.best_metric == "ssim" and stage.resolution < SSIM_WINDOW:
+                raise UserError(
+                    f"'train_cfg.best_metric' ssim needs images of at least {SSIM_WINDOW} pixels, "
+                    f"'stages[{number}].resolution' is {stage.resolution}: choose psnr"
                 )
             if stage.resize is not None and stage.resize < stage.resolution:
                 raise UserError(

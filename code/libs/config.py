@@ -164,6 +164,19 @@ class TrainConfig:
     compile: bool = False
     eval_every: int = 1  # epochs between validation and test losses
     eval_images: int = 2000  # at most so many images for each of these losses
+    eval_metrics: list[Literal["fid", "kid", "is", "pr", "accuracy", "lpips"]] = field(
+        default_factory=list
+    )  # scores of samples in the same epochs, as evaluate.py's
+    eval_features: Literal["lenet", "inception"] = "lenet"
+    eval_samples: int = 500  # drawn for these scores
+    eval_classes: int | None = None  # draw only so many classes, spread evenly; null: all
+    eval_sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: own
+    eval_steps: int | None = None  # of eval_sampler; null: all
+    inception_weights: Path | None = None  # torch-fidelity's file; null: downloaded once
+    alexnet_weights: Path | None = None  # torchvision's file, for lpips; null: downloaded once
+    best_metric: (  # what best.pth is chosen by; null: the validation loss
+        Literal["fid", "kid", "is", "precision", "recall", "accuracy", "psnr", "ssim"] | None
+    ) = None
     ckpt_steps: int | None = None  # also save a checkpoint every so many steps
     keep_last_n: int = 3  # checkpoints to keep, besides best.pth and model_final.pth
 
@@ -198,6 +211,9 @@ SHARED_LIMITS = {
     "train_cfg.accumulate": ([1], None),
     "train_cfg.eval_every": ([1], None),
     "train_cfg.eval_images": ([1], None),
+    "train_cfg.eval_samples": ([1], None),
+    "train_cfg.eval_classes": ([1], None),
+    "train_cfg.eval_steps": ([1], None),
     "train_cfg.ckpt_steps": ([1], None),
     "train_cfg.keep_last_n": ([1], None),
 }
@@ -239,6 +255,11 @@ SCRIPT_OF = {  # by section
     "autoencoder": "train_autoencoder.py",
     "stages": "train_autoencoder.py",
 }
+
+LOWER_IS_BETTER = ("fid", "kid")  # of the scores in training; of all others, higher
+# No score to choose by: the samples' own distances, lpips, are largest for noise.
+SCORES_TO_CHOOSE_BY = {name: [name] for name in ("fid", "kid", "is", "accuracy")}
+SCORES_TO_CHOOSE_BY |= {"pr": ["precision", "recall"], "lpips": []}
 
 # Keys that mean something to one model alone.
 DDPM_ONLY = (
@@ -453,3 +474,55 @@ def _check_together(config: Config) -> None:
         )
     if edm.s_max is not None and edm.s_min > edm.s_max:
         raise UserError(f"'edm.s_min' {edm.s_min} must not be above 'edm.s_max' {edm.s_max}")
+    _check_scores(config)
+
+
+def _check_scores(config: Config) -> None:
+    """Refuse contradictions among the keys for scores during training."""
+    model, train = config.model, config.train_cfg
+    if "accuracy" in train.eval_metrics and not model.conditional:
+        raise UserError(
+            "'train_cfg.eval_metrics' has accuracy, which needs a model with labels: leave it out, "
+            "or set 'model.conditional: true'"
+        )
+    possible = [name for metric in train.eval_metrics for name in SCORES_TO_CHOOSE_BY[metric]]
+    if train.best_metric is not None and train.best_metric not in possible:
+        metrics = [m for m, names in SCORES_TO_CHOOSE_BY.items() if train.best_metric in names]
+        raise UserError(
+            f"'train_cfg.best_metric' {train.best_metric} is not measured: "
+            + (
+                f"add {metrics[0]} to 'train_cfg.eval_metrics'"
+                if metrics
+                else "it is for autoencoders; choose one of 'train_cfg.eval_metrics', or null for "
+                "the validation loss"
+            )
+        )
+    if train.eval_classes is not None:
+        if not model.conditional:
+            raise UserError(
+                "'train_cfg.eval_classes' needs a model with labels: leave it out, or set "
+                "'model.conditional: true'"
+            )
+        for key in ("model.num_classes", "train_cfg.eval_samples"):
+            if train.eval_classes > lookup(config, key):
+                raise UserError(
+                    f"'train_cfg.eval_classes' {train.eval_classes} must not be above '{key}', "
+                    f"{lookup(config, key)}"
+                )
+    known = ("own", "heun") if config.model_name == "EDM" else ("own", "ddim", "ddpm", "dpm++")
+    if train.eval_sampler not in (None, *known):
+        raise UserError(
+            f"'train_cfg.eval_sampler' {train.eval_sampler} cannot draw from a model of "
+            f"'model_name: {config.model_name}': choose from {', '.join(known)}"
+        )
+    if train.eval_steps is not None and train.eval_sampler in (None, "own"):
+        others = [name for name in known if name != "own"]
+        raise UserError(
+            "'train_cfg.eval_steps': the model's own sampler has its own steps; set "
+            f"'train_cfg.eval_sampler', e.g. to {others[0]}"
+        )
+    if config.model_name != "EDM" and (train.eval_steps or 0) > model.timesteps:
+        raise UserError(
+            f"'train_cfg.eval_steps' {train.eval_steps} must not be above 'model.timesteps', "
+            f"{model.timesteps}"
+        )

@@ -22,6 +22,7 @@ from .first_stage.losses import ReconstructionLoss, find_perceptual
 from .latent_cache import cache_latents
 from .learner import Learner
 from .loading import in_order
+from .metrics.in_training import SampleScores
 from .objective import training_loss
 from .optim import learning_rate
 from .runtime import Precision, Processes, fork_rng, generator_for
@@ -109,6 +110,9 @@ class DiffusionLearner(Learner):
         self.classes = self.splits.train.classes
         if isinstance(self.model.vae, FirstStage):
             self._measure_latents(self.model.vae)
+        self.sample_scores = None
+        if config.train_cfg.eval_metrics:
+            self.sample_scores = SampleScores(config, self.splits, precision, processes)
         if config.dataset.latent_cache:
             self.splits = self._cached(self.splits, self.model.vae.encoder)
         if config.train_cfg.channels_last:
@@ -224,6 +228,16 @@ class DiffusionLearner(Learner):
                 total += loss.item() * len(labels)
         self.loss.train()
         return total / len(dataset)
+
+    def scores(self) -> dict[str, float]:
+        """Scores of samples, as `train_cfg.eval_metrics` asks; see `SampleScores`."""
+        if self.sample_scores is None:
+            return {}
+        self.loss.eval()
+        with self.updater.ema.applied():
+            found = self.sample_scores(self.model)
+        self.loss.train()
+        return found
 
     def picture(self) -> tuple[str, Tensor] | None:
         """Samples of the averaged model, one class a column."""

@@ -56,7 +56,11 @@ class Learner(ABC):
         return []
 
     def scores(self) -> dict[str, float]:
-        """How good the averaged model is, by name, beside its loss; called in all processes."""
+        """How good the averaged model is, by name, beside its loss.
+
+        It is called in all processes, and what the first one returns counts. Random states stay as
+        they were.
+        """
         return {}
 
     @abstractmethod

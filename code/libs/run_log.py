@@ -15,19 +15,27 @@ from .visualize import save_training_curve
 class History:
     """Losses over a run: one entry an epoch, and averages over a few steps in between.
 
-    `values` has the keys train_loss, val_loss, test_loss and epochs, lists of equal length with
-    None where a loss was not measured, and step_epochs and step_loss, the finer training curve.
+    `values` has the keys train_loss, val_loss, test_loss, scores and epochs, lists of equal length
+    with None where nothing was measured, and step_epochs and step_loss, the finer training curve.
     """
 
     def __init__(self, values: dict[str, list] | None = None):
-        keys = "train_loss val_loss test_loss epochs step_epochs step_loss".split()
+        keys = "train_loss val_loss test_loss scores epochs step_epochs step_loss".split()
         self.values = values or {key: [] for key in keys}
+        # Earlier checkpoints had no scores
+        self.values.setdefault("scores", [None] * len(self.values["epochs"]))
 
     def add_epoch(
-        self, epoch: float, train: float | None, val: float | None, test: float | None
+        self,
+        epoch: float,
+        train: float | None,
+        val: float | None,
+        test: float | None,
+        scores: dict[str, float] | None = None,
     ) -> None:
-        """Add the losses of an epoch; a fraction such as 2.5 stands for an unfinished one."""
+        """Add the losses and scores of an epoch; a fraction such as 2.5 is an unfinished one."""
         entries = {"epochs": epoch, "train_loss": train, "val_loss": val, "test_loss": test}
+        entries["scores"] = scores or None
         for key, value in entries.items():
             self.values[key].append(value)
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from . import checkpoint
-from .config import Config, dump_config, shown, to_dict
+from .config import LOWER_IS_BETTER, Config, dump_config, shown, to_dict
 from .datasets import Images
 from .learner import Learner
 from .loading import EpochBatches, make_loader
@@ -66,6 +66,7 @@ class Trainer:
         self.history = History()
         self.step = 0
         self.best_val_loss: float | None = None
+        self.best_scores: dict[str, float] = {}
         self.bad_steps = 0
         self.epoch_losses: list[float] = []
         self.asked_to_stop = False
@@ -203,15 +204,17 @@ class Trainer:
         is_last = self.step == self.last_step
         train = _finite_mean(self.epoch_losses)
         val = test = None
+        scores: dict[str, float] = {}
         if is_last or epoch % self.config.train_cfg.eval_every == 0:
             val, test = self._evaluate(self.splits.val), self._evaluate(self.splits.test)
-        self.history.add_epoch(self.step / self.steps_per_epoch, train, val, test)
+            scores = self._score()
+        self.history.add_epoch(self.step / self.steps_per_epoch, train, val, test, scores)
         losses = {"train/epoch_loss": train, "validation/loss": val, "test/loss": test}
         self.log.scalars(losses, self.step)
+        self.log.scalars({f"score/{name}": value for name, value in scores.items()}, self.step)
         if beyond == 0:
             self.epoch_losses = []
-        if val is not None and (self.best_val_loss is None or val < self.best_val_loss):
-            self.best_val_loss = val
+        if self._is_best(val, scores):
             self._save("best.pth")
         if not is_last and epoch % self.ckpt_freq == 0:
             self._save(f"epoch-{epoch:04d}.pth")
@@ -222,6 +225,28 @@ class Trainer:
             return None
         dataset = dataset.at_most(self.config.train_cfg.eval_images)
         return self.learner.evaluate(dataset, self.batch_size)
+
+    def _score(self) -> dict[str, float]:
+        """The learner's scores, the same in all processes, without those that are not finite."""
+        found = self.processes.same(self.learner.scores())
+        if found and self.processes.is_main:
+            epoch = self.step / self.steps_per_epoch
+            listed = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+            say(f"epoch {epoch:.4g}: {listed}")
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    def _is_best(self, val: float | None, scores: dict[str, float]) -> bool:
+        """Note the best values so far; say whether the one that best.pth is chosen by is new."""
+        improved = set()
+        if val is not None and (self.best_val_loss is None or val < self.best_val_loss):
+            self.best_val_loss = val
+            improved.add(None)
+        for name, value in scores.items():
+            best = self.best_scores.get(name)
+            if best is None or (value < best if name in LOWER_IS_BETTER else value > best):
+                self.best_scores[name] = value
+                improved.add(name)
+        return self.config.train_cfg.best_metric in improved
 
     def _draw(self) -> None:
         """Write NAME-EPOCH.png, a picture of what the averaged model can do."""
@@ -248,6 +273,7 @@ class Trainer:
                 "rng": rng_state(),
                 "history": self.history.values,
                 "best_val_loss": self.best_val_loss,
+                "best_scores": self.best_scores,
                 "bad_steps": self.bad_steps,
                 "epoch_losses": self.epoch_losses,
             }
@@ -275,6 +301,7 @@ class Trainer:
         self.history = History(state["history"])
         self.step = state["step"]
         self.best_val_loss = state["best_val_loss"]
+        self.best_scores = state.get("best_scores", {})  # earlier checkpoints had none
         self.bad_steps = state["bad_steps"]
         self.epoch_losses = state["epoch_losses"]
 

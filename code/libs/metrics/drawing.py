@@ -47,13 +47,29 @@ def drawn_samples(
     store: Store,
     facts: Facts,
 ) -> Tensor:
+    """What draw_together draws, or what an earlier call has kept under the same facts."""
+    kept = store.find("samples", facts) if processes.is_main else None
+    if processes.same(kept is not None):
+        return kept["images"] if processes.is_main else torch.empty(0)
+    images = draw_together(model, labels, precision, sampler, seed, batch_size, processes)
+    if processes.is_main:
+        store.keep("samples", facts, {"images": images})
+    return images
+
+
+def draw_together(
+    model: DDPM | EDM,
+    labels: Tensor,
+    precision: Precision,
+    sampler: Sampler,
+    seed: int,
+    batch_size: int,
+    processes: Processes,
+) -> Tensor:
     """One image for each label, uint8 [N, C, H, W], in the main process; empty in all others.
 
     Each process draws whole batches, so that their number does not change the images.
     """
-    kept = store.find("samples", facts) if processes.is_main else None
-    if processes.same(kept is not None):
-        return kept["images"] if processes.is_main else torch.empty(0)
     share = math.ceil(math.ceil(len(labels) / batch_size) / processes.world) * batch_size
     first = processes.rank * share
     mine = labels[first : first + share]
@@ -70,10 +86,7 @@ def drawn_samples(
             first=first,
         )
     images = [batch.mul(255).round().to(torch.uint8) for batch in batches]
-    images = gather(images, share, processes, precision.device)[: len(labels)]
-    if processes.is_main:
-        store.keep("samples", facts, {"images": images})
-    return images
+    return gather(images, share, processes, precision.device)[: len(labels)]
 
 
 def gather(images: list[Tensor], share: int, processes: Processes, device: torch.device) -> Tensor:

@@ -2,12 +2,13 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from .. import checkpoint
-from ..config import Config, shown
+from ..config import shown
 from ..runtime import Precision, Processes, pick_device
 from ..sampling import Sampler
 from .drawing import drawn_samples, sample_facts
@@ -20,6 +21,22 @@ from .scoring import Evidence, Networks, RealImages, check_enough, compares_pixe
 from .store import Store, hash_of_file
 
 NEED_FEATURES = {"fid", "kid", "is", "pr"}
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Which networks look at images.
+
+    Attributes:
+        features: "lenet" or "inception".
+        inception_weights, alexnet_weights: files; None for the official ones.
+        flags: what the user calls these three, for messages.
+    """
+
+    features: str = "lenet"
+    inception_weights: Path | None = None
+    alexnet_weights: Path | None = None
+    flags: tuple[str, str, str] = ("--features", "--inception-weights", "--alexnet-weights")
 
 
 def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Setup] | None:
@@ -48,7 +65,8 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
     store = Store(config.output_folder / "feature_cache")
     with Processes.joined(device) as processes:
         if processes.is_main:
-            networks = load_networks(args, names, config, real, device, store)
+            looks = Looks(args.features, args.inception_weights, args.alexnet_weights)
+            networks = load_networks(looks, names, real, config.model.img_shape, device, store)
         samples = drawn_samples(
             model, labels, precision, sampler, args.seed, args.batch_size, processes, store, facts
         )
@@ -69,24 +87,33 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
 
 
 def load_networks(
-    args: Namespace,
+    looks: Looks,
     names: Sequence[str],
-    config: Config,
     real: RealImages,
+    shape: Sequence[int],
     device: torch.device,
     store: Store,
 ) -> Networks:
-    """The network for features, the classifier, and LPIPS, each where a metric needs it."""
+    """The network for features, the classifier, and LPIPS, each where a metric needs it.
+
+    Args:
+        names: of the metrics.
+        real: images of `shape` (C, H, W), for a classifier to learn from.
+
+    Raises:
+        UserError: a package or a file of weights is missing.
+    """
     networks = Networks(device)
     if "lpips" in names:
-        networks.lpips = Lpips(args.alexnet_weights).to(device)
+        networks.lpips = Lpips(looks.alexnet_weights, looks.flags[2]).to(device)
     needs_features = not NEED_FEATURES.isdisjoint(names) or (
-        "memorization" in names and not compares_pixels(config.model.img_shape)
+        "memorization" in names and not compares_pixels(shape)
     )
-    if needs_features and args.features == "inception":
-        networks.viewer = Viewer(Inception(args.inception_weights).to(device), device, store)
+    if needs_features and looks.features == "inception":
+        inception = Inception(looks.inception_weights, looks.flags[:2])
+        networks.viewer = Viewer(inception.to(device), device, store)
     if "accuracy" in names or (needs_features and networks.viewer is None):
-        net = fitted_lenet(real.whole, config.model.img_shape, device, store)
+        net = fitted_lenet(real.whole, shape, device, store)
         networks.classifier = Viewer(net, device, store)
         networks.viewer = networks.viewer or networks.classifier
     return networks

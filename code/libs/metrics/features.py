@@ -39,9 +39,14 @@ class Viewer:
         self.net, self.device, self.store = net, device, store
         self.hash = hash_of(net.state_dict())
 
-    def look_at_samples(self, images: Tensor, facts: Facts) -> Seen:
-        """Look at images, uint8 [N, C, H, W], that were drawn as the facts say."""
+    def look_at_samples(self, images: Tensor, facts: Facts | None) -> Seen:
+        """Look at images, uint8 [N, C, H, W], that were drawn as the facts say.
+
+        Without facts, what is seen is not kept.
+        """
         batches = (batch.float() / 255 for batch in images.split(BATCH))
+        if facts is None:
+            return self.look(batches, len(images))
         return self._look(batches, len(images), facts)
 
     def look_at(self, dataset: Images) -> Seen:

@@ -4,6 +4,7 @@ Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision"
 take the 2048 numbers of its last pooling layer as the features of an image.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,30 +14,33 @@ from ..utils import UserError
 from ..weights import read_file
 from .weight_files import weights_file
 
+FLAGS = ("--features", "--inception-weights")
+
 
 class Inception(nn.Module):
     """Maps images to the 2048 features and 1008 logits that published FIDs and scores use.
 
     Args:
         weights: a file of weights; None takes the official one, see `weights_file`.
+        flags: what the user calls the choice of features, and the file, for messages.
 
     Raises:
         UserError: torch-fidelity or the weights are missing, or the file holds something else.
     """
 
-    def __init__(self, weights: Path | None = None):
+    def __init__(self, weights: Path | None = None, flags: Sequence[str] = FLAGS):
         super().__init__()
         try:
             from torch_fidelity import feature_extractor_inceptionv3 as published
         except ImportError:
             raise UserError(
-                "--features inception needs a package: pip install -r requirements-metrics.txt, or "
-                "use --features lenet"
+                f"{flags[0]} inception needs a package: pip install -r requirements-metrics.txt, "
+                f"or use {flags[0]} lenet"
             ) from None
         try:
-            path = weights_file(published.URL_INCEPTION_V3, weights, "--inception-weights")
+            path = weights_file(published.URL_INCEPTION_V3, weights, flags[1])
         except UserError as error:
-            raise UserError(f"{error}; or use --features lenet, which needs no download") from None
+            raise UserError(f"{error}; or use {flags[0]} lenet, which needs no download") from None
         read_file(path)  # torch-fidelity would run code that a file holds, this refuses it
         try:
             self.net = published.FeatureExtractorInceptionV3(

@@ -53,12 +53,13 @@ class Lpips(nn.Module):
     Args:
         backbone: a file with torchvision's AlexNet; None takes the official one, see
             `weights_file`.
+        flag: what the user calls the file, for messages.
 
     Raises:
         UserError: the package or the weights are missing, or the file holds something else.
     """
 
-    def __init__(self, backbone: Path | None = None):
+    def __init__(self, backbone: Path | None = None, flag: str = "--alexnet-weights"):
         super().__init__()
         try:
             import lpips  # noqa: F401
@@ -68,7 +69,7 @@ class Lpips(nn.Module):
             ) from None
         from torchvision.models import AlexNet_Weights
 
-        path = weights_file(AlexNet_Weights.IMAGENET1K_V1.url, backbone, "--alexnet-weights")
+        path = weights_file(AlexNet_Weights.IMAGENET1K_V1.url, backbone, flag)
         self.net = make_lpips("alex", path)
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:

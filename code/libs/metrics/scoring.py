@@ -6,7 +6,7 @@ floor of FID and KID, the best that a model can reach.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import datasets
 from ..config import Config
-from ..datasets import Images
+from ..datasets import Images, Splits
 from ..loading import in_order
 from ..utils import UserError
 from .features import Seen, Viewer
@@ -83,11 +83,23 @@ class RealImages:
     held_out_name: str
     whole: Images
 
+    def of_classes(self, chosen: Tensor) -> "RealImages":
+        """Only the images of these classes, int64; a classifier may still learn from all."""
+
+        def select(images: Images) -> Images:
+            return images.select(torch.isin(images.labels, chosen).nonzero()[:, 0])
+
+        held_out = self.held_out and select(self.held_out)
+        return replace(self, train=select(self.train), held_out=held_out)
+
     @classmethod
-    def load(cls, config: Config) -> "RealImages":
-        """The images of a run, see `datasets.load_splits` for what is raised."""
+    def load(cls, config: Config, splits: Splits | None = None) -> "RealImages":
+        """The images of a run, see `datasets.load_splits` for what is raised.
+
+        `splits` are the run's, where they have been loaded already.
+        """
         data, shape = config.dataset, config.model.img_shape
-        splits = datasets.load_splits(data, shape, config.model.num_classes)
+        splits = splits or datasets.load_splits(data, shape, config.model.num_classes)
         train = splits.train.plain()
         if not datasets.has_test_split(data):
             return cls(train, splits.val, "validation", train)
@@ -104,7 +116,7 @@ class Evidence:
     Attributes:
         samples: uint8 [N, C, H, W].
         labels: the classes that they were drawn for, int64 [N].
-        facts: what the samples depend on.
+        facts: what the samples depend on; None for samples that will not be looked at again.
         images: those of the run.
         conditional: whether the model knows classes.
         networks: what looks at the images.
@@ -113,7 +125,7 @@ class Evidence:
 
     samples: Tensor
     labels: Tensor
-    facts: Facts
+    facts: Facts | None
     images: RealImages
     conditional: bool
     networks: Networks
@@ -145,15 +157,20 @@ class Evidence:
         return metric(self.generated.features, self.reference.features), floor
 
 
-def check_enough(names: Sequence[str], num: int, real: RealImages, conditional: bool) -> None:
-    """Refuse, before any sample is drawn, what the metrics could not be computed from."""
+def check_enough(
+    names: Sequence[str], num: int, real: RealImages, conditional: bool, flag: str = "--num"
+) -> None:
+    """Refuse, before any sample is drawn, what the metrics could not be computed from.
+
+    `flag` is what the user calls the number of samples.
+    """
     num_classes = len(real.train.classes) if conditional else 1
     for name in names:
         samples, train = NEEDED[name]
         if name == "lpips":
             samples = num_classes + 1  # so that two are of one class
         if num < samples:
-            raise UserError(f"the metric {name} needs at least {samples} samples: raise --num")
+            raise UserError(f"the metric {name} needs at least {samples} samples: raise {flag}")
         if len(real.train) < train:
             raise UserError(
                 f"the metric {name} needs at least {train} training images, the data set has "
@@ -206,7 +223,8 @@ def _accuracy(evidence: Evidence) -> list[Score]:
         return (seen.logits.argmax(dim=1) == labels).double().mean().item()
 
     viewer, held_out = evidence.networks.classifier, evidence.images.held_out
-    found = viewer.look_at_samples(evidence.samples, evidence.facts)
+    same = viewer is evidence.networks.viewer
+    found = evidence.generated if same else viewer.look_at_samples(evidence.samples, evidence.facts)
     real = held_out and share(viewer.look_at(held_out), held_out.labels)
     return [Score("conditional accuracy", share(found, evidence.labels), real)]
 
