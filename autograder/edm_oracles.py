@@ -171,7 +171,6 @@ WEIGHTS: dict[str, Formula] = {
     "edm_weight_inverted": lambda s, d: 1 / weight(s, d),
     "edm_weight": lambda s, d: (s**2 + d**2) / (s * d),
     "edm_weight:rooted": lambda s, d: np.sqrt(weight(s, d)),
-    "edm_weight:squared": lambda s, d: weight(s, d) ** 2,
     "edm_weight:sum_squared": lambda s, d: (s + d) ** 2 / (s * d) ** 2,
     "edm_weight:added": lambda s, d: (s**2 + d**2) / (s + d) ** 2,
     "edm_weight:numerator": lambda s, d: s**2 + d**2,
@@ -245,7 +244,6 @@ POINT: dict[str, Callable[[float, float], Array]] = {
     "edm_heun_slope:eps": lambda t, u: X + (u - t) * FIRST / t,
     "edm_heun_slope:squared": lambda t, u: X + (u - t) * slope(X, FIRST, t**2),
     "edm_heun_interval": lambda t, u: X + u * slope(X, FIRST, t),
-    "edm_heun_interval:whole": lambda t, u: X - t * slope(X, FIRST, t),
     "edm_heun_interval:missing": lambda t, u: X + slope(X, FIRST, t),
 }
 # The result, where the second slope was taken at the right place.
@@ -263,13 +261,9 @@ STEP: dict[str, Callable[[float, float], Array]] = {
         X + (u - t) * (slope(X, FIRST, t) + 2 * slope(euler(t, u), SECOND, u)) / 3
     ),
     "edm_heun_from_euler": lambda t, u: euler(t, u) + heun(t, u) - X,
-    "edm_heun_from_euler:second": lambda t, u: (
-        euler(t, u) + (u - t) * slope(euler(t, u), SECOND, u)
-    ),
     "edm_heun_second_divisor": lambda t, u: corrected(t, u, slope(euler(t, u), SECOND, t)),
     "edm_heun_second_divisor:none": lambda t, u: corrected(t, u, euler(t, u) - SECOND),
     "edm_heun_second_from_x": lambda t, u: corrected(t, u, slope(X, SECOND, u)),
-    "edm_heun_second_from_x:first": lambda t, u: corrected(t, u, slope(euler(t, u), FIRST, u)),
     "edm_heun_denoised": lambda t, u: SECOND,
     "edm_heun_denoised:first": lambda t, u: FIRST,
 }

@@ -39,7 +39,7 @@ def test_network_call(student: Student, case: Case) -> None:
     if not isinstance(time, Tensor) or time.shape != [len(sigma)]:
         text = f"The network got {shown(time)} as c_noise, expected a tensor [{len(sigma)}]."
         raise Finding(text, "edm_c_noise_shape")
-        check_numbers(case, {"c_noise": tensor_of(time, [len(sigma)], "c_noise", FLOATS)})
+    check_numbers(case, {"c_noise": tensor_of(time, [len(sigma)], "c_noise", FLOATS)})
 
 
 @pytest.mark.group("denoise")
