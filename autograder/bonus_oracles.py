@@ -1,7 +1,7 @@
 """Expected values of the bonus parts in float64, on fresh numbers, and what known mistakes give.
 
 Hidden, as oracles.py is. Sampling: Song et al. 2021, eq. 12 and 16. Evaluation: Heusel et al. 2017,
-eq. 6; the nearest-neighbour ratio of Yoon et al. 2023.
+eq. 6; the nearest-neighbour ratio of Yoon et al. 2023. EDM: see edm_oracles.py.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from autograder.cases import Case, diffused_shape
+from autograder.edm_oracles import make_edm_cases
 from autograder.schedule import normal, schedule_of
 
 Array = np.ndarray
@@ -17,14 +18,14 @@ ETAS = np.array([0.0, 0.6, 1.0])
 
 
 def make_bonus_cases(seed: int) -> list[Case]:
-    """The cases of both bonus parts, other numbers for each seed."""
+    """The cases of all bonus parts, other numbers for each seed."""
     cases = []
     for number, config in enumerate(["mnist", "cifar10", "odd"]):
         cases.append(ddim_case(config, np.random.default_rng([seed, 100, number])))
     for number, (config, shape) in enumerate(FEATURES.items()):
         random = np.random.default_rng([seed, 101, number])
         cases.append(evaluation_case(config, shape, random))
-    return cases
+    return cases + make_edm_cases(seed)
 
 
 # --- DDIM -------------------------------------------------------------------------------------

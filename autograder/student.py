@@ -24,6 +24,7 @@ MAX_DOUBLE_CALLS = 5000  # of one call: a chain of T=1000 asks 2,000 times
 MAX_DEATHS = 3  # of workers, per part
 MAX_KEPT = 1 << 28  # bytes of all arguments of one call's doubles
 MAX_OUTPUT = 1 << 22  # numbers that a double answers with
+USE_UNET = ("ddpm", "edm")  # modules that import libs/unet.py
 
 Heritage = tuple[Any, dict[str, dict[str, Any]]]
 Handler = Callable[["Asked"], "np.ndarray | str | Ahead"]
@@ -131,8 +132,8 @@ class Student:
     ) -> tuple[str, dict[str, Any]]:
         """Construct libs.MODULE.NAME once.
 
-        A broken libs/unet.py must not cost the points of ddpm.py: where building with it fails, an
-        empty network stands in for it.
+        A broken libs/unet.py must not cost the points of ddpm.py and edm.py: where building with
+        it fails, an empty network stands in for it.
 
         Returns:
             The key of the object, and {"attributes": ..., "optional": arguments it knew}.
@@ -145,8 +146,9 @@ class Student:
                 raise self.patience.hanging[module]
             try:
                 self.built[key] = self._build(request)
-            except Finding:
-                if module != "ddpm" or self.patience.stand_in:
+            except Finding as finding:
+                check_attempted(finding, module)
+                if module not in USE_UNET or self.patience.stand_in:
                     raise
                 self.built[key] = self._build_without_unet(request)
         return key, self.built[key]
@@ -166,6 +168,12 @@ class Student:
         if set(built["optional"]) != set(case.optional):
             pytest.skip(f"this DDPM does not know {', '.join(case.optional)}")
         return key
+
+    def edm(self, case: Case) -> str:
+        """The key of a case's EDM; a module that is not there was not attempted."""
+        kwargs = {name: v for name, v in case.kwargs.items() if name != "timesteps"}
+        sigma_data = float(case.inputs["sigma_data"])
+        return self.build("edm", "EDM", {**kwargs, "sigma_data": sigma_data})[0]
 
     def call(
         self,
@@ -207,10 +215,7 @@ class Student:
         try:
             answer, asked, _ = self._ask("function", request, IMPORT_SECONDS, doubles)
         except Finding as finding:
-            absent = [f"No module named 'libs.{name}'" for name in (module, module.split(".")[0])]
-            if finding.hint == "missing_package" and any(a in finding.reason for a in absent):
-                reason = f"There is no code/libs/{module.replace('.', '/')}.py."
-                raise Finding(reason, "not_attempted", not_attempted=True) from None
+            check_attempted(finding, module)
             raise
         return Answer(unpack(answer.get("value")), listed(answer.get("changed")), asked=asked)
 
@@ -248,7 +253,7 @@ class Student:
             raise
 
     def _build(self, request: dict[str, Any]) -> dict[str, Any]:
-        stand_in = self.patience.stand_in and request["module"] == "ddpm"
+        stand_in = self.patience.stand_in and request["module"] in USE_UNET
         request = {**request, "stand_in": stand_in}
         answer, _, _ = self._ask("build", request, IMPORT_SECONDS, {})
         attributes = answer.get("attributes")
@@ -417,6 +422,16 @@ def gradients_of(answer: dict[str, Any]) -> dict[str, float] | str:
     if not isinstance(gradients, dict):
         return "no gradient"
     return {k: v for k, v in gradients.items() if isinstance(v, float)}
+
+
+def check_attempted(finding: Finding, module: str) -> None:
+    """Raise a Finding that says "not attempted" if this one is about a bonus module's absence."""
+    absent = [f"No module named 'libs.{name}'" for name in (module, module.split(".")[0])]
+    if module in ("ddpm", "unet") or finding.hint != "missing_package":
+        return
+    if any(a in finding.reason for a in absent):
+        reason = f"There is no code/libs/{module.replace('.', '/')}.py."
+        raise Finding(reason, "not_attempted", not_attempted=True) from None
 
 
 def error_finding(error: Any) -> Finding:

@@ -3,8 +3,8 @@
 A scenario says in expect.yaml what it is, and holds beside it only what differs from its base, the
 reference or the starter:
 
-    MODULE.NAME.py               one method of the class in ddpm or unet, or one function of ddim,
-                                 fid or memorization, in place of the one of this name
+    MODULE.NAME.py               one method of a class in ddpm, unet or edm, or one function of
+                                 ddim, edm, fid or memorization, in place of the one of this name
     unet.decoder.py              the statements in place of the marked region in UNet.forward
     MODULE.top.py, MODULE.end.py lines after the imports of one of these modules, and at its end
     any other path               the file itself
@@ -27,11 +27,12 @@ from release import BEGIN, END, ROOT, ZIP_TIME, cut, goes_out
 SCENARIOS = ROOT / "instructor" / "scenarios"
 KINDS = ("wrong", "right", "hostile")
 PARTS = ("unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent")
-PARTS += ("bonus_evaluation", "bonus_sampling")
+PARTS += ("bonus_evaluation", "bonus_sampling", "bonus_edm")
 MODULES = {
     "ddpm": "code/libs/ddpm.py",
     "unet": "code/libs/unet.py",
     "ddim": "code/libs/ddim.py",
+    "edm": "code/libs/edm.py",
     "fid": "code/libs/metrics/fid.py",
     "memorization": "code/libs/metrics/memorization.py",
 }
@@ -225,12 +226,13 @@ def _replace_region(text: str, file: str, piece: str) -> str:
 def _replace_function(text: str, file: str, name: str, piece: str) -> str:
     """Put a method, or a function of the module, in the place of the one of this name."""
     body = ast.parse(text).body
-    in_class = file in (MODULES["ddpm"], MODULES["unet"])
-    if in_class:
-        body = [node for group in body if isinstance(group, ast.ClassDef) for node in group.body]
-    found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == name]
+    nodes = [node for group in body if isinstance(group, ast.ClassDef) for node in group.body]
+    has_methods_alone = file in (MODULES["ddpm"], MODULES["unet"])
+    if not has_methods_alone:
+        nodes += body
+    found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == name]
     if len(found) != 1:
-        kind = "method" if in_class else "function"
+        kind = "method" if has_methods_alone else "function"
         raise ValueError(f"{file} has no {kind} {name} to be replaced")
     (old,) = found
     first = min([old.lineno, *(decorator.lineno for decorator in old.decorator_list)])
@@ -238,7 +240,7 @@ def _replace_function(text: str, file: str, name: str, piece: str) -> str:
     end = old.end_lineno or first
     while lines[end : end + 1] and lines[end].strip() == END:  # a comment, no part of the tree
         end += 1
-    indent = "    " if in_class else ""
+    indent = " " * old.col_offset
     own = textwrap.indent(textwrap.dedent(piece), indent).splitlines()
     return "\n".join([*lines[: first - 1], *own, *lines[end:]]) + "\n"
 

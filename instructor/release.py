@@ -29,6 +29,7 @@ OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.cs
 STAYS_HERE: tuple[str, ...] = ("autograder/oracles.py", "autograder/mistakes.py")
 STAYS_HERE += ("autograder/gradescope.py", "autograder/gradescope", "autograder/cluster.py")
 STAYS_HERE += ("autograder/similarity.py", "autograder/bonus_oracles.py", "autograder/schedule.py")
+STAYS_HERE += ("autograder/edm_oracles.py",)
 STAYS_HERE += ("code/libs/ancestral.py", "code/libs/dpm_solver.py")  # too much like libs/ddim.py
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 RUN_OF_LINES = 3  # so many lines of a solution in a row elsewhere are a leak

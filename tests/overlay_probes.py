@@ -260,6 +260,48 @@ def probe_bonus_sampling(libs: Any) -> Observations:
     return seen
 
 
+def probe_bonus_edm(libs: Any) -> Observations:
+    """Denoising at unlike noise levels, the loss and its gradient, and steps down to 0."""
+    edm = libs.edm.EDM((3, 4, 6), 8, 8, 3, (1,), (), sigma_data=0.8).eval()
+    edm.model = Denoiser()
+    sigma = torch.tensor([0.02, 30.0, 0.7, 3.0])
+    y, noise = torch.randn(2, 4, 3, 4, 6)
+    x = y + sigma.view(-1, 1, 1, 1) * noise
+    given = [value.clone() for value in (x, y, noise)]
+    seen = {"denoised": edm.denoise(given[0], ODD_LABELS, sigma)}
+    seen["denoised"].sum().backward()
+    seen["gradient of denoise"], edm.model.gain.grad = edm.model.gain.grad.clone(), None
+    seen |= {f"{name} of denoise": value for name, value in asked(edm.model).items()}
+    edm.model.calls.clear()
+
+    def denoise(self: Any, x: Tensor, label: Tensor, sigma: Tensor) -> Tensor:
+        s = sigma.double().view(-1, 1, 1, 1)
+        size = (s**2 + 0.8**2).sqrt()
+        answer = self.model((x / size).float(), label, sigma.log() / 4)
+        return (0.64 / size**2 * x + 0.8 * s / size * answer).float()
+
+    edm.denoise = types.MethodType(denoise, edm)
+    seen["loss"] = edm.compute_loss(given[1], ODD_LABELS, sigma, given[2])
+    seen["loss"].backward()
+    seen["gradient"] = edm.model.gain.grad.clone()
+    seen |= asked(edm.model)
+    edm.compute_loss(y.repeat(100, 1, 1, 1), ODD_LABELS.repeat(100), sigma.repeat(100))
+    total = (sigma**2 + 0.64).sqrt().repeat(100).view(-1, 1, 1, 1)
+    drawn = edm.model.calls[-1]["x"] * total - y.repeat(100, 1, 1, 1)
+    seen |= stats((drawn / sigma.repeat(100).view(-1, 1, 1, 1))[1::2])
+    for t, t_next in ((20.0, 7.0), (0.9, 0.3), (0.05, 0.0)):
+        levels: list[float] = []
+
+        def toy(x: Tensor, sigma: float, levels: list[float] = levels) -> Tensor:
+            levels.append(float(sigma))
+            return torch.tanh(x) * 0.9 / (1 + float(sigma))
+
+        seen[f"step from {t}"] = libs.edm.heun_step(toy, given[0], t, t_next)
+        seen[f"levels from {t}"] = torch.tensor(levels)
+    seen["inputs stay"] = all(map(torch.equal, given, (x, y, noise)))
+    return seen
+
+
 def probe_bonus_evaluation(libs: Any) -> Observations:
     """Gaussians of many and of few images, their distances, and ratios with copies among them."""
     seen: Observations = {}
@@ -297,6 +339,7 @@ PROBES = {
     "latent": probe_latent,
     "bonus_evaluation": probe_bonus_evaluation,
     "bonus_sampling": probe_bonus_sampling,
+    "bonus_edm": probe_bonus_edm,
 }
 
 

@@ -19,7 +19,7 @@ from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
 from overlay import Scenario, scenarios
 
 AUTOMATIC = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
-BONUS = ["bonus_evaluation", "bonus_sampling"]
+BONUS = ["bonus_evaluation", "bonus_sampling", "bonus_edm"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_points_stand_in_the_sheet(graded):
     assert len(rows(out)) == 6, "one row a member: each of the three teams has two"
     assert all(row["report_unet"] == "" for row in rows(out))
     bonus = {row["submission"]: [row[part] for part in BONUS] for row in rows(out)}
-    assert bonus == {"reference.zip": ["2"] * 2, "starter.zip": ["0"] * 2, "swapped.zip": ["2"] * 2}
+    assert bonus == {"reference.zip": ["2"] * 3, "starter.zip": ["0"] * 3, "swapped.zip": ["2"] * 3}
 
 
 def test_each_submission_gets_its_files_and_the_class_its_overview(graded):
@@ -111,9 +111,9 @@ def test_a_persons_points_come_in_and_stay(graded, hand_ins, tmp_path):
     sheet.write_text(f"submission,{columns}\nreference.zip,{row}\n", encoding="utf-8")
     done = run_script("autograder/grade.py", "--manual", sheet, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert total(out, "reference.zip") == "13.5"
+    assert total(out, "reference.zip") == "15.5"
     run_script("autograder/grade.py", hand_ins / "reference.zip", "--out", out, "--only", "unet")
-    assert total(out, "reference.zip") == "13.5"
+    assert total(out, "reference.zip") == "15.5"
 
 
 def test_mistakes_in_a_persons_file_are_listed_and_nothing_is_lost(graded, tmp_path):
@@ -309,15 +309,15 @@ def test_the_starter_grades_itself_and_the_solution_passes(tmp_path):
     starter = tmp_path / "starter"
     done = run_script("instructor/release.py", "--out", starter)
     assert done.returncode == 0, done.stderr
-    hidden = {"oracles.py", "mistakes.py", "bonus_oracles.py", "schedule.py"}
+    hidden = {"oracles.py", "mistakes.py", "bonus_oracles.py", "edm_oracles.py", "schedule.py"}
     assert not hidden & {p.name for p in starter.rglob("*.py")}
     empty = run_script("autograder/grade.py", ".", cwd=starter)
     assert empty.returncode == 1, empty.stderr
-    assert empty.stdout.count("Not implemented yet") == 8
+    assert empty.stdout.count("Not implemented yet") == 9
     for name in ("ddpm.py", "unet.py"):
         solved = (ROOT / "code" / "libs" / name).read_bytes()
         (starter / "code" / "libs" / name).write_bytes(solved)
     solved = run_script("autograder/grade.py", ".", cwd=starter)
     assert solved.returncode == 0, solved.stdout + solved.stderr  # bonus parts may be left out
-    assert solved.stdout.count("Not implemented yet") == 2
+    assert solved.stdout.count("Not implemented yet") == 3
     assert not (starter / "grades").exists()

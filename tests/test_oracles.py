@@ -10,11 +10,12 @@ import yaml
 from autograder import mistakes
 from autograder.bonus_oracles import FEATURES, covariance, make_bonus_cases
 from autograder.cases import CONFIGS, load_goldens, save_goldens
+from autograder.edm_oracles import BATCHES, make_edm_cases
 from autograder.evidence import noise_fault, suspect, weights
 from autograder.hints import hints
 from autograder.oracles import make_cases, schedule_of
 from conftest import ROOT
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, EDMEulerScheduler
 from goldens import SEED
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
@@ -152,6 +153,68 @@ def test_evaluation_is_that_of_scipy_and_numpy(config):
     assert case.expected["ratio"].min() == 0
 
 
+@pytest.mark.parametrize("config", BATCHES)
+def test_preconditioning_is_that_of_diffusers(config):
+    """All four functions, at noise levels from thousandths to tens."""
+    case = bonus_case(config, "bonus_edm")
+    theirs = EDMEulerScheduler(sigma_data=float(case.inputs["sigma_data"]))
+    sigma = torch.from_numpy(case.inputs["sigma"].astype(np.float64))
+    one, zero = torch.ones(()).double(), torch.zeros(()).double()
+    found = {
+        "c_in": [theirs.precondition_inputs(one, s) for s in sigma],
+        "c_noise": [theirs.precondition_noise(s) for s in sigma],
+        "c_skip": [theirs.precondition_outputs(one, zero, s) for s in sigma],
+        "c_out": [theirs.precondition_outputs(zero, one, s) for s in sigma],
+    }
+    for name, values in found.items():
+        np.testing.assert_allclose(case.expected[name], torch.stack(values), rtol=1e-6)
+
+
+@pytest.mark.parametrize("config", BATCHES)
+def test_edm_loss_is_that_of_the_networks_target(config):
+    """Eq. 8: weighted as it is, the loss is the plain squared error of what the network learns."""
+    case = bonus_case(config, "bonus_edm")
+    y, denoised = (case.inputs[name].astype(np.float64) for name in ("clean", "denoised"))
+    sigma, d = case.inputs["sigma"].astype(np.float64), float(case.inputs["sigma_data"])
+    noise = case.inputs["noise"]
+    errors = []
+    for i, s in enumerate(sigma):
+        noisy, variance = y[i] + s * noise[i], s**2 + d**2
+        answer, target = (
+            (image - d**2 / variance * noisy) * variance**0.5 / (s * d)
+            for image in (denoised[i], y[i])
+        )
+        errors.append(np.mean((answer - target) ** 2))
+    assert case.expected["loss"] == pytest.approx(np.mean(errors))
+
+
+@pytest.mark.parametrize("config", BATCHES)
+def test_heuns_step_is_the_trapezoid_rule(config):
+    """On Gaussian data the flow is dx/dsigma = sigma x / (sigma^2 + d^2), in numbers."""
+    case, d = bonus_case(config, "bonus_edm"), 0.7
+    for i, (t, u) in enumerate(case.inputs["levels"][:3]):
+        there = 1.0 + (u - t) * t / (t**2 + d**2)
+        slope = (t / (t**2 + d**2) + u * there / (u**2 + d**2)) / 2
+        answers = d**2 / (t**2 + d**2), d**2 / (u**2 + d**2) * there
+        point = case.expected["next_x"][i] + case.expected["next_first"][i] * answers[0]
+        mix = [case.expected[f"step_{name}"][i] for name in ("x", "first", "second")]
+        assert point == pytest.approx(there)
+        assert np.dot(mix, (1.0, *answers)) == pytest.approx(1 + (u - t) * slope)
+
+
+def test_mistakes_with_edm_are_told_apart():
+    """Each entry of the catalogue is named for what it gives, and none for another's."""
+    told, hints_of = set(), set()
+    for case in make_edm_cases(9):
+        for hint, values in case.suspects.items():
+            tolerance = {k: 2e-5 + 2e-3 * np.abs(case.expected[k]) for k in values}
+            found = suspect(values, case.suspects, tolerance)
+            assert found in (hint.split(":")[0], ""), f"{case.config}: {hint} looks like {found}"
+            hints_of.add(hint)
+            told |= {hint} if found else set()
+    assert told == hints_of
+
+
 def test_mistakes_with_the_bonus_differ_from_the_right_answer():
     """Each entry is off in some case by more than the tests allow."""
     cases, off = make_bonus_cases(9), set()
@@ -228,7 +291,7 @@ def test_every_hint_has_a_text():
     }
     named |= {hint.split(":")[0] for case in make_bonus_cases(9) for hint in case.suspects}
     for file in (ROOT / "autograder" / "tests").glob("test_bonus_*.py"):
-        named |= set(re.findall(r'"((?:ddim|fid|nn)_[a-z0-9_]+)"', file.read_text("utf-8")))
+        named |= set(re.findall(r'"((?:ddim|edm|fid|nn)_[a-z0-9_]+)"', file.read_text("utf-8")))
     named.remove("ddim_step")  # the function
     for file in (ROOT / "instructor" / "scenarios" / "wrong").glob("*/expect.yaml"):
         named.add(yaml.safe_load(file.read_text(encoding="utf-8"))["hint"])

@@ -24,7 +24,8 @@ EVERYDAY = (
     "loop_index_one_higher loss_weighted_by_t latent_normalised "
     "ddim_step_eps_not_anew ddim_loop_one_noise fid_statistics_biased nn_ratio_of_squares "
     "right_earlier_edition right_loop_step_written_out right_p_sample_through_x0 "
-    "right_ddim_step_written_out right_fid_by_svd"
+    "edm_denoise_skip_rooted edm_loss_sum_per_image edm_heun_slopes_added "
+    "right_ddim_step_written_out right_fid_by_svd right_edm_loss_with_its_own_network_call"
 ).split()
 
 
@@ -38,11 +39,13 @@ def load(folder: Path) -> types.SimpleNamespace:
     sys.path.insert(0, str(folder / "code"))
     importlib.invalidate_caches()
     try:
-        names = ("ddpm", "unet", "ddim", "metrics.fid", "metrics.memorization")
-        ddpm, unet, ddim, fid, memorization = (importlib.import_module(f"libs.{n}") for n in names)
+        names = ("ddpm", "unet", "ddim", "edm", "metrics.fid", "metrics.memorization")
+        ddpm, unet, ddim, edm, fid, memorization = (
+            importlib.import_module(f"libs.{name}") for name in names
+        )
         assert Path(ddpm.__file__).is_relative_to(folder)
         return types.SimpleNamespace(
-            DDPM=ddpm.DDPM, UNet=unet.UNet, ddim=ddim, fid=fid, memorization=memorization
+            DDPM=ddpm.DDPM, UNet=unet.UNet, ddim=ddim, edm=edm, fid=fid, memorization=memorization
         )
     finally:
         sys.path.remove(str(folder / "code"))
@@ -194,6 +197,8 @@ def test_pieces_go_where_they_belong(tmp_path):
         "ddpm.p_sample.py": "def p_sample(self, x, label, t, t_index):\n    return x\n",
         "ddpm.top.py": "TOP = 1\n",
         "ddim.ddim_step.py": "def ddim_step(x, *rest):\n    return x\n",
+        "edm.denoise.py": "def denoise(self, x, label, sigma):\n    return x\n",
+        "edm.heun_step.py": "def heun_step(denoise, x, *rest):\n    return x\n",
         "fid.end.py": "END = 4\n",
         "ddpm.end.py": "END = 2\n",
         "unet.decoder.py": "for level in self.decoder:\n    x = level[0](x, t_emb)\n",
@@ -211,6 +216,10 @@ def test_pieces_go_where_they_belong(tmp_path):
     ddim, fid = files["code/libs/ddim.py"], files["code/libs/metrics/fid.py"]
     assert "\ndef ddim_step(x, *rest):\n    return x\n" in ddim
     assert ddim.count("NotImplementedError") == 1  # sample_ddim's
+    edm = files["code/libs/edm.py"]
+    assert "\n    def denoise(self, x, label, sigma):\n        return x\n" in edm
+    assert "\ndef heun_step(denoise, x, *rest):\n    return x\n" in edm
+    assert edm.count("NotImplementedError") == 1  # compute_loss's
     assert fid.endswith("\nEND = 4\n")
     nodes = ast.parse(ddpm).body
     (group,) = [node for node in nodes if isinstance(node, ast.ClassDef)]

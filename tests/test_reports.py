@@ -22,7 +22,7 @@ from autograder.text import InputError, visible
 
 RUBRIC = load_rubric()
 AUTOMATIC = "unet q_sample p_sample p_sample_loop compute_loss latent".split()
-BONUS = ["bonus_evaluation", "bonus_sampling"]  # of the tests' and a person's points
+BONUS = ["bonus_evaluation", "bonus_sampling", "bonus_edm"]  # of the tests' and a person's points
 EVIL = (
     "<script>(top.ran ??= []).push(1)</script><img src=x onerror='(top.ran ??= []).push(2)'>"
     "\"'>{{ 7 * 7 }}</title></style>"
@@ -125,7 +125,7 @@ def written(tmp_path_factory):
     for one in grades:
         reports.write_submission(one, RUBRIC, folder)
     graded = copy.deepcopy(grades)  # one with 14 points: as text, 14 would come before 3
-    for part in ("report_unet", "report_mnist", "bonus_edm"):
+    for part in ("report_unet", "report_mnist", "bonus_scaling"):
         graded[0].part(part).points = graded[0].part(part).max_points
     reports.write_class(graded, RUBRIC, folder)
     return folder, grades
@@ -255,7 +255,7 @@ def test_the_report_says_what_was_found(written):
         "team-03", "Example Name", "One step back", "p_sample is off.", "Look at p_sample.",
         "0.5 of 1", "4 tests, 2 not passed", "4 tests, all passed", "case 3", "x: 0.6 points",
         "A note", "Sandbox: network", "none", "printed", "2. The diffusion model",
-        RUBRIC.part("bonus_edm").look_for[0],
+        RUBRIC.part("bonus_scaling").look_for[0],
     ):  # fmt: skip
         assert words in page.text, words
     assert len(page.all("img", "src")) == 1

@@ -22,7 +22,8 @@ from .wire import DTYPES, Channel
 
 SHOWN = 2000  # characters of an error's text
 BUFFERS = (
-    "betas sqrt_recip_alphas sqrt_alphas_cumprod sqrt_one_minus_alphas_cumprod posterior_variance"
+    "betas sqrt_recip_alphas sqrt_alphas_cumprod sqrt_one_minus_alphas_cumprod posterior_variance "
+    "sigma_data"
 ).split()
 
 
@@ -74,7 +75,7 @@ class Worker:
         known = inspect.signature(made).parameters
         given = {key: value for key, value in optional.items() if key in known}
         try:
-            with hollow_networks() if module == "ddpm" else contextlib.nullcontext():
+            with hollow_networks(module) if module != "unet" else contextlib.nullcontext():
                 built = made(**kwargs, **given)
         except Exception:  # it does more with its networks than to hold them
             built = made(**kwargs, **given)
@@ -294,17 +295,17 @@ class HollowAutoencoder(HollowUNet):
 
 
 @contextlib.contextmanager
-def hollow_networks() -> Any:
-    """Within this context libs.ddpm finds empty networks, for real ones take most of the time."""
-    names = ("unet", "tiny_autoencoder", "latent_space", "ddpm")
+def hollow_networks(module: str) -> Any:
+    """Within this context libs.MODULE finds empty networks, for real ones take most of the time."""
+    names = ("unet", "tiny_autoencoder", "latent_space", module)
     libs = {name: sys.modules.get(f"libs.{name}") for name in names}
     hollow = {"UNet": ("unet", HollowUNet), "TAESD": ("tiny_autoencoder", HollowAutoencoder)}
     with contextlib.ExitStack() as stack:
         for name, (home, stand_in) in hollow.items():
             real = getattr(libs[home], name, None)
-            for module in (libs[home], libs["latent_space"], libs["ddpm"]):
-                if real is not None and getattr(module, name, None) is real:
-                    stack.enter_context(mock.patch.object(module, name, stand_in))
+            for user in (libs[home], libs["latent_space"], libs[module]):
+                if real is not None and getattr(user, name, None) is real:
+                    stack.enter_context(mock.patch.object(user, name, stand_in))
         yield
 
 

@@ -1,0 +1,352 @@
+"""EDM: the denoiser (Karras et al. 2022, eq. 7), its loss (eq. 8), Heun's step (Algorithm 1)."""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from autograder.cases import Case
+from autograder.evidence import (
+    check_noise,
+    check_untouched,
+    close,
+    is_tensor_like,
+    shown,
+    suspect,
+    tensor_of,
+    weights,
+)
+from autograder.student import Answer, Asked, Finding, Student, Tensor
+
+PART = "bonus_edm"
+POINT = ("next_x", "next_first")
+STEP = ("step_x", "step_first", "step_second")
+NAMES = ("x", "the first answer", "the second answer")
+FLOATS = ("float32", "float64")  # of what goes into a double
+
+
+@pytest.mark.group("denoise")
+def test_network_call(student: Student, case: Case) -> None:
+    """The network gets c_in x, the labels, and c_noise as a tensor [B]."""
+    answer = denoised(student, case)
+    call = network_call(answer.asked)
+    if not is_tensor_like(call.get("label"), case.inputs["label"]):
+        raise Finding(f"The network got {shown(call.get('label'))} as label.", "edm_label")
+    check_scaled_x(case, call)
+    time = call.get("time")
+    sigma = case.inputs["sigma"]
+    if not isinstance(time, Tensor) or time.shape != [len(sigma)]:
+        text = f"The network got {shown(time)} as c_noise, expected a tensor [{len(sigma)}]."
+        raise Finding(text, "edm_c_noise_shape")
+    check_numbers(case, {"c_noise": tensor_of(time, [len(sigma)], "c_noise", FLOATS)})
+
+
+@pytest.mark.group("denoise")
+def test_denoised(student: Student, case: Case) -> None:
+    """The result is c_skip x + c_out F, for tiny and huge noise levels in one batch."""
+    answer, inputs = denoised(student, case), case.inputs
+    result = tensor_of(answer.value, inputs["x"].shape, "denoise's result")
+    network_call(answer.asked)
+    check_untouched(answer, ["x", "label", "sigma"])
+    mix = mixture(result, ("x", inputs["x"]), ("the network's answer", inputs["answer"]))
+    check_numbers(case, dict(zip(("c_skip", "c_out"), mix, strict=True)))
+    check_gradient(answer, "model", (each(case.expected["c_out"]) * inputs["answer"]).sum())
+
+
+@pytest.mark.group("loss")
+def test_loss(student: Student, case: Case) -> None:
+    """Images with noise of level sigma are denoised; errors are weighted for each image."""
+    objective = Objective(case)
+    objective.run(student, case.inputs["noise"])
+    y, noise = case.inputs["clean"], case.inputs["noise"]
+    mix = mixture(objective.noisy, ("y", y), ("the given noise", noise))
+    check_numbers(case, dict(zip(("signal", "noise"), mix, strict=True)))
+    objective.check()
+
+
+@pytest.mark.group("loss")
+def test_own_noise(student: Student, case: Case) -> None:
+    """Without noise given, compute_loss draws Gaussian noise, anew each time."""
+    draws = []
+    for _ in range(2):
+        objective = Objective(case)
+        objective.run(student)
+        drawn = (objective.noisy - case.inputs["clean"]) / each(case.inputs["sigma"])
+        check_noise(drawn, "The noise that compute_loss draws, in units of sigma,")
+        draws.append(drawn)
+    if np.allclose(*draws, atol=1e-2):
+        raise Finding("Two calls without noise given drew the same noise.", "noise_repeated")
+
+
+@pytest.mark.group("heun")
+def test_heun_step(student: Student, case: Case) -> None:
+    """Between two levels the step follows the mean of the slopes at both ends."""
+    found: dict[str, list[float]] = {name: [] for name in (*POINT, *STEP)}
+    three = [case.inputs[name] for name in ("heun_x", "heun_first", "heun_second")]
+    for pair in case.inputs["levels"][:-1]:
+        answer = step(student, case, *pair)
+        calls = denoiser_calls(answer.asked, 2)
+        check_call(calls[0], three[0], pair[0])
+        result = tensor_of(answer.value, three[0].shape, "heun_step's result")
+        check_untouched(answer, [])
+        if len(calls) == 1:
+            text = f"From sigma {pair[0]:.3g} to {pair[1]:.3g} the denoiser was asked once, not "
+            raise Finding(text + "at both ends.", "edm_heun_euler")
+        check_second_level(calls[1].get("sigma"), *pair)
+        where = "The x of the second call"
+        point = tensor_of(calls[1].get("x"), result.shape, where, FLOATS)
+        mix = mixture(point, *zip(NAMES[:2], three[:2], strict=True))
+        for name, column in zip(POINT, mix, strict=True):
+            found[name].append(column.mean())
+        mix = mixture(result, *zip(NAMES, three, strict=True))
+        for name, column in zip(STEP, mix, strict=True):
+            found[name].append(column.mean())
+    check_numbers(case, {name: np.array(found[name]) for name in POINT})
+    check_numbers(case, {name: np.array(found[name]) for name in STEP})
+
+
+@pytest.mark.group("heun")
+def test_step_to_zero(student: Student, case: Case) -> None:
+    """To sigma 0 Euler's step is all: one call, and what the denoiser says is the result."""
+    sigma, zero = case.inputs["levels"][-1]
+    answer = step(student, case, sigma, zero)
+    calls = denoiser_calls(answer.asked, 2)
+    check_call(calls[0], case.inputs["heun_x"], sigma)
+    if len(calls) > 1:
+        level = shown(calls[1].get("sigma"))
+        raise Finding(
+            f"With sigma_next 0 the denoiser was asked twice, at last with sigma {level}.",
+            "edm_heun_at_zero",
+        )
+    expected = case.inputs["heun_first"]
+    result = tensor_of(answer.value, expected.shape, "heun_step's result")
+    if not close(result, expected, 1e-3):
+        raise Finding(
+            f"The step to sigma 0 leads elsewhere than Euler's (up to "
+            f"{np.abs(result - expected).max():.3g} away).",
+            "edm_heun_last",
+        )
+
+
+class Objective:
+    """Runs compute_loss with a double of denoise, and of the network for code that has its own."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.answer = Answer(None)
+        self.noisy = self.denoised = self.moved = np.empty(0)
+
+    def run(self, student: Student, *noise: np.ndarray) -> None:
+        """Call compute_loss, and look at what was denoised: `noisy`, and the answer, `denoised`."""
+        inputs = self.case.inputs
+        self.answer = student.call(
+            student.edm(self.case),
+            "compute_loss",
+            *(inputs[name] for name in ("clean", "label", "sigma")),
+            *noise,
+            doubles={
+                "denoise": lambda asked: inputs["denoised"],
+                "model": lambda asked: inputs["answer"],
+            },
+            gradients=True,
+        )
+        calls = [a for a in self.answer.asked if a.name == "denoise"]
+        if len(calls) > 1:
+            raise Finding(f"denoise was called {len(calls)} times, not once.", "edm_called_often")
+        if calls:
+            self.look(calls[0].bind("x", "label", "sigma"))
+        else:
+            self.look_inside(network_call(self.answer.asked))
+
+    def look(self, call: dict[str, Any]) -> None:
+        """denoise was called with noisy images, the labels and sigma."""
+        inputs = self.case.inputs
+        if not is_tensor_like(call.get("label"), inputs["label"]):
+            raise Finding(f"denoise got {shown(call.get('label'))} as label.", "edm_label")
+        if not is_tensor_like(call.get("sigma"), inputs["sigma"]):
+            raise Finding(f"denoise got {shown(call.get('sigma'))} as sigma.", "edm_loss_sigma")
+        shape = inputs["clean"].shape
+        self.noisy = tensor_of(call.get("x"), shape, "The x of denoise", FLOATS)
+        self.denoised = self.moved = inputs["denoised"].astype(np.float64)
+
+    def look_inside(self, call: dict[str, Any]) -> None:
+        """The same of code that calls the network itself."""
+        inputs, expected = self.case.inputs, self.case.expected
+        x = tensor_of(call.get("x"), inputs["clean"].shape, "The network's x", FLOATS)
+        right = is_tensor_like(call.get("time"), expected["c_noise"], 1e-4)
+        if not right or not is_tensor_like(call.get("label"), inputs["label"]):
+            raise Finding("The network got other labels or another c_noise.", "edm_loss_inside")
+        self.noisy = x / each(expected["c_in"])
+        self.moved = each(expected["c_out"]) * inputs["answer"]
+        self.denoised = each(expected["c_skip"]) * self.noisy + self.moved
+
+    def check(self) -> None:
+        """The loss is the mean weighted squared error, and the network can learn from it."""
+        loss = tensor_of(self.answer.value, [], "The loss")
+        check_untouched(self.answer, ["x_start", "label", "sigma", "noise"])
+        error = self.denoised - self.case.inputs["clean"]
+        weight = each(1 / self.case.expected["c_out"] ** 2)  # lambda, so that all count alike
+        expected = float((weight * error**2).mean())
+        if not close(loss, np.asarray(expected), 1e-3):
+            tolerance = {"loss": 1e-6}
+            hint = suspect({"loss": loss}, self.case.suspects, tolerance, relative=2e-3)
+            raise Finding(
+                f"The loss is {float(loss):.5g}; expected {expected:.5g}.", hint or "edm_loss_value"
+            )
+        size = float((2 * weight * error * self.moved).mean())
+        check_gradient(self.answer, "denoise" if self.moved is self.denoised else "model", size)
+
+
+def each(values: np.ndarray) -> np.ndarray:
+    """One number for each image, to be multiplied with images."""
+    return np.reshape(values, (-1, 1, 1, 1))
+
+
+def denoised(student: Student, case: Case) -> Answer:
+    """One call of denoise; the case answers for the network."""
+    return student.call(
+        student.edm(case),
+        "denoise",
+        *(case.inputs[name] for name in ("x", "label", "sigma")),
+        doubles={"model": lambda asked: case.inputs["answer"]},
+        gradients=True,
+    )
+
+
+def step(student: Student, case: Case, sigma: float, sigma_next: float) -> Answer:
+    """One call of heun_step; the case answers for the denoiser."""
+    with contextlib.suppress(Finding):  # where libs/unet.py is broken, a stand-in serves from now
+        student.edm(case)
+    answers = iter([case.inputs["heun_first"], case.inputs["heun_second"]])
+    try:
+        return student.function(
+            "edm",
+            "heun_step",
+            doubles={"denoise": lambda asked: next(answers, "the denoiser was called too often")},
+            x=case.inputs["heun_x"],
+            sigma=float(sigma),
+            sigma_next=float(sigma_next),
+        )
+    except Finding as finding:
+        denoiser_calls(finding.asked, 2, least=0)
+        raise
+
+
+def network_call(asked: list[Asked]) -> dict[str, Any]:
+    """The arguments of the one call of the network."""
+    calls = [a.bind("x", "label", "time") for a in asked if a.name == "model"]
+    if not calls:
+        raise Finding("The network self.model was never called.", "network_not_called")
+    if len(calls) > 1:
+        raise Finding(f"The network was called {len(calls)} times, not once.", "edm_called_often")
+    return calls[0]
+
+
+def denoiser_calls(asked: list[Asked], most: int, least: int = 1) -> list[dict[str, Any]]:
+    """The calls of heun_step's denoiser, at most so many, as arguments by name."""
+    calls = [a.bind("x", "sigma") for a in asked if a.name == "denoise"]
+    if not least <= len(calls) <= most:
+        text = f"heun_step called denoise {len(calls)} times; a step takes one or two calls."
+        raise Finding(text, "edm_heun_calls")
+    return calls
+
+
+def is_level(value: Any, level: float) -> bool:
+    """Whether a noise level, as a number or a tensor of one, is this one."""
+    if isinstance(value, Tensor) and value.array is not None and value.array.size == 1:
+        value = value.array.item()
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and close(np.asarray(value), np.asarray(level), 1e-5)
+
+
+def check_call(call: dict[str, Any], x: np.ndarray, sigma: float) -> None:
+    """The first slope is taken at x, at the level where the step begins."""
+    if not is_tensor_like(call.get("x"), x):
+        raise Finding("The first call of denoise got another x than heun_step.", "edm_heun_start")
+    if not is_level(call.get("sigma"), sigma):
+        raise Finding(
+            f"The first call of denoise got {shown(call.get('sigma'))} as sigma, expected "
+            f"{sigma:.4g}.",
+            "edm_heun_start",
+        )
+
+
+def check_second_level(value: Any, sigma: float, sigma_next: float) -> None:
+    """The second slope is taken at the level where the step leads."""
+    if is_level(value, sigma_next):
+        return
+    middle = is_level(value, (sigma + sigma_next) / 2)
+    raise Finding(
+        f"The second call of denoise got {shown(value)} as sigma, on the way from {sigma:.4g} to "
+        f"{sigma_next:.4g}.",
+        "edm_heun_midpoint" if middle else "edm_heun_second_sigma",
+    )
+
+
+def check_scaled_x(case: Case, call: dict[str, Any]) -> None:
+    """The network's x is c_in times x."""
+    x = tensor_of(call.get("x"), case.inputs["x"].shape, "The network's x", FLOATS)
+    (c_in,) = mixture(x, ("x", case.inputs["x"]))
+    check_numbers(case, {"c_in": c_in})
+
+
+def mixture(output: np.ndarray, *inputs: tuple[str, np.ndarray]) -> Iterable[np.ndarray]:
+    """How much of each named input an output holds, [B] each; it must hold nothing else."""
+    found, rest = weights(output, *(values for _, values in inputs))
+    scale = np.abs(output).max(axis=(1, 2, 3), keepdims=True)
+    if (np.abs(rest) > 1e-3 * scale + 1e-6).any():
+        names = " and ".join(name for name, _ in inputs)
+        raise Finding(f"Something else than {names} is in the result of a sum.", "edm_no_mix")
+    return found.T
+
+
+def check_numbers(case: Case, found: dict[str, np.ndarray]) -> None:
+    """Compare measured numbers with the case's, and name the mistake that gives them."""
+    expected = {name: case.expected[name] for name in found}
+    tolerance = {name: 2e-5 + 2e-3 * np.abs(values) for name, values in expected.items()}
+    wrong = np.any([np.abs(found[n] - expected[n]) > tolerance[n] for n in found], axis=0)
+    if not wrong.any():
+        return
+    worst = int(np.flatnonzero(wrong)[0])
+    where = f"At sigma {case.inputs['sigma'][worst]:.4g}"
+    if set(found) & {*POINT, *STEP}:
+        where = "From sigma {:.4g} to {:.4g}".format(*case.inputs["levels"][worst])
+    spread = ", ".join(
+        f"{LABELS[name]} {found[name][worst]:.5g} (expected {expected[name][worst]:.5g})"
+        for name in found
+    )
+    hint = suspect(found, case.suspects, tolerance)
+    raise Finding(f"{where}, {spread}.", hint or FALLBACK[next(iter(found))])
+
+
+def check_gradient(answer: Answer, double: str, expected: float) -> None:
+    """A gradient of this size reaches what the double stands for."""
+    gradients = answer.gradients if isinstance(answer.gradients, dict) else {}
+    if not close(np.asarray(gradients.get(double, 0.0)), np.asarray(float(expected)), 2e-2):
+        raise Finding(
+            "The value is right, but its gradient does not reach the network.", "edm_no_gradient"
+        )
+
+
+LABELS = {
+    "c_in": "the network's x holds",
+    "c_noise": "c_noise is",
+    "c_skip": "the weight of x is",
+    "c_out": "that of the network's answer",
+    "signal": "what is denoised holds of y",
+    "noise": "of the noise",
+    "next_x": "the x of the second call holds of x",
+    "next_first": "of the first answer",
+    "step_x": "the result holds of x",
+    "step_first": "of the first answer",
+    "step_second": "of the second answer",
+}
+FALLBACK = {
+    "c_in": "edm_c_in",
+    "c_noise": "edm_c_noise",
+    "c_skip": "edm_mix",
+    "signal": "edm_noise_scale",
+    "next_x": "edm_heun_first_slope",
+    "step_x": "edm_heun_step",
+}
