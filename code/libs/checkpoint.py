@@ -12,7 +12,6 @@ from . import config as configs
 from .config import Config, EDMConfig
 from .ddpm import DDPM
 from .edm import EDM, Heun
-from .ema import EMA
 from .utils import UserError, replacing
 from .weights import load_strictly, read_file
 
@@ -161,10 +160,5 @@ def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM | EDM, Con
     base = state["path"].parent
     config = configs.from_dict(state["config"], base, source=str(state["path"]))
     model = build_model(config, pretrained=False).to(device)
-    load_strictly(model, state["model"], state["path"])
-    ema = EMA(model)
-    ema.load_state_dict(state["ema"])
-    with torch.no_grad():
-        for name, parameter in ema.parameters.items():
-            parameter.copy_(ema.average[name])
+    load_strictly(model, state["model"] | state["ema"]["average"], state["path"])
     return model.eval(), config, state["classes"]
