@@ -51,7 +51,7 @@ def test_single_files_and_films(run_folder, tmp_path):
     ("flags", "text"),
     [
         (["--sampler", "ddim", "--steps", "4"], "ddim, 4 steps, eta 0"),
-        (["--sampler", "dpm++", "--steps", "3", "--spacing", "leading"], "dpm++, 3 steps, leading, eta 0"),
+        (["--sampler", "dpm++", "--steps", "3", "--eta", "1"], "dpm++, 3 steps, eta 1"),
         (["--sampler", "ddpm"], "ddpm, all steps"),
         ([], "own, all steps"),
     ],
