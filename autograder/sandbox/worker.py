@@ -67,10 +67,11 @@ class Worker:
 
         Args:
             kwargs: arguments of the class; `optional` ones are given where it knows them.
-            stand_in: put an empty UNet in the place of libs/unet.py.
+            stand_in: put empty networks in the place of libs/unet.py and libs/variants.py.
         """
         if stand_in:
-            sys.modules["libs.unet"] = stand_in_unet()
+            for network in ("unet", "variants"):
+                sys.modules[f"libs.{network}"] = stand_in_module(f"libs.{network}")
         made = getattr(importlib.import_module(f"libs.{module}"), name)
         known = inspect.signature(made).parameters
         given = {key: value for key, value in optional.items() if key in known}
@@ -377,10 +378,11 @@ def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
     }
 
 
-def stand_in_unet() -> types.ModuleType:
-    """A module in the place of libs/unet.py whose every class is an empty network."""
-    module = types.ModuleType("libs.unet")
+def stand_in_module(path: str) -> types.ModuleType:
+    """A module in the place of the network's, whose every class is an empty network."""
+    module = types.ModuleType(path)
     module.UNet = HollowUNet
+    module.sized = lambda *args, **kwargs: {}  # of libs/variants.py: further options of the UNet
 
     def other(name: str) -> type:
         if name.startswith("__"):
