@@ -121,8 +121,9 @@ def read(path: Path, device: torch.device | str = "cpu", kind: str = Config.kind
         raise UserError(f"{path} is not a checkpoint written by train.py")
     found = state.get("kind", Config.kind)  # the first checkpoints did not say
     if found != kind:
+        article = "an" if kind[0] in "aeiou" else "a"
         raise UserError(
-            f"{path} holds a trained {found}, and this needs the checkpoint of a {kind}"
+            f"{path} holds a trained {found}, and this needs the checkpoint of {article} {kind}"
         )
     return state | {"path": path}
 
