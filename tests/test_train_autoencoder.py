@@ -182,6 +182,22 @@ def test_resume_is_exact(tmp_path, monkeypatch, stages, dtype):
     )
 
 
+def test_stop_in_the_last_step_of_a_stage(tmp_path, monkeypatch):
+    """The stage counts as done, and the run goes on with the next one when it is resumed."""
+    config = make_config("train_cfg.max_steps=1", stages=f"{PLAIN}, {PLAIN}")
+
+    def interrupt(learner, number, result):
+        if result is not None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        at_step(patch, interrupt)
+        with pytest.raises(KeyboardInterrupt, match="--resume"):
+            train(config, tmp_path)
+    assert [path.parent.name for path in tmp_path.rglob("*.pth")] == ["stage-1"]
+    assert read(train(config, tmp_path))["stage"] == 1
+
+
 def test_another_config_is_refused_in_the_middle(tmp_path, monkeypatch):
     """A stage that was stopped goes on under its own settings only."""
 
@@ -251,7 +267,7 @@ def test_loss_against_arithmetic():
     loss, *parts = ReconstructionLoss(autoencoder, off, distance, judge)(images, noise)
     torch.testing.assert_close(loss, F.l1_loss(decoded, images))
     assert distance.calls == 0
-    assert [float(part) for part in parts[2:]] == [0, 0, 0]
+    assert [part.item() for part in parts[2:]] == [0, 0, 0]
 
     on = Stage(reconstruction="mse", kl_weight=0.3, lpips_weight=0.2, disc_weight=0.5)
     criterion = ReconstructionLoss(autoencoder, on, distance, judge)

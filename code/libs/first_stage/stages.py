@@ -63,6 +63,9 @@ def train_stages(
             _note(folder, number, "before", learner, processes)
         trainer.fit()
         _note(folder, number, "after", learner, processes)
+        asked_to_stop = processes.any(trainer.asked_to_stop, precision.device)
+        if asked_to_stop and final != finals[-1]:  # in the stage's last step
+            raise KeyboardInterrupt(f"go on with --resume {shown(folder)}")
     if processes.is_main:
         with replacing(folder / "model_final.pth") as partial:
             shutil.copyfile(finals[-1], partial)
