@@ -235,7 +235,7 @@ def test_unknown_key(write, text, name, hint):
     ("text", "words"),
     [
         ("model: 3", "'model' is a section with keys, found 3"),
-        ("- 1\n- 2", r"expected sections such as 'model:', found \[1, 2\]"),
+        ("- 1\n- 2", r"expected sections such as 'dataset:', found \[1, 2\]"),
         ("seed: 1\nmodel: {dim: 3", r"not valid YAML, .* in line \d, column \d+"),
         ("seed: 1\n\tdim: 3", r"not valid YAML, .* in line 2, column 1"),
         ("seed: 1\n  dim: 3", r"not valid YAML, .* in line 2, column \d"),
