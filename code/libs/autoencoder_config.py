@@ -29,6 +29,11 @@ class DiscriminatorConfig:
     num_layers: int = 3
     lr: float | None = None  # by default that of the autoencoder, whose schedule it follows
 
+    @property
+    def smallest(self) -> int:
+        """Height and width of the smallest images that give a whole score."""
+        return 3 * 2**self.num_layers
+
 
 @dataclass
 class Stage:
@@ -122,6 +127,9 @@ class AutoencoderConfig:
                 f"'train_cfg.best_metric' {train.best_metric} is for diffusion models: choose "
                 "psnr or ssim, or null for the validation loss"
             )
+        if len(self.train_cfg.betas) != 2:
+            raise UserError(f"'train_cfg.betas' must be two numbers, found {self.train_cfg.betas}")
+        smallest = self.discriminator.smallest
         for number, stage in enumerate(self.stages):
             check_limits(stage, STAGE_LIMITS, prefix=f"stages[{number}].")
             if stage.resolution % self.factor:
@@ -140,6 +148,15 @@ class AutoencoderConfig:
                     f"'stages[{number}].resize' {stage.resize} is smaller than the resolution "
                     f"{stage.resolution} that is cut out of it"
                 )
+            if stage.disc_start is not None and stage.resolution < smallest:
+                raise UserError(
+                    f"'stages[{number}].resolution' {stage.resolution} is too small for the "
+                    f"discriminator, which needs {smallest} pixels: lower "
+                    "'discriminator.num_layers'"
+                )
+        weights = self.lpips.weights
+        if any(s.lpips_weight > 0 for s in self.stages) and weights and not weights.is_file():
+            raise UserError(f"'lpips.weights': there is no file {weights}")
 
     def of_stage(self, number: int) -> "AutoencoderConfig":
         """The config of one stage, counted from 0: what the stage says stands in every section."""

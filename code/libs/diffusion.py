@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from . import checkpoint
 from .autoencoder_config import Stage
-from .config import Config
+from .config import Config, shown
 from .datasets import Images, Splits, load_splits
 from .ddpm import DDPM
 from .edm import EDM
@@ -28,6 +28,7 @@ from .optim import learning_rate
 from .runtime import Precision, Processes, fork_rng, generator_for
 from .sampling import Sampler, draw_samples
 from .updater import StepResult, Updater
+from .utils import UserError
 from .visualize import image_grid
 from .weights import load_strictly
 
@@ -108,6 +109,14 @@ class DiffusionLearner(Learner):
         self.model = checkpoint.build_model(config).to(self.device)
         self.splits = load_splits(config.dataset, config.model.img_shape, config.model.num_classes)
         self.classes = self.splits.train.classes
+        # Surplus classes would learn nothing; often it is the wrong folder
+        if config.model.conditional and len(self.classes) < config.model.num_classes:
+            raise UserError(
+                f"data set {config.dataset.name} in {shown(config.dataset.data_folder)} has "
+                f"{len(self.classes)} classes, but 'model.num_classes' is "
+                f"{config.model.num_classes}: set it to {len(self.classes)}, or name another "
+                "'dataset.data_folder'"
+            )
         if isinstance(self.model.vae, FirstStage):
             self._measure_latents(self.model.vae)
         self.sample_scores = None

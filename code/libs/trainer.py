@@ -135,6 +135,7 @@ class Trainer:
             self._report(result)
             ckpt_steps = self.config.train_cfg.ckpt_steps
             stop = self.processes.any(self.asked_to_stop, self.precision.device)
+            stop = stop and self.step < self.last_step  # else the run has reached its end
             if stop or (ckpt_steps is not None and self.step % ckpt_steps == 0):
                 self._save(f"step-{self.step:08d}.pth")
             if stop:

@@ -58,11 +58,6 @@ class AutoencoderLearner(Learner):
         settings = config.discriminator
         channels = section.in_channels
         self.discriminator = PatchDiscriminator(channels, settings.dim, settings.num_layers)
-        if self.stage.disc_start is not None and size < self.discriminator.smallest:
-            raise UserError(
-                f"'stages[{number}].resolution' {size} is too small for the discriminator, which "
-                f"needs {self.discriminator.smallest} pixels: lower 'discriminator.num_layers'"
-            )
         if number == 0 and config.vae_ckpt is not None:
             weights, _ = read_autoencoder(config.vae_ckpt, section)
             load_strictly(self.model, weights, config.vae_ckpt)

@@ -17,13 +17,14 @@ FREE = ("tanh", "num_groups")  # may differ from what a config says
 
 
 def read_autoencoder(
-    path: Path, expected: AutoencoderModelConfig | None = None
+    path: Path, expected: AutoencoderModelConfig | None = None, section_name: str = "autoencoder"
 ) -> tuple[dict[str, Tensor], AutoencoderModelConfig]:
     """The averaged weights of an autoencoder, and its architecture.
 
     Args:
         path: a checkpoint or run folder of train_autoencoder.py, or a published kl-f4 or kl-f8.
         expected: what a config says of the autoencoder; None where it says nothing.
+        section_name: where it says so, for messages.
 
     Raises:
         UserError: the file holds something else, or another autoencoder than expected.
@@ -36,20 +37,26 @@ def read_autoencoder(
         weights, found = read_compvis(path)
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}
         section = replace(AutoencoderModelConfig(), **found)
-    for name, value in vars(section).items():
-        wanted = value if expected is None else getattr(expected, name)
-        if wanted != value and name not in FREE:
-            raise UserError(
-                f"'autoencoder.{name}' is {wanted}, and {value} in {shown(path)}: they must agree"
-            )
+    wanted = section if expected is None else expected
+    pairs = [(name, getattr(wanted, name), value) for name, value in vars(section).items()]
+    differences = [
+        f"{name} is {one} and {other} in the file"
+        for name, one, other in pairs
+        if one != other and name not in FREE
+    ]
+    if differences:
+        raise UserError(
+            f"{shown(path)} holds another autoencoder than section '{section_name}' describes: "
+            + "; ".join(differences)
+        )
     return weights, section
 
 
 def load_autoencoder(
     path: Path, expected: AutoencoderModelConfig | None = None
 ) -> tuple[KLAutoencoder, AutoencoderModelConfig]:
-    """A trained autoencoder and its architecture; arguments and errors as above."""
-    weights, section = read_autoencoder(path, expected)
+    """A diffusion model's autoencoder and its architecture; arguments and errors as above."""
+    weights, section = read_autoencoder(path, expected, "vae.autoencoder")
     autoencoder = KLAutoencoder(**vars(section))
     load_strictly(autoencoder, weights, path)
     return autoencoder, section

@@ -8,6 +8,7 @@ from typing import Any
 from .. import checkpoint, run_folder
 from ..autoencoder_config import AutoencoderConfig
 from ..config import shown
+from ..loading import EpochBatches
 from ..metrics.features import Viewer
 from ..metrics.fid import frechet_distance, statistics
 from ..metrics.inception import Inception
@@ -55,23 +56,34 @@ def train_stages(
         trainer = Trainer(
             learner, learner.config, final.parent, precision, processes, *freqs, state
         )
-        start = learner.stage.disc_start
-        if start is not None and start >= trainer.last_step:
-            raise UserError(
-                f"'stages[{number}].disc_start' {start} is after the end of the stage, which has "
-                f"{trainer.last_step} steps: lower it, or set it to null for no discriminator"
-            )
+        _check_starts(config, len(learner.splits.train), processes)
         if processes.is_main:
             print(f"stage {number + 1} of {len(finals)}: {trainer.describe()}", flush=True)
         if state is None:
             _note(folder, number, "before", learner, processes)
         trainer.fit()
         _note(folder, number, "after", learner, processes)
+        asked_to_stop = processes.any(trainer.asked_to_stop, precision.device)
+        if asked_to_stop and final != finals[-1]:  # in the stage's last step
+            raise KeyboardInterrupt(f"go on with --resume {shown(folder)}")
     if processes.is_main:
         with replacing(folder / "model_final.pth") as partial:
             shutil.copyfile(finals[-1], partial)
     processes.wait()
     return folder / "model_final.pth"
+
+
+def _check_starts(config: AutoencoderConfig, images: int, processes: Processes) -> None:
+    """Refuse a discriminator that would never start, of any stage, before the first is trained."""
+    for number, stage in enumerate(config.stages):
+        batch_size = min(images, config.of_stage(number).loader.batch_size)
+        batches = EpochBatches(images, batch_size, config.seed, processes)
+        steps = stage.epochs * len(batches)
+        if stage.disc_start is not None and stage.disc_start >= steps:
+            raise UserError(
+                f"'stages[{number}].disc_start' {stage.disc_start} is after the end of the stage, "
+                f"which has {steps} steps: lower it, or set it to null for no discriminator"
+            )
 
 
 def _unfinished(folder: Path) -> dict[str, Any] | None:
