@@ -21,7 +21,7 @@ def ablation(tmp_path):
     torch.save(vae.decoder.state_dict(), tmp_path / "decoder.pth")
     settings = "model.dim=8 model.dim_mults=[1,2] model.attn_levels=[] model.bottleneck_depth=1 "
     settings += "model.timesteps=3 dataset.subset=0.02 loader.batch_size=8 loader.num_workers=0 "
-    settings += "model.img_shape=[3,32,32] model.use_vae=true train_cfg.num_eval_samples=0"
+    settings += "model.img_shape=[3,16,16] model.use_vae=true train_cfg.num_eval_samples=0"
     settings = [*settings.split(), f"output_folder={tmp_path / 'logs'}"]
     settings += [
         f"model.vae_{part}_weights={tmp_path / part}.pth" for part in ("encoder", "decoder")
