@@ -81,6 +81,7 @@ def test_parts_are_added_one_by_one(ablation, tmp_path):
     assert_refused(other, "trained with other settings", "--out")
 
 
+@pytest.mark.slow
 def test_ablation_of_a_model_on_pixels_is_refused(ablation):
     """A config without an autoencoder has no parts to take away."""
     assert_refused(ablation(extra=["model.use_vae=false"]), "model.use_vae: true")

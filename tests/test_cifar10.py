@@ -38,6 +38,7 @@ def test_unconditional(tmp_path):
     assert_refused(run_script("code/evaluate.py", run), "accuracy", "--metrics")
 
 
+@pytest.mark.slow
 def test_guided(tmp_path):
     """Classes by name, a sweep with a block of rows for each scale, a film; typos are named."""
     run = train("cifar10_cfg", tmp_path)

@@ -552,14 +552,15 @@ def test_signatures_of_the_interface():
 
 def test_config_section_mirrors_the_constructors():
     """The config's model section has DDPM's arguments and the options of its UNet, which can only
-    be named, with the same defaults; the size of the bottleneck follows from the others."""
+    be named, with the same defaults; the size of the bottleneck follows from the others, and a
+    ready autoencoder is built from the section vae."""
 
     def plain(value):
         return list(value) if isinstance(value, tuple) else value
 
     config = dataclasses.asdict(ModelConfig())
     of_ddpm, of_unet = (dict(inspect.signature(c).parameters) for c in (DDPM, UNet))
-    del of_ddpm["unet_options"], of_unet["bottleneck_size"]
+    del of_ddpm["unet_options"], of_ddpm["vae"], of_unet["bottleneck_size"]
     options = {n: p for n, p in of_unet.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
     parameters = of_ddpm | options
 

@@ -36,6 +36,7 @@ def evaluate(run_folder, *args, **kwargs):
     return process.stdout
 
 
+@pytest.mark.slow
 def test_report_and_pictures(run_folder, tmp_path):
     """--out holds the report and two pictures, --json the same numbers; a repeat draws nothing."""
     args = ["--metrics", ALL_BUT_LPIPS, "--num", "60", *DDIM]

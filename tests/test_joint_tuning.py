@@ -69,6 +69,7 @@ def test_it_learns_until_its_epoch_and_stays_from_then_on(make_trainer, tmp_path
     assert all(torch.equal(final[name], value) for name, value in of_vae(average).items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [STEPS + 2, 2 * STEPS, 3 * STEPS + 1])
 def test_resume_is_exact(make_trainer, tmp_path, stop_at):
     """A run that stops before, at and after the freeze goes on to the very same weights."""

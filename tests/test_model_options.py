@@ -161,6 +161,7 @@ def test_settings_that_do_not_fit_are_refused(settings, words):
     assert "Traceback" not in process.stderr
 
 
+@pytest.mark.slow
 def test_run_with_guidance(digits_args, tmp_path):
     """Training with dropped labels, held-out images and guidance leaves losses and a grid."""
     settings = [

@@ -67,6 +67,7 @@ def test_samplers_draw_grids_and_films(run_folder, tmp_path, flags, text):
     assert Image.open(tmp_path / "film.gif").n_frames > 3
 
 
+@pytest.mark.slow
 def test_samples_by_sampler_do_not_depend_on_the_batch(run_folder, tmp_path):
     """The same seed gives the same grid whatever --batch-size is."""
     grids = []
@@ -212,6 +213,7 @@ sample.cli.run(sample.main)
 """
 
 
+@pytest.mark.slow
 def test_guidance_sweep_is_one_grid(run_folder, tmp_path):
     """Several scales are drawn as blocks of rows; s = 1 is the grid of the plain model."""
     louder = "[p.data.mul_(3) for p in model.model.label_embd.parameters()]"
@@ -228,6 +230,7 @@ def test_guidance_sweep_is_one_grid(run_folder, tmp_path):
     assert abs(blocks[2] - pictures[1]).mean() > abs(blocks[1] - pictures[1]).mean()
 
 
+@pytest.mark.slow
 def test_models_without_labels(run_folder, tmp_path):
     """An unconditional model draws --num pictures of no class, and takes no --labels."""
     code = unusual_model(run_folder, "model.conditional = config.model.conditional = False")

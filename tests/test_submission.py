@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import importlib.util
 import io
+import marshal
 import os
 import random
 import shutil
@@ -57,9 +59,9 @@ def write_folder(path: Path, files: Files) -> Path:
 
 
 def copied(submission: Submission) -> Files:
-    """Names and contents of the copy that a worker would get."""
+    """Names and contents of the copy that a worker would get, without what Python would cache."""
     folder = submission.code_folder
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
@@ -738,6 +740,18 @@ def test_python_files_stay_byte_for_byte(tmp_path):
 
 
 # --- helpers of the kit
+
+
+def test_only_the_kits_own_text_is_compiled(tmp_path):
+    """Modules that are the kit's get its bytecode, even where a team sent some; others get none."""
+    own = (KIT / "libs" / "unet.py").read_bytes()
+    forged = {"code/libs/__pycache__/unet.cpython-311.pyc": b"forged"}
+    sent = {**CODE, **forged, "code/libs/unet.py": own, "code/libs/ddpm.py": own}
+    folder = read_zip(tmp_path, sent).code_folder / "libs" / "__pycache__"
+    name = Path(importlib.util.cache_from_source("unet.py")).name
+    assert not (folder / name.replace("unet", "ddpm")).exists()
+    code = marshal.loads((folder / name).read_bytes()[16:])
+    assert code == compile(own, "unet.py", "exec")
 
 
 def test_missing_helpers_come_from_the_kit(tmp_path):

@@ -184,6 +184,7 @@ def test_gradient_is_clipped(make_trainer, monkeypatch):
     assert norms == pytest.approx([0.01, 0.01], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_bf16_trains_close_to_fp32(make_trainer):
     """bf16 lowers the loss as fp32 does."""
     losses = {}
