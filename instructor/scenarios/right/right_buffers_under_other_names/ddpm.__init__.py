@@ -15,6 +15,8 @@ def __init__(
     beta_start=None,
     beta_end=None,
 ):
+    from .tiny_autoencoder import TAESD
+
     super().__init__()
     self.timesteps = timesteps
     self.use_vae = use_vae
