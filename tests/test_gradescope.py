@@ -28,7 +28,7 @@ from release import build, cut, find_leaks, tracked_files
 from test_reports import TEST, TOP, check_fields
 
 GRADED = ["code/libs/ddpm.py", "code/libs/unet.py", "code/libs/ddim.py"]
-GRADED += ["code/libs/metrics/fid.py", "code/libs/metrics/memorization.py"]
+GRADED += [f"code/libs/{name}.py" for name in ("edm", "metrics/fid", "metrics/memorization")]
 
 
 def load_grade_submission():
