@@ -14,6 +14,7 @@ from .config import (
     LpipsConfig,
     TrainConfig,
     WandbConfig,
+    check_betas,
     check_limits,
 )
 from .utils import UserError
@@ -127,8 +128,7 @@ class AutoencoderConfig:
                 f"'train_cfg.best_metric' {train.best_metric} is for diffusion models: choose "
                 "psnr or ssim, or null for the validation loss"
             )
-        if len(self.train_cfg.betas) != 2:
-            raise UserError(f"'train_cfg.betas' must be two numbers, found {self.train_cfg.betas}")
+        check_betas(train)
         smallest = self.discriminator.smallest
         for number, stage in enumerate(self.stages):
             check_limits(stage, STAGE_LIMITS, prefix=f"stages[{number}].")

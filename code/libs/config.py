@@ -392,6 +392,12 @@ def check_limits(config: Any, limits: dict[str, tuple], prefix: str = "") -> Non
         raise UserError(f"'{prefix}{key}' must be {_describe(low, high)}{optional}, found {value}")
 
 
+def check_betas(train: TrainConfig) -> None:
+    """Refuse anything but AdamW's two."""
+    if len(train.betas) != 2:
+        raise UserError(f"'train_cfg.betas' must be two numbers, found {train.betas}")
+
+
 def _within(number: float, low: Any, high: Any) -> bool:
     above = low is None or (number >= low[0] if isinstance(low, list) else number > low)
     below = high is None or (number <= high[0] if isinstance(high, list) else number < high)
@@ -416,8 +422,7 @@ def _check_together(config: Config) -> None:
         )
     if not model.dim_mults:
         raise UserError("'model.dim_mults' must name at least one level, found []")
-    if len(train.betas) != 2:
-        raise UserError(f"'train_cfg.betas' must be two numbers, found {train.betas}")
+    check_betas(train)
     if any(not 0 <= level < len(model.dim_mults) for level in model.attn_levels):
         raise UserError(
             f"'model.attn_levels' {model.attn_levels} names a level that 'model.dim_mults' "

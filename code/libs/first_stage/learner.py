@@ -80,10 +80,9 @@ class AutoencoderLearner(Learner):
         )
 
     def describe(self) -> str:
-        adversary = self.stage.disc_start is not None
         numbers = f"{self.updater.num_parameters / 1e6:.2f}M parameters"
-        numbers += f" and a discriminator of {self.adversary.num_parameters / 1e6:.2f}M"
-        numbers = numbers if adversary else numbers.partition(" and")[0]
+        if self.stage.disc_start is not None:
+            numbers += f" and a discriminator of {self.adversary.num_parameters / 1e6:.2f}M"
         return f"{numbers}; {self.stage.resolution}x{self.stage.resolution} pixels"
 
     def measure(self, batch_size: int) -> None:
