@@ -116,23 +116,29 @@ def read(path: Path, device: torch.device | str = "cpu", kind: str = Config.kind
     if not path.is_file():
         raise UserError(f"checkpoint {path} does not exist")
     state = read_file(path, device)
-    if not isinstance(state, dict) or not state.keys() >= KEYS:
+    if not _is_ours(state):
         raise UserError(f"{path} is not a checkpoint written by train.py")
+    return _of_kind(state, path, kind)
+
+
+def find(path: Path, kind: str) -> dict[str, Any] | None:
+    """What `read` returns for a file, or None where it is no checkpoint of this project."""
+    try:
+        state = read_file(path)
+    except UserError:
+        return None
+    return _of_kind(state, path, kind) if _is_ours(state) else None
+
+
+def _is_ours(state: Any) -> bool:
+    return isinstance(state, dict) and state.keys() >= KEYS
+
+
+def _of_kind(state: dict[str, Any], path: Path, kind: str) -> dict[str, Any]:
     found = state.get("kind", Config.kind)  # the first checkpoints did not say
     if found != kind:
         raise UserError(f"{path} holds a trained {found}, what is needed is a trained {kind}")
     return state | {"path": path}
-
-
-def is_ours(path: Path) -> bool:
-    """Whether a file is a checkpoint of this project, of any kind."""
-    if not path.is_file():
-        return False
-    try:
-        state = read_file(path)
-    except UserError:
-        return False
-    return isinstance(state, dict) and state.keys() >= KEYS
 
 
 def newest(folder: Path) -> Path:

@@ -29,8 +29,9 @@ def read_autoencoder(
     Raises:
         UserError: the file holds something else, or another autoencoder than expected.
     """
-    if path.is_dir() or checkpoint.is_ours(path):
-        state = checkpoint.read(path, kind=AutoencoderConfig.kind)
+    look = checkpoint.read if path.is_dir() else checkpoint.find
+    state = look(path, kind=AutoencoderConfig.kind)
+    if state is not None:
         section = from_dict(state["config"], path.parent, str(path), AutoencoderConfig).autoencoder
         weights = state["model"] | state["ema"]["average"]
     else:
