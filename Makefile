@@ -57,7 +57,8 @@ $(VENV)/installed: requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-report.txt requirements-grade.txt requirements-metrics.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-report.txt requirements-grade.txt requirements-metrics.txt \
+		requirements-text.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
