@@ -26,14 +26,18 @@ demo: $(VENV)/installed  ## train on handwritten digits, draw some, score them: 
 grade: $(VENV)/installed  ## grade the reference itself, as a try: IN=FOLDER grades a folder of zips
 	$(BIN)/python autograder/grade.py $(or $(IN),.) --out grades
 
-scorecard: $(VENV)/installed-dev  ## measure the grader on all its scenarios: about 15 minutes
-	$(BIN)/python instructor/scorecard.py --json scorecard.json
+scorecard: $(VENV)/installed-dev  ## measure the grader on all its scenarios, or SHARE=0.25 of them
+	$(BIN)/python instructor/scorecard.py --share $(or $(SHARE),1) --json scorecard.json
+
+# Tests are many and small: several at a time, each on one core.
+test test-slow: export OMP_NUM_THREADS = 1
+IN_PARALLEL = -n auto --maxprocesses 4 --dist worksteal
 
 test: $(VENV)/installed-dev  ## run the everyday tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(IN_PARALLEL)
 
 test-slow: $(VENV)/installed-dev  ## run the slow proofs
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(IN_PARALLEL)
 
 lint: $(VENV)/installed-dev  ## check style and format
 	$(BIN)/ruff check .

@@ -1,9 +1,13 @@
 """Shared by all tests: where real data lies, and how to run a script as a user does."""
 
+import contextlib
+import importlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -36,12 +40,46 @@ def run_script(*args: object, cwd: Path = ROOT, timeout: float = 120, **env: str
     )
 
 
+def call_script(*args: object) -> subprocess.CompletedProcess:
+    """What `run_script` returns for a script of code/, but within this process.
+
+    That saves the seconds which importing torch takes. Only for scripts that draw, score or refuse:
+    training changes the state of its process.
+    """
+    script, *argv = map(str, args)
+    main = importlib.import_module(Path(script).stem).main
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(sys, "argv", [script, *argv]))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        stack.enter_context(contextlib.chdir(ROOT))
+        try:
+            cli.run(main)
+        except SystemExit as end:
+            code = end.code or 0
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+
+
 def assert_refused(process: subprocess.CompletedProcess, *words: str) -> None:
     """The script ended with exit code 2 and one sentence that holds the words, no traceback."""
     assert process.returncode == 2, process.stdout + process.stderr
     assert "Traceback" not in process.stderr
     for word in words:
         assert word in process.stderr, process.stderr
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run on the digits."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = ["model.dim=8", "model.timesteps=10", "train_cfg.num_eval_samples=1"]
+    settings += ["train_cfg.max_steps=12", f"output_folder={folder}"]
+    overrides = [part for s in settings for part in ("--set", s)]
+    process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
+    assert process.returncode == 0, process.stderr
+    assert "0.1" in process.stdout
+    return folder / "digits_run"
 
 
 @pytest.fixture

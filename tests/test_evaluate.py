@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from conftest import assert_refused, run_script
+from conftest import assert_refused, call_script, run_script
 from PIL import Image
 
 from libs import datasets
@@ -16,18 +16,6 @@ from libs.utils import UserError
 
 ALL_BUT_LPIPS = "fid,kid,is,pr,accuracy,memorization"
 DDIM = ("--sampler", "ddim", "--steps", "5")
-
-
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
-    """A finished tiny run on the digits."""
-    folder = tmp_path_factory.mktemp("trained")
-    settings = ["model.dim=8", "model.timesteps=10", "train_cfg.num_eval_samples=0"]
-    settings += ["train_cfg.max_steps=12", f"output_folder={folder}"]
-    overrides = [part for s in settings for part in ("--set", s)]
-    process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
-    assert process.returncode == 0, process.stderr
-    return folder / "digits_run"
 
 
 def evaluate(run_folder, *args, **kwargs):
@@ -167,7 +155,7 @@ def test_refused_before_drawing(run_folder, tmp_path, args, words):
     """What cannot work is refused in one sentence before a sample is drawn."""
     (tmp_path / "file").write_text("")
     args = [arg.format(tmp=tmp_path) for arg in args]
-    process = run_script("code/evaluate.py", run_folder, *args, "--seed", "99")
+    process = call_script("code/evaluate.py", run_folder, *args, "--seed", "99")
     assert_refused(process, *words)
     assert process.stderr.count("\n") == 1
 
@@ -215,7 +203,7 @@ def test_model_without_labels(tmp_path):
     process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
     assert process.returncode == 0, process.stderr
     folder = tmp_path / "digits_run"
-    assert_refused(run_script("code/evaluate.py", folder), "needs a model with labels")
+    assert_refused(call_script("code/evaluate.py", folder), "needs a model with labels")
     evaluate(folder, "--metrics", "fid,pr", "--num", "20", "--out", tmp_path / "out")
     assert (tmp_path / "out" / "samples.png").exists()
 

@@ -5,21 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, run_script
+from conftest import ROOT, assert_refused, call_script, run_script
 from PIL import Image
-
-
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
-    """A finished tiny run on the digits."""
-    folder = tmp_path_factory.mktemp("trained")
-    settings = ["model.dim=8", "model.timesteps=10", "train_cfg.num_eval_samples=1"]
-    settings += ["train_cfg.max_steps=12", f"output_folder={folder}"]
-    overrides = [part for s in settings for part in ("--set", s)]
-    process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
-    assert process.returncode == 0, process.stderr
-    assert "0.1" in process.stdout
-    return folder / "digits_run"
 
 
 def test_same_seed_same_pictures(run_folder, tmp_path):
@@ -28,7 +15,7 @@ def test_same_seed_same_pictures(run_folder, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         out = tmp_path / f"{name}.png"
         args = ["--labels", "0,1,2", "--num", "4", "--seed", seed, "--out", out]
-        process = run_script("code/sample.py", run_folder / "model_final.pth", *args)
+        process = call_script("code/sample.py", run_folder / "model_final.pth", *args)
         assert process.returncode == 0, process.stderr
         pictures.append(np.asarray(Image.open(out)))
     assert pictures[0].shape == (4 * 68 + 4, 3 * 68 + 4, 3)
@@ -39,7 +26,7 @@ def test_same_seed_same_pictures(run_folder, tmp_path):
 def test_single_files_and_films(run_folder, tmp_path):
     """--out-dir writes one file a sample below its class; --film a strip or an animation."""
     args = ["--labels", "3,7", "--num", "3", "--out-dir", tmp_path / "many", "--batch-size", "4"]
-    process = run_script("code/sample.py", run_folder, *args, "--film", tmp_path / "film.gif")
+    process = call_script("code/sample.py", run_folder, *args, "--film", tmp_path / "film.gif")
     assert process.returncode == 0, process.stderr
     files = sorted(str(p.relative_to(tmp_path / "many")) for p in (tmp_path / "many").rglob("*.*"))
     assert files == [f"{c}/{n:05d}.png" for c in (3, 7) for n in range(3)]
@@ -60,7 +47,7 @@ def test_samplers_draw_grids_and_films(run_folder, tmp_path, flags, text):
     """sample.py says which sampler it used, and draws with each of them."""
     args = ["--labels", "1,2", "--num", "2", "--out", tmp_path / "grid.png"]
     args += ["--film", tmp_path / "film.gif", *flags]
-    process = run_script("code/sample.py", run_folder, *args)
+    process = call_script("code/sample.py", run_folder, *args)
     assert process.returncode == 0, process.stderr
     assert f"sampler: {text}\n" in process.stdout
     assert Image.open(tmp_path / "grid.png").size == (2 * 68 + 4, 2 * 68 + 4)
@@ -74,7 +61,7 @@ def test_samples_by_sampler_do_not_depend_on_the_batch(run_folder, tmp_path):
     for size in (2, 5):
         out = tmp_path / f"{size}.png"
         flags = ["--sampler", "ddim", "--steps", "4", "--batch-size", size, "--out", out]
-        process = run_script(
+        process = call_script(
             "code/sample.py", run_folder, "--labels", "4,7,9", "--num", "2", *flags
         )
         assert process.returncode == 0, process.stderr
@@ -82,10 +69,11 @@ def test_samples_by_sampler_do_not_depend_on_the_batch(run_folder, tmp_path):
     assert abs(grids[0] - grids[1]).max() <= 8  # of 255: the last bits of bf16 depend on the batch
 
 
+@pytest.mark.slow
 def test_evaluate_prints_and_writes_scores(run_folder, tmp_path):
     """evaluate.py ends with the accuracy, writes JSON, and its classifier knows real digits."""
     args = ["--metrics", "accuracy", "--num", "40", "--json", tmp_path / "scores.json"]
-    process = run_script("code/evaluate.py", run_folder, *args)
+    process = call_script("code/evaluate.py", run_folder, *args)
     assert process.returncode == 0, process.stderr
     accuracy = json.loads((tmp_path / "scores.json").read_text())["scores"]["conditional accuracy"]
     assert accuracy["real"] > 0.96
@@ -112,7 +100,7 @@ def test_evaluate_prints_and_writes_scores(run_folder, tmp_path):
 )
 def test_refused_arguments(run_folder, script, args, words):
     """A wrong argument gets a sentence that says what is possible."""
-    assert_refused(run_script(f"code/{script}.py", run_folder, *args), *words)
+    assert_refused(call_script(f"code/{script}.py", run_folder, *args), *words)
 
 
 def test_refused_checkpoints(run_folder, tmp_path):
@@ -128,7 +116,7 @@ def test_refused_checkpoints(run_folder, tmp_path):
     ):
         (tmp_path / "empty").mkdir(exist_ok=True)
         path = tmp_path / "empty" if name == "." else tmp_path / name
-        assert_refused(run_script("code/sample.py", path, "--out", tmp_path / "x.png"), *words)
+        assert_refused(call_script("code/sample.py", path, "--out", tmp_path / "x.png"), *words)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +136,7 @@ def test_refused_checkpoints(run_folder, tmp_path):
 def test_refused_configs(digits_args, settings, words, tmp_path):
     """A config that cannot be trained is refused with a sentence, and leaves no run folder."""
     overrides = [part for s in settings for part in ("--set", s)]
-    assert_refused(run_script(*digits_args, *overrides), *words)
+    assert_refused(call_script(*digits_args, *overrides), *words)
     assert not (tmp_path / "logs").exists()
 
 
@@ -163,7 +151,7 @@ def test_mnist_without_network(digits_args, tmp_path):
 def test_run_folder_in_use_is_refused(run_folder, digits_args):
     """A new run never writes into the folder of an earlier one."""
     again = ["--set", f"output_folder={run_folder.parent}", "--output", "run"]
-    assert_refused(run_script(*digits_args, *again), "another --output", "--resume")
+    assert_refused(call_script(*digits_args, *again), "another --output", "--resume")
 
 
 @pytest.mark.parametrize("script", ["train", "sample", "evaluate"])
@@ -191,7 +179,7 @@ def test_unfinished_stub_is_named(tmp_path, digits_args):
 
 def test_resume_from_another_config_is_refused(run_folder, digits_args):
     """--resume with another model names the keys that differ."""
-    process = run_script(*digits_args, "--set", "model.dim=12", "--resume", run_folder)
+    process = call_script(*digits_args, "--set", "model.dim=12", "--resume", run_folder)
     assert_refused(process, "model.dim was 8 and is 12")
 
 

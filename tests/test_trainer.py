@@ -144,10 +144,10 @@ def test_resume_is_exact(make_trainer, tmp_path, stop_at, options):
 
 def test_checkpoint_frequency_changes_nothing(make_trainer):
     """Saving and drawing samples in between does not disturb the training."""
-    plain = make_trainer("train_cfg.max_steps=25")
+    plain = make_trainer("train_cfg.max_steps=13")
     plain.fit()
     busy = make_trainer(
-        "train_cfg.max_steps=25",
+        "train_cfg.max_steps=13",
         "train_cfg.num_eval_samples=1",
         "train_cfg.ckpt_steps=2",
         "dataset.test_split=null",
