@@ -205,9 +205,9 @@ def test_narrow_autoencoders_have_fewer_groups(ch):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"attention": "lineal"}, "attention is 'lineal'"),
-        ({"resample": "mean"}, "resample is 'mean'"),
-        ({"upsample": "area"}, "upsample is 'area'"),
+        ({"attention": "lineal"}, "attention 'lineal': choose full"),
+        ({"resample": "mean"}, "resample 'mean': choose conv"),
+        ({"upsample": "area"}, "upsample 'area': choose nearest"),
         ({"attn_levels": (2,)}, "the levels are 0..1"),
         ({"num_groups": 3}, "ch 8 is not divisible by 3"),
     ],

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..utils import default
+from ..utils import choose, default
 
 MAX_GROUPS = 32
 MIN_CHANNELS = 4  # in a group, as in Stable Diffusion's narrowest layer
@@ -92,8 +92,8 @@ class KLAutoencoder(nn.Module):
                 raise ValueError(
                     f"attn_levels has {level}, but the levels are 0..{len(ch_mult) - 1}"
                 )
-        attend = _choice("attention", attention, {"full": Attention, "linear": LinearAttention})
-        _choice("upsample", upsample, dict.fromkeys(("nearest", "bilinear", "bicubic")))
+        attend = choose("attention", attention, {"full": Attention, "linear": LinearAttention})
+        choose("upsample", upsample, dict.fromkeys(("nearest", "bilinear", "bicubic")))
         channels = [ch * mult for mult in ch_mult]
         shape = channels, num_res_blocks, groups, attend, attn_levels
         self.encoder = Encoder(in_channels, 2 * z_channels, *shape, resample=resample)
@@ -147,7 +147,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.factor = 2 ** (len(channels) - 1)
         pools = {"max": lambda dim: nn.MaxPool2d(2), "avg": lambda dim: nn.AvgPool2d(2)}
-        halve = _choice("resample", resample, {"conv": Downsample, **pools})
+        halve = choose("resample", resample, {"conv": Downsample, **pools})
         self.conv_in = nn.Conv2d(in_channels, channels[0], 3, padding=1)
         self.down = nn.ModuleList()
         dim_in = channels[0]
@@ -345,9 +345,3 @@ def groups_for(ch: int) -> int:
     while groups > 1 and (ch % groups or ch // groups < MIN_CHANNELS):
         groups //= 2
     return groups
-
-
-def _choice(name: str, value: str, choices: dict):
-    if value not in choices:
-        raise ValueError(f"{name} is '{value}', but should be one of {', '.join(choices)}")
-    return choices[value]
