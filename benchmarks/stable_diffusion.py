@@ -27,8 +27,9 @@ from libs.first_stage.latents import FirstStage
 from libs.runtime import DTYPES, Precision, pick_device
 from libs.sampling import Sampler
 from libs.sd_files import StableDiffusion
+from libs.sd_flags import DEFAULT
 from libs.stable_diffusion import StableDiffusionUNet
-from libs.stable_diffusion_config import DEFAULT, StableDiffusionConfig
+from libs.stable_diffusion_config import StableDiffusionConfig
 from libs.text_encoder import TextEncoder, load_tokenizer, make_text_model
 from libs.text_to_image import Job, draw
 

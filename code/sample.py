@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libs import cli
-from libs.stable_diffusion_config import add_flags as add_stable_diffusion_flags
+from libs import cli, sd_flags
 from libs.utils import UserError, default, did_you_mean
 
 if TYPE_CHECKING:  # torch is imported late, so that its absence becomes a sentence
@@ -41,7 +40,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
     cli.add_sampler_flags(parser)
-    add_stable_diffusion_flags(parser)
+    sd_flags.add(parser)
     args = parser.parse_args()
     args.num = default(args.num, 1 if args.sd else 10)
     args.batch_size = default(args.batch_size, 4 if args.sd else 100)
@@ -93,6 +92,7 @@ def main() -> None:
         from libs import text_to_image
 
         return text_to_image.run(args)
+    sd_flags.refuse(args)
 
     import torch
 

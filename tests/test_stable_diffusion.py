@@ -23,8 +23,9 @@ from libs.first_stage.autoencoder import KLAutoencoder
 from libs.sampling import Sampler
 from libs.schedules import time_grid
 from libs.sd_files import StableDiffusion, load_stable_diffusion
+from libs.sd_flags import DEFAULT
 from libs.stable_diffusion import StableDiffusionUNet, guided_eps, rename, sample_guided
-from libs.stable_diffusion_config import DEFAULT, StableDiffusionConfig
+from libs.stable_diffusion_config import StableDiffusionConfig
 from libs.text_encoder import VIT_L_14, make_text_model
 from libs.text_to_image import Job, draw
 from libs.utils import UserError
@@ -499,6 +500,8 @@ def test_code_and_broken_files_are_refused(example, tmp_path):
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
         assert refusal(example, tmp_path / name)
     assert "no such file" in refusal(example, tmp_path / "missing.ckpt")
+    torch.save({"format": 1, "model": example.content}, path)
+    assert "without --sd" in refusal(example, path)
     (tmp_path / "empty").mkdir()
     assert "no unet/" in refusal(example, tmp_path / "empty")
     (tmp_path / "empty/model_index.json").write_text('{"_class_name": "StableDiffusionXLPipeline"}')
@@ -673,3 +676,4 @@ def test_sample_script_by_itself(example, tmp_path):
     assert out.is_file()
     assert_refused(run_script("code/sample.py", *flags, "--size", "100"), "divisible by 64")
     assert_refused(run_script("code/sample.py", "--out", out), "--sd")
+    assert_refused(run_script("code/sample.py", "x.pth", "--out", out, "--size", "64"), "add --sd")

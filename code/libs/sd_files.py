@@ -170,8 +170,7 @@ def read_parts(path: Path, config: StableDiffusionConfig) -> dict[str, Part]:
         return _read_folder(path, config)
     if not path.is_file():
         raise UserError(f"there is no Stable Diffusion in {path}: no such file or folder")
-    weights = read_named_tensors(path)
-    _recognise(weights, path)
+    weights = _read(path)
     _check_whole(weights, path)
     parts = {
         part: {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
@@ -183,6 +182,18 @@ def read_parts(path: Path, config: StableDiffusionConfig) -> dict[str, Part]:
         "vae": Part(path, parts["vae"]),
         "text_encoder": Part(path, parts["text_encoder"]),
     }
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    """A file's tensors; UserError where it cannot be read, or is of another kind."""
+    weights = read_named_tensors(path)
+    if not all(isinstance(n, str) and isinstance(w, Tensor) for n, w in weights.items()):
+        raise UserError(
+            f"{shown(path)} holds more than named tensors: where train.py wrote it, name it "
+            "without --sd"
+        )
+    _recognise(weights, path)
+    return weights
 
 
 def _averaged(plain: dict[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -259,9 +270,7 @@ def _read_folder(folder: Path, config: StableDiffusionConfig) -> dict[str, Part]
     parts = {}
     for name, stems in FOLDERS.items():
         path = _weights_in(folder / name, stems)
-        weights = read_named_tensors(path)
-        _recognise(weights, path)
-        parts[name] = Part(path, weights)
+        parts[name] = Part(path, _read(path))
     levels = len(config.vae.ch_mult)
     unet, vae = parts["unet"], parts["vae"]
     unet.rename = lambda name: _unet_name(name, config.unet.res_blocks)

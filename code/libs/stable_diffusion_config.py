@@ -1,16 +1,11 @@
 """The config of Stable Diffusion: what `sample.py --sd` reads; see config.py. No torch here."""
 
-import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from .config import POSITIVE
 from .utils import UserError
-
-DEFAULT = "configs/stable_diffusion_v1.yaml"
-SAMPLERS = ("ddim", "dpm++")
-ALIASES = {"dpmpp": "dpm++"}  # easier to type
 
 
 @dataclass
@@ -133,23 +128,3 @@ class StableDiffusionConfig:
                 f"{source}: {pixels} pixels are not divisible by {multiple}, which autoencoder and "
                 f"UNet need together; take {below} or {below + multiple}"
             )
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of Stable Diffusion; those not given stay None."""
-    group = parser.add_argument_group("Stable Diffusion")
-    group.add_argument(
-        "--sd",
-        metavar="PATH",
-        help="draw --prompt with Stable Diffusion 1.x instead of a checkpoint: a .safetensors or "
-        ".ckpt file, or a folder of diffusers",
-    )
-    group.add_argument("--sd-config", metavar="FILE", help=f"what it is (default: {DEFAULT})")
-    group.add_argument("--negative", metavar="TEXT", help="what the pictures are to avoid")
-    group.add_argument("--size", metavar="N", help="pixels, as 512, or width and height, 768x512")
-    group.add_argument("--vocabulary", metavar="DIR", help="folder with CLIP's vocabulary")
-    group.add_argument("--dtype", metavar="NAME", help="auto, fp32, bf16 or fp16")
-    group.add_argument("--init-image", metavar="FILE", help="a picture to start from")
-    group.add_argument(
-        "--strength", type=float, help="how much of it to replace, above 0 to 1 (default: 0.6)"
-    )

@@ -18,11 +18,14 @@ from .runtime import DTYPES, Precision, generator_for, pick_device
 from .sampling import SAMPLE_STREAM, Sampler
 from .schedules import make_betas, time_grid
 from .sd_files import StableDiffusion, load_stable_diffusion
+from .sd_flags import DEFAULT
 from .stable_diffusion import guided_eps, sample_guided
-from .stable_diffusion_config import ALIASES, DEFAULT, SAMPLERS, StableDiffusionConfig
+from .stable_diffusion_config import StableDiffusionConfig
 from .utils import UserError, default, did_you_mean
 from .visualize import captioned_grid, save_image
 
+SAMPLERS = ("ddim", "dpm++")
+ALIASES = {"dpmpp": "dpm++"}  # easier to type
 STRENGTH = 0.6
 
 
