@@ -3,6 +3,7 @@
 import copy
 import inspect
 import re
+import shutil
 import sys
 import types
 from dataclasses import dataclass
@@ -412,13 +413,11 @@ def test_diffusers_folder(example, model, tmp_path, variant):
             weights = {n.replace(f".{new}.", f".{old}."): w for n, w in weights.items()}
         torch.save(weights, tmp_path / "vae/diffusion_pytorch_model.bin")
     config = example.config
-    config.vocabulary = tmp_path / "nowhere"
-    if not (tmp_path / "tokenizer/vocab.json").is_file():  # transformers 5 writes another file
+    if variant is None:  # transformers 5 writes the vocabulary in another form
         for name in ("vocab.json", "merges.txt"):
-            text = (example.config.vocabulary / name).read_bytes()
-            (tmp_path / "tokenizer" / name).write_bytes(text)
-    found = load_stable_diffusion(tmp_path, config)
-    assert answers_alike(found, model)
+            shutil.copy(config.vocabulary / name, tmp_path / "tokenizer")
+        config.vocabulary = tmp_path / "nowhere"
+    assert answers_alike(load_stable_diffusion(tmp_path, config), model)
 
 
 # Files that are refused

@@ -113,7 +113,7 @@ def load_stable_diffusion(
     """
     if vocabulary is None:
         own = path / "tokenizer"
-        vocabulary = own if own.is_dir() else config.vocabulary
+        vocabulary = own if (own / VOCABULARY[0]).is_file() else config.vocabulary
     tokenizer = _tokenizer(vocabulary)
     parts = read_parts(path, config)
     with torch.device("meta"):  # shapes without memory: the weights are those of the file
