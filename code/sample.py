@@ -1,7 +1,8 @@
 """Draw samples from a trained model: python sample.py ../logs/RUN/model_final.pth --out grid.png
 
 The samples come from the model's own p_sample_loop, or from the sampler of --sampler, with the
-averaged weights of the checkpoint.
+averaged weights of the checkpoint. With Stable Diffusion 1.x, python sample.py --sd FILE
+--prompt "a red bus" --out bus.png, the pictures follow a text.
 """
 
 import argparse
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libs import cli
-from libs.utils import UserError, did_you_mean
+from libs import cli, sd_flags
+from libs.utils import UserError, default, did_you_mean
 
 if TYPE_CHECKING:  # torch is imported late, so that its absence becomes a sentence
     from torch import Tensor
@@ -20,11 +21,18 @@ COLUMNS = 10  # of a grid of samples without labels
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Draw samples from a trained model.")
-    parser.add_argument("checkpoint", help="a .pth file, or a run folder for its newest one")
+    parser.add_argument(
+        "checkpoint", nargs="?", help="a .pth file, or a run folder for its newest one"
+    )
     parser.add_argument("--labels", help="classes to draw, such as 0,1,2 or cat,dog (default: all)")
-    parser.add_argument("--num", type=int, default=10, help="pictures of each class (default: 10)")
+    parser.add_argument("--prompt", action="append", metavar="TEXT", help="draw this (repeatable)")
+    parser.add_argument(
+        "--num", type=int, help="pictures of each class (default: 10) or prompt (default: 1)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: 0)")
-    parser.add_argument("--batch-size", type=int, default=100, help="pictures drawn at once")
+    parser.add_argument(
+        "--batch-size", type=int, help="pictures drawn at once (default: 100, with --sd 4)"
+    )
     parser.add_argument("--out", metavar="FILE", help="write a grid, one class a column")
     parser.add_argument("--out-dir", metavar="DIR", help="write single files DIR/CLASS/NUMBER.png")
     parser.add_argument(
@@ -32,7 +40,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
     cli.add_sampler_flags(parser)
+    sd_flags.add(parser)
     args = parser.parse_args()
+    args.num = default(args.num, 1 if args.sd else 10)
+    args.batch_size = default(args.batch_size, 4 if args.sd else 100)
+    if not (args.checkpoint or args.sd):
+        parser.error("name a checkpoint, or Stable Diffusion's file with --sd")
     if min(args.num, args.batch_size) < 1:
         parser.error("--num and --batch-size must be at least 1")
     if not (args.out or args.out_dir or args.film):
@@ -75,6 +88,11 @@ def written(batches: "Iterator[Tensor]", folder: Path, names: list[str]) -> "Ite
 
 def main() -> None:
     args = parse_args()
+    if args.sd:
+        from libs import text_to_image
+
+        return text_to_image.run(args)
+    sd_flags.refuse(args)
 
     import torch
 

@@ -102,6 +102,15 @@ def test_grids_by_hand():
     assert time_grid(10, 1, "linspace") == time_grid(10, 1, "trailing") == [9]
 
 
+def test_leading_grid_with_offset():
+    """Stable Diffusion's grid begins and ends one later, and cannot begin after the chain."""
+    assert time_grid(1000, 4, "leading", offset=1) == [751, 501, 251, 1]
+    assert time_grid(1000, 30, "leading", offset=1)[::29] == [29 * 33 + 1, 1]
+    assert time_grid(10, 9, "leading", offset=1) == list(range(9, 0, -1))
+    with pytest.raises(UserError, match=r"begin at time 10, .* end at 9: take fewer steps"):
+        time_grid(10, 10, "leading", offset=1)
+
+
 @pytest.mark.parametrize("steps", [-1, 0, 11])
 def test_impossible_numbers_of_steps_are_refused(steps):
     """More steps than the chain has, or none, is the user's mistake."""

@@ -8,7 +8,15 @@ import torch
 from PIL import Image
 
 from libs.run_log import History
-from libs.visualize import CELL, image_grid, save_film, save_image, save_training_curve, to_pil
+from libs.visualize import (
+    CELL,
+    captioned_grid,
+    image_grid,
+    save_film,
+    save_image,
+    save_training_curve,
+    to_pil,
+)
 
 PADDING = 4
 GREY = 128
@@ -91,6 +99,26 @@ def test_to_pil_modes():
     assert to_pil(torch.rand(1, 4, 6)).mode == "L"
     assert to_pil(torch.rand(3, 4, 6)).mode == "RGB"
     assert to_pil(torch.rand(3, 4, 6)).size == (6, 4)
+
+
+def test_captions_stand_under_their_pictures():
+    """Each row of pictures stays whole, and its captions, wrapped, keep to their columns."""
+    images = torch.rand(3, 3, 80, 64)
+    long = "a very long caption of " + "w" * 40
+    grid = captioned_grid(images, ["short", long, ""], columns=2)
+    wide = 2 * 64 + 3 * PADDING
+    assert grid.dtype == torch.uint8
+    assert grid.shape[2] == wide
+    first = image_grid(images[:2], 2)
+    assert torch.equal(grid[:, : first.shape[1]], first)
+    last = image_grid(images[2:], 2)
+    assert torch.equal(grid[:, -last.shape[1] - PADDING : -PADDING, : last.shape[2]], last)
+    ink = grid[0, first.shape[1] : -last.shape[1] - PADDING] < GREY  # [height, width]
+    assert not ink[:, : PADDING - 1].any()
+    assert not ink[:, 64 + PADDING + 1 : 64 + 2 * PADDING - 1].any()
+    assert not ink[:, -PADDING:].any()
+    lines_of = [ink[:, :64].any(dim=1), ink[:, 64 + 2 * PADDING :].any(dim=1)]
+    assert 0 < lines_of[0].sum() < lines_of[1].sum() / 3
 
 
 # Films

@@ -254,6 +254,7 @@ SCRIPT_OF = {  # by section
     "model": "train.py",
     "autoencoder": "train_autoencoder.py",
     "stages": "train_autoencoder.py",
+    "unet": "sample.py",
 }
 
 LOWER_IS_BETTER = ("fid", "kid")  # of the scores in training; of all others, higher

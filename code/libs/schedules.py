@@ -93,7 +93,9 @@ def _betas_of(alpha_bar: Tensor) -> Tensor:
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=MAX_BETA)
 
 
-def time_grid(timesteps: int, steps: int, spacing: str = "trailing") -> list[int]:
+def time_grid(
+    timesteps: int, steps: int, spacing: str = "trailing", *, offset: int = 0
+) -> list[int]:
     """The time steps that a chain of few steps visits, descending.
 
     Args:
@@ -101,6 +103,7 @@ def time_grid(timesteps: int, steps: int, spacing: str = "trailing") -> list[int
         steps: how many to visit, 1 .. T; T visits them all.
         spacing: "trailing" starts at T-1, where training had the most noise; "leading" ends at 0,
             and leaves out the noisiest; "linspace" has both ends (Lin et al. 2024, table 2).
+        offset: by how much "leading" ends later than 0; Stable Diffusion has 1.
 
     Raises:
         UserError: for a number of steps that the chain does not have, or an unknown spacing.
@@ -113,7 +116,13 @@ def time_grid(timesteps: int, steps: int, spacing: str = "trailing") -> list[int
     if spacing == "trailing":
         return [round(timesteps * left / steps) - 1 for left in range(steps, 0, -1)]
     if spacing == "leading":
-        return [timesteps // steps * left for left in reversed(range(steps))]
+        times = [timesteps // steps * left + offset for left in reversed(range(steps))]
+        if times[0] >= timesteps:
+            raise UserError(
+                f"{steps} steps with leading spacing and offset {offset} begin at time {times[0]}, "
+                f"but the model's times end at {timesteps - 1}: take fewer steps"
+            )
+        return times
     if spacing == "linspace":  # a single step starts from noise
         gap = (timesteps - 1) / max(1, steps - 1)
         return [round(timesteps - 1 - gap * i) for i in range(steps)]

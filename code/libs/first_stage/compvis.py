@@ -35,12 +35,7 @@ def read_compvis(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     if not path.is_file():
         raise UserError(f"there is no autoencoder in {path}: no such file")
-    with torch.serialization.safe_globals([ModelCheckpoint]):
-        content = read_file(path)
-    if isinstance(content, Mapping):
-        content = content.get("state_dict", content)
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path} holds no named tensors, but a {type(content).__name__}")
+    content = read_named_tensors(path)
     weights = {name: w for name, w in content.items() if not str(name).startswith("loss.")}
     try:
         architecture = infer_architecture(weights, path)
@@ -50,6 +45,20 @@ def read_compvis(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise UserError(f"{path} holds no autoencoder of CompVis: {error}") from None
     check_strictly(autoencoder, weights, path)
     return weights, architecture
+
+
+def read_named_tensors(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a published file, read without running code in it.
+
+    Raises UserError where the file is unreadable, refused, or holds something else.
+    """
+    with torch.serialization.safe_globals([ModelCheckpoint]):
+        content = read_file(path)
+    if isinstance(content, Mapping):
+        content = content.get("state_dict", content)
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds no named tensors, but a {type(content).__name__}")
+    return content
 
 
 def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:

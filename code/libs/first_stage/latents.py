@@ -20,17 +20,21 @@ class FirstStage(nn.Module):
 
     Latents are shifted and scaled in each channel by itself. A diffusion model starts from N(0, I)
     and adds the same noise to all channels, so a channel with a smaller scale than the others would
-    drown first, and one with a mean would leave a trace of it at the last step. (Stable Diffusion
-    has one scale for all four channels, 0.18215.) Until `measure` is called, the mean is 0 and the
-    standard deviation 1.
+    drown first, and one with a mean would leave a trace of it at the last step. Until `measure` is
+    called, the mean is 0 and the standard deviation 1 / `scale`.
+
+    Args:
+        autoencoder: what this wraps.
+        scale: a factor for all channels, such as Stable Diffusion's 0.18215.
     """
 
-    def __init__(self, autoencoder: KLAutoencoder):
+    def __init__(self, autoencoder: KLAutoencoder, scale: float = 1.0):
         super().__init__()
         self.whole = (autoencoder,)  # in a tuple: its parts are registered below
         self.factor = autoencoder.factor
         self.channels = autoencoder.z_channels
         standardize = Standardize(self.channels)
+        standardize.std.fill_(1 / scale)
         self.encoder = LatentEncoder(autoencoder, standardize)
         self.decoder = LatentDecoder(autoencoder, standardize)
         self.requires_grad_(False)
@@ -107,6 +111,7 @@ class LatentEncoder(nn.Module):
 
     def posterior(self, images: Tensor) -> DiagonalGaussian:
         """The posterior of raw latents, given images in [0, 1]."""
+        images = images.to(self.quant_conv.weight.dtype)
         return DiagonalGaussian(self.quant_conv(self.encoder(2 * images - 1)))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -123,5 +128,5 @@ class LatentDecoder(nn.Module):
         self.decoder = autoencoder.decoder
 
     def forward(self, latents: Tensor) -> Tensor:
-        z = self.standardize.inverse(latents)
+        z = self.standardize.inverse(latents).to(self.post_quant_conv.weight.dtype)
         return (self.decoder(self.post_quant_conv(z)) + 1) / 2
