@@ -162,7 +162,13 @@ def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM | EDM, Con
     Returns:
         The model on `device`, the run's config, and the names of the classes.
     """
-    state = read(path, device)
+    return for_sampling(read(path, device), device)
+
+
+def for_sampling(
+    state: dict[str, Any], device: torch.device
+) -> tuple[DDPM | EDM, Config, list[str]]:
+    """What `load_for_sampling` returns, from a checkpoint that has been read."""
     base = state["path"].parent
     config = configs.from_dict(state["config"], base, source=str(state["path"]))
     model = build_model(config, pretrained=False).to(device)

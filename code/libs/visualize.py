@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import make_grid
 
 CELL = 64  # pixels: smaller images are enlarged to about this size
+CAPTIONED_CELL = 128  # room for a few words a line
 PADDING_GREY = 0.5
 
 
@@ -22,6 +24,50 @@ def image_grid(images: Tensor, columns: int) -> Tensor:
     images = images.repeat_interleave(factor, dim=-1).repeat_interleave(factor, dim=-2)
     grid = make_grid(images, nrow=columns, padding=4, pad_value=PADDING_GREY)
     return grid.mul(255).round().to(torch.uint8)
+
+
+def captioned_grid(images: Tensor, captions: Sequence[str], columns: int) -> Tensor:
+    """Lay images [N, C, H, W] in [0, 1] out in rows, as uint8 [3, H', W'], their captions below.
+
+    Small images are enlarged as by `image_grid`; captions are wrapped to the pictures' width.
+    """
+    factor = max(1, math.ceil(CAPTIONED_CELL / max(images.shape[-2:])))
+    images = images.expand(-1, 3, -1, -1)
+    images = images.repeat_interleave(factor, dim=-1).repeat_interleave(factor, dim=-2)
+    width = images.shape[-1]
+    font = ImageFont.load_default()
+    wrapped = ["\n".join(_wrap(caption, font, width)) for caption in captions]
+    height = max(math.ceil(_text_box(text, font)[1]) for text in wrapped) + 4
+    cells = []
+    for image, text in zip(images, wrapped, strict=True):
+        below = Image.new("RGB", (width, height), "white")
+        ImageDraw.Draw(below).multiline_text((0, 0), text, "black", font)
+        below = torch.from_numpy(np.array(below)).permute(2, 0, 1) / 255
+        cells.append(torch.cat([image.cpu().float(), below], dim=1))
+    grid = make_grid(torch.stack(cells), nrow=columns, padding=4, pad_value=1.0)
+    return grid.mul(255).round().to(torch.uint8)
+
+
+def _wrap(text: str, font: ImageFont.ImageFont, width: int) -> list[str]:
+    """Break a text into lines of at most `width` pixels, between words where that is possible."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:  # a word may be longer than a line
+            if font.getlength(lines[-1] + letter) > width and lines[-1]:
+                lines.append("")
+            lines[-1] += letter
+    return lines
+
+
+def _text_box(text: str, font: ImageFont.ImageFont) -> tuple[float, float]:
+    """Right and bottom edge of a text that is written from (0, 0) on."""
+    return ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), text, font)[2:]
 
 
 def save_image(image: Tensor, path: Path) -> None:
