@@ -160,15 +160,10 @@ def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM | EDM, Con
     """Load the averaged model of a checkpoint, ready to sample.
 
     Returns:
-        The model on `device`, the run's config, and the names of the classes.
+        The model on `device`, the run's config, and the names of the classes; for a model that
+        reads texts, the captions of the run's pictures.
     """
-    return for_sampling(read(path, device), device)
-
-
-def for_sampling(
-    state: dict[str, Any], device: torch.device
-) -> tuple[DDPM | EDM, Config, list[str]]:
-    """What `load_for_sampling` returns, from a checkpoint that has been read."""
+    state = read(path, device)
     base = state["path"].parent
     config = configs.from_dict(state["config"], base, source=str(state["path"]))
     model = build_model(config, pretrained=False).to(device)

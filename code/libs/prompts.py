@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import checkpoint
+from .captions import NO_PROMPT
 from .config import Config, shown
 from .ddpm import DDPM
 from .edm import EDM
@@ -156,12 +158,25 @@ def _write(texts: Sequence[str], encoder: TextEncoder, file: Path, shape: tuple[
 
 
 def number_prompts(
-    model: DDPM | EDM, encoder: TextEncoder, prompts: Sequence[str], negative: str = ""
-) -> Tensor:
-    """Let a model's labels 1, 2, ... stand for prompts, and 0 for the one to be guided away from.
+    path: Path,
+    model: DDPM | EDM,
+    config: Config,
+    prompts: Sequence[str],
+    negative: str | None = None,
+) -> list[int]:
+    """Have a model's labels stand for prompts, and label 0 for what to guide away from.
+
+    Args:
+        path: the checkpoint, or its run folder.
+        model, config: what `checkpoint.load_for_sampling` makes of it.
+        prompts: in their order.
+        negative: by default the empty prompt, which the model met in training.
 
     Returns:
-        The prompts' labels, LongTensor [N].
+        The prompts' labels 1, 2, ...
     """
-    model.model.label_embd.set_prompts(encoder.encode([negative, *prompts]))
-    return torch.arange(1, len(prompts) + 1)
+    encoder = make_text_encoder(config, checkpoint.read(path))
+    encoder = encoder.to(model.model.label_embd.contexts.device)
+    contexts = encoder.encode([default(negative, NO_PROMPT), *prompts])
+    model.model.label_embd.set_prompts(contexts)
+    return list(range(1, len(prompts) + 1))
