@@ -206,6 +206,7 @@ def _transformers() -> ModuleType:
         raise UserError(
             "text needs a package: pip install -r requirements-text.txt (transformers)"
         ) from None
+    transformers.utils.logging.disable_progress_bar()  # it would fill logs
     return transformers
 
 
