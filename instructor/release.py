@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
 GOES_OUT += ("requirements.txt", "requirements-report.txt", "requirements-metrics.txt")
+GOES_OUT += ("requirements-text.txt",)
 GOES_OUT += ("download_dataset.sh", "zip_submission.py", "autograder")
 OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.csv
 # Bonus modules without marked regions, and the hidden half of the autograder.

@@ -46,7 +46,10 @@ def _one_tokenizer(monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     """Three pictures with captions.json."""
-    place = tmp_path / "data" / "train"
+    return write_pictures(tmp_path / "data" / "train")
+
+
+def write_pictures(place):
     place.mkdir(parents=True)
     for name, colour in COLOURS.items():
         Image.new("RGB", (20, 16), colour).save(place / name)
@@ -229,37 +232,46 @@ RUN = (
     "dataset.name=COCOCaptions dataset.resize=16 loader.batch_size=3 loader.num_workers=0 "
     "text.width=16 text.layers=1 text.heads=2 dtype=fp32 train_cfg.lr=0.01 "
     "train_cfg.lr_schedule=constant train_cfg.warmup_steps=0 train_cfg.epochs=4 "
-    "train_cfg.num_eval_samples=1 train_cfg.eval_every=1"
+    "train_cfg.num_eval_samples=0 train_cfg.eval_every=1"
 ).split()
+
+
+def build_trainer(data, place, *overrides, name="run", resume=None):
+    """A tiny run on captioned pictures, with these keys overridden."""
+    pytest.importorskip("transformers")
+    vocabulary = find_asset("pretrained/clip_bpe")
+    keys = [f"dataset.data_folder={data}", f"text.vocabulary={vocabulary}"]
+    keys += [f"output_folder={place}", "dataset.test_split=null"]
+    config = load_config("configs/digits.yaml", [*RUN, *keys, *overrides])
+    state = checkpoint.read(resume) if resume else None
+    learner = DiffusionLearner(config, FP32, Processes())
+    return Trainer(learner, config, place / name, FP32, Processes(), state=state)
 
 
 @pytest.fixture
 def make_trainer(folder, tmp_path):
-    """Builds a tiny run on the three pictures, with these keys overridden."""
-    vocabulary = find_asset("pretrained/clip_bpe")
-    pytest.importorskip("transformers")
+    """build_trainer on the three pictures."""
+    return functools.partial(build_trainer, folder.parent, tmp_path)
 
-    def make(*overrides, run="run", resume=None):
-        places = [f"dataset.data_folder={folder.parent}", f"text.vocabulary={vocabulary}"]
-        places += [f"output_folder={tmp_path}", "dataset.test_split=null"]
-        config = load_config("configs/digits.yaml", [*RUN, *places, *overrides])
-        state = checkpoint.read(resume) if resume else None
-        learner = DiffusionLearner(config, FP32, Processes())
-        return Trainer(learner, config, tmp_path / run, FP32, Processes(), state=state)
 
-    return make
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The checkpoint of one step, and the run's pictures."""
+    place = tmp_path_factory.mktemp("run")
+    write_pictures(place / "data" / "train")
+    keys = "train_cfg.max_steps=1", "train_cfg.num_eval_samples=1"
+    return build_trainer(place / "data", place, *keys).fit()
 
 
 def test_resumed_run_ends_with_the_same_weights(make_trainer, tmp_path):
     """A run that stopped in an epoch goes on exactly, drawn captions and dropped ones included; the
-    text encoder is in the checkpoint, and the pictures' captions."""
+    text encoder is in the checkpoint, and the captions that pictures show."""
     final = make_trainer().fit()
-    make_trainer("train_cfg.max_steps=2", run="half").fit()
-    resumed = make_trainer(run="resumed", resume=tmp_path / "half" / "model_final.pth").fit()
+    make_trainer("train_cfg.max_steps=2", name="half").fit()
+    resumed = make_trainer(name="resumed", resume=tmp_path / "half" / "model_final.pth").fit()
     one, other = checkpoint.read(final), checkpoint.read(resumed)
     assert_same_state(one, other)
     assert one["classes"] == ["a red square", "a green square", "a blue square"]
-    assert (tmp_path / "run" / "sample-4.png").is_file()
     assert len(list((tmp_path / "text_cache").glob("*.npy"))) == 1
 
 
@@ -323,17 +335,17 @@ def test_encoder_comes_from_the_checkpoint(make_trainer, tmp_path):
     """The random encoder of a run is the one in its file, whatever its seed gives today; another
     published one than in training is refused."""
     learner = make_trainer().learner
-    state = {
-        "path": tmp_path / "x.pth",
-        "text": prompts.encoder_state(learner.config, learner.contexts.encoder),
-    }
-    learner.config.text.seed = 5
+    state = {"path": tmp_path / "x.pth", **learner.state_dict()}
+    expected = learner.contexts.encoder.encode(["a"])
+    learner = make_trainer("text.seed=5").learner
+    assert (learner.contexts.encoder.encode(["a"]) - expected).abs().mean() > 0.1
+    learner.load_state_dict(state)
+    torch.testing.assert_close(learner.contexts.encoder.encode(["a"]), expected)
     found = prompts.make_text_encoder(learner.config, state)
-    torch.testing.assert_close(found.encode(["a"]), learner.contexts.encoder.encode(["a"]))
     found.model.save_pretrained(tmp_path / "published")
     learner.config.text.encoder = tmp_path / "published"
     prompts.make_text_encoder(learner.config, state)
-    assert prompts.encoder_state(learner.config, found)["weights"] is None
+    assert learner.contexts.state_of_encoder(learner.config)["weights"] is None
     other = random_text_encoder(learner.config.text.vocabulary, 16, 1, 2, seed=9)
     other.model.save_pretrained(tmp_path / "published")
     with pytest.raises(UserError, match="another text encoder or vocabulary"):
@@ -385,15 +397,21 @@ def sample(monkeypatch, *args):
     script.main()
 
 
-def test_prompts_on_the_command_line(make_trainer, monkeypatch, tmp_path, capsys):
+def test_pictures_of_the_run(run):
+    """Three captions a row, written below the pictures."""
+    width, height = Image.open(run.parent / "sample-1.png").size
+    assert width == 3 * 128 + 4 * 4  # enlarged from 16 pixels, with a border
+    assert height > 128 + 2 * 4 + 8
+
+
+def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
     """Prompts are columns, in order; the empty one is a prompt, too; without any the training
     captions are drawn. Flags that do not fit are refused."""
-    run = make_trainer("train_cfg.max_steps=1", "train_cfg.num_eval_samples=0").fit()
     flags = ["--num", 2, "--device", "cpu"]
     two = ["--prompt", "a red square", "--prompt", ""]
     sample(monkeypatch, run, *two, *flags, "--out", tmp_path / "x.png", "--out-dir", tmp_path / "d")
     width, height = Image.open(tmp_path / "x.png").size
-    assert width == 2 * 128 + 3 * 4  # enlarged from 16 pixels, with a border
+    assert width == 2 * 128 + 3 * 4
     assert height > 2 * 128 + 3 * 4  # captions below
     found = sorted(str(p.relative_to(tmp_path / "d")) for p in (tmp_path / "d").rglob("*.png"))
     assert found == [f"{d}/0000{i}.png" for d in ("01-a-red-square", "02") for i in range(2)]
@@ -411,11 +429,10 @@ def test_prompts_on_the_command_line(make_trainer, monkeypatch, tmp_path, capsys
         sample(monkeypatch, run, *two, *flags, "--out", tmp_path / "z.png")
 
 
-def test_negative_prompt_is_what_guidance_leaves(make_trainer, tmp_path):
+def test_negative_prompt_is_what_guidance_leaves(run):
     """Number 0 is the negative prompt's context where one is given, else the empty prompt's."""
-    run = make_trainer("train_cfg.max_steps=1", "train_cfg.num_eval_samples=0").fit()
     model, config, _ = checkpoint.load_for_sampling(run, torch.device("cpu"))
-    encoder = make_trainer().learner.contexts.encoder
+    encoder = prompts.make_text_encoder(config, checkpoint.read(run))
     for negative, expected in ((None, ""), ("blue", "blue")):
         assert prompts.number_prompts(run, model, config, ["a", "b"], negative) == [1, 2]
         expected = encoder.encode([expected, "a", "b"])

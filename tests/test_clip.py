@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from conftest import find_asset
 from PIL import Image
-from test_captions import folder, make_trainer  # noqa: F401 (fixtures)
+from test_captions import run  # noqa: F401 (a fixture)
 from torch import Tensor
 
 from libs.metrics import clip as clip_module
@@ -116,11 +116,10 @@ def evaluate(monkeypatch, *args):
     script.main()
 
 
-def test_scores_of_a_run(make_trainer, clip_folder, monkeypatch, tmp_path, capsys):  # noqa: F811
+def test_scores_of_a_run(run, clip_folder, monkeypatch, tmp_path, capsys):  # noqa: F811
     """evaluate.py scores the samples of captions beside the captions' own images; what fits classes
     alone is refused, and so are captions' metrics for classes."""
     monkeypatch.setattr(clip_module, "load_tokenizer", functools.cache(clip_module.load_tokenizer))
-    run = make_trainer("train_cfg.max_steps=1", "train_cfg.num_eval_samples=0").fit()
     flags = ["--num", 9, "--clip", clip_folder, "--device", "cpu", "--json", tmp_path / "s.json"]
     metrics = ["--metrics", "clip,retrieval,consistency"]
     evaluate(monkeypatch, run, *metrics, *flags, "--out", tmp_path / "report")

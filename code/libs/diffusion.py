@@ -303,7 +303,7 @@ class DiffusionLearner(Learner):
     def state_dict(self) -> dict[str, Any]:
         state = {"model": self.model.state_dict(), **self.updater.state_dict()}
         if self.contexts is not None:
-            state["text"] = prompts.encoder_state(self.config, self.contexts.encoder)
+            state["text"] = self.contexts.state_of_encoder(self.config)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -311,7 +311,7 @@ class DiffusionLearner(Learner):
         self.updater.load_state_dict(state)
         if self.contexts is None:
             return
-        if state["text"]["hash"] != prompts.fingerprint(self.contexts.encoder):
+        if state["text"]["hash"] != self.contexts.key:
             self._use_encoder(prompts.make_text_encoder(self.config, state))
 
     def _cached(self, splits: Splits, encoder: nn.Module) -> Splits:

@@ -64,13 +64,6 @@ def make_text_encoder(config: Config, state: dict[str, Any] | None = None) -> Te
     return encoder
 
 
-def encoder_state(config: Config, encoder: TextEncoder) -> dict[str, Any]:
-    """What a checkpoint needs for `make_text_encoder` to find the same encoder again."""
-    is_random = config.text.encoder is None and config.text.hub_name is None
-    weights = plain_names(encoder.model.state_dict()) if is_random else None
-    return {"hash": fingerprint(encoder), "weights": weights}
-
-
 def fingerprint(encoder: TextEncoder) -> str:
     """A short text that changes when a weight or the vocabulary does."""
     vocabulary = json.dumps(encoder.tokenizer.get_vocab(), sort_keys=True)
@@ -84,11 +77,18 @@ class Contexts:
     Args:
         texts: by number.
         encoder: on the device where the contexts are needed.
+        key: its fingerprint.
         cache: float16 [N, 77, width], mapped from a file; None encodes.
     """
 
-    def __init__(self, texts: Sequence[str], encoder: TextEncoder, cache: np.ndarray | None = None):
-        self.texts, self.encoder, self.cache = texts, encoder, cache
+    def __init__(
+        self,
+        texts: Sequence[str],
+        encoder: TextEncoder,
+        key: str,
+        cache: np.ndarray | None = None,
+    ):
+        self.texts, self.encoder, self.key, self.cache = texts, encoder, key, cache
 
     def __call__(self, numbers: Tensor) -> Tensor:
         """Contexts, float32 [B, 77, width] on the encoder's device, of numbers, LongTensor [B]."""
@@ -97,6 +97,12 @@ class Contexts:
             return self.encoder.encode([self.texts[number] for number in numbers.tolist()])
         device = next(self.encoder.parameters()).device
         return torch.from_numpy(self.cache[numbers.numpy()]).to(device).float()
+
+    def state_of_encoder(self, config: Config) -> dict[str, Any]:
+        """What a checkpoint needs for `make_text_encoder` to find the same encoder again."""
+        is_random = config.text.encoder is None and config.text.hub_name is None
+        weights = plain_names(self.encoder.model.state_dict()) if is_random else None
+        return {"hash": self.key, "weights": weights}
 
 
 def encode_captions(
@@ -109,11 +115,11 @@ def encode_captions(
 
     Raises UserError where the file cannot be written.
     """
-    shape = len(texts), TOKENS, encoder.width
+    shape, key = (len(texts), TOKENS, encoder.width), fingerprint(encoder)
     if 2 * np.prod(shape) > LARGEST_CACHE:
-        return Contexts(texts, encoder)
-    key = hashlib.sha256(f"{fingerprint(encoder)} {json.dumps(list(texts))}".encode()).hexdigest()
-    file = folder / f"contexts-{key[:16]}.npy"
+        return Contexts(texts, encoder, key)
+    name = hashlib.sha256(f"{key} {json.dumps(list(texts))}".encode()).hexdigest()[:16]
+    file = folder / f"contexts-{name}.npy"
     if not processes.is_main:
         processes.wait()  # the first process writes, the others read
     cache = _read(file, shape)
@@ -122,7 +128,7 @@ def encode_captions(
         cache = _read(file, shape)
     if processes.is_main:
         processes.wait()
-    return Contexts(texts, encoder, cache)
+    return Contexts(texts, encoder, key, cache)
 
 
 def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
