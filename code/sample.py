@@ -1,7 +1,7 @@
 """Draw samples from a trained model: python sample.py ../logs/RUN/model_final.pth --out grid.png
 
 The samples come from the model's own p_sample_loop, or from the sampler of --sampler, with the
-averaged weights of the checkpoint.
+averaged weights of the checkpoint. A model that was trained on captions draws --prompt "a red bus".
 """
 
 import argparse
@@ -19,19 +19,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Draw samples from a trained model.")
     parser.add_argument("checkpoint", help="a .pth file, or a run folder for its newest one")
     parser.add_argument("--labels", help="classes to draw, such as 0,1,2 or cat,dog (default: all)")
-    parser.add_argument(
-        "--prompt",
-        action="append",
-        metavar="TEXT",
-        help="what to draw, of a text model (repeatable)",
-    )
-    parser.add_argument(
-        "--negative", metavar="TEXT", help="what to guide away from, of a text model"
-    )
+    parser.add_argument("--prompt", action="append", metavar="TEXT", help="draw this (repeatable)")
+    parser.add_argument("--negative", metavar="TEXT", help="guide a text model away from this")
     parser.add_argument("--num", type=int, default=10, help="pictures of each (default: 10)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: 0)")
     parser.add_argument("--batch-size", type=int, default=100, help="pictures drawn at once")
-    parser.add_argument("--out", metavar="FILE", help="write a grid, one class a column")
+    parser.add_argument("--out", metavar="FILE", help="write a grid, one class or prompt a column")
     parser.add_argument("--out-dir", metavar="DIR", help="write single files DIR/CLASS/NUMBER.png")
     parser.add_argument(
         "--film", metavar="FILE", help="write the chain x_T ... x_0: a strip (.png) or a .gif"

@@ -287,6 +287,19 @@ def test_dropped_captions_become_the_empty_prompt(make_trainer):
         torch.testing.assert_close(contexts, encoded, atol=2e-3, rtol=2e-3)
 
 
+def test_half_precision(make_trainer):
+    """A step in bf16 under autocast has about the loss of the same step in fp32."""
+    learner = make_trainer().learner
+    images, labels = learner.splits.train.plain().__getitems__([(i, 0) for i in range(3)])
+    losses = []
+    for name in ("fp32", "bf16"):
+        learner.updater.precision = Precision(name, torch.device("cpu"))
+        result = learner.step(0, 1, images, labels)
+        assert result.finite
+        losses.append(result.loss)
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
 def test_latent_cache_keeps_drawing_captions(make_trainer):
     """The latents are stored, the captions are not: seeds draw all of an image's."""
     vae = [
@@ -400,8 +413,8 @@ def sample(monkeypatch, *args):
 def test_pictures_of_the_run(run):
     """Three captions a row, written below the pictures."""
     width, height = Image.open(run.parent / "sample-1.png").size
-    assert width == 3 * 128 + 4 * 4  # enlarged from 16 pixels, with a border
-    assert height > 128 + 2 * 4 + 8
+    assert width == 3 * 64 + 4 * 4  # enlarged from 16 pixels, with a border
+    assert height > 64 + 2 * 4 + 8
 
 
 def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
@@ -411,13 +424,13 @@ def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
     two = ["--prompt", "a red square", "--prompt", ""]
     sample(monkeypatch, run, *two, *flags, "--out", tmp_path / "x.png", "--out-dir", tmp_path / "d")
     width, height = Image.open(tmp_path / "x.png").size
-    assert width == 2 * 128 + 3 * 4
-    assert height > 2 * 128 + 3 * 4  # captions below
+    assert width == 2 * 64 + 3 * 4
+    assert height > 2 * 64 + 3 * 4  # captions below
     found = sorted(str(p.relative_to(tmp_path / "d")) for p in (tmp_path / "d").rglob("*.png"))
     assert found == [f"{d}/0000{i}.png" for d in ("01-a-red-square", "02") for i in range(2)]
     sample(monkeypatch, run, *flags, "--out", tmp_path / "y.png")
     assert "no --prompt: drawing captions" in capsys.readouterr().out
-    assert Image.open(tmp_path / "y.png").size[0] == 3 * 128 + 4 * 4
+    assert Image.open(tmp_path / "y.png").size[0] == 3 * 64 + 4 * 4
     for wrong, words in (
         (["--labels", "1"], "--labels: the model draws what a text says"),
         (["--negative", "x"], "--negative: without guidance"),

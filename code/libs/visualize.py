@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import make_grid
 
 CELL = 64  # pixels: smaller images are enlarged to about this size
-CAPTIONED_CELL = 128  # room for a few words a line
 PADDING_GREY = 0.5
+PADDING = 4  # pixels
 
 
 def image_grid(images: Tensor, columns: int) -> Tensor:
@@ -22,52 +23,47 @@ def image_grid(images: Tensor, columns: int) -> Tensor:
     """
     factor = max(1, math.ceil(CELL / max(images.shape[-2:])))
     images = images.repeat_interleave(factor, dim=-1).repeat_interleave(factor, dim=-2)
-    grid = make_grid(images, nrow=columns, padding=4, pad_value=PADDING_GREY)
+    grid = make_grid(images, nrow=columns, padding=PADDING, pad_value=PADDING_GREY)
     return grid.mul(255).round().to(torch.uint8)
 
 
 def captioned_grid(images: Tensor, captions: Sequence[str], columns: int) -> Tensor:
-    """Lay images [N, C, H, W] in [0, 1] out in rows, as uint8 [3, H', W'], their captions below.
+    """Lay images [N, C, H, W] in [0, 1] out in rows, each over its caption; as `image_grid`.
 
-    Small images are enlarged as by `image_grid`; captions are wrapped to the pictures' width.
+    Captions are wrapped to the width of their image; rows are as high as their longest one needs.
     """
-    factor = max(1, math.ceil(CAPTIONED_CELL / max(images.shape[-2:])))
-    images = images.expand(-1, 3, -1, -1)
-    images = images.repeat_interleave(factor, dim=-1).repeat_interleave(factor, dim=-2)
-    width = images.shape[-1]
-    font = ImageFont.load_default()
-    wrapped = ["\n".join(_wrap(caption, font, width)) for caption in captions]
-    height = max(math.ceil(_text_box(text, font)[1]) for text in wrapped) + 4
-    cells = []
-    for image, text in zip(images, wrapped, strict=True):
-        below = Image.new("RGB", (width, height), "white")
-        ImageDraw.Draw(below).multiline_text((0, 0), text, "black", font)
-        below = torch.from_numpy(np.array(below)).permute(2, 0, 1) / 255
-        cells.append(torch.cat([image.cpu().float(), below], dim=1))
-    grid = make_grid(torch.stack(cells), nrow=columns, padding=4, pad_value=1.0)
-    return grid.mul(255).round().to(torch.uint8)
+    factor = max(1, math.ceil(CELL / max(images.shape[-2:])))
+    width = factor * images.shape[-1]
+    font = ImageFont.load_default(max(10, width // 24))
+    rows = []
+    for first in range(0, len(images), columns):
+        row = image_grid(images[first : first + columns], columns)
+        texts = [_wrapped(text, font, width) for text in captions[first : first + columns]]
+        pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+        height = math.ceil(max(pen.multiline_textbbox((0, 0), text, font)[3] for text in texts))
+        strip = Image.new("RGB", (row.shape[2], height + PADDING), "white")
+        for i, text in enumerate(texts):
+            place = PADDING + i * (width + PADDING), 0
+            ImageDraw.Draw(strip).multiline_text(place, text, "black", font)
+        rows += [row, torch.from_numpy(np.array(strip)).permute(2, 0, 1)]
+    full = max(row.shape[2] for row in rows)  # the last row may be shorter
+    return torch.cat([F.pad(row, (0, full - row.shape[2]), value=255) for row in rows], dim=1)
 
 
-def _wrap(text: str, font: ImageFont.ImageFont, width: int) -> list[str]:
-    """Break a text into lines of at most `width` pixels, between words where that is possible."""
+def _wrapped(text: str, font: ImageFont.ImageFont, width: int) -> str:
+    """The text with line breaks, so that no line is wider; a longer word is broken, too."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
         if font.getlength(longer) <= width:
             lines[-1] = longer
             continue
-        if lines[-1]:
-            lines.append("")
-        for letter in word:  # a word may be longer than a line
-            if font.getlength(lines[-1] + letter) > width and lines[-1]:
+        lines.append("")
+        for letter in word:
+            if font.getlength(lines[-1] + letter) > width:
                 lines.append("")
             lines[-1] += letter
-    return lines
-
-
-def _text_box(text: str, font: ImageFont.ImageFont) -> tuple[float, float]:
-    """Right and bottom edge of a text that is written from (0, 0) on."""
-    return ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), text, font)[2:]
+    return "\n".join(line for line in lines if line)
 
 
 def save_image(image: Tensor, path: Path) -> None:
