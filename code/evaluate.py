@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from libs import cli
-from libs.metrics import FEATURES, METRICS, parse_metrics
+from libs.metrics import FEATURES, METRICS, PUBLISHED_CLIP, parse_metrics
 from libs.utils import UserError, did_you_mean
 
 
@@ -30,6 +30,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--inception-weights", metavar="FILE", type=Path, help="no download")
     parser.add_argument("--alexnet-weights", metavar="FILE", type=Path, help="no download (lpips)")
+    parser.add_argument(
+        "--clip",
+        metavar="NAME",
+        default=PUBLISHED_CLIP,
+        help="folder or name on Hugging Face's hub",
+    )
     parser.add_argument("--num", type=int, default=500, help="samples to draw (default: 500)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same samples (default: 0)")
     parser.add_argument("--batch-size", type=int, default=250, help="samples drawn at once")

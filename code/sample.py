@@ -1,8 +1,8 @@
 """Draw samples from a trained model: python sample.py ../logs/RUN/model_final.pth --out grid.png
 
 The samples come from the model's own p_sample_loop, or from the sampler of --sampler, with the
-averaged weights of the checkpoint. With Stable Diffusion 1.x, python sample.py --sd FILE
---prompt "a red bus" --out bus.png, the pictures follow a text.
+averaged weights of the checkpoint. A model that was trained on captions draws --prompt "a red bus",
+and so does Stable Diffusion 1.x: python sample.py --sd FILE --prompt "a red bus" --out bus.png
 """
 
 import argparse
@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from libs import cli, sd_flags
-from libs.utils import UserError, default, did_you_mean
+from libs.utils import default
 
 if TYPE_CHECKING:  # torch is imported late, so that its absence becomes a sentence
     from torch import Tensor
-
-COLUMNS = 10  # of a grid of samples without labels
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,14 +24,15 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--labels", help="classes to draw, such as 0,1,2 or cat,dog (default: all)")
     parser.add_argument("--prompt", action="append", metavar="TEXT", help="draw this (repeatable)")
+    parser.add_argument("--negative", metavar="TEXT", help="guide away from this")
     parser.add_argument(
-        "--num", type=int, help="pictures of each class (default: 10) or prompt (default: 1)"
+        "--num", type=int, help="pictures of each class or prompt (default: 10, with --sd 1)"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: 0)")
     parser.add_argument(
         "--batch-size", type=int, help="pictures drawn at once (default: 100, with --sd 4)"
     )
-    parser.add_argument("--out", metavar="FILE", help="write a grid, one class a column")
+    parser.add_argument("--out", metavar="FILE", help="write a grid, one class or prompt a column")
     parser.add_argument("--out-dir", metavar="DIR", help="write single files DIR/CLASS/NUMBER.png")
     parser.add_argument(
         "--film", metavar="FILE", help="write the chain x_T ... x_0: a strip (.png) or a .gif"
@@ -53,24 +52,6 @@ def parse_args() -> argparse.Namespace:
     if "," in (args.guidance or "") and (args.out_dir or args.film):
         parser.error("several scales of --guidance are for a grid: give --out FILE alone")
     return args
-
-
-def pick_labels(text: str | None, classes: list[str], num_classes: int) -> list[int]:
-    """Turn "0,2" or "cat,wild" into class indices; None means all classes of the data set."""
-    if text is None:
-        return list(range(len(classes)))
-    labels = []
-    for entry in text.split(","):
-        entry = entry.strip()
-        label = classes.index(entry) if entry in classes else entry
-        if not str(label).lstrip("-").isdigit() or not 0 <= int(label) < num_classes:
-            known = ", ".join(classes[:20]) + (" ..." if len(classes) > 20 else "")
-            raise UserError(
-                f"--labels: there is no class '{entry}'{did_you_mean(entry, classes)}; use 0 to "
-                f"{num_classes - 1} or {known}"
-            )
-        labels.append(int(label))
-    return labels
 
 
 def written(batches: "Iterator[Tensor]", folder: Path, names: list[str]) -> "Iterator[Tensor]":
@@ -97,6 +78,7 @@ def main() -> None:
     import torch
 
     from libs import checkpoint, runtime, visualize
+    from libs.columns import pick_columns
     from libs.config import shown
     from libs.sampling import Film, Sampler, draw_samples
 
@@ -104,15 +86,9 @@ def main() -> None:
     model, config, classes = checkpoint.load_for_sampling(Path(args.checkpoint), device)
     precision = runtime.Precision.pick(config.dtype, device)
     samplers = Sampler.sweep_from_args(args, model, config.train_cfg.guidance)
-    if config.model.conditional:
-        row = pick_labels(args.labels, classes, config.model.num_classes)
-        names = [classes[label] if label < len(classes) else str(label) for label in row]
-        columns = len(row)
-    elif args.labels is None:
-        row, names, columns = [0], [""], COLUMNS
-    else:
-        raise UserError("--labels: the model was trained without labels; leave the flag out")
-    labels = torch.tensor(row).repeat(args.num)  # row by row, one class a column
+    guided = samplers[0].guidance is not None
+    columns = pick_columns(args, model, config, classes, guided)
+    labels = torch.tensor(columns.labels).repeat(args.num)  # row by row
 
     film = Film(model) if args.film else None
     grids = []
@@ -121,10 +97,10 @@ def main() -> None:
         options = args.seed, args.batch_size, film
         batches = draw_samples(model, labels, precision, *options, sampler=sampler)
         if args.out_dir:
-            batches = written(batches, Path(args.out_dir), names)
+            batches = written(batches, Path(args.out_dir), columns.names)
         images = [batch for batch in batches if args.out]
         if args.out:
-            grids.append(visualize.image_grid(torch.cat(images), columns))
+            grids.append(columns.grid(torch.cat(images)))
     if args.out:
         visualize.save_image(torch.cat(grids, dim=1), Path(args.out))
     if args.film:

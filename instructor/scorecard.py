@@ -292,7 +292,7 @@ def main() -> int:
     parser.add_argument("--kind", choices=KINDS, action="append", help="only these scenarios")
     parser.add_argument("--names", default="*", metavar="GLOB", help="only these scenarios")
     parser.add_argument(
-        "--share", type=float, default=1.0, metavar="S", help="a random share of the scenarios, as 0.25"
+        "--share", type=float, default=1.0, metavar="S", help="a random part, as 0.25"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
     args = parser.parse_args()

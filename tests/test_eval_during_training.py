@@ -80,7 +80,7 @@ def test_scores_are_those_of_evaluate(make_trainer, tmp_path, capsys):
         "eta spacing guidance churn churn_range churn_noise rho sigma_range".split()
     )
     flags |= {"checkpoint": path, "device": "cpu", "num": 24, "seed": 0, "batch_size": 250}
-    flags |= {"features": "lenet", "inception_weights": None, "alexnet_weights": None}
+    flags |= {"features": "lenet", "inception_weights": None, "alexnet_weights": None, "clip": ""}
     args = Namespace(**flags, sampler="ddim", steps=3)
     evidence, _ = gather_evidence(args, ["fid", "accuracy"])
     fid, accuracy = (s.samples for s in scoring.score(["fid", "accuracy"], evidence))

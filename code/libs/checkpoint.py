@@ -160,7 +160,8 @@ def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM | EDM, Con
     """Load the averaged model of a checkpoint, ready to sample.
 
     Returns:
-        The model on `device`, the run's config, and the names of the classes.
+        The model on `device`, the run's config, and the names of the classes; for a model that
+        reads texts, the captions of the run's pictures.
     """
     state = read(path, device)
     base = state["path"].parent

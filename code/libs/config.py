@@ -31,9 +31,11 @@ class DatasetConfig:
         "AFHQ",
         "MiniImageNet",
         "ImageFolder",
+        "COCOCaptions",
     ] = "Digits"
     split: str = "train"
     data_folder: Path = Path("../data")
+    annotations: Path | None = None  # of COCOCaptions; null: annotations/captions_SPLIT.json
     emnist_split: Literal["balanced", "byclass", "bymerge", "digits", "letters", "mnist"] = (
         "balanced"
     )
@@ -84,6 +86,7 @@ class ModelConfig:
     bottleneck: Literal["conv", "transformer"] = "conv"
     bottleneck_depth: int = 4
     bottleneck_heads: int = 8
+    context: Literal["class", "tokens"] = "class"
 
 
 @dataclass
@@ -123,6 +126,22 @@ class VaeConfig:
     kl_beta: float = 5e-4  # weight of its KL term, as `stages.kl_weight` of an autoencoder's config
     lpips_lambda: float = 0.0
     lpips: LpipsConfig = field(default_factory=LpipsConfig)
+
+
+@dataclass
+class TextConfig:
+    """The frozen text encoder of a model with `context: tokens`, see code/libs/text_encoder.py.
+
+    Without `encoder` and `hub_name` it is a random one of the sizes below.
+    """
+
+    encoder: Path | None = None  # a folder in the layout of transformers
+    hub_name: str | None = None  # instead: a name on Hugging Face's hub
+    vocabulary: Path | None = None  # a folder with vocab.json and merges.txt; null: the encoder's
+    width: int = 64
+    layers: int = 2
+    heads: int = 4
+    seed: int = 0
 
 
 @dataclass
@@ -235,6 +254,10 @@ LIMITS = SHARED_LIMITS | {
     "vae.vae_lambda": ([0], None),
     "vae.kl_beta": ([0], None),
     "vae.lpips_lambda": ([0], None),
+    "text.width": ([1], None),
+    "text.layers": ([1], None),
+    "text.heads": ([1], None),
+    "text.seed": ([0], 2**62),
     "edm.sigma_data": POSITIVE,
     "edm.p_mean": (None, None),
     "edm.p_std": POSITIVE,
@@ -287,6 +310,7 @@ class Config:
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     vae: VaeConfig = field(default_factory=VaeConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     edm: EDMConfig = field(default_factory=EDMConfig)
     train_cfg: TrainConfig = field(default_factory=TrainConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)
@@ -480,12 +504,63 @@ def _check_together(config: Config) -> None:
         )
     if edm.s_max is not None and edm.s_min > edm.s_max:
         raise UserError(f"'edm.s_min' {edm.s_min} must not be above 'edm.s_max' {edm.s_max}")
+    _check_text(config)
     _check_scores(config)
+
+
+def _check_text(config: Config) -> None:
+    """Refuse captions without a model that reads them, and texts without captions."""
+    model, data, text = config.model, config.dataset, config.text
+    reads_text = model.context == "tokens"
+    if reads_text != (data.name == "COCOCaptions"):
+        raise UserError(
+            "'model.context: tokens' is for captions, and neither goes without the other: set "
+            "'dataset.name: COCOCaptions', whose images have no classes"
+        )
+    if data.annotations is not None and not reads_text:
+        raise UserError("'dataset.annotations' names the captions of COCOCaptions: leave it out")
+    if not reads_text:
+        for name, value in vars(TextConfig()).items():
+            if getattr(text, name) != value:
+                raise UserError(f"'text.{name}' is for a model with 'model.context: tokens'")
+        return
+    if not model.conditional:
+        raise UserError(
+            "'model.context: tokens' needs a network that reads them: leave out "
+            "'model.conditional: false'"
+        )
+    if text.encoder is not None and text.hub_name is not None:
+        raise UserError("'text.encoder' and 'text.hub_name' exclude each other: set one")
+    if text.encoder is not None or text.hub_name is not None:
+        return  # its width is known once it is read
+    if text.vocabulary is None:
+        raise UserError(
+            "'model.context: tokens' needs a text encoder: set 'text.encoder' to the folder of a "
+            "published one, or 'text.vocabulary' for a random one"
+        )
+    if text.width % text.heads:
+        raise UserError(f"'text.heads' {text.heads} must divide 'text.width' {text.width}")
+    if model.context_dim != text.width:
+        raise UserError(
+            f"'model.context_dim' {model.context_dim} must equal 'text.width' {text.width}: the "
+            "network reads the text encoder's tokens as they are"
+        )
 
 
 def _check_scores(config: Config) -> None:
     """Refuse contradictions among the keys for scores during training."""
     model, train = config.model, config.train_cfg
+    if model.context == "tokens" and ("accuracy" in train.eval_metrics or train.eval_classes):
+        raise UserError(
+            "captions have no classes: leave accuracy out of 'train_cfg.eval_metrics', and "
+            "'train_cfg.eval_classes' null"
+        )
+    compared = set(train.eval_metrics) & {"fid", "kid", "is", "pr"}
+    if model.context == "tokens" and compared and train.eval_features == "lenet":
+        raise UserError(
+            "'train_cfg.eval_features: lenet' learns from classes, which captions have not: set it "
+            "to inception"
+        )
     if "accuracy" in train.eval_metrics and not model.conditional:
         raise UserError(
             "'train_cfg.eval_metrics' has accuracy, which needs a model with labels: leave it out, "

@@ -1,4 +1,4 @@
-"""Image data sets: in memory (digits, MNIST, CIFAR-10) or in a folder per class (AFHQ and others).
+"""Image data sets: in memory (digits, MNIST), in class folders (AFHQ), or with captions (COCO).
 
 Every data set hands out whole batches: `__getitems__` takes pairs of an image's index and a seed
 for its augmentation, and returns images [B, C, H, W] in [0, 1] and labels [B]. An augmentation
@@ -17,20 +17,30 @@ from torch.utils.data import Dataset
 from torchvision import datasets as tv
 from torchvision.transforms import v2
 
+from .captions import Captions, read_captions
 from .config import DatasetConfig
 from .image_folder import ImageFiles, scan_folder
 from .utils import UserError
 
 Key = tuple[int, int]  # index of an image, seed of its augmentation
-FOLDER_DATASETS = ("AFHQ", "MiniImageNet", "ImageFolder")
+CAPTIONED = "COCOCaptions"
+FOLDER_DATASETS = ("AFHQ", "MiniImageNet", "ImageFolder", CAPTIONED)
 SPLIT_SEED = 0  # subsets and validation splits are the same in every run
 
 
 class Images(Dataset):
-    """What all data sets have: labels, class names, and selection of a part."""
+    """What all data sets have: labels, class names, and selection of a part.
+
+    Attributes:
+        labels: classes [N]; of images with captions the number of each one's first caption.
+        classes: names of the classes; none for images with captions.
+        captions: those of the images, or None.
+        augmented: see `plain`.
+    """
 
     labels: Tensor
     classes: list[str]
+    captions: Captions | None
     augmented: bool
 
     def __len__(self) -> int:
@@ -40,9 +50,17 @@ class Images(Dataset):
         """Return images [B, C, H, W] in [0, 1] and labels [B]."""
         raise NotImplementedError
 
+    def labels_of(self, keys: Sequence[Key]) -> Tensor:
+        """Classes [B], or numbers of captions: one of each image's where augmented, or its first"""
+        labels = self.labels[[index for index, _ in keys]]
+        if self.captions is None or not self.augmented:
+            return labels
+        return labels + self.captions.draw(keys)
+
     def select(self, indices: Tensor) -> "Images":
         """The data set of these images only."""
-        raise NotImplementedError
+        captions = self.captions and self.captions.select(indices)
+        return dataclasses.replace(self, labels=self.labels[indices], captions=captions)
 
     def at_most(self, number: int) -> "Images":
         """A random choice of at most `number` images, the same one every time."""
@@ -54,7 +72,7 @@ class Images(Dataset):
         raise NotImplementedError
 
     def plain(self) -> "Images":
-        """The same images without augmentation."""
+        """The same images without augmentation, each with its first caption if it has any."""
         return dataclasses.replace(self, augmented=False)
 
 
@@ -66,6 +84,7 @@ class MemoryImages(Images):
     labels: Tensor
     classes: list[str]
     augmented: bool = False
+    captions: Captions | None = None
 
     def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
         indices = torch.tensor([index for index, _ in keys])
@@ -73,14 +92,14 @@ class MemoryImages(Images):
         if self.augmented:
             flipped = torch.tensor([bool(seed & 1) for _, seed in keys])
             images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
-        return images, self.labels[indices]
+        return images, self.labels_of(keys)
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(self.images.numpy().tobytes()).hexdigest()
         return f"{digest} {self.augmented}"
 
     def select(self, indices: Tensor) -> "MemoryImages":
-        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
+        return dataclasses.replace(super().select(indices), images=self.images[indices])
 
 
 @dataclass
@@ -95,6 +114,7 @@ class FolderImages(Images):
         resize: length of the shorter side before the crop to H x W.
         flip: flip half of the images when augmented.
         augmented: crop at random and flip, instead of cropping at the centre.
+        captions: of the images, which have no classes then.
     """
 
     files: ImageFiles
@@ -104,6 +124,7 @@ class FolderImages(Images):
     resize: int
     flip: bool = False
     augmented: bool = False
+    captions: Captions | None = None
 
     def __post_init__(self):
         size = tuple(self.shape[1:])
@@ -114,7 +135,8 @@ class FolderImages(Images):
 
     def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
         images, indices = zip(*(self._load(index, seed) for index, seed in keys), strict=True)
-        return torch.stack(images).float() / 255, self.labels[list(indices)]
+        keys = [(used, seed) for used, (_, seed) in zip(indices, keys, strict=True)]
+        return torch.stack(images).float() / 255, self.labels_of(keys)
 
     def _load(self, index: int, seed: int) -> tuple[Tensor, int]:
         """The image, uint8 [C, H, W], and its index: another one where the file is broken."""
@@ -128,7 +150,7 @@ class FolderImages(Images):
 
     def select(self, indices: Tensor) -> "FolderImages":
         files = self.files.select(indices.tolist())
-        return dataclasses.replace(self, files=files, labels=self.labels[indices])
+        return dataclasses.replace(super().select(indices), files=files)
 
 
 @dataclass
@@ -159,7 +181,8 @@ def load_splits(
     num_train = max(1, len(order) - round(config.val_fraction * len(order)))
     val = test = None
     if config.val_data_folder is not None:
-        val = load_folder(config, config.val_data_folder, shape)
+        load = load_captioned if config.name == CAPTIONED else load_folder
+        val = load(config, config.val_data_folder, shape)
     elif num_train < len(order):
         val = train.select(order[num_train:].sort().values)
     if config.test_split is not None:
@@ -170,6 +193,8 @@ def load_splits(
                 "the classes for validation or test differ from those of "
                 f"{config.data_folder}: {_first_difference(other.classes, train.classes)}"
             )
+    if train.captions is not None:
+        val, test = (_numbered_with(train.captions.texts, other) for other in (val, test))
     train = train.select(order[:num_train].sort().values)
     return Splits(train, val and val.plain(), test and test.plain())
 
@@ -178,8 +203,12 @@ def load_dataset(config: DatasetConfig, split: str, shape: Sequence[int]) -> Ima
     """Load one split of a data set, augmented as the config says."""
     if config.name in FOLDER_DATASETS:
         folder = config.data_folder / split
-        if config.name == "ImageFolder" and split == config.split and not folder.is_dir():
+        may_lack_splits = config.name in ("ImageFolder", CAPTIONED) and split == config.split
+        if may_lack_splits and not folder.is_dir():
             folder = config.data_folder  # a tree without splits
+        if config.name == CAPTIONED:
+            annotations = config.annotations if split == config.split else None
+            return load_captioned(config, folder, shape, annotations)
         return load_folder(config, folder, shape)
     if split not in ("train", "test"):
         raise UserError(f"data set {config.name} has the splits train and test, not '{split}'")
@@ -193,7 +222,7 @@ def load_dataset(config: DatasetConfig, split: str, shape: Sequence[int]) -> Ima
 
 def has_test_split(config: DatasetConfig) -> bool:
     """Whether the data set comes with test images."""
-    in_folders = config.name in FOLDER_DATASETS
+    in_folders = config.name in FOLDER_DATASETS  # COCO has none, but test_split may name one
     return (config.data_folder / "test").is_dir() if in_folders else True
 
 
@@ -244,18 +273,44 @@ def load_torchvision(config: DatasetConfig, split: str) -> tuple[Tensor, Tensor,
 
 def load_folder(config: DatasetConfig, folder: Path, shape: Sequence[int]) -> FolderImages:
     """A tree with one folder per class; broken and tiny files are left out and reported once."""
+    resize = _resize(config, shape)
+    files, labels, classes = scan_folder(folder, config.min_bytes, config.name)
+    return FolderImages(
+        files, torch.tensor(labels), classes, shape, resize, config.random_flip, augmented=True
+    )
+
+
+def load_captioned(
+    config: DatasetConfig, folder: Path, shape: Sequence[int], annotations: Path | None = None
+) -> FolderImages:
+    """A folder of images with captions, see `captions.read_captions`."""
+    resize = _resize(config, shape)
+    files, labels, captions = read_captions(folder, annotations, config.min_bytes)
+    options = {"augmented": True, "captions": captions}
+    return FolderImages(files, labels, [], shape, resize, config.random_flip, **options)
+
+
+def _resize(config: DatasetConfig, shape: Sequence[int]) -> int:
+    """The shorter side of images before they are cropped to `shape` (C, H, W)."""
     if shape[0] not in (1, 3):
         raise UserError(f"'model.img_shape' has {shape[0]} channels, images have 1 or 3")
-    files, labels, classes = scan_folder(folder, config.min_bytes, config.name)
     resize = config.resize or max(shape[1:])
     if resize < max(shape[1:]):
         raise UserError(
             f"'dataset.resize' {resize} is smaller than the images of {shape[1]}x{shape[2]} that "
             "'model.img_shape' asks for"
         )
-    return FolderImages(
-        files, torch.tensor(labels), classes, shape, resize, config.random_flip, augmented=True
-    )
+    return resize
+
+
+def _numbered_with(texts: list[str], other: Images | None) -> Images | None:
+    """A data set whose captions are numbered in a list with others, to which they are added."""
+    if other is None or other.captions.texts is texts:  # the latter: images of the same folder
+        return other
+    offset = len(texts) - 1  # the empty prompt is number 0 for all
+    texts += other.captions.texts[1:]
+    captions = Captions(texts, other.captions.counts)
+    return dataclasses.replace(other, labels=other.labels + offset, captions=captions)
 
 
 def _fit(images: Tensor, shape: Sequence[int]) -> Tensor:

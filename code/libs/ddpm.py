@@ -17,7 +17,7 @@ from .objective import predicting
 from .schedules import make_betas
 from .unet import UNet
 from .utils import choose, default
-from .variants import sized
+from .variants import null_label, sized
 
 
 class DDPM(nn.Module):
@@ -48,7 +48,7 @@ class DDPM(nn.Module):
     Attributes:
         img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
         conditional: False for a network that passes over the labels.
-        null_label: the label that stands for no class; None without `label_dropout`.
+        null_label: the label that stands for no class or no prompt; None without `label_dropout`.
         betas, sqrt_recip_alphas, sqrt_alphas_cumprod, sqrt_one_minus_alphas_cumprod,
             posterior_variance: the schedule, float32 [T] each. They move with the model and are no
             part of its state_dict. With "fixed_large", `posterior_variance` holds the betas.
@@ -115,7 +115,7 @@ class DDPM(nn.Module):
 
         self.prediction = prediction
         self.conditional = unet_options.get("conditional", True)
-        self.null_label = num_classes if label_dropout else None
+        self.null_label = null_label(num_classes, label_dropout, unet_options)
         network = UNet if prediction == "eps" else predicting(prediction, alphas_cumprod)
         self.model = network(
             dim=dim,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import checkpoint
+from . import checkpoint, prompts
 from .autoencoder_config import Stage
 from .config import Config, shown
 from .datasets import Images, Splits, load_splits
@@ -27,14 +27,16 @@ from .objective import training_loss
 from .optim import learning_rate
 from .runtime import Precision, Processes, fork_rng, generator_for
 from .sampling import Sampler, draw_samples
+from .text_encoder import TextEncoder
 from .updater import StepResult, Updater
 from .utils import UserError
-from .visualize import image_grid
+from .visualize import captioned_grid, image_grid
 from .weights import load_strictly
 
 STEP_STREAM, EVAL_STREAM, DROPOUT_STREAM = 1, 2, 5  # keep random numbers of different uses apart
 MEASURED_IMAGES = 1000  # enough for the standard deviation of data to a percent or so
 BATCH = 32  # images that are encoded at once
+SHOWN_CAPTIONS = 8  # in the pictures of a run with captions
 
 
 class TrainingLoss(nn.Module):
@@ -109,14 +111,22 @@ class DiffusionLearner(Learner):
         self.model = checkpoint.build_model(config).to(self.device)
         self.splits = load_splits(config.dataset, config.model.img_shape, config.model.num_classes)
         self.classes = self.splits.train.classes
+        reads_text = self.splits.train.captions is not None
         # Surplus classes would learn nothing; often it is the wrong folder
-        if config.model.conditional and len(self.classes) < config.model.num_classes:
+        if (
+            config.model.conditional
+            and not reads_text
+            and len(self.classes) < config.model.num_classes
+        ):
             raise UserError(
                 f"data set {config.dataset.name} in {shown(config.dataset.data_folder)} has "
                 f"{len(self.classes)} classes, but 'model.num_classes' is "
                 f"{config.model.num_classes}: set it to {len(self.classes)}, or name another "
                 "'dataset.data_folder'"
             )
+        self.contexts = None
+        if reads_text:
+            self._use_encoder(prompts.make_text_encoder(config))
         if isinstance(self.model.vae, FirstStage):
             self._measure_latents(self.model.vae)
         self.sample_scores = None
@@ -132,6 +142,24 @@ class DiffusionLearner(Learner):
         self.joint = config.vae.freeze_vae_epoch is not None
         trained = self._with_autoencoder() if self.joint else self.loss
         self.updater = Updater(self.model, trained, config.train_cfg, precision, processes)
+
+    def _use_encoder(self, encoder: TextEncoder) -> None:
+        """Have captions read by a text encoder, and number those that pictures and scores show.
+
+        In a checkpoint the captions of the pictures stand where names of classes would.
+        """
+        train, settings = self.splits.train, self.config.train_cfg
+        texts, folder = train.captions.texts, self.config.output_folder / "text_cache"
+        encoder = encoder.to(self.device)
+        self.contexts = prompts.encode_captions(texts, encoder, folder, self.processes)
+        number = max(SHOWN_CAPTIONS, settings.eval_samples if settings.eval_metrics else 0)
+        numbers = torch.cat([torch.zeros(1, dtype=torch.long), train.labels[:number]])
+        self.model.model.label_embd.set_prompts(self.contexts(numbers))
+        self.classes = [texts[i] for i in numbers[1 : SHOWN_CAPTIONS + 1].tolist()]
+
+    def _condition(self, labels: Tensor) -> Tensor:
+        """What the network is told: classes [B], or the contexts of captions by their numbers."""
+        return labels if self.contexts is None else self.contexts(labels)
 
     def describe(self) -> str:
         found = f"{self.updater.num_parameters / 1e6:.2f}M parameters"
@@ -210,6 +238,7 @@ class DiffusionLearner(Learner):
         if dropout:
             dropped = torch.rand(batch_size, generator=generator, device=self.device) < dropout
             labels = labels.masked_fill(self.processes.share(dropped), self.model.null_label)
+        labels = self._condition(labels)
         drawn = [t, noise]
         if self.joint:
             drawn.append(torch.randn(noise.shape, generator=generator, device=self.device))
@@ -233,7 +262,8 @@ class DiffusionLearner(Learner):
         with self.updater.ema.applied(), self.precision.autocast():
             for images, labels in in_order(dataset, batch_size):
                 t, noise = self._draw(len(labels), generator)
-                loss = self.loss(images.to(self.device), labels.to(self.device), t, noise)
+                condition = self._condition(labels.to(self.device))
+                loss = self.loss(images.to(self.device), condition, t, noise)
                 total += loss.item() * len(labels)
         self.loss.train()
         return total / len(dataset)
@@ -249,27 +279,40 @@ class DiffusionLearner(Learner):
         return found
 
     def picture(self) -> tuple[str, Tensor] | None:
-        """Samples of the averaged model, one class a column."""
+        """Samples of the averaged model, one class or caption a column."""
         rows = self.config.train_cfg.num_eval_samples
         if rows == 0:
             return None
-        labels = torch.arange(len(self.classes)).repeat(rows)
+        first = 0 if self.contexts is None else 1  # number 0 is the empty prompt
+        columns = len(self.classes)
+        labels = (first + torch.arange(columns)).repeat(rows)
         sampler = Sampler(guidance=self.config.train_cfg.guidance)
         self.loss.eval()
         with self.updater.ema.applied():
             batches = draw_samples(
                 self.model, labels, self.precision, seed=self.config.seed, sampler=sampler
             )
-            grid = image_grid(torch.cat(list(batches)), columns=len(self.classes))
+            images = torch.cat(list(batches))
+        if self.contexts is None:
+            grid = image_grid(images, columns)
+        else:
+            grid = captioned_grid(images, self.classes * rows, columns)
         self.loss.train()
         return "sample", grid
 
     def state_dict(self) -> dict[str, Any]:
-        return {"model": self.model.state_dict(), **self.updater.state_dict()}
+        state = {"model": self.model.state_dict(), **self.updater.state_dict()}
+        if self.contexts is not None:
+            state["text"] = self.contexts.state_of_encoder(self.config)
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         load_strictly(self.model, state["model"], state["path"])
         self.updater.load_state_dict(state)
+        if self.contexts is None:
+            return
+        if state["text"]["hash"] != self.contexts.key:
+            self._use_encoder(prompts.make_text_encoder(self.config, state))
 
     def _cached(self, splits: Splits, encoder: nn.Module) -> Splits:
         """The data sets as latents; the first process encodes them, the others wait and read."""

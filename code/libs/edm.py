@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .latent_space import make_space
 from .unet import UNet
-from .variants import sized
+from .variants import null_label, sized
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class EDM(nn.Module):
 
     Attributes:
         img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
-        null_label: the label that stands for no class; None without `label_dropout`.
+        null_label: the label that stands for no class or no prompt; None without `label_dropout`.
         sigma_data: as given, float32 []; part of the state_dict, since it may have been measured.
 
     Raises:
@@ -107,7 +107,7 @@ class EDM(nn.Module):
         self.steps, self.heun = steps, heun
         self.register_buffer("sigma_data", torch.tensor(sigma_data))
         self.conditional = unet_options.get("conditional", True)
-        self.null_label = num_classes if label_dropout else None
+        self.null_label = null_label(num_classes, label_dropout, unet_options)
         self.model = UNet(
             dim=dim,
             context_dim=context_dim,

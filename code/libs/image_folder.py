@@ -1,16 +1,18 @@
-"""Class-per-folder trees of image files: finding the good files, and decoding them."""
+"""Image files in folders: finding the good ones, and decoding them."""
 
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
 from .progress import progress_bar, say
 from .utils import UserError
 
+T = TypeVar("T")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
 # The last bytes of a complete file. A file that ends otherwise may still be good: it is decoded.
 ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
@@ -83,6 +85,21 @@ def scan_folder(folder: Path, min_bytes: int, name: str) -> tuple[ImageFiles, li
         for path in sorted((folder / name).rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     ]
+    good = good_files(folder, candidates, min_bytes)
+    return ImageFiles([path for path, _ in good]), [label for _, label in good], classes
+
+
+def good_files(
+    folder: Path, candidates: Sequence[tuple[Path, T]], min_bytes: int
+) -> list[tuple[Path, T]]:
+    """Those of the files in a folder that can be used; the others are reported once.
+
+    Args:
+        candidates: each file with what belongs to it.
+
+    Raises:
+        UserError: none can be used.
+    """
     good, bad = [], []
     with progress_bar(len(candidates), f"checking {folder.name}", "file") as bar:
         for path, label in candidates:
@@ -98,11 +115,13 @@ def scan_folder(folder: Path, min_bytes: int, name: str) -> tuple[ImageFiles, li
         say(f"skipped {len(bad)} of {len(candidates)} files in {folder}:{shown}{more}")
     if not good:
         raise UserError(f"no usable image in {folder}: {len(candidates)} files found, all skipped")
-    return ImageFiles([path for path, _ in good]), [label for _, label in good], classes
+    return good
 
 
 def _what_is_wrong(path: Path, min_bytes: int) -> str | None:
     """Say why a file cannot be used, or None. Cheap: complete-looking files are not decoded."""
+    if not path.is_file():
+        return "missing"
     size = path.stat().st_size
     if size < min_bytes:
         return f"{size} bytes, fewer than min_bytes {min_bytes}"

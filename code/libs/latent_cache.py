@@ -24,7 +24,7 @@ class CachedLatents(MemoryImages):
         """Return latents [B, 4, h, w] and labels [B]."""
         indices = torch.tensor([index for index, _ in keys])
         variants = torch.tensor([seed % self.images.shape[1] for _, seed in keys])
-        return self.images[indices, variants].float(), self.labels[indices]
+        return self.images[indices, variants].float(), self.labels_of(keys)
 
 
 def cache_latents(
@@ -48,7 +48,9 @@ def cache_latents(
     if latents is None:
         latents = _encode(dataset, encoder, variants, precision)
         _write(latents, file)
-    return CachedLatents(latents, dataset.labels, dataset.classes)
+    return CachedLatents(
+        latents, dataset.labels, dataset.classes, dataset.augmented, dataset.captions
+    )
 
 
 @torch.no_grad()

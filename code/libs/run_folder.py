@@ -17,6 +17,7 @@ FIXED_DATA = (
     "dataset.latent_variants loader.batch_size"
 ).split()
 FIXED_EDM = ("edm.sigma_data", "edm.p_mean", "edm.p_std")
+FIXED_TEXT = ("text.width", "text.layers", "text.heads", "text.seed")
 FREE_IN_MODEL = ("vae_encoder_weights", "vae_decoder_weights")  # files may have moved
 
 
@@ -45,7 +46,7 @@ def check_same_run(config: Config, state: dict[str, Any]) -> None:
     path: Path = state["path"]
     saved = configs.from_dict(state["config"], path.parent, source=str(path))
     model = [f"model.{name}" for name in vars(config.model) if name not in FREE_IN_MODEL]
-    keys = ["seed", "model_name", "vae.kind", *model, *FIXED_EDM, *FIXED_DATA]
+    keys = ["seed", "model_name", "vae.kind", *model, *FIXED_EDM, *FIXED_TEXT, *FIXED_DATA]
     _refuse_differences(path, saved, config, keys)
 
 

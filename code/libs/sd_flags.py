@@ -17,7 +17,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         ".ckpt file, or a folder of diffusers",
     )
     group.add_argument("--sd-config", metavar="FILE", help=f"what it is (default: {DEFAULT})")
-    group.add_argument("--negative", metavar="TEXT", help="what the pictures are to avoid")
     group.add_argument("--size", metavar="N", help="pixels, as 512, or width and height, 768x512")
     group.add_argument("--vocabulary", metavar="DIR", help="folder with CLIP's vocabulary")
     group.add_argument("--dtype", metavar="NAME", help="auto, fp32, bf16 or fp16")
@@ -29,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def refuse(args: argparse.Namespace) -> None:
     """Refuse the flags of `add` where --sd is not given."""
-    for name in ("sd_config", "negative", "size", "vocabulary", "dtype", "init_image", "strength"):
+    for name in ("sd_config", "size", "vocabulary", "dtype", "init_image", "strength"):
         if getattr(args, name) is not None:
             flag = "--" + name.replace("_", "-")
             raise UserError(f"{flag}: only Stable Diffusion has it; add --sd PATH, or leave it out")

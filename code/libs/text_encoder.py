@@ -134,12 +134,28 @@ def text_encoder_from(
     Raises:
         UserError: the package is missing, or the tensors are not those of a CLIP text model.
     """
+    weights = plain_names(weights)
+    encoder = TextEncoder(tokenizer, make_text_model(_sizes_of(weights, path)))
+    load_weights(encoder, weights, path)
+    return encoder
+
+
+def load_weights(encoder: TextEncoder, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Load tensors under the names of transformers 4 or 5 into an encoder of their sizes.
+
+    Raises UserError where a name or a shape does not match; `path` is where they are from.
+    """
+    names = encoder.model.state_dict()
+    prefix = INNER if any(name.startswith(INNER) for name in names) else ""
+    named = {prefix + name: tensor for name, tensor in plain_names(weights).items()}
+    load_strictly(encoder.model, named, path)
+
+
+def plain_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under the names of transformers 5, without `position_ids`, which is a count."""
     plain = {name.removeprefix(INNER): tensor for name, tensor in weights.items()}
     plain.pop("embeddings.position_ids", None)
-    model = make_text_model(_sizes_of(plain, path))
-    prefix = INNER if any(name.startswith(INNER) for name in model.state_dict()) else ""
-    load_strictly(model, {prefix + name: tensor for name, tensor in plain.items()}, path)
-    return TextEncoder(tokenizer, model)
+    return plain
 
 
 def make_text_model(sizes: Mapping[str, int] = VIT_L_14) -> "CLIPTextModel":
@@ -190,6 +206,7 @@ def _transformers() -> ModuleType:
         raise UserError(
             "text needs a package: pip install -r requirements-text.txt (transformers)"
         ) from None
+    transformers.utils.logging.disable_progress_bar()  # it would fill logs
     return transformers
 
 

@@ -1,4 +1,4 @@
-"""The denoising network: a UNet conditioned on the time step and on a class label."""
+"""The denoising network: a UNet conditioned on the time step and on a class label or a text."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import (
-    LabelEmbedding,
     ResBlock,
     SinusoidalPE,
     SpatialTransformer,
@@ -14,7 +13,7 @@ from .blocks import (
     zero_init,
 )
 from .utils import choose, default
-from .variants import ATTENTIONS, DOWNSAMPLERS, ResBlocks, TransformerMiddle
+from .variants import ATTENTIONS, CONTEXTS, DOWNSAMPLERS, ResBlocks, TransformerMiddle
 
 
 class UNet(nn.Module):
@@ -26,8 +25,8 @@ class UNet(nn.Module):
 
     Args:
         dim: number of channels that `dim_mults` multiplies.
-        context_dim: size of the class embedding.
-        num_classes: number of classes.
+        context_dim: size of the class embedding, or of a text's tokens.
+        num_classes: number of classes; for texts it means nothing.
         in_channels: channels of the input.
         out_channels: channels of the output; those of the input by default.
         dim_mults: one multiplier a level, finest level first.
@@ -44,6 +43,8 @@ class UNet(nn.Module):
         bottleneck: what stands in the middle: "conv", a transformer between two residual blocks, or
             "transformer", `bottleneck_depth` blocks of `bottleneck_heads` heads over feature maps
             of one size only, `bottleneck_size` (height, width).
+        context: what a label is, a "class" that the network learns to embed, or a text as "tokens",
+            see `variants.PromptTable`.
 
     Raises:
         ValueError: the channels of a level are not divisible by `num_groups` and `num_heads`, or an
@@ -73,6 +74,7 @@ class UNet(nn.Module):
         bottleneck_depth: int = 4,
         bottleneck_heads: int = 8,
         bottleneck_size: Sequence[int] | None = None,
+        context: str = "class",
     ):
         super().__init__()
         out_channels = default(out_channels, in_channels)
@@ -110,7 +112,8 @@ class UNet(nn.Module):
             SinusoidalPE(dim), nn.Linear(dim, time_dim), nn.SiLU(), nn.Linear(time_dim, time_dim)
         )
         self.conditional = conditional
-        self.label_embd = LabelEmbedding(num_classes if conditional else 1, context_dim)
+        embedding = choose("context", context, CONTEXTS)
+        self.label_embd = embedding(num_classes if conditional else 1, context_dim)
         self.label_to_time = nn.Linear(context_dim, time_dim) if adagn else None
 
         self.encoder = nn.ModuleList()
@@ -146,7 +149,8 @@ class UNet(nn.Module):
 
         Args:
             x: noisy images or latents, [B, in_channels, H, W].
-            label: class indices, LongTensor [B].
+            label: class indices, LongTensor [B]; for texts the numbers of prompts, or their tokens
+                [B, tokens, context_dim].
             time: time steps 0 .. T-1, LongTensor [B].
 
         Returns:
@@ -155,7 +159,7 @@ class UNet(nn.Module):
         if not self.conditional:
             label = torch.zeros_like(label)
         t_emb = self.time_embd(time)  # [B, 4 * dim]
-        context = self.label_embd(label)  # [B, 1, context_dim]
+        context = self.label_embd(label)  # [B, 1, context_dim]; more tokens for texts
         if self.label_to_time is not None:
             t_emb = t_emb + self.label_to_time(context.mean(dim=1))
         x = self.conv_in(x)

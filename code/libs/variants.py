@@ -3,12 +3,12 @@
 Feature maps are [B, C, H, W], tokens [B, N, C].
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from .blocks import Attention, Downsample, ResBlock, zero_init
+from .blocks import Attention, Downsample, LabelEmbedding, ResBlock, zero_init
 
 
 class ResBlocks(nn.Module):
@@ -123,6 +123,49 @@ class TransformerMiddle(nn.Module):
         return tokens.transpose(1, 2).reshape(x.shape)
 
 
+class PromptTable(nn.Module):
+    """Texts in the place of classes: a label is the number of a prompt, 0 that of the empty one.
+
+    Nothing here is learned, and nothing is part of the state_dict: the tokens are a frozen text
+    encoder's (Rombach et al. 2022, section 3.3). `set_prompts` says which prompts are numbered.
+    """
+
+    def __init__(self, num_classes: int, context_dim: int):
+        super().__init__()  # num_classes is of LabelEmbedding, which this stands in for
+        self.register_buffer("contexts", torch.zeros(0, 1, context_dim), persistent=False)
+
+    def set_prompts(self, contexts: Tensor) -> None:
+        """Number the contexts [N, tokens, context_dim]; the first one stands for no prompt.
+
+        Raises:
+            ValueError: their size is not context_dim.
+        """
+        if contexts.shape[2] != self.contexts.shape[2]:
+            raise ValueError(
+                f"the contexts have {contexts.shape[2]} entries a token, the network reads "
+                f"{self.contexts.shape[2]} (context_dim)"
+            )
+        self.contexts = contexts.to(self.contexts)
+
+    def forward(self, label: Tensor) -> Tensor:
+        """Contexts [B, tokens, context_dim] of prompt numbers [B]; contexts pass as they are."""
+        return label if label.is_floating_point() else self.contexts[label]
+
+
+def null_label(num_classes: int, label_dropout: float, options: Mapping[str, object]) -> int | None:
+    """The label that stands for no class or no prompt; None for a model that never meets it.
+
+    Args:
+        num_classes: classes 0 .. num_classes - 1 are real ones.
+        label_dropout: share of the labels that training replaces.
+        options: keyword arguments of `UNet`.
+    """
+    if not label_dropout:
+        return None
+    return 0 if options.get("context") == "tokens" else num_classes
+
+
+CONTEXTS = {"class": LabelEmbedding, "tokens": PromptTable}
 # Pooling needs no convolution of its own: the residual block that follows sets the channels.
 ATTENTIONS = {"full": Attention, "linear": LinearAttention}
 DOWNSAMPLERS = {

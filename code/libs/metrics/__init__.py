@@ -10,8 +10,12 @@ METRICS = {  # name: what it measures
     "accuracy": "share of samples that a classifier gives the class they were drawn for",
     "memorization": "are samples copies of training images",
     "lpips": "perceptual distance between samples of one class: how varied they are",
+    "clip": "CLIP score: does a sample show what its caption says",
+    "retrieval": "share of samples whose caption CLIP ranks first, or among 5, of all captions",
+    "consistency": "CLIP agreement of samples of one caption, drawn from different noise",
 }
 FEATURES = ("lenet", "inception")
+PUBLISHED_CLIP = "openai/clip-vit-large-patch14"
 
 
 def parse_metrics(text: str) -> list[str]:

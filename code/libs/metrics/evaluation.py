@@ -1,5 +1,7 @@
 """From the flags of evaluate.py to what the metrics look at: networks, real images, samples."""
 
+import hashlib
+import math
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +11,31 @@ import torch
 
 from .. import checkpoint
 from ..config import shown
+from ..prompts import number_prompts
 from ..runtime import Precision, Processes, pick_device
 from ..sampling import Sampler
+from ..utils import UserError
+from . import PUBLISHED_CLIP
+from .clip import load_clip
 from .drawing import drawn_samples, sample_facts
 from .features import Viewer
 from .inception import Inception
 from .lenet import fitted_lenet
 from .lpips_diversity import Lpips
 from .report import Setup
-from .scoring import Evidence, Networks, RealImages, check_enough, compares_pixels
+from .scoring import (
+    OF_CAPTIONS,
+    Captioned,
+    Evidence,
+    Networks,
+    RealImages,
+    check_enough,
+    compares_pixels,
+)
 from .store import Store, hash_of_file
 
 NEED_FEATURES = {"fid", "kid", "is", "pr"}
+PER_CAPTION = 4  # samples of each caption at least, for their consistency
 
 
 @dataclass(frozen=True)
@@ -31,12 +46,14 @@ class Looks:
         features: "lenet" or "inception".
         inception_weights, alexnet_weights: files; None for the official ones.
         flags: what the user calls these three, for messages.
+        clip: a folder, or a name on Hugging Face's hub.
     """
 
     features: str = "lenet"
     inception_weights: Path | None = None
     alexnet_weights: Path | None = None
     flags: tuple[str, str, str] = ("--features", "--inception-weights", "--alexnet-weights")
+    clip: str = PUBLISHED_CLIP
 
 
 def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Setup] | None:
@@ -53,23 +70,31 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
     path = checkpoint.newest(path) if path.is_dir() else path
     model, config, classes = checkpoint.load_for_sampling(path, device)
     sampler = Sampler.from_args(args, model, config.train_cfg.guidance)
-    conditional = config.model.conditional
     real = RealImages.load(config)
+    reads_text = real.train.captions is not None
+    conditional = config.model.conditional and not reads_text
     check_enough(names, args.num, real, conditional)
 
     precision = Precision.pick(config.dtype, device)
-    labels = torch.arange(args.num) % len(classes)
+    captioned = _choose_captions(real, args.num) if reads_text else None
+    columns = len(captioned.texts if reads_text else classes)
+    labels = torch.arange(args.num) % columns
     facts = sample_facts(
-        hash_of_file(path), sampler, args.num, len(classes), args.seed, args.batch_size, precision
+        hash_of_file(path), sampler, args.num, columns, args.seed, args.batch_size, precision
     )
+    if reads_text:
+        facts["captions"] = hashlib.sha256(repr(captioned.texts).encode()).hexdigest()
     store = Store(config.output_folder / "feature_cache")
     with Processes.joined(device) as processes:
         if processes.is_main:
-            looks = Looks(args.features, args.inception_weights, args.alexnet_weights)
+            weights = args.inception_weights, args.alexnet_weights
+            looks = Looks(args.features, *weights, clip=args.clip)
             networks = load_networks(looks, names, real, config.model.img_shape, device, store)
-        samples = drawn_samples(
-            model, labels, precision, sampler, args.seed, args.batch_size, processes, store, facts
-        )
+        told = labels
+        if reads_text:
+            told = torch.tensor(number_prompts(path, model, config, captioned.texts))[labels]
+        options = args.seed, args.batch_size, processes, store, facts
+        samples = drawn_samples(model, told, precision, sampler, *options)
     if not processes.is_main:
         return None
     held_out = real.held_out
@@ -81,9 +106,18 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
         features=args.features,
         training_images=len(real.train),
         held_out_images=0 if held_out is None else len(held_out),
-        held_out=real.held_out_name,
+        held_out="training" if reads_text and held_out is None else real.held_out_name,
+        captions=columns if reads_text else None,
     )
-    return Evidence(samples, labels, facts, real, conditional, networks), setup
+    evidence = Evidence(samples, labels, facts, real, conditional, networks, captioned=captioned)
+    return evidence, setup
+
+
+def _choose_captions(real: RealImages, num: int) -> Captioned:
+    """Captions for so many samples: each the first of a held-out image, or of a training image."""
+    images = real.train if real.held_out is None else real.held_out
+    images = images.at_most(math.ceil(num / PER_CAPTION))
+    return Captioned([images.captions.texts[i] for i in images.labels.tolist()], images)
 
 
 def load_networks(
@@ -106,12 +140,19 @@ def load_networks(
     networks = Networks(device)
     if "lpips" in names:
         networks.lpips = Lpips(looks.alexnet_weights, looks.flags[2]).to(device)
+    if not set(OF_CAPTIONS).isdisjoint(names):
+        networks.clip = load_clip(looks.clip).to(device)
     needs_features = not NEED_FEATURES.isdisjoint(names) or (
         "memorization" in names and not compares_pixels(shape)
     )
     if needs_features and looks.features == "inception":
         inception = Inception(looks.inception_weights, looks.flags[:2])
         networks.viewer = Viewer(inception.to(device), device, store)
+    elif needs_features and real.train.captions is not None:
+        raise UserError(
+            f"{looks.flags[0]}: lenet learns from classes, which captions have not; choose "
+            "inception"
+        )
     if "accuracy" in names or (needs_features and networks.viewer is None):
         net = fitted_lenet(real.whole, shape, device, store)
         networks.classifier = Viewer(net, device, store)

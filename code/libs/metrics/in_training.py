@@ -44,14 +44,17 @@ class SampleScores:
         if config.model_name != "EDM":
             self.sampler.function()  # not every edition has all samplers
         real = RealImages.load(config, splits)
-        num_classes = len(splits.train.classes)
+        num_classes, first = len(splits.train.classes), 0
+        if splits.train.captions is not None:  # numbered from 1, see diffusion.DiffusionLearner
+            self.conditional, first = False, 1
+            num_classes = min(train.eval_samples, len(splits.train))
         drawn = default(train.eval_classes, num_classes)
         if drawn > num_classes:
             raise UserError(
                 f"'train_cfg.eval_classes' is {drawn}, and the data set has {num_classes} classes"
             )
         chosen = torch.arange(drawn) * num_classes // drawn
-        self.labels = chosen[torch.arange(train.eval_samples) % drawn]
+        self.labels = first + chosen[torch.arange(train.eval_samples) % drawn]
         self.real = real if drawn == num_classes else real.of_classes(chosen)
         num = train.eval_samples
         check_enough(self.names, num, self.real, self.conditional, "'train_cfg.eval_samples'")

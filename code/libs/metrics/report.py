@@ -29,7 +29,8 @@ class Setup:
     features: str
     training_images: int
     held_out_images: int
-    held_out: str  # "test" or "validation"
+    held_out: str  # "test" or "validation"; for captions also "training"
+    captions: int | None = None  # so many captions were drawn, of these images
 
     @property
     def floor(self) -> str:
@@ -39,6 +40,8 @@ class Setup:
         if self.held_out_images:
             real = min(self.samples, self.held_out_images)
             text += f"; {real} {self.held_out} images with {min(real, train)} training images"
+        if self.captions is not None:
+            text += f"; captions drawn: {self.captions} of {self.held_out} images"
         return text
 
 
@@ -119,7 +122,10 @@ def samples_beside_real(evidence: Evidence) -> Tensor:
     for label in evidence.labels.unique()[:ROWS]:
         drawn = evidence.samples[evidence.labels == label][:PER_CLASS]
         alike = order[labels == label] if evidence.conditional else order[len(rows) * PER_CLASS :]
-        real = [_pick(evidence.images.train, index[None]) for index in alike[:PER_CLASS]]
+        images, alike = evidence.images.train, alike[:PER_CLASS]
+        if evidence.captioned is not None:
+            images, alike = evidence.captioned.images, label[None]
+        real = [_pick(images, index[None]) for index in alike]
         row = torch.cat([drawn, *[blank] * (PER_CLASS + 1 - len(drawn)), *real])
         rows.append(torch.cat([row, blank.expand(COLUMNS - len(row), -1, -1, -1)]))
     return image_grid(torch.cat(rows).float() / 255, COLUMNS)

@@ -17,6 +17,7 @@ from ..config import Config
 from ..datasets import Images, Splits
 from ..loading import in_order
 from ..utils import UserError
+from .clip import Clip, clip_score, consistency, recall_at
 from .features import Seen, Viewer
 from .fid import frechet_distance, statistics
 from .inception_score import NUM_SPLITS, inception_score
@@ -37,7 +38,11 @@ NEEDED = {  # samples, and training images, that a metric needs at least
     "accuracy": (1, 0),
     "memorization": (ENOUGH, NUM_NEIGHBOURS),
     "lpips": (2, 0),
+    "clip": (1, 0),
+    "retrieval": (1, 0),
+    "consistency": (2, 0),
 }
+OF_CAPTIONS = ("clip", "retrieval", "consistency")
 
 
 @dataclass
@@ -58,12 +63,14 @@ class Networks:
         viewer: the network for all metrics but accuracy and lpips.
         classifier: the network for accuracy.
         lpips: the distance for diversity.
+        clip: for captions.
     """
 
     device: torch.device
     viewer: Viewer | None = None
     classifier: Viewer | None = None
     lpips: Lpips | None = None
+    clip: Clip | None = None
 
 
 @dataclass
@@ -101,7 +108,9 @@ class RealImages:
         data, shape = config.dataset, config.model.img_shape
         splits = splits or datasets.load_splits(data, shape, config.model.num_classes)
         train = splits.train.plain()
-        if not datasets.has_test_split(data):
+        if not datasets.has_test_split(data) or splits.train.captions is not None:
+            if splits.val is None and splits.test is not None:
+                return cls(train, splits.test, "test", train)
             return cls(train, splits.val, "validation", train)
         test = datasets.load_dataset(data, "test", shape).plain()
         if data.subset < 1 or data.val_fraction > 0:
@@ -110,17 +119,31 @@ class RealImages:
 
 
 @dataclass
+class Captioned:
+    """The captions that samples were drawn for, and the real images that they belong to.
+
+    Attributes:
+        texts: of the captions [N].
+        images: [N], in the order of the captions.
+    """
+
+    texts: list[str]
+    images: Images
+
+
+@dataclass
 class Evidence:
     """Samples and real images, and what networks see in them, each computed when it is needed.
 
     Attributes:
         samples: uint8 [N, C, H, W].
-        labels: the classes that they were drawn for, int64 [N].
+        labels: the classes that they were drawn for, or places among the captions, int64 [N].
         facts: what the samples depend on; None for samples that will not be looked at again.
         images: those of the run.
         conditional: whether the model knows classes.
         networks: what looks at the images.
         verdict: of memorization, once it has been tested.
+        captioned: of a model that reads texts.
     """
 
     samples: Tensor
@@ -130,6 +153,7 @@ class Evidence:
     conditional: bool
     networks: Networks
     verdict: Verdict | None = None
+    captioned: Captioned | None = None
 
     @cached_property
     def generated(self) -> Seen:
@@ -145,6 +169,21 @@ class Evidence:
         """As many held-out images as there are samples, or all of them."""
         held_out = self.images.held_out
         return held_out and self.networks.viewer.look_at(held_out.at_most(len(self.samples)))
+
+    @cached_property
+    def clip_samples(self) -> Tensor:
+        """CLIP's directions of the samples, [N, D]."""
+        return self.networks.clip.look(self.samples)
+
+    @cached_property
+    def clip_real(self) -> Tensor:
+        """Those of the captions' own images, [M, D]."""
+        return self.networks.clip.look(all_images(self.captioned.images)[0])
+
+    @cached_property
+    def clip_texts(self) -> Tensor:
+        """Those of the captions, [M, D]."""
+        return self.networks.clip.read(self.captioned.texts)
 
     def compare(self, metric: Callable, needed: int) -> tuple:
         """A metric of (samples, training images), and of (held-out, training images) or None."""
@@ -164,6 +203,7 @@ def check_enough(
 
     `flag` is what the user calls the number of samples.
     """
+    reads_text = real.train.captions is not None
     num_classes = len(real.train.classes) if conditional else 1
     for name in names:
         samples, train = NEEDED[name]
@@ -179,7 +219,12 @@ def check_enough(
     if "accuracy" in names and not conditional:
         raise UserError(
             "the metric accuracy needs a model with labels, and this one was trained without: "
-            "choose others with --metrics"
+            "choose others with --metrics" + (", such as clip" if reads_text else "")
+        )
+    if not reads_text and (asked := set(names) & set(OF_CAPTIONS)):
+        raise UserError(
+            f"the metric {min(asked)} needs a model that draws captions: choose others with "
+            "--metrics"
         )
     if "memorization" in names and (real.held_out is None or len(real.held_out) < 2 * ENOUGH):
         raise UserError(
@@ -258,6 +303,33 @@ def _memorization(evidence: Evidence) -> list[Score]:
     return [Score(f.statistic, f.samples, f.held_out) for f in evidence.verdict.findings]
 
 
+def _clip(evidence: Evidence) -> list[Score]:
+    texts = evidence.clip_texts
+    found = clip_score(evidence.clip_samples, texts[evidence.labels])
+    return [Score("CLIP score", found, clip_score(evidence.clip_real, texts))]
+
+
+def _retrieval(evidence: Evidence) -> list[Score]:
+    """R@1 and R@5; captions that several images share count once."""
+    texts = evidence.captioned.texts
+    places = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    right = torch.tensor([places[text] for text in texts])
+    captions = evidence.clip_texts[[texts.index(text) for text in places]]
+    return [
+        Score(
+            f"caption R@{k}",
+            recall_at(k, evidence.clip_samples, captions, right[evidence.labels]),
+            recall_at(k, evidence.clip_real, captions, right),
+        )
+        for k in (1, 5)
+    ]
+
+
+def _consistency(evidence: Evidence) -> list[Score]:
+    found = consistency(evidence.clip_samples, evidence.labels)
+    return [Score("CLIP consistency", found, None)]
+
+
 SCORERS = {
     "fid": _fid,
     "kid": _kid,
@@ -266,6 +338,9 @@ SCORERS = {
     "accuracy": _accuracy,
     "memorization": _memorization,
     "lpips": _lpips,
+    "clip": _clip,
+    "retrieval": _retrieval,
+    "consistency": _consistency,
 }
 
 

@@ -1,0 +1,461 @@
+"""Captions in the place of classes: reading them, training on them, and drawing prompts."""
+
+import functools
+import json
+import shutil
+import sys
+from argparse import Namespace
+
+import pytest
+import torch
+from conftest import find_asset
+from PIL import Image
+from test_eval_during_training import assert_same_state
+
+from libs import checkpoint, columns, prompts, text_encoder
+from libs.captions import read_captions
+from libs.config import DatasetConfig, load_config
+from libs.datasets import load_splits
+from libs.ddpm import DDPM
+from libs.diffusion import DiffusionLearner
+from libs.edm import EDM
+from libs.guidance import Guided, guided
+from libs.runtime import Precision, Processes
+from libs.text_encoder import random_text_encoder
+from libs.trainer import Trainer
+from libs.unet import UNet
+from libs.utils import UserError
+
+FP32 = Precision("fp32", torch.device("cpu"))
+COLOURS = {"red.png": (255, 0, 0), "green.png": (0, 255, 0), "blue.png": (0, 0, 255)}
+TEXTS = {
+    "red.png": ["a red square", "all is red", "crimson"],
+    "green.png": "a green square",
+    "blue.png": ["a blue square", "   ", " the sea "],
+}
+SHAPE = (3, 16, 16)
+read_once = functools.cache(text_encoder.load_tokenizer)
+
+
+@pytest.fixture(autouse=True)
+def _one_tokenizer(monkeypatch):
+    """Reading the vocabulary takes half a second: the tests share it."""
+    monkeypatch.setattr(text_encoder, "load_tokenizer", read_once)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three pictures with captions.json."""
+    return write_pictures(tmp_path / "data" / "train")
+
+
+def write_pictures(place):
+    place.mkdir(parents=True)
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (20, 16), colour).save(place / name)
+    (place / "captions.json").write_text(json.dumps(TEXTS))
+    return place
+
+
+def load(folder, **options):
+    return load_splits(
+        DatasetConfig(name="COCOCaptions", data_folder=folder.parent, **options), SHAPE, 10
+    )
+
+
+def texts_of(dataset, keys):
+    images, numbers = dataset.__getitems__(keys)
+    return images, [dataset.captions.texts[i] for i in numbers.tolist()]
+
+
+def test_images_come_with_their_own_captions(folder):
+    """Seeds draw all captions of an image and only those; blank ones do not count, number 0 is the
+    empty prompt; the same seed draws the same."""
+    train = load(folder).train
+    assert train.captions.texts[0] == ""
+    assert len(train.captions.texts) == 7
+    keys = [(i, seed) for seed in range(40) for i in range(3)]
+    images, texts = texts_of(train, keys)
+    seen = {}
+    for image, text in zip(images, texts, strict=True):
+        seen.setdefault(tuple(image[:, 8, 8].mul(255).int().tolist()), set()).add(text)
+    assert seen == {
+        (255, 0, 0): {"a red square", "all is red", "crimson"},
+        (0, 255, 0): {"a green square"},
+        (0, 0, 255): {"a blue square", "the sea"},
+    }
+    assert texts_of(train, keys)[1] == texts
+
+
+def test_without_augmentation_the_first_caption_counts(folder):
+    """Evaluation meets the same captions every time, also in a selection."""
+    plain = load(folder).train.plain()
+    expected = ["a red square", "a green square", "a blue square"]
+    for seed in range(5):
+        assert texts_of(plain, [(i, seed) for i in range(3)])[1] == expected
+    some = plain.select(torch.tensor([2, 0]))
+    assert texts_of(some, [(0, 1), (1, 1)])[1] == ["a blue square", "a red square"]
+
+
+def test_coco_files(folder):
+    """COCO's own layout gives what captions.json gives, image by image, in COCO's order."""
+    ids = {name: 10 * i for i, name in enumerate(TEXTS)}
+    content = {"images": [{"id": i, "file_name": name} for name, i in ids.items()]}
+    content["annotations"] = [
+        {"image_id": ids[name], "id": 0, "caption": text}
+        for name, texts in reversed(TEXTS.items())
+        for text in ([texts] if isinstance(texts, str) else texts)
+    ]
+    _, first, expected = read_captions(folder, None, 0)
+    file = folder.parent / "annotations" / "captions_train.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(content))
+    (folder / "captions.json").unlink()
+    files, numbers, captions = read_captions(folder, None, 0)
+    assert [path.name for path in files.paths] == list(TEXTS)
+    assert captions.texts == expected.texts
+    assert torch.equal(numbers, first)
+    assert torch.equal(captions.counts, torch.tensor([3, 1, 2]))
+
+
+def test_bad_images_are_reported_once_and_skipped(folder, capsys):
+    """Missing, broken and captionless images are left out; the others keep their captions."""
+    whole = (folder / "red.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    listed = {"cut.png": "cut", "gone.png": "gone", "green.png": []}
+    (folder / "captions.json").write_text(json.dumps(listed | {"blue.png": TEXTS["blue.png"]}))
+    train = load(folder).train
+    said = capsys.readouterr().out
+    assert "1 of 4 images" in said
+    assert "skipped 2 of 3 files" in said
+    assert "gone.png: missing" in said
+    assert "cut.png: " in said
+    assert texts_of(train.plain(), [(0, 0)])[1] == ["a blue square"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[1, 2]", "holds no captions"),
+        ('{"images": [], "annotations": [{"image_id": 1, "caption": "x"}]}', "holds no captions"),
+        ('{"red.png": 3}', "'red.png' must have a caption"),
+        ('{"red.png": ""}', "no image has a caption"),
+        (None, "there are no captions"),
+    ],
+)
+def test_bad_files_of_captions(folder, content, words):
+    """Each mistake in the file is one sentence that names it."""
+    file = folder / "captions.json"
+    file.unlink() if content is None else file.write_text(content)
+    with pytest.raises(UserError, match=words) as caught:
+        load(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_splits_share_one_numbering(folder):
+    """Captions of a test split follow those for training, so that one table serves both."""
+    other = folder.parent / "other"
+    shutil.copytree(folder, other)
+    (other / "captions.json").write_text(json.dumps({"red.png": ["x", "y"], "blue.png": "z"}))
+    splits = load(folder, test_split="other", val_fraction=0.34)
+    texts = splits.train.captions.texts
+    assert texts[-3:] == ["x", "y", "z"]
+    for dataset in (splits.val, splits.test):
+        assert dataset.captions.texts is texts
+    assert texts_of(splits.test, [(0, 0), (1, 0)])[1] == ["x", "z"]
+    assert len(splits.train) == 2
+
+
+# The network
+
+
+def small_unet(**options):
+    torch.manual_seed(0)
+    unet = UNet(8, 12, 3, 1, dim_mults=(1, 2), attn_levels=(0,), context="tokens", **options)
+    for parameter in unet.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return unet.eval()
+
+
+@pytest.mark.parametrize("options", [{}, {"adagn": True}])
+def test_numbers_and_contexts_agree(options):
+    """A prompt's number gives what its context gives; other contexts give something else."""
+    unet = small_unet(**options)
+    contexts = torch.randn(4, 5, 12)
+    unet.label_embd.set_prompts(contexts)
+    x, t, numbers = torch.randn(2, 1, 8, 8), torch.tensor([3, 4]), torch.tensor([3, 1])
+    with torch.no_grad():
+        found = unet(x, numbers, t)
+        torch.testing.assert_close(found, unet(x, contexts[[3, 1]], t))
+        assert (found - unet(x, torch.tensor([3, 2]), t)).abs().amax((1, 2, 3))[1] > 1e-3
+    assert not [name for name in unet.state_dict() if "label_embd" in name]
+    with pytest.raises(ValueError, match=r"7 entries.*12"):
+        unet.label_embd.set_prompts(torch.randn(4, 5, 7))
+
+
+def test_order_of_tokens_matters_to_nobody():
+    """Attention reads a set: to permute a context's tokens changes nothing, to lose one does."""
+    unet, context = small_unet(), torch.randn(1, 5, 12)
+    x, t = torch.randn(1, 1, 8, 8), torch.tensor([3])
+    with torch.no_grad():
+        found = unet(x, context, t)
+        torch.testing.assert_close(unet(x, context[:, [4, 2, 0, 1, 3]], t), found)
+        assert (unet(x, context[:, :4], t) - found).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", [DDPM, EDM])
+def test_guidance_moves_away_from_the_empty_prompt(kind):
+    """eps = eps_null + s (eps_prompt - eps_null), the null prompt being number 0."""
+    options = {"context_dim": 12, "dim_mults": (1, 2), "attn_levels": (0,), "context": "tokens"}
+    model = kind((1, 8, 8), dim=8, label_dropout=0.1, **options).eval()
+    assert model.null_label == 0
+    assert kind((1, 8, 8), dim=8, **options).null_label is None
+    model.model = small_unet()
+    contexts = torch.randn(3, 5, 12)
+    model.model.label_embd.set_prompts(contexts)
+    x, t = torch.randn(2, 1, 8, 8), torch.tensor([3, 4])
+    with torch.no_grad():
+        null = model.model(x, contexts[[0, 0]], t)
+        cond = model.model(x, contexts[[2, 1]], t)
+        with guided(model, 7.5):
+            assert isinstance(model.model, Guided)
+            found = model.model(x, torch.tensor([2, 1]), t)
+    torch.testing.assert_close(found, null + 7.5 * (cond - null), atol=1e-4, rtol=1e-4)
+
+
+# Training
+
+RUN = (
+    "model.img_shape=[3,16,16] model.timesteps=10 model.dim=8 model.context_dim=16 "
+    "model.dim_mults=[1,2] model.attn_levels=[1] model.context=tokens model.label_dropout=0.3 "
+    "dataset.name=COCOCaptions dataset.resize=16 loader.batch_size=3 loader.num_workers=0 "
+    "text.width=16 text.layers=1 text.heads=2 dtype=fp32 train_cfg.lr=0.01 "
+    "train_cfg.lr_schedule=constant train_cfg.warmup_steps=0 train_cfg.epochs=4 "
+    "train_cfg.num_eval_samples=0 train_cfg.eval_every=1"
+).split()
+
+
+def build_trainer(data, place, *overrides, name="run", resume=None):
+    """A tiny run on captioned pictures, with these keys overridden."""
+    pytest.importorskip("transformers")
+    vocabulary = find_asset("pretrained/clip_bpe")
+    keys = [f"dataset.data_folder={data}", f"text.vocabulary={vocabulary}"]
+    keys += [f"output_folder={place}", "dataset.test_split=null"]
+    config = load_config("configs/digits.yaml", [*RUN, *keys, *overrides])
+    state = checkpoint.read(resume) if resume else None
+    learner = DiffusionLearner(config, FP32, Processes())
+    return Trainer(learner, config, place / name, FP32, Processes(), state=state)
+
+
+@pytest.fixture
+def make_trainer(folder, tmp_path):
+    """build_trainer on the three pictures."""
+    return functools.partial(build_trainer, folder.parent, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The checkpoint of one step, and the run's pictures."""
+    place = tmp_path_factory.mktemp("run")
+    write_pictures(place / "data" / "train")
+    keys = "train_cfg.max_steps=1", "train_cfg.num_eval_samples=1"
+    return build_trainer(place / "data", place, *keys).fit()
+
+
+def test_resumed_run_ends_with_the_same_weights(make_trainer, tmp_path):
+    """A run that stopped in an epoch goes on exactly, drawn captions and dropped ones included; the
+    text encoder is in the checkpoint, and the captions that pictures show."""
+    final = make_trainer().fit()
+    make_trainer("train_cfg.max_steps=2", name="half").fit()
+    resumed = make_trainer(name="resumed", resume=tmp_path / "half" / "model_final.pth").fit()
+    one, other = checkpoint.read(final), checkpoint.read(resumed)
+    assert_same_state(one, other)
+    assert one["classes"] == ["a red square", "a green square", "a blue square"]
+    assert len(list((tmp_path / "text_cache").glob("*.npy"))) == 1
+
+
+def test_dropped_captions_become_the_empty_prompt(make_trainer):
+    """With everything dropped the network reads the empty prompt alone, with nothing dropped the
+    captions of the batch, as the encoder gives them up to the cache's half precision."""
+    for share, expected in ((1, ["", "", ""]), (0, ["crimson", "a green square", "the sea"])):
+        learner = make_trainer(f"model.label_dropout={share}").learner
+        texts = learner.splits.train.captions.texts
+        numbers = torch.tensor([texts.index(t) for t in ("crimson", "a green square", "the sea")])
+        _, contexts, *_ = learner._prepare(0, torch.zeros(3, 3, 16, 16), numbers)
+        encoded = learner.contexts.encoder.encode(expected)
+        torch.testing.assert_close(contexts, encoded, atol=2e-3, rtol=2e-3)
+
+
+def test_half_precision(make_trainer):
+    """A step in bf16 under autocast has about the loss of the same step in fp32."""
+    learner = make_trainer().learner
+    images, labels = learner.splits.train.plain().__getitems__([(i, 0) for i in range(3)])
+    losses = []
+    for name in ("fp32", "bf16"):
+        learner.updater.precision = Precision(name, torch.device("cpu"))
+        result = learner.step(0, 1, images, labels)
+        assert result.finite
+        losses.append(result.loss)
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_latent_cache_keeps_drawing_captions(make_trainer):
+    """The latents are stored, the captions are not: seeds draw all of an image's."""
+    vae = [
+        f"model.vae_{part}_weights={find_asset(f'pretrained/taesd_{part}.pth')}"
+        for part in ("encoder", "decoder")
+    ]
+    latents = ["model.use_vae=true", "dataset.latent_cache=true", "dataset.latent_variants=1"]
+    train = make_trainer(
+        "model.dim_mults=[1]", "model.attn_levels=[0]", *latents, *vae
+    ).splits.train
+    assert train.images.shape == (3, 1, 4, 2, 2)
+    _, texts = texts_of(train, [(0, seed) for seed in range(30)])
+    assert set(texts) == {"a red square", "all is red", "crimson"}
+
+
+def test_text_cache(folder, tmp_path, monkeypatch, capsys):
+    """The file is read back to half precision, a damaged one is made anew, other texts or weights
+    have other files, and what would be too large is encoded when asked for."""
+    vocabulary = find_asset("pretrained/clip_bpe")
+    encoder = random_text_encoder(vocabulary, 16, 1, 2)
+    texts, numbers = ["", "a cat", "a dog"], torch.tensor([2, 0, 2])
+    expected = encoder.encode(["a dog", "", "a dog"])
+    place = tmp_path / "cache"
+
+    def contexts(texts=texts, encoder=encoder):
+        return prompts.encode_captions(texts, encoder, place, Processes())
+
+    torch.testing.assert_close(contexts()(numbers), expected, atol=2e-3, rtol=2e-3)
+    (file,) = place.iterdir()
+    monkeypatch.setattr(encoder, "encode", None)  # would fail
+    torch.testing.assert_close(contexts()(numbers), expected, atol=2e-3, rtol=2e-3)
+    monkeypatch.undo()
+    file.write_bytes(file.read_bytes()[:-9])
+    torch.testing.assert_close(contexts()(numbers), expected, atol=2e-3, rtol=2e-3)
+    assert "is damaged" in capsys.readouterr().out
+    contexts(["", "a cow", "a dog"])
+    contexts(encoder=random_text_encoder(vocabulary, 16, 1, 2, seed=9))
+    assert len(list(place.iterdir())) == 3
+    monkeypatch.setattr(prompts, "LARGEST_CACHE", 100)
+    direct = contexts(["", "a hen"])
+    assert direct.cache is None
+    torch.testing.assert_close(direct(torch.tensor([1])), encoder.encode(["a hen"]))
+
+
+def test_encoder_comes_from_the_checkpoint(make_trainer, tmp_path):
+    """The random encoder of a run is the one in its file, whatever its seed gives today; another
+    published one than in training is refused."""
+    learner = make_trainer().learner
+    state = {"path": tmp_path / "x.pth", **learner.state_dict()}
+    expected = learner.contexts.encoder.encode(["a"])
+    learner = make_trainer("text.seed=5").learner
+    assert (learner.contexts.encoder.encode(["a"]) - expected).abs().mean() > 0.1
+    learner.load_state_dict(state)
+    torch.testing.assert_close(learner.contexts.encoder.encode(["a"]), expected)
+    found = prompts.make_text_encoder(learner.config, state)
+    found.model.save_pretrained(tmp_path / "published")
+    learner.config.text.encoder = tmp_path / "published"
+    prompts.make_text_encoder(learner.config, state)
+    assert learner.contexts.state_of_encoder(learner.config)["weights"] is None
+    other = random_text_encoder(learner.config.text.vocabulary, 16, 1, 2, seed=9)
+    other.model.save_pretrained(tmp_path / "published")
+    with pytest.raises(UserError, match="another text encoder or vocabulary"):
+        prompts.make_text_encoder(learner.config, state)
+    learner.config.model.context_dim = 20
+    with pytest.raises(UserError, match=r"tokens of 16 entries.*'model.context_dim' is 20"):
+        prompts.make_text_encoder(learner.config, None)
+
+
+# Configs
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["dataset.name=Digits"], "'model.context: tokens' is for captions"),
+        (["model.context=class"], "'model.context: tokens' is for captions"),
+        (["model.context_dim=32"], "'model.context_dim' 32 must equal 'text.width' 16"),
+        (["text.heads=3"], "'text.heads' 3 must divide 'text.width' 16"),
+        (["text.vocabulary=null"], "needs a text encoder"),
+        (["text.encoder=a", "text.hub_name=b"], "exclude each other"),
+        (["train_cfg.eval_metrics=[accuracy]"], "captions have no classes"),
+        (["train_cfg.eval_metrics=[fid]"], "'train_cfg.eval_features: lenet' learns from classes"),
+        (["model.conditional=false", "model.label_dropout=0"], "needs a network that reads them"),
+    ],
+)
+def test_contradictions_in_configs(overrides, words):
+    """Found before anything is loaded."""
+    base = [*RUN, "text.vocabulary=v", "dataset.test_split=null"]
+    load_config("configs/digits.yaml", base)
+    with pytest.raises(UserError, match=words):
+        load_config("configs/digits.yaml", [*base, *overrides])
+
+
+def test_text_keys_are_for_texts():
+    """A section `text` without captions is a mistake, and so are annotations."""
+    for override in ("text.width=16", "dataset.annotations=x.json"):
+        with pytest.raises(UserError, match=override.split("=")[0]):
+            load_config("configs/digits.yaml", [override])
+
+
+# Drawing
+
+
+def sample(monkeypatch, *args):
+    import sample as script
+
+    monkeypatch.setattr(sys, "argv", ["sample.py", *map(str, args)])
+    script.main()
+
+
+def test_pictures_of_the_run(run):
+    """Three captions a row, written below the pictures."""
+    width, height = Image.open(run.parent / "sample-1.png").size
+    assert width == 3 * 64 + 4 * 4  # enlarged from 16 pixels, with a border
+    assert height > 64 + 2 * 4 + 8
+
+
+def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
+    """Prompts are columns, in order; the empty one is a prompt, too; without any the training
+    captions are drawn. Flags that do not fit are refused."""
+    flags = ["--num", 2, "--device", "cpu"]
+    two = ["--prompt", "a red square", "--prompt", ""]
+    sample(monkeypatch, run, *two, *flags, "--out", tmp_path / "x.png", "--out-dir", tmp_path / "d")
+    width, height = Image.open(tmp_path / "x.png").size
+    assert width == 2 * 64 + 3 * 4
+    assert height > 2 * 64 + 3 * 4  # captions below
+    found = sorted(str(p.relative_to(tmp_path / "d")) for p in (tmp_path / "d").rglob("*.png"))
+    assert found == [f"{d}/0000{i}.png" for d in ("01-a-red-square", "02") for i in range(2)]
+    sample(monkeypatch, run, *flags, "--out", tmp_path / "y.png")
+    assert "no --prompt: drawing captions" in capsys.readouterr().out
+    assert Image.open(tmp_path / "y.png").size[0] == 3 * 64 + 4 * 4
+    for wrong, words in (
+        (["--labels", "1"], "--labels: the model draws what a text says"),
+        (["--negative", "x"], "--negative: without guidance"),
+    ):
+        with pytest.raises(UserError, match=words):
+            sample(monkeypatch, run, *wrong, *flags, "--out", tmp_path / "z.png")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(UserError, match=r"requirements-text\.txt"):
+        sample(monkeypatch, run, *two, *flags, "--out", tmp_path / "z.png")
+
+
+def test_negative_prompt_is_what_guidance_leaves(run):
+    """Number 0 is the negative prompt's context where one is given, else the empty prompt's."""
+    model, config, _ = checkpoint.load_for_sampling(run, torch.device("cpu"))
+    encoder = prompts.make_text_encoder(config, checkpoint.read(run))
+    for negative, expected in ((None, ""), ("blue", "blue")):
+        assert prompts.number_prompts(run, model, config, ["a", "b"], negative) == [1, 2]
+        expected = encoder.encode([expected, "a", "b"])
+        torch.testing.assert_close(model.model.label_embd.contexts, expected)
+
+
+def test_prompts_need_a_model_that_reads():
+    """A model of classes refuses --prompt and --negative, and names --labels."""
+    config = load_config("configs/digits.yaml")
+    for flag in ("prompt", "negative"):
+        args = Namespace(**({"labels": None, "prompt": None, "negative": None} | {flag: "x"}))
+        with pytest.raises(UserError, match=rf"--{flag}: .* classes.*--labels"):
+            columns.pick_columns(args, None, config, ["a"], True)
