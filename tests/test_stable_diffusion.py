@@ -380,6 +380,7 @@ def test_ckpt_of_lightning_with_averaged_weights(
     assert "averaged" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_half_precision_and_names_of_transformers_5(example, model, tmp_path):
     """A file in fp16 is read; so is one whose text model has the names of transformers 5."""
     content = {n.replace(".text_model.", "."): w.half() for n, w in example.content.items()}
@@ -389,6 +390,7 @@ def test_half_precision_and_names_of_transformers_5(example, model, tmp_path):
     assert not answers_alike(found, model, tolerance=1e-6)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_networks_in_half_precision(example, model):
     """In bf16 all weights are bf16, and pictures are nearly those of fp32, in fp32."""
@@ -401,7 +403,7 @@ def test_networks_in_half_precision(example, model):
     assert 0 < (found - expected).abs().mean() < 0.05
 
 
-@pytest.mark.parametrize("variant", [None, "fp16"])
+@pytest.mark.parametrize("variant", [None, pytest.param("fp16", marks=pytest.mark.slow)])
 def test_diffusers_folder(example, model, tmp_path, variant):
     """A folder of diffusers gives the same model, also in fp16 or pickled, and its own tokenizer"""
     example.pipeline.save_pretrained(tmp_path, variant=variant)

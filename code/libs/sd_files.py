@@ -121,6 +121,8 @@ def load_stable_diffusion(
         vae = vars(config.vae) | {"z_channels": config.unet.in_channels}
         scale = vae.pop("scale_factor")
         autoencoder = KLAutoencoder(**vae)
+    load_part(unet, parts["unet"], dtype)
+    load_part(autoencoder, parts["vae"], dtype)
     text = parts["text_encoder"]
     text_encoder = text_encoder_from(text.weights, tokenizer, text.path)
     if text_encoder.width != config.unet.context_dim:
@@ -128,8 +130,6 @@ def load_stable_diffusion(
             f"the text encoder in {shown(text.path)} has contexts of {text_encoder.width} entries, "
             f"'unet.context_dim' is {config.unet.context_dim}"
         )
-    load_part(unet, parts["unet"], dtype)
-    load_part(autoencoder, parts["vae"], dtype)
     return StableDiffusion(
         unet.requires_grad_(False).eval().to(device),
         FirstStage(autoencoder, scale).to(device),  # its scale stays in float32
