@@ -261,6 +261,7 @@ def test_picture_of_dpm_solver(example, model, monkeypatch):
     assert (found - expected).abs().max() < 1e-4
 
 
+@pytest.mark.slow
 def test_picture_from_a_picture(example, model):
     """With strength 0.6, the last 6 of 10 steps run on the noised latents of a picture."""
     image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(4))
@@ -613,6 +614,7 @@ def draw_flags(example: Example, out: Path, *flags: str) -> list[str]:
     return [*always, "--vocabulary", str(example.config.vocabulary), *flags]
 
 
+@pytest.mark.slow
 def test_sample_script_draws_a_grid(example, tmp_path, monkeypatch, capsys):
     """Prompts become a grid with captions; a picture is the same in a batch of any size."""
 
