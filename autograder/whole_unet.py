@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from autograder.evidence import close, shown
+from autograder.evidence import close, is_tensor_like, shown
 from autograder.student import Asked, Finding, Tensor
 from autograder.wiring import Wiring, same
 
@@ -20,11 +20,12 @@ class WholeUNet(Wiring):
     """Follows x from conv_in through encoder, middle and decoder to final_conv.
 
     Args:
-        x, context: what the network was given.
+        x, context, time: what the network was given.
     """
 
     x: np.ndarray = field(default_factory=lambda: np.empty(0))
     context: np.ndarray = field(default_factory=lambda: np.empty(0))
+    time: np.ndarray = field(default_factory=lambda: np.empty(0))
     left: list[tuple[Asked, np.ndarray]] = field(default_factory=list)  # calls not yet followed
     error: Finding | None = None  # what ended the walk, if something did
 
@@ -38,6 +39,7 @@ class WholeUNet(Wiring):
         Raises:
             Finding
         """
+        self.check_time()
         self.left = [(a, v) for a, v in self.calls if not a.name.startswith("time_")]
         h = self.step("conv_in", [self.x])
         states = [h]
@@ -57,6 +59,16 @@ class WholeUNet(Wiring):
         h = self.step("final_conv", [h])
         if not isinstance(result, Tensor) or not same(result, h):
             raise Finding("The result is not the output of self.final_conv.", "sd_unet_final")
+
+    def check_time(self) -> None:
+        """The time goes through time_pe and time_embd."""
+        before = self.time
+        for name in ("time_pe", "time_embd"):
+            asked = next((asked for asked, _ in self.calls if asked.name == name), None)
+            value = asked.bind("x").get("x") if asked else None
+            if not is_tensor_like(value, before):
+                raise Finding(f"{name} got {shown(value)}.", "sd_unet_t_emb")
+            before = self.output(name)
 
     def block(self, name: str, members: list[bool], wanted: list[np.ndarray]) -> np.ndarray:
         """A residual block and its transformer, where there is one."""
@@ -86,21 +98,31 @@ class WholeUNet(Wiring):
 
     def raise_out_of_turn(self, name: str, wanted: list[np.ndarray]) -> NoReturn:
         """A member did not run when it should: say why, as far as it can be told."""
-        if not self.left and self.error is not None:  # it would have run next, but for this
-            hint = self.error.hint
-            if "pop from empty" in self.error.reason or "index out of range" in self.error.reason:
-                hint = "sd_unet_first_state"
-            elif "NoneType" in self.error.reason:
-                hint = "unet_none_called"
-            elif "Sizes of tensors must match" in self.error.reason and len(wanted) > 1:
-                hint = self.state_hint(wanted[1], name == "decoder.0.0")
-            raise Finding(f"{self.error.reason} This was in the turn of {name}.", hint)
-        instead = f"{self.left[0][0].name} ran instead" if self.left else "nothing ran after"
-        kind = "middle" if name in MIDDLE else "block"
-        kind = {"1": "transformer", "2": "resampling"}.get(name.split(".")[-1], kind)
-        if name not in [asked.name for asked, _ in self.left]:
-            raise Finding(f"{name} did not run ({instead}).", f"sd_unet_no_{kind}")
-        raise Finding(f"{name} did not run in its turn ({instead}).", "sd_unet_turn")
+        if not self.left and self.error is not None:
+            self.raise_error(name, wanted, self.error)
+        following = self.left[0][0].name if self.left else ""
+        instead = f"{following} ran instead" if following else "nothing ran after"
+        later = name in [asked.name for asked, _ in self.left]
+        entry, _, member = name.rpartition(".")
+        if later or (member == "0" and following.startswith(f"{entry}.")):
+            raise Finding(f"{name} did not run in its turn ({instead}).", "sd_unet_turn")
+        kinds = {"1": "sd_unet_no_transformer", "2": "sd_unet_no_resampling"}
+        kinds |= dict.fromkeys(MIDDLE, "sd_unet_no_middle") | {"final_conv": "sd_unet_final"}
+        raise Finding(f"{name} did not run ({instead}).", kinds.get(member, "sd_unet_no_block"))
+
+    def raise_error(self, name: str, wanted: list[np.ndarray], error: Finding) -> NoReturn:
+        """The walk ended with an error in this member's turn: give it a hint that fits."""
+        hint = error.hint
+        if "pop from empty" in error.reason or "index out of range" in error.reason:
+            hint = "sd_unet_first_state"
+        elif "NoneType" in error.reason:
+            hint = "unet_none_called"
+        elif "Sizes of tensors must match" in error.reason:  # where x and a state are joined
+            at_first = name == "decoder.0.0"
+            hint = (
+                self.state_hint(wanted[1], at_first) if len(wanted) > 1 else "sd_unet_no_resampling"
+            )
+        raise Finding(f"{error.reason} This was in the turn of {name}.", hint)
 
     def input_hint(self, value: Any, wanted: list[np.ndarray]) -> str:
         """The hint for a wrong input of a member."""
@@ -116,6 +138,8 @@ class WholeUNet(Wiring):
         if h.shape == state.shape == value.array.shape and close(value.array, h + state, 1e-5):
             return "sd_unet_state_added"
         parts = self.parts(value.array) or []
+        if parts and all(np.array_equal(part, h) for part in parts):
+            return "sd_unet_no_state"
         if len(parts) == 2 and not np.array_equal(parts[0], h):
             return "sd_unet_passed_on"
         if len(parts) == 2:

@@ -122,6 +122,7 @@ def test_all_graded_parts_are_stubs():
     assert starter["code/libs/ddpm.py"].count(b"raise NotImplementedError") == 6
     assert starter["code/libs/unet.py"].count(b"raise NotImplementedError") == 1
     assert starter["code/libs/edm.py"].count(b"raise NotImplementedError") == 3
+    assert starter["code/libs/stable_diffusion.py"].count(b"raise NotImplementedError") == 4
 
 
 def test_zip_repeats_byte_for_byte(tmp_path):

@@ -51,7 +51,7 @@ def network_of(student: Student, shape: str) -> tuple[str, list[np.ndarray]]:
 def test_forward(student: Student, shape: str) -> None:
     """Every block gets its input, t_emb or the context; each state goes to its decoder block."""
     key, inputs = network_of(student, shape)
-    walk = WholeUNet(x=inputs[0], context=inputs[1])
+    walk = WholeUNet(x=inputs[0], context=inputs[1], time=inputs[2])
     try:
         answer, structure = student.network(key, *inputs, handler=walk.answer)
     except Finding as finding:
@@ -132,13 +132,15 @@ def hint_of_name(theirs: str, ours: str, wrong: list[tuple[str, Any]]) -> str:
         return "sd_names_end"
     if part == "input_blocks" and number == "0":
         return "sd_names_conv_in"
-    if part == "input_blocks" and ".op." in theirs:
-        return "sd_names_downsample"
     if part == "input_blocks":
-        shifts = [shift_of(a, str(b)) for a, b in wrong if a.startswith("encoder.")]
+        shifts = [
+            shift_of(a, str(b)) for a, b in wrong if a.startswith("encoder.") and ".op." not in a
+        ]
         if None not in shifts and len(set(shifts)) > 1:
             return "sd_names_downsample_counted"
-        return "sd_names_shifted" if None not in shifts else "sd_names_encoder"
+        if ".op." in theirs:
+            return "sd_names_downsample"
+        return "sd_names_encoder" if None in shifts else "sd_names_shifted"
     if part == "output_blocks":
         return "sd_names_upsample" if ".conv." in theirs else "sd_names_decoder"
     hints = {"time_embed": "time", "middle_block": "middle", "out": "out"}
@@ -367,7 +369,12 @@ class Walk:
         fed = [self.fed(call) for call in self.network.calls]
         if not close(fed[0], inputs["x"], 1e-5):
             raise Finding("The first step does not start from the given x.", "sd_walk_start")
-        self.check_steps()
+        try:
+            self.check_steps()
+        except Finding as finding:
+            if finding.hint == "sd_walk_step" and self.is_random(student, result):
+                finding.hint = "sd_walk_noise"
+            raise
         states = np.stack([*fed[1:], result])
         if not close(states, self.states, 2e-3):
             raise Finding(
@@ -426,7 +433,8 @@ class Walk:
                     raise Finding(text, hint)
             if not is_like(call.get("x"), before[i]):
                 text = f"Step {i} of {len(self.states)} did not start where the one before led."
-                raise Finding(text, "sd_walk_not_fed_back")
+                back = any(is_like(call.get("x"), earlier) for earlier in before[:i])
+                raise Finding(text, "sd_walk_not_fed_back" if back else "sd_walk_step")
             if not is_like(call.get("eps"), eps[i]):
                 raise Finding(
                     f"Step {i} of {len(self.states)} got another eps than the guided one.",
@@ -451,13 +459,14 @@ class Walk:
         known = suspect({"states": states}, wrong, {"states": 2e-3})
         if known:
             return known
-        again = Walk(self.case)
+        return "sd_walk_noise" if self.is_random(student, states[-1]) else "sd_walk_step"
+
+    def is_random(self, student: Student, result: np.ndarray) -> bool:
+        """Whether the same walk gives something else the next time."""
         try:
-            result = again.run(student).value
+            return not is_like(Walk(self.case).run(student).value, result, 1e-5)
         except Finding:
-            return "sd_walk_step"
-        same = is_like(result, states[-1], 1e-5)
-        return "sd_walk_step" if same else "sd_walk_noise"
+            return False
 
     def check_reports(self) -> None:
         """on_step got (0, x), (1, x), ... with the state after each step."""
