@@ -1,7 +1,8 @@
 """Expected values of the bonus parts in float64, on fresh numbers, and what known mistakes give.
 
 Hidden, as oracles.py is. Sampling: Song et al. 2021, eq. 12 and 16. Evaluation: Heusel et al. 2017,
-eq. 6; the nearest-neighbour ratio of Yoon et al. 2023. EDM: see edm_oracles.py.
+eq. 6; the nearest-neighbour ratio of Yoon et al. 2023. EDM and Stable Diffusion: see
+edm_oracles.py and scaling_oracles.py.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import numpy as np
 
 from autograder.cases import Case, diffused_shape
 from autograder.edm_oracles import make_edm_cases
+from autograder.scaling_oracles import make_scaling_cases
 from autograder.schedule import normal, schedule_of
 
 Array = np.ndarray
@@ -25,7 +27,7 @@ def make_bonus_cases(seed: int) -> list[Case]:
     for number, (config, shape) in enumerate(FEATURES.items()):
         random = np.random.default_rng([seed, 101, number])
         cases.append(evaluation_case(config, shape, random))
-    return cases + make_edm_cases(seed)
+    return cases + make_edm_cases(seed) + make_scaling_cases(seed)
 
 
 # --- DDIM -------------------------------------------------------------------------------------

@@ -203,21 +203,41 @@ class Student:
         name: str,
         *args: Any,
         doubles: dict[str, Handler] | None = None,
+        inside: dict[str, Handler] | None = None,
         **kwargs: Any,
     ) -> Answer:
         """Call the function libs.MODULE.NAME; arguments named as a double are that double.
 
-        A module that is not there was not attempted: bonus parts may be left out.
+        Those of `inside` are no arguments, but take the place of functions that it calls. A module
+        that is not there was not attempted: bonus parts may be left out.
         """
-        doubles = doubles or {}
+        doubles, inside = doubles or {}, inside or {}
         request = {"module": module, "name": name, "args": list(args), "kwargs": kwargs}
-        request["doubles"] = list(doubles)
+        request |= {"doubles": list(doubles), "inside": list(inside)}
         try:
-            answer, asked, _ = self._ask("function", request, IMPORT_SECONDS, doubles)
+            answer, asked, _ = self._ask("function", request, IMPORT_SECONDS, doubles | inside)
         except Finding as finding:
             check_attempted(finding, module)
             raise
         return Answer(unpack(answer.get("value")), listed(answer.get("changed")), asked=asked)
+
+    def each(
+        self, module: str, name: str, items: list[Any], **kwargs: Any
+    ) -> tuple[list[Any], Finding | None]:
+        """Call libs.MODULE.NAME once for each item; returns the values, and the error of the next.
+
+        A module that is not there was not attempted.
+        """
+        request = {"module": module, "name": name, "items": items, "kwargs": kwargs}
+        try:
+            answer, _, _ = self._ask("each", request, IMPORT_SECONDS, {})
+        except Finding as finding:
+            check_attempted(finding, module)
+            raise
+        values = [unpack(value) for value in listed(answer.get("values"))][: len(items)]
+        if len(values) == len(items):
+            return values, None
+        return values, error_finding(answer.get("failed") or {})
 
     def network(
         self, key: str, *args: Any, handler: Callable[[Asked], np.ndarray | str]

@@ -3,8 +3,9 @@
 A scenario says in expect.yaml what it is, and holds beside it only what differs from its base, the
 reference or the starter:
 
-    MODULE.NAME.py               one method of a class in ddpm, unet or edm, or one function of
-                                 ddim, edm, fid or memorization, in place of the one of this name
+    MODULE.NAME.py               one method of a class in ddpm, unet, edm or stable_diffusion, or
+                                 one function of ddim, edm, fid, memorization or stable_diffusion,
+                                 in place of the one of this name
     unet.decoder.py              the statements in place of the marked region in UNet.forward
     MODULE.top.py, MODULE.end.py lines after the imports of one of these modules, and at its end
     any other path               the file itself
@@ -27,7 +28,7 @@ from release import BEGIN, END, ROOT, ZIP_TIME, cut, goes_out
 SCENARIOS = ROOT / "instructor" / "scenarios"
 KINDS = ("wrong", "right", "hostile")
 PARTS = ("unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent")
-PARTS += ("bonus_evaluation", "bonus_sampling", "bonus_edm")
+PARTS += ("bonus_evaluation", "bonus_sampling", "bonus_edm", "bonus_scaling")
 MODULES = {
     "ddpm": "code/libs/ddpm.py",
     "unet": "code/libs/unet.py",
@@ -35,6 +36,7 @@ MODULES = {
     "edm": "code/libs/edm.py",
     "fid": "code/libs/metrics/fid.py",
     "memorization": "code/libs/metrics/memorization.py",
+    "stable_diffusion": "code/libs/stable_diffusion.py",
 }
 DEFAULT_BASE = {"wrong": "reference", "right": "reference", "hostile": "starter"}
 EXPECT = "expect.yaml"

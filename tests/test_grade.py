@@ -17,7 +17,7 @@ from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
 from overlay import Scenario, scenarios
 
 AUTOMATIC = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
-BONUS = ["bonus_evaluation", "bonus_sampling", "bonus_edm"]
+BONUS = ["bonus_evaluation", "bonus_sampling", "bonus_edm", "bonus_scaling"]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_points_stand_in_the_sheet(graded):
     assert len(rows(out)) == 6, "one row a member: each of the three teams has two"
     assert all(row["report_unet"] == "" for row in rows(out))
     bonus = {row["submission"]: [row[part] for part in BONUS] for row in rows(out)}
-    assert bonus == {"reference.zip": ["2"] * 3, "starter.zip": ["0"] * 3, "swapped.zip": ["2"] * 3}
+    assert bonus == {"reference.zip": ["2"] * 4, "starter.zip": ["0"] * 4, "swapped.zip": ["2"] * 4}
 
 
 def test_each_submission_gets_its_files_and_the_class_its_overview(graded):
@@ -307,6 +307,7 @@ def test_the_starter_grades_itself_and_the_solution_passes(tmp_path):
     done = run_script("instructor/release.py", "--out", starter)
     assert done.returncode == 0, done.stderr
     hidden = {"oracles.py", "mistakes.py", "bonus_oracles.py", "edm_oracles.py", "schedule.py"}
+    hidden.add("scaling_oracles.py")
     assert not hidden & {p.name for p in starter.rglob("*.py")}
     empty = run_script("autograder/grade.py", ".", cwd=starter)
     assert empty.returncode == 1, empty.stderr

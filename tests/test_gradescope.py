@@ -29,6 +29,7 @@ from test_reports import TEST, TOP, check_fields
 
 GRADED = ["code/libs/ddpm.py", "code/libs/unet.py", "code/libs/ddim.py"]
 GRADED += [f"code/libs/{name}.py" for name in ("edm", "metrics/fid", "metrics/memorization")]
+GRADED.append("code/libs/stable_diffusion.py")
 
 
 def load_grade_submission():

@@ -25,7 +25,9 @@ EVERYDAY = (
     "ddim_step_eps_not_anew ddim_loop_one_noise fid_statistics_biased nn_ratio_of_squares "
     "right_earlier_edition right_loop_step_written_out right_p_sample_through_x0 "
     "edm_denoise_skip_rooted edm_loss_sum_per_image edm_heun_slopes_added "
-    "right_ddim_step_written_out right_fid_by_svd right_edm_loss_with_its_own_network_call"
+    "right_ddim_step_written_out right_fid_by_svd right_edm_loss_with_its_own_network_call "
+    "sd_unet_downsampled_not_kept sd_names_two_blocks_always sd_guided_half_precision "
+    "sd_walk_ends_at_one right_sd_names_by_counting right_sd_walk_guides_by_itself"
 ).split()
 
 
@@ -39,14 +41,11 @@ def load(folder: Path) -> types.SimpleNamespace:
     sys.path.insert(0, str(folder / "code"))
     importlib.invalidate_caches()
     try:
-        names = ("ddpm", "unet", "ddim", "edm", "metrics.fid", "metrics.memorization")
-        ddpm, unet, ddim, edm, fid, memorization = (
-            importlib.import_module(f"libs.{name}") for name in names
-        )
-        assert Path(ddpm.__file__).is_relative_to(folder)
-        return types.SimpleNamespace(
-            DDPM=ddpm.DDPM, UNet=unet.UNet, ddim=ddim, edm=edm, fid=fid, memorization=memorization
-        )
+        names = ("ddpm", "unet", "ddim", "edm", "stable_diffusion")
+        names += ("metrics.fid", "metrics.memorization")
+        libs = {name.split(".")[-1]: importlib.import_module(f"libs.{name}") for name in names}
+        assert Path(libs["ddpm"].__file__).is_relative_to(folder)
+        return types.SimpleNamespace(**libs, DDPM=libs["ddpm"].DDPM, UNet=libs["unet"].UNet)
     finally:
         sys.path.remove(str(folder / "code"))
         for name in [name for name in sys.modules if is_libs(name)]:
@@ -164,7 +163,7 @@ def test_base_is_a_submission_that_passes_the_packing_check(base, tmp_path):
         ["code", "configs", "results", "team.csv", "writeup"]
     )
     stubs = zip_submission.stubs(survey.trees)
-    assert len(stubs) == (0 if base == "reference" else 13)
+    assert len(stubs) == (0 if base == "reference" else 17)
 
 
 def test_zip_is_deterministic_and_holds_what_build_writes(tmp_path):
@@ -199,6 +198,8 @@ def test_pieces_go_where_they_belong(tmp_path):
         "ddim.ddim_step.py": "def ddim_step(x, *rest):\n    return x\n",
         "edm.denoise.py": "def denoise(self, x, label, sigma):\n    return x\n",
         "edm.heun_step.py": "def heun_step(denoise, x, *rest):\n    return x\n",
+        "stable_diffusion.forward.py": "def forward(self, x, context, time):\n    return x\n",
+        "stable_diffusion.rename.py": "def rename(name, *rest):\n    return name\n",
         "fid.end.py": "END = 4\n",
         "ddpm.end.py": "END = 2\n",
         "unet.decoder.py": "for level in self.decoder:\n    x = level[0](x, t_emb)\n",
@@ -220,6 +221,10 @@ def test_pieces_go_where_they_belong(tmp_path):
     assert "\n    def denoise(self, x, label, sigma):\n        return x\n" in edm
     assert "\ndef heun_step(denoise, x, *rest):\n    return x\n" in edm
     assert edm.count("NotImplementedError") == 1  # compute_loss's
+    sd = files["code/libs/stable_diffusion.py"]
+    assert "\n    def forward(self, x, context, time):\n        return x\n" in sd
+    assert "\ndef rename(name, *rest):\n    return name\n" in sd
+    assert sd.count("NotImplementedError") == 2  # of guided_eps and sample_guided
     assert fid.endswith("\nEND = 4\n")
     nodes = ast.parse(ddpm).body
     (group,) = [node for node in nodes if isinstance(node, ast.ClassDef)]

@@ -22,7 +22,7 @@ from autograder.text import InputError, visible
 
 RUBRIC = load_rubric()
 AUTOMATIC = "unet q_sample p_sample p_sample_loop compute_loss latent".split()
-BONUS = ["bonus_evaluation", "bonus_sampling", "bonus_edm"]  # of the tests' and a person's points
+BONUS = "bonus_evaluation bonus_sampling bonus_edm bonus_scaling".split()  # graded half by tests
 EVIL = (
     "<script>(top.ran ??= []).push(1)</script><img src=x onerror='(top.ran ??= []).push(2)'>"
     "\"'>{{ 7 * 7 }}</title></style>"
@@ -125,7 +125,7 @@ def written(tmp_path_factory):
     for one in grades:
         reports.write_submission(one, RUBRIC, folder)
     graded = copy.deepcopy(grades)  # one with 14 points: as text, 14 would come before 3
-    for part in ("report_unet", "report_mnist", "bonus_scaling"):
+    for part in ("report_unet", "report_mnist", "report_afhq", "bonus_scaling"):
         graded[0].part(part).points = graded[0].part(part).max_points
     reports.write_class(graded, RUBRIC, folder)
     return folder, grades

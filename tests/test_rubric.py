@@ -16,7 +16,7 @@ IDS = (
     "unet q_sample p_sample p_sample_loop compute_loss latent report_unet report_mnist report_afhq "
     "bonus_evaluation bonus_sampling bonus_edm bonus_scaling"
 ).split()
-BONUS = ["bonus_evaluation", "bonus_sampling", "bonus_edm"]  # of the tests' and a person's points
+BONUS = IDS[9:]  # of the tests' and a person's points
 AUTOMATIC = [*IDS[:6], *BONUS]
 
 
@@ -33,6 +33,7 @@ def all_passed():
     """A passed test for each automatic part, for each group of it."""
     groups = {"latent": ["encode", "decode"], "bonus_evaluation": ["fid", "memorization"]}
     groups |= {"bonus_sampling": ["step", "loop"], "bonus_edm": ["denoise", "loss", "heun"]}
+    groups["bonus_scaling"] = ["unet", "names", "guidance"]
     return [result(p, group=g) for p in AUTOMATIC for g in groups.get(p, [""])]
 
 
@@ -161,9 +162,9 @@ def test_all_tests_passed_earns_all_automatic_points_and_no_manual_one(rubric):
     assert [part.id for part in parts] == IDS
     assert [(p.points, p.status) for p in parts[:6]] == [(1, PASSED)] * 6
     by_tests = [(p.points, p.max_points, p.status, p.human) for p in parts if p.id in BONUS]
-    assert by_tests == [(2, 2, PASSED, 2)] * 3
+    assert by_tests == [(2, 2, PASSED, 2)] * 4
     by_hand = [(p.points, p.status) for p in parts if p.id not in AUTOMATIC]
-    assert by_hand == [(None, MANUAL)] * 4
+    assert by_hand == [(None, MANUAL)] * 3
 
 
 def test_a_bonus_parts_groups_share_what_its_tests_earn(rubric):
@@ -199,7 +200,7 @@ def test_one_failed_test_costs_the_part_alone(rubric):
     parts = {part.id: part for part in rubric.mark(tests)}
     assert (parts["q_sample"].points, parts["q_sample"].status) == (0, FAILED)
     assert parts["q_sample"].reason == "Too much noise."
-    assert sum(part.points for part in parts.values() if part.points) == 11
+    assert sum(part.points for part in parts.values() if part.points) == 13
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_shares_that_floats_cannot_hold_come_to_exactly_all_points(tmp_path):
 
 
 def test_tests_of_a_manual_part_inform_and_earn_nothing(rubric):
-    part = marked(rubric, [result("bonus_scaling")], "bonus_scaling")
+    part = marked(rubric, [result("report_mnist")], "report_mnist")
     assert (part.points, part.status, len(part.tests)) == (None, MANUAL, 1)
 
 

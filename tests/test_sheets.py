@@ -16,6 +16,7 @@ AUTOMATIC = "unet q_sample p_sample p_sample_loop compute_loss latent".split()
 MANUAL = RUBRIC.manual_ids
 BONUS = {"bonus_evaluation": ["fid", "memorization"], "bonus_sampling": ["step", "loop"]}
 BONUS["bonus_edm"] = ["denoise", "loss", "heun"]
+BONUS["bonus_scaling"] = ["unet", "names", "guidance"]
 
 
 def grade(name, failed=(), members=1, **values):
@@ -139,23 +140,23 @@ def test_moodle_csv_finds_people_and_tells_them_why(tmp_path):
 def test_a_persons_points_deductions_and_comments_are_merged(tmp_path):
     file = write(
         tmp_path,
-        "submission,report_unet,bonus_scaling,deductions,comment",
-        'team-02.zip,1.5,4,0.6,"Good figures, too"',
+        "submission,report_unet,report_mnist,deductions,comment",
+        'team-02.zip,1.5,2,0.6,"Good figures, too"',
         "team-01.zip,2,,0,",
     )
     late = grade("team-01", deductions=1.2, deduction_reasons=["late: 1.2 points"])
     grades = [late, *CLASS[1:]]
     merged = sheets.merge_manual(grades, RUBRIC, tmp_path, file)
-    assert [g.total for g in merged] == [8, 4 + 1.5 + 4 - 0.6, 6]
+    assert [g.total for g in merged] == [8, 4 + 1.5 + 2 - 0.6, 6]
     assert merged[1].notes == ["Comment: Good figures, too"]
     assert merged[0].deductions == 0, "a person may lift what the grader took off"
-    assert points(merged, "team-01.zip", "bonus_scaling") is None
+    assert points(merged, "team-01.zip", "report_mnist") is None
     assert late.deductions == 1.2, "the grades given stay as they are"
     assert points(grades, "team-02.zip", "report_unet") is None
     sheets.write_sheets(merged, RUBRIC, tmp_path)
     row = next(r for r in read(tmp_path / "grades.csv") if r["submission"] == "team-02.zip")
-    assert (row["report_unet"], row["bonus_scaling"], row["report_afhq"]) == ("1.5", "4", "")
-    assert (row["deductions"], row["total"]) == ("0.6", "8.9")
+    assert (row["report_unet"], row["report_mnist"], row["report_afhq"]) == ("1.5", "2", "")
+    assert (row["deductions"], row["total"]) == ("0.6", "6.9")
     assert "Good figures, too" in (tmp_path / "moodle.csv").read_text()
 
 
@@ -165,13 +166,13 @@ def test_a_persons_points_come_beside_those_of_the_tests(tmp_path):
     tests = [TestResult(part, "test_x", PASSED, group) for part, group in groups]
     parts = RUBRIC.mark(tests)
     grades = [Grade("team-01.zip", team="team-01", parts=parts)]
-    assert [(p.points, p.max_points) for p in parts if p.id in BONUS] == [(2, 2)] * 3
+    assert [(p.points, p.max_points) for p in parts if p.id in BONUS] == [(2, 2)] * 4
     file = write(tmp_path, "submission,bonus_evaluation", "team-01.zip,2")
     sheets.merge_manual(grades, RUBRIC, tmp_path, file)
     (merged,) = sheets.merge_manual(grades, RUBRIC, tmp_path)
     part = merged.part("bonus_evaluation")
     assert (part.earned, part.possible, part.by_person) == (4, 4, 2)
-    assert (merged.part("bonus_sampling").points, merged.total) == (2, 8)
+    assert (merged.part("bonus_sampling").points, merged.total) == (2, 10)
     assert points(grades, "team-01.zip", "bonus_evaluation") == 2, "the grades given stay"
 
 
@@ -244,7 +245,7 @@ def test_points_of_submissions_that_are_not_there_today_are_kept(tmp_path):
         (["submission,report_unet", "team-11.zip,1"], ["line 2", "'team-11.zip'", "did you mean"]),
         (["team,report_unet", "team-9,1"], ["there is no team 'team-9'"]),
         (["submission,report_unet", "team-01.zip,2.5"], ["report_unet", "between 0 and 2", "2.5"]),
-        (["submission,bonus_scaling", "team-01.zip,5"], ["between 0 and 4"]),
+        (["submission,bonus_scaling", "team-01.zip,3"], ["between 0 and 2"]),
         (["submission,report_unet", "team-01.zip,-1"], ["between 0 and 2"]),
         (["submission,report_unet", "team-01.zip,good"], ["must be a number, not 'good'"]),
         (["submission,report_unet", "team-01.zip,nan"], ["must be a number, not 'nan'"]),

@@ -1,0 +1,499 @@
+"""Stable Diffusion: its UNet's forward, the names in its files, guidance, and the guided walk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from autograder.cases import Case
+from autograder.evidence import check_untouched, close, shown, suspect, tensor_of, weights
+from autograder.student import Answer, Asked, Finding, Student, Tensor
+from autograder.whole_unet import WholeUNet
+
+PART, MODULE = "bonus_scaling", "stable_diffusion"
+SIDES = ("negative", "context")
+# Precision of x, and of the network's answers.
+GUIDED = {"guided": ("float32", "float32"), "guided_half": ("float32", "float16")}
+GUIDED["guided_double"] = ("float64", "float32")
+FOREIGN = ["betas", "model_ema.decay", "first_stage_model.decoder.conv_in.weight"]
+FOREIGN += ["cond_stage_model.transformer.text_model.final_layer_norm.weight"]
+FOREIGN += ["encoder.0.0.in_layers.0.weight"]
+# Hints of findings that are not about an error which rename raises.
+NO_ERRORS = ("syntax_error", "missing_package", "process_ended", "too_slow", "forged", "no_answer")
+FLOATS = ("float16", "float32", "float64")
+
+# dim_mults, attn_levels, res_blocks; height and width
+SHAPES: dict[str, tuple[tuple[list[int], list[int], int], tuple[int, int]]] = {
+    "one_level": (([1], [0], 2), (4, 6)),
+    "stable_diffusion": (([1, 2, 4, 4], [0, 1, 2], 2), (16, 8)),
+    "equal_widths": (([1, 1, 1], [0, 1, 2], 2), (8, 12)),
+    "one_block": (([1, 2, 3], [1, 2], 1), (4, 4)),
+    "three_blocks_no_attention": (([1, 2], [], 3), (6, 4)),
+}
+shapes = pytest.mark.parametrize("shape", SHAPES)
+
+
+def network_of(student: Student, shape: str) -> tuple[str, list[np.ndarray]]:
+    """The key of a narrow network; x, context and time for a call."""
+    (mults, attn_levels, res_blocks), size = SHAPES[shape]
+    kwargs = {"dim": 8, "context_dim": 6, "in_channels": 3, "dim_mults": mults}
+    kwargs |= {"attn_levels": attn_levels, "res_blocks": res_blocks}
+    kwargs |= {"num_heads": 2, "num_groups": 4}
+    random = np.random.default_rng()
+    x, context = (random.standard_normal(s).astype(np.float32) for s in ((2, 3, *size), (2, 5, 6)))
+    key, _ = student.build(MODULE, "StableDiffusionUNet", kwargs)
+    return key, [x, context, random.integers(1000, size=2)]
+
+
+@pytest.mark.group("unet")
+@shapes
+def test_forward(student: Student, shape: str) -> None:
+    """Every block gets its input, t_emb or the context; each state goes to its decoder block."""
+    key, inputs = network_of(student, shape)
+    walk = WholeUNet(x=inputs[0], context=inputs[1], time=inputs[2])
+    try:
+        answer, structure = student.network(key, *inputs, handler=walk.answer)
+    except Finding as finding:
+        if not finding.not_attempted and finding.structure:
+            walk.error = finding
+            walk.check(finding.structure, None)
+        raise
+    walk.check(structure, answer.value)
+
+
+@pytest.mark.group("unet")
+@shapes
+def test_forward_runs(student: Student, shape: str) -> None:
+    """The network itself runs, leaves its input as it is, and returns the shape of x."""
+    key, inputs = network_of(student, shape)
+    answer = student.call(key, "forward", *inputs)
+    tensor_of(answer.value, inputs[0].shape, "The network's output")
+    check_untouched(answer, ["x", "context", "time"])
+
+
+@pytest.mark.group("names")
+@pytest.mark.configs("names", "names_one_block", "names_three_blocks")
+def test_names(student: Student, case: Case) -> None:
+    """Each of CompVis's names becomes our name of the same tensor, for any number of blocks."""
+    theirs, ours = ([n.decode() for n in v["names"]] for v in (case.inputs, case.expected))
+    found = renamed(student, theirs, int(case.inputs["res_blocks"]))
+    wrong = [i for i, name in enumerate(found) if name != ours[i]]
+    if not wrong:
+        return
+    i = wrong[0]
+    if not isinstance(found[i], str):
+        raise Finding(f"rename('{theirs[i]}') gave {shown(found[i])}.", "sd_names_no_text")
+    blocks = int(case.inputs["res_blocks"])
+    if blocks != 2 and [found[k] for k in wrong] == renamed(student, [theirs[k] for k in wrong], 2):
+        hint = "sd_names_res_blocks"
+    else:
+        hint = hint_of_name(theirs[i], ours[i], [(ours[k], found[k]) for k in wrong])
+    raise Finding(
+        f"With {blocks} residual blocks a level, {len(wrong)} of {len(found)} names are wrong: "
+        f"'{theirs[i]}' became '{found[i][:80]}', expected '{ours[i]}'.",
+        hint,
+    )
+
+
+@pytest.mark.group("names")
+def test_foreign_names(student: Student) -> None:
+    """A name that is none of a UNet's raises an error."""
+    for name in FOREIGN:
+        try:
+            found = student.function(MODULE, "rename", name).value
+        except Finding as finding:
+            if finding.not_attempted or finding.hint in NO_ERRORS:
+                raise
+        else:
+            text = f"rename('{name}') gave {shown(found)}, not an error."
+            raise Finding(text, "sd_names_foreign")
+
+
+def renamed(student: Student, names: list[str], res_blocks: int) -> list[Any]:
+    """What rename makes of the names, which it is given in another order."""
+    order = np.random.default_rng().permutation(len(names))
+    given = {"res_blocks": res_blocks} if res_blocks != 2 else {}
+    values, error = student.each(MODULE, "rename", [names[k] for k in order], **given)
+    if error is not None:
+        error.reason = f"rename('{names[order[len(values)]]}'): {error.reason}"
+        error.hint = "sd_names_raises" if error.hint == "raises" else error.hint
+        raise error
+    found = dict(zip(order.tolist(), values, strict=True))
+    return [found[k] for k in range(len(names))]
+
+
+def hint_of_name(theirs: str, ours: str, wrong: list[tuple[str, Any]]) -> str:
+    """The hint for a wrong name, the first of all (expected, found)."""
+    part, number, *_ = theirs.split(".")
+    found = str(wrong[0][1])
+    end = ours.split(".", 3)[-1] if part in ("input_blocks", "output_blocks") else ""
+    if end and not found.endswith(f".{end}") and number != "0":
+        return "sd_names_end"
+    if part == "input_blocks" and number == "0":
+        return "sd_names_conv_in"
+    if part == "input_blocks":
+        shifts = [
+            shift_of(a, str(b)) for a, b in wrong if a.startswith("encoder.") and ".op." not in a
+        ]
+        if None not in shifts and len(set(shifts)) > 1:
+            return "sd_names_downsample_counted"
+        if ".op." in theirs:
+            return "sd_names_downsample"
+        return "sd_names_encoder" if None in shifts else "sd_names_shifted"
+    if part == "output_blocks":
+        return "sd_names_upsample" if ".conv." in theirs else "sd_names_decoder"
+    hints = {"time_embed": "time", "middle_block": "middle", "out": "out"}
+    return f"sd_names_{hints[part]}"
+
+
+def shift_of(ours: str, found: str) -> int | None:
+    """How far the place of a block in the encoder is off, where all else of its name is right."""
+    (part, place, *rest), other = ours.split("."), found.split(".")
+    right = len(other) > 1 and other[0] == part and other[1].isdigit()
+    return int(other[1]) - int(place) if right and other[2:] == rest else None
+
+
+@pytest.mark.group("guidance")
+@pytest.mark.configs(*GUIDED)
+def test_guided_eps(student: Student, case: Case) -> None:
+    """One call of the network on both contexts; its answers are combined in x's precision."""
+    found: dict[str, list[float]] = {side: [] for side in SIDES}
+    exact, half = [], GUIDED[case.config][1] == "float16"
+    inputs = {name: case.inputs[name] for name in ("x", "t", "context", "negative")}
+    inputs["x"] = inputs["x"].astype(GUIDED[case.config][0])
+    for i, scale in enumerate(case.inputs["scales"].tolist()):
+        network = Network(case, GUIDED[case.config][1])
+        try:
+            answer = student.function(
+                MODULE, "guided_eps", doubles={"network": network.answer}, **inputs, scale=scale
+            )
+        except Finding:
+            if network.calls:
+                network.check(inputs["t"], inputs["x"])  # an error may follow from what it got
+            raise
+        network.check(inputs["t"], inputs["x"])
+        result = answer.value
+        if half and isinstance(result, Tensor) and result.dtype == "float16":
+            raise Finding("With a network in half precision the result has it.", "sd_precision")
+        dtypes = (str(inputs["x"].dtype),)
+        if isinstance(result, Tensor) and result.dtype == "float32" and "float64" in dtypes:
+            raise Finding("With x in float64 the result is in float32.", "sd_precision")
+        eps = tensor_of(result, inputs["x"].shape, "guided_eps's result", dtypes)
+        check_untouched(answer, [])
+        both, rest = weights(eps, *(network.answers(side) for side in SIDES))
+        if np.abs(rest).max() > 2e-2 * max(1.0, np.abs(eps).max()):
+            text = f"With scale {scale:g}, something else than the network's answers is in the sum."
+            raise Finding(text, "sd_guidance_no_mix")
+        for side, column in zip(SIDES, both.T, strict=True):
+            found[side].append(column.mean())
+        right = sum(case.expected[side][i] * network.answers(side) for side in SIDES)
+        exact.append(close(eps, right, 3e-5))
+    check_guidance(case, {side: np.array(values) for side, values in found.items()})
+    if not all(exact):
+        raise Finding(
+            "The result is off by what half precision rounds away."
+            if half
+            else "The result is right on the average alone.",
+            "sd_precision" if half else "sd_guidance",
+        )
+
+
+def check_guidance(case: Case, found: dict[str, np.ndarray]) -> None:
+    """Compare how much of both answers the results hold with the case's."""
+    expected = case.expected
+    wrong = np.any([np.abs(found[n] - expected[n]) > 5e-3 for n in SIDES], axis=0)
+    if not wrong.any():
+        return
+    worst = int(np.flatnonzero(wrong)[0])
+    spread = " and ".join(
+        f"{found[side][worst]:.3g} of what it says with {side} (expected "
+        f"{expected[side][worst]:.3g})"
+        for side in SIDES
+    )
+    hint = suspect(found, case.suspects, dict.fromkeys(SIDES, 1e-2))
+    scale = case.inputs["scales"][worst]
+    raise Finding(
+        f"With scale {scale:g} the result holds {spread}: the network's answers, weighted.",
+        hint or "sd_guidance",
+    )
+
+
+@pytest.mark.group("guidance")
+@pytest.mark.configs("walk", "walk_of_one_step")
+def test_sample_guided(student: Student, case: Case) -> None:
+    """The given times are visited, each step leads to the next alpha_bar, the last to time 0's."""
+    walk = Walk(case)
+    walk.check(student, walk.run(student))
+
+
+@dataclass(repr=False)  # pytest would spell out all its numbers
+class Network:
+    """The double of the network, which tells the rows of a batch by their contexts.
+
+    Args:
+        case: holds the answers to both contexts.
+        dtype: of the answers.
+        steps: how often it may be called.
+    """
+
+    case: Case
+    dtype: str = "float32"
+    steps: int = 1
+    random: np.random.Generator = field(default_factory=np.random.default_rng)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def answers(self, side: str, step: int = 0) -> np.ndarray:
+        """What the network says to x with one of the contexts, as it is rounded, in float64."""
+        stored = self.case.inputs[f"eps_{side}"]
+        stored = stored[step] if stored.ndim == 5 else stored
+        return stored.astype(self.dtype).astype(np.float64)
+
+    def answer(self, asked: Asked) -> np.ndarray | str:
+        """The stored answer for each row whose context is known, fresh numbers for others."""
+        self.calls.append(asked.bind("x", "context", "time"))
+        if len(self.calls) > 2 * self.steps + 2:
+            return "the network was called far too often"
+        call = self.calls[-1]
+        if not isinstance(call.get("x"), Tensor) or len(call["x"].shape) != 4:
+            return f"the network's x was {shown(call.get('x'))}"
+        step = min(len(self.calls), self.steps) - 1
+        value = self.random.standard_normal(call["x"].shape)
+        for n, (side, sample) in enumerate(self.rows(call)):
+            if side:
+                value[n] = self.answers(side, step)[sample]
+        return value.astype(self.dtype)
+
+    def rows(self, call: dict[str, Any]) -> list[tuple[str, int]]:
+        """For each row of a call, which context of which sample it has; "" for an unknown one."""
+        length, context = call["x"].shape[0], call.get("context")
+        unknown = [("", -1)] * length
+        if not isinstance(context, Tensor) or context.array is None:
+            return unknown
+        if context.shape != [length, *self.case.inputs["context"].shape[1:]]:
+            return unknown
+        known = [(side, b) for side in SIDES for b in range(len(self.case.inputs["x"]))]
+        for n, row in enumerate(context.array):
+            for side, sample in known:
+                if close(row, self.case.inputs[side][sample], 1e-3):
+                    unknown[n] = side, sample
+        return unknown
+
+    def check(self, times: np.ndarray, *expected: np.ndarray) -> None:
+        """One call for each of the expected x, its rows in order, each at its sample's time."""
+        if not self.calls:
+            raise Finding("The network was never called.", "sd_network_calls")
+        if len(self.calls) > self.steps:
+            text = f"The network was called {len(self.calls)} times, expected {self.steps}."
+            raise Finding(text, "sd_network_calls")
+        for call, x in zip(self.calls, expected, strict=False):
+            self.check_call(call, times, x)
+
+    def check_call(self, call: dict[str, Any], times: np.ndarray, x: np.ndarray) -> None:
+        """Every row has the x, the time and a context of one and the same sample."""
+        batch, found, time = len(x), call.get("x"), call.get("time")
+        sizes = [v.shape[0] if isinstance(v, Tensor) and v.shape else 0 for v in call.values()]
+        if len(sizes) != 3 or len(set(sizes)) > 1 or sizes[0] not in (batch, 2 * batch):
+            listed = ", ".join(f"{name} {shown(value)}" for name, value in call.items())
+            text = f"The network's arguments make no batch of {2 * batch}: {listed}."
+            raise Finding(text, "sd_network_batch")
+        if time.dtype != "int64" or time.shape != [sizes[0]] or time.array is None:
+            text = f"The network's time was {shown(time)} ({time.dtype}), expected a LongTensor."
+            raise Finding(text, "sd_network_time")
+        states = tensor_of(found, [sizes[0], *x.shape[1:]], "The network's x", FLOATS)
+        for n, (side, sample) in enumerate(self.rows(call)):
+            if not side:
+                raise Finding(f"Row {n} has neither context nor negative.", "sd_network_context")
+            if not close(states[n], x[sample], 1e-2):
+                mixed = any(close(states[n], other, 1e-2) for other in x)
+                text = f"Row {n} has {side} of sample {sample}, but another x."
+                raise Finding(text, "sd_network_rows" if mixed else "sd_network_x")
+            if time.array[n] != times[sample]:
+                text = f"Row {n} has the time {time.array[n]}, expected {times[sample]}."
+                raise Finding(text, "sd_network_time")
+
+
+class Walk:
+    """The doubles of one run of sample_guided, and the judgement of what they were asked."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.times = case.inputs["times"].tolist()
+        self.states = case.expected["states"]
+        self.network = Network(case, steps=len(self.times))
+        self.steps: list[tuple[int, dict[str, Any]]] = []  # calls of ddim_step, with their number
+        self.told: list[dict[str, Any]] = []  # calls of on_step
+
+    def step(self, asked: Asked) -> np.ndarray | str:
+        """ddim_step leads where it ought to; its arguments are looked at later."""
+        i = len(self.network.calls) - 1
+        if not 0 <= i < len(self.states) or len(self.steps) > 2 * len(self.states):
+            return "ddim_step was called where no step is due"
+        names = ("x", "eps", "alpha_bar", "alpha_bar_next")
+        self.steps.append((i, asked.bind(*names)))
+        return self.states[i]
+
+    def tell(self, asked: Asked) -> np.ndarray:
+        """on_step was called."""
+        self.told.append(asked.bind("i", "x"))
+        return np.zeros(1, np.float32)
+
+    def run(self, student: Student) -> Answer:
+        """Call sample_guided with doubles of all that it calls but guided_eps."""
+        inputs = self.case.inputs
+        doubles: dict[str, Any] = {"network": self.network.answer}
+        if self.case.config == "walk":  # the other one goes without
+            doubles["on_step"] = self.tell
+        given = {name: inputs[name] for name in ("x", "context", "negative", "alphas_cumprod")}
+        try:
+            return student.function(
+                MODULE,
+                "sample_guided",
+                doubles=doubles,
+                inside={"ddim_step": self.step},
+                **given,
+                times=self.times,
+                scale=float(inputs["scale"]),
+            )
+        except Finding:
+            if self.network.calls:
+                self.check_times(self.times[: len(self.network.calls)])
+                self.check_steps()
+            raise
+
+    def check(self, student: Student, answer: Answer) -> None:
+        """The times, the steps, the states, the result, and what on_step was told."""
+        self.check_times(self.times)
+        inputs = self.case.inputs
+        result = tensor_of(answer.value, inputs["x"].shape, "sample_guided's result")
+        fed = [self.fed(call) for call in self.network.calls]
+        if not close(fed[0], inputs["x"], 1e-5):
+            raise Finding("The first step does not start from the given x.", "sd_walk_start")
+        try:
+            self.check_steps()
+        except Finding as finding:
+            if finding.hint == "sd_walk_step" and self.is_random(student, result):
+                finding.hint = "sd_walk_noise"
+            raise
+        states = np.stack([*fed[1:], result])
+        if not close(states, self.states, 2e-3):
+            raise Finding(
+                "The states between the steps are not where steps to the next of the times lead.",
+                self.mistake(student, states),
+            )
+        for i, (call, x) in enumerate(zip(self.network.calls, fed, strict=True)):
+            self.network.check_call(call, np.full(len(x), self.times[i]), x)
+        check_untouched(answer, [])
+        if self.case.config == "walk":
+            self.check_reports()
+
+    def check_times(self, times: Sequence[int]) -> None:
+        """The network was asked once at each time, in order."""
+        found = []
+        for call in self.network.calls:
+            time = call.get("time")
+            whole = isinstance(time, Tensor) and time.dtype == "int64" and time.array is not None
+            if not whole or len(time.shape) != 1 or np.ptp(time.array):
+                text = f"The network's time was {shown(time)}, expected a LongTensor of one time."
+                raise Finding(text, "sd_walk_t")
+            found.append(int(time.array[0]))
+        if len(found) > len(self.times) and found[::2] == found[1::2] == self.times:
+            raise Finding("The network was called twice at each time.", "sd_network_calls")
+        if found != times:
+            text = f"The network was asked at the times {found}, expected {self.times}."
+            raise Finding(text, "sd_walk_times")
+
+    def fed(self, call: dict[str, Any]) -> np.ndarray:
+        """The x of a call's samples, in their order."""
+        x = call["x"]
+        values = tensor_of(x, x.shape, "The network's x")
+        found = {sample: values[n] for n, (_, sample) in enumerate(self.network.rows(call))}
+        if sorted(found) != list(range(len(self.case.inputs["x"]))):
+            raise Finding("A row has neither context nor negative.", "sd_network_context")
+        return np.stack([found[sample] for sample in sorted(found)])
+
+    def check_steps(self) -> None:
+        """Each call of ddim_step got the state, the guided noise, and two alpha_bars in a row."""
+        bars, eps = self.case.expected["alpha_bars"], self.case.expected["eps"]
+        before = [self.case.inputs["x"], *self.states]
+        for i, call in self.steps:
+            last = i == len(self.states) - 1
+            if number_of(call.get("eta")) or call.get("noise") is not None:
+                raise Finding("ddim_step was to add noise.", "sd_walk_noise")
+            if call.get("clip_x0"):
+                raise Finding("ddim_step was to clip x_0.", "sd_walk_clip")
+            pair = [number_of(call.get(name)) for name in ("alpha_bar", "alpha_bar_next")]
+            for found, wanted, hint in zip(
+                pair, bars[i : i + 2], ("start", "final" if last else "next"), strict=True
+            ):
+                if not close(np.asarray(found), np.asarray(wanted), 1e-4):
+                    hint = "sd_walk_alpha_bar" if hint == "start" else f"sd_walk_{hint}"
+                    text = f"Step {i} of {len(self.states)} went from alpha_bar {pair[0]:.5f} to "
+                    text += f"{pair[1]:.5f}, expected {bars[i]:.5f} to {bars[i + 1]:.5f}."
+                    raise Finding(text, hint)
+            if not is_like(call.get("x"), before[i]):
+                text = f"Step {i} of {len(self.states)} did not start where the one before led."
+                back = any(is_like(call.get("x"), earlier) for earlier in before[:i])
+                raise Finding(text, "sd_walk_not_fed_back" if back else "sd_walk_step")
+            if not is_like(call.get("eps"), eps[i]):
+                raise Finding(
+                    f"Step {i} of {len(self.states)} got another eps than the guided one.",
+                    self.hint_of_eps(i, call.get("eps")),
+                )
+
+    def hint_of_eps(self, i: int, eps: Any) -> str:
+        """The hint for a wrong eps of ddim_step: with the contexts swapped, or another scale."""
+        if not isinstance(eps, Tensor) or eps.shape != list(self.states.shape[1:]):
+            return "sd_walk_eps"
+        scale = float(self.case.inputs["scale"])
+        negative, context = (self.network.answers(side, i) for side in SIDES)
+        both, _ = weights(eps.array, negative, context)
+        found = both.mean(axis=0)
+        if close(found, np.array([scale, 1 - scale]), 1e-2):
+            return "sd_walk_contexts"
+        return "sd_walk_scale" if abs(found.sum() - 1) < 1e-2 else "sd_walk_eps"
+
+    def mistake(self, student: Student, states: np.ndarray) -> str:
+        """The hint for a walk that leads elsewhere."""
+        wrong = {h: v for h, v in self.case.suspects.items() if v["states"].shape == states.shape}
+        known = suspect({"states": states}, wrong, {"states": 2e-3})
+        if known:
+            return known
+        return "sd_walk_noise" if self.is_random(student, states[-1]) else "sd_walk_step"
+
+    def is_random(self, student: Student, result: np.ndarray) -> bool:
+        """Whether the same walk gives something else the next time."""
+        try:
+            return not is_like(Walk(self.case).run(student).value, result, 1e-5)
+        except Finding:
+            return False
+
+    def check_reports(self) -> None:
+        """on_step got (0, x), (1, x), ... with the state after each step."""
+        numbers = [call.get("i") for call in self.told]
+        right = numbers == list(range(len(self.states))) and all(
+            is_like(call.get("x"), state, 1e-3)
+            for call, state in zip(self.told, self.states, strict=True)
+        )
+        if not right:
+            raise Finding(
+                f"on_step was called with the steps {numbers}; expected 0 to "
+                f"{len(self.states) - 1}, each with the state after that step.",
+                "sd_walk_on_step",
+            )
+
+
+def is_like(value: Any, expected: np.ndarray, tolerance: float = 1e-3) -> bool:
+    """Whether a value is a tensor of about these values."""
+    known = isinstance(value, Tensor) and value.array is not None
+    same_shape = known and value.shape == list(expected.shape)
+    return same_shape and close(value.array, expected, tolerance)
+
+
+def number_of(value: Any) -> float:
+    """A number, or a tensor of one, as a float; NaN for anything else, 0 for nothing."""
+    if isinstance(value, Tensor) and value.array is not None and value.array.size == 1:
+        value = float(value.array.item())
+    if value is None:
+        return 0.0
+    return float(value) if isinstance(value, int | float) else float("nan")

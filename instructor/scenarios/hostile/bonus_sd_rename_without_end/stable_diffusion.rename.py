@@ -1,0 +1,3 @@
+def rename(name, res_blocks=2):
+    while name:
+        pass
