@@ -26,7 +26,7 @@ demo: $(VENV)/installed  ## train on handwritten digits, draw some, score them: 
 grade: $(VENV)/installed  ## grade the reference itself, as a try: IN=FOLDER grades a folder of zips
 	$(BIN)/python autograder/grade.py $(or $(IN),.) --out grades
 
-scorecard: $(VENV)/installed-dev  ## measure the grader on all its scenarios, or SHARE=0.25 of them
+scorecard: $(VENV)/installed-dev  ## measure the grader on all its scenarios, or SHARE=0.1 of them
 	$(BIN)/python instructor/scorecard.py --share $(or $(SHARE),1) --json scorecard.json
 
 # Tests are many and small: several at a time, each on one core.

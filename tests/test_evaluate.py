@@ -18,8 +18,8 @@ ALL_BUT_LPIPS = "fid,kid,is,pr,accuracy,memorization"
 DDIM = ("--sampler", "ddim", "--steps", "5")
 
 
-def evaluate(run_folder, *args, **kwargs):
-    process = run_script("code/evaluate.py", run_folder, "--device", "cpu", *args, **kwargs)
+def evaluate(run_folder, *args):
+    process = call_script("code/evaluate.py", run_folder, "--device", "cpu", *args)
     assert process.returncode == 0, process.stderr
     return process.stdout
 
@@ -122,7 +122,7 @@ def test_features_of_inception(run_folder, tmp_path, random_inception):
     """--features inception works with a given file; its FID is another one than LeNet's."""
     args = ["--metrics", "fid,is", "--num", "12", "--features", "inception"]
     args += ["--inception-weights", random_inception]
-    evaluate(run_folder, *args, "--json", tmp_path / "scores.json", timeout=300)
+    evaluate(run_folder, *args, "--json", tmp_path / "scores.json")
     content = json.loads((tmp_path / "scores.json").read_text())
     assert content["features"] == "inception"
     assert content["scores"]["FID"]["real"] >= 0
