@@ -388,10 +388,12 @@ def bonus_case(config: str, part: str):
 
 
 def assert_same(a: dict, b: dict, where: str) -> None:
-    """Equal keys and numbers."""
+    """Equal keys, numbers and names."""
     assert a.keys() == b.keys(), where
     for key in a:
         if isinstance(a[key], dict):
             assert_same(a[key], b[key], f"{where} {key}")
+        elif np.asarray(a[key]).dtype.kind == "S":
+            assert np.array_equal(a[key], b[key]), f"{where} {key}"
         else:
             np.testing.assert_allclose(a[key], b[key], rtol=1e-9, err_msg=f"{where} {key}")
