@@ -320,6 +320,54 @@ def probe_bonus_evaluation(libs: Any) -> Observations:
     return seen
 
 
+def probe_bonus_scaling(libs: Any) -> Observations:
+    """The UNet with moved weights, names of two layouts, guidance in half precision, a walk."""
+    sd = libs.stable_diffusion
+    seen: Observations = {}
+    for blocks, mults in ((1, (1, 2)), (2, (1, 1, 2))):
+        options = {"res_blocks": blocks, "num_heads": 2, "num_groups": 4}
+        unet = sd.StableDiffusionUNet(8, 6, 3, mults, (0,), **options).eval()
+        for p in unet.parameters():
+            p.data += 0.2 * torch.randn_like(p)
+        given = torch.randn(2, 3, 8, 12), torch.randn(2, 5, 6), torch.tensor([700, 3])
+        seen[f"unet {blocks}"] = unet(given[0].clone(), *given[1:]).detach()
+        for n in (0, 1, blocks, blocks + 1, blocks + 2):
+            for end in ("0.in_layers.0.weight", "1.proj_in.bias", "0.op.weight"):
+                seen[f"in {blocks} {n} {end}"] = sd.rename(f"input_blocks.{n}.{end}", blocks)
+            for end in ("1.conv.bias", "2.conv.bias", "1.norm.weight", "0.out_layers.0.bias"):
+                seen[f"out {blocks} {n} {end}"] = sd.rename(f"output_blocks.{n}.{end}", blocks)
+    for name in ("time_embed.2.bias", "out.2.weight", "middle_block.1.norm.bias"):
+        seen[name] = sd.rename(name)
+    try:
+        seen["foreign"] = sd.rename("encoder.0.0.in_layers.0.weight")
+    except (ValueError, LookupError):
+        seen["foreign"] = "refused"
+    calls: list[Tensor] = []
+
+    def network(x: Tensor, context: Tensor, time: Tensor) -> Tensor:
+        calls.append(time)
+        moved = torch.tanh(
+            x * context.mean(dim=(1, 2)).view(-1, 1, 1, 1) + context[:, :1, :4, None]
+        )
+        return (moved + time.view(-1, 1, 1, 1) / 50).half()
+
+    x, context, negative = torch.randn(3, 1, 4, 2), torch.randn(3, 5, 6), torch.randn(3, 5, 6)
+    t = torch.tensor([7, 3, 30])
+    for dtype in (torch.float32, torch.float64):
+        guided = sd.guided_eps(network, x.to(dtype), t, context, negative, 7.5)
+        seen[f"guided {dtype}"] = guided
+    seen |= {f"call {i}": len(call) for i, call in enumerate(calls)}
+    alpha_bars, told, start = torch.linspace(0.97, 0.02, 40), [], x.clone()
+    times = [35, 22, 4]
+    seen["walk"] = sd.sample_guided(
+        network, start, context, negative, alpha_bars, times, 3.0,
+        on_step=lambda i, x: told.append(i * x.clone()),
+    )  # fmt: skip
+    seen |= {f"told {i}": value for i, value in enumerate(told)}
+    seen["x stays"] = torch.equal(start, x)
+    return seen
+
+
 def asked(model: Denoiser) -> Observations:
     """What the network was asked, call by call."""
     return {f"{name} {i}": call[name] for i, call in enumerate(model.calls) for name in call}
@@ -340,6 +388,7 @@ PROBES = {
     "bonus_evaluation": probe_bonus_evaluation,
     "bonus_sampling": probe_bonus_sampling,
     "bonus_edm": probe_bonus_edm,
+    "bonus_scaling": probe_bonus_scaling,
 }
 
 

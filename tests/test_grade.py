@@ -109,9 +109,9 @@ def test_a_persons_points_come_in_and_stay(graded, hand_ins, tmp_path):
     sheet.write_text(f"submission,{columns}\nreference.zip,{row}\n", encoding="utf-8")
     done = run_script("autograder/grade.py", "--manual", sheet, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert total(out, "reference.zip") == "15.5"
+    assert total(out, "reference.zip") == "17.5"
     run_script("autograder/grade.py", hand_ins / "reference.zip", "--out", out, "--only", "unet")
-    assert total(out, "reference.zip") == "15.5"
+    assert total(out, "reference.zip") == "17.5"
 
 
 def test_mistakes_in_a_persons_file_are_listed_and_nothing_is_lost(graded, tmp_path):

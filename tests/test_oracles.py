@@ -14,11 +14,14 @@ from autograder.edm_oracles import BATCHES, make_edm_cases
 from autograder.evidence import noise_fault, suspect, weights
 from autograder.hints import hints
 from autograder.oracles import make_cases, schedule_of
+from autograder.scaling_oracles import BLOCKS, WALKS, make_scaling_cases
 from conftest import ROOT
 from diffusers import DDIMScheduler, DDPMScheduler, EDMEulerScheduler
 from goldens import SEED
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
+
+from libs.stable_diffusion import StableDiffusionUNet, rename
 
 
 def scheduler(config: str) -> DDPMScheduler:
@@ -215,6 +218,45 @@ def test_mistakes_with_edm_are_told_apart():
     assert told == hints_of
 
 
+@pytest.mark.parametrize("config", BLOCKS)
+def test_names_are_those_of_the_network_and_of_compvis(config):
+    """Each tensor of the UNet has one name; Stable Diffusion 1.x has 686 of them."""
+    case = bonus_case(config, "bonus_scaling")
+    theirs, ours = ([n.decode() for n in v["names"]] for v in (case.inputs, case.expected))
+    blocks = int(case.inputs["res_blocks"])
+    assert len(set(theirs)) == len(set(ours)) == len(ours)
+    assert [rename(name, blocks) for name in theirs] == ours
+    if config == "names":
+        with torch.device("meta"):
+            network = StableDiffusionUNet(32, 8)
+        assert set(network.state_dict()) == set(ours)
+        assert len(ours) == 686
+
+
+@pytest.mark.parametrize("config", WALKS)
+def test_guided_walk_is_that_of_diffusers(config):
+    """DDIM's steps on guided noise, the last one to the alpha_bar of time 0."""
+    case = bonus_case(config, "bonus_scaling")
+    x, bars = torch.from_numpy(case.inputs["x"].copy()).double(), case.expected["alpha_bars"]
+    scheduler = DDIMScheduler(2, clip_sample=False, set_alpha_to_one=False)
+    negative, context = (case.inputs[f"eps_{n}"].astype(float) for n in ("negative", "context"))
+    for i, state in enumerate(case.expected["states"]):
+        eps = 3.5 * context[i] - 2.5 * negative[i]
+        scheduler.alphas_cumprod = torch.tensor([bars[i + 1], bars[i]])
+        scheduler.final_alpha_cumprod = scheduler.alphas_cumprod[0]
+        scheduler.set_timesteps(2)
+        x = scheduler.step(torch.from_numpy(eps), 1, x).prev_sample
+        np.testing.assert_allclose(state, x.numpy(), atol=1e-4)
+
+
+def test_mistakes_with_guidance_are_told_apart():
+    """Each entry of the catalogue is named for what it gives, and none for another's."""
+    for case in make_scaling_cases(9):
+        for hint, values in case.suspects.items():
+            found = suspect(values, case.suspects, dict.fromkeys(values, 2e-3))
+            assert found in (hint.split(":")[0], ""), f"{case.config}: {hint} looks like {found}"
+
+
 def test_mistakes_with_the_bonus_differ_from_the_right_answer():
     """Each entry is off in some case by more than the tests allow."""
     cases, off = make_bonus_cases(9), set()
@@ -291,7 +333,7 @@ def test_every_hint_has_a_text():
     }
     named |= {hint.split(":")[0] for case in make_bonus_cases(9) for hint in case.suspects}
     for file in (ROOT / "autograder" / "tests").glob("test_bonus_*.py"):
-        named |= set(re.findall(r'"((?:ddim|edm|fid|nn)_[a-z0-9_]+)"', file.read_text("utf-8")))
+        named |= set(re.findall(r'"((?:ddim|edm|fid|nn|sd)_[a-z0-9_]+)"', file.read_text("utf-8")))
     named.remove("ddim_step")  # the function
     for file in (ROOT / "instructor" / "scenarios" / "wrong").glob("*/expect.yaml"):
         named.add(yaml.safe_load(file.read_text(encoding="utf-8"))["hint"])
@@ -346,10 +388,12 @@ def bonus_case(config: str, part: str):
 
 
 def assert_same(a: dict, b: dict, where: str) -> None:
-    """Equal keys and numbers."""
+    """Equal keys, numbers and names."""
     assert a.keys() == b.keys(), where
     for key in a:
         if isinstance(a[key], dict):
             assert_same(a[key], b[key], f"{where} {key}")
+        elif np.asarray(a[key]).dtype.kind == "S":
+            assert np.array_equal(a[key], b[key]), f"{where} {key}"
         else:
             np.testing.assert_allclose(a[key], b[key], rtol=1e-9, err_msg=f"{where} {key}")
