@@ -21,6 +21,7 @@ from libs.diffusion import DiffusionLearner
 from libs.edm import EDM
 from libs.guidance import Guided, guided
 from libs.runtime import Precision, Processes
+from libs.sampling import Sampler, draw_samples
 from libs.text_encoder import random_text_encoder
 from libs.trainer import Trainer
 from libs.unet import UNet
@@ -285,6 +286,21 @@ def test_dropped_captions_become_the_empty_prompt(make_trainer):
         _, contexts, *_ = learner._prepare(0, torch.zeros(3, 3, 16, 16), numbers)
         encoded = learner.contexts.encoder.encode(expected)
         torch.testing.assert_close(contexts, encoded, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.slow
+def test_training_learns_what_captions_say(make_trainer):
+    """Captions draw the colours that they stood beside in training."""
+    options = "model.adagn=true", "model.prediction=v", "model.rescale_betas=true"
+    learner = make_trainer(*options, "model.label_dropout=0", "loader.batch_size=3").learner
+    images, numbers = learner.splits.train.plain().__getitems__([(i, 0) for i in range(3)])
+    for step in range(150):
+        learner.step(step, 1000, images, numbers)
+    model, contexts = learner.model, learner.contexts
+    model.model.label_embd.set_prompts(contexts(torch.arange(len(contexts.texts))))
+    drawn = torch.cat(list(draw_samples(model, numbers.repeat(5), FP32, sampler=Sampler("ddim"))))
+    strongest = drawn.mean(dim=(2, 3)).argmax(dim=1)  # red, green or blue
+    assert strongest.tolist() == [0, 1, 2] * 5
 
 
 def test_half_precision(make_trainer):
