@@ -321,7 +321,10 @@ def probe_bonus_evaluation(libs: Any) -> Observations:
 
 
 def probe_bonus_scaling(libs: Any) -> Observations:
-    """The UNet with moved weights, names of two layouts, guidance in half precision, a walk."""
+    """The UNet with moved weights, names of two layouts, guidance in half precision, a walk.
+
+    The walk takes steps of DDIM that are right, whatever the submission's are.
+    """
     sd = libs.stable_diffusion
     seen: Observations = {}
     for blocks, mults in ((1, (1, 2)), (2, (1, 1, 2))):
@@ -331,11 +334,8 @@ def probe_bonus_scaling(libs: Any) -> Observations:
             p.data += 0.2 * torch.randn_like(p)
         given = torch.randn(2, 3, 8, 12), torch.randn(2, 5, 6), torch.tensor([700, 3])
         seen[f"unet {blocks}"] = unet(given[0].clone(), *given[1:]).detach()
-        for n in (0, 1, blocks, blocks + 1, blocks + 2):
-            for end in ("0.in_layers.0.weight", "1.proj_in.bias", "0.op.weight"):
-                seen[f"in {blocks} {n} {end}"] = sd.rename(f"input_blocks.{n}.{end}", blocks)
-            for end in ("1.conv.bias", "2.conv.bias", "1.norm.weight", "0.out_layers.0.bias"):
-                seen[f"out {blocks} {n} {end}"] = sd.rename(f"output_blocks.{n}.{end}", blocks)
+        for name in names_of_levels(blocks):
+            seen[f"{blocks} {name}"] = sd.rename(name, blocks)
     for name in ("time_embed.2.bias", "out.2.weight", "middle_block.1.norm.bias"):
         seen[name] = sd.rename(name)
     try:
@@ -359,13 +359,46 @@ def probe_bonus_scaling(libs: Any) -> Observations:
     seen |= {f"call {i}": len(call) for i, call in enumerate(calls)}
     alpha_bars, told, start = torch.linspace(0.97, 0.02, 40), [], x.clone()
     times = [35, 22, 4]
+    sd.ddim_step = ddim_step
     seen["walk"] = sd.sample_guided(
         network, start, context, negative, alpha_bars, times, 3.0,
         on_step=lambda i, x: told.append(i * x.clone()),
     )  # fmt: skip
     seen |= {f"told {i}": value for i, value in enumerate(told)}
     seen["x stays"] = torch.equal(start, x)
+    seen["whole times"] = not any(time.is_floating_point() for time in calls)
     return seen
+
+
+def ddim_step(
+    x: Tensor,
+    eps: Tensor,
+    alpha_bar: float,
+    alpha_bar_next: float,
+    *,
+    eta: float = 0.0,
+    noise: Tensor | None = None,
+    clip_x0: bool = False,
+) -> Tensor:
+    """The double of libs.ddim's, for steps without noise and without clipping; no others."""
+    if eta or clip_x0:
+        return torch.full_like(x, math.nan)
+    bar, following = float(alpha_bar), float(alpha_bar_next)  # they may be tensors
+    x_0 = (x.double() - math.sqrt(1 - bar) * eps.double()) / math.sqrt(bar)
+    return (math.sqrt(following) * x_0 + math.sqrt(1 - following) * eps.double()).to(x.dtype)
+
+
+def names_of_levels(blocks: int) -> list[str]:
+    """Some of CompVis's names in two levels of so many residual blocks, with and without attention.
+
+    An Upsample without a transformer before it is the second part of its block, else the third.
+    """
+    names = ["input_blocks.0.0.weight", f"input_blocks.{blocks + 1}.0.op.weight"]
+    for n in (*range(1, blocks + 1), *range(blocks + 2, 2 * blocks + 2)):
+        names += [f"input_blocks.{n}.0.in_layers.0.weight", f"input_blocks.{n}.1.proj_in.bias"]
+    for n in range(2 * (blocks + 1)):
+        names += [f"output_blocks.{n}.0.out_layers.0.bias", f"output_blocks.{n}.1.norm.weight"]
+    return [*names, *(f"output_blocks.{blocks}.{k}.conv.bias" for k in (1, 2))]
 
 
 def asked(model: Denoiser) -> Observations:

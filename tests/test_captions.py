@@ -373,6 +373,8 @@ def test_encoder_comes_from_the_checkpoint(make_trainer, tmp_path):
     found = prompts.make_text_encoder(learner.config, state)
     found.model.save_pretrained(tmp_path / "published")
     learner.config.text.encoder = tmp_path / "published"
+    published = prompts.make_text_encoder(learner.config)
+    state["text"] = {"hash": prompts.fingerprint(published), "weights": None}
     prompts.make_text_encoder(learner.config, state)
     assert learner.contexts.state_of_encoder(learner.config)["weights"] is None
     other = random_text_encoder(learner.config.text.vocabulary, 16, 1, 2, seed=9)

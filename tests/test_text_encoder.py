@@ -8,6 +8,7 @@ from conftest import find_asset
 
 from libs import text_encoder
 from libs.text_encoder import (
+    TextEncoder,
     load_text_encoder,
     load_tokenizer,
     make_text_model,
@@ -42,11 +43,11 @@ def test_tokens_are_those_of_the_package(encoder):
 def test_context_is_the_last_hidden_state_after_the_final_norm(vocabulary):
     """It equals the package's last_hidden_state; the norm's own scale and shift decide the mean
     and the deviation of every token."""
-    encoder = random_text_encoder(vocabulary, width=32, layers=2, heads=2)
+    encoder = TextEncoder(load_tokenizer(vocabulary), make_text_model(SIZES))
     (norm,) = (m for name, m in encoder.named_modules() if name.endswith("final_layer_norm"))
     norm.weight.fill_(2), norm.bias.fill_(3)
     contexts = encoder.encode(PROMPTS[:2])
-    assert contexts.shape == (2, 77, 32)
+    assert contexts.shape == (2, 77, 128)
     expected = encoder.model(input_ids=encoder.tokenize(PROMPTS[:2])).last_hidden_state
     torch.testing.assert_close(contexts, expected)
     torch.testing.assert_close(contexts.mean(-1), torch.full((2, 77), 3.0))
@@ -82,6 +83,20 @@ def test_seed_decides_and_nothing_else_is_drawn(vocabulary, encoder):
     assert (same - other).abs().mean() > 0.1
 
 
+def test_random_contexts_are_standardized(encoder, vocabulary, tmp_path):
+    """Texts differ in every token but the first as if it were drawn anew for each; a file of the
+    weights has all that is needed for the same contexts."""
+    words = [word for word in encoder.tokenizer.get_vocab() if word.endswith("</w>")]
+    texts = [" ".join(words[i : i + 8]).replace("</w>", "") for i in range(0, 3200, 16)]
+    contexts = encoder.encode(texts)
+    assert contexts[:, 0].abs().max() < 1e-4
+    deviation = contexts.std(dim=0).mean(dim=1)
+    assert 0.5 < deviation[1:].min() < deviation[1:].max() < 2
+    other = random_text_encoder(vocabulary, width=32, layers=2, heads=2, seed=2)
+    other.load(encoder.weights(), tmp_path / "file")
+    assert torch.equal(other.encode(texts[:3]), encoder.encode(texts[:3]))
+
+
 @pytest.mark.parametrize("prefix", ["", "text_model."])
 def test_names_of_both_versions(vocabulary, tmp_path, prefix):
     """Tensors load with and without the prefix that transformers 5 dropped, and position_ids."""
@@ -110,7 +125,8 @@ def test_folder_of_transformers(vocabulary, encoder, tmp_path):
     """What save_pretrained writes is read, with a vocabulary beside it or elsewhere."""
     encoder.model.save_pretrained(tmp_path)
     loaded = load_text_encoder(tmp_path, vocabulary)
-    torch.testing.assert_close(loaded.encode(["a cat"]), encoder.encode(["a cat"]))
+    tokens = loaded.tokenize(["a cat"])
+    torch.testing.assert_close(loaded(tokens), encoder.model(tokens).last_hidden_state)
     with pytest.raises(UserError, match=r"no vocabulary in .*vocab\.json and merges\.txt missing"):
         load_text_encoder(tmp_path)
 

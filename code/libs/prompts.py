@@ -22,8 +22,6 @@ from .text_encoder import (
     TOKENS,
     TextEncoder,
     load_text_encoder,
-    load_weights,
-    plain_names,
     random_text_encoder,
 )
 from .utils import UserError, default, replacing
@@ -50,7 +48,7 @@ def make_text_encoder(config: Config, state: dict[str, Any] | None = None) -> Te
         sizes = text.width, text.layers, text.heads, text.seed
         encoder = random_text_encoder(text.vocabulary, *sizes)
         if state is not None:
-            load_weights(encoder, state["text"]["weights"], state["path"])
+            encoder.load(state["text"]["weights"], state["path"])
     if encoder.width != config.model.context_dim:
         raise UserError(
             f"the text encoder in {source} gives tokens of {encoder.width} entries, and "
@@ -67,7 +65,7 @@ def make_text_encoder(config: Config, state: dict[str, Any] | None = None) -> Te
 def fingerprint(encoder: TextEncoder) -> str:
     """A short text that changes when a weight or the vocabulary does."""
     vocabulary = json.dumps(encoder.tokenizer.get_vocab(), sort_keys=True)
-    weights = hash_of(dict(sorted(plain_names(encoder.model.state_dict()).items())))
+    weights = hash_of(dict(sorted(encoder.weights().items())))
     return hashlib.sha256(f"{weights} {vocabulary}".encode()).hexdigest()[:16]
 
 
@@ -101,7 +99,7 @@ class Contexts:
     def state_of_encoder(self, config: Config) -> dict[str, Any]:
         """What a checkpoint needs for `make_text_encoder` to find the same encoder again."""
         is_random = config.text.encoder is None and config.text.hub_name is None
-        weights = plain_names(self.encoder.model.state_dict()) if is_random else None
+        weights = self.encoder.weights() if is_random else None
         return {"hash": self.key, "weights": weights}
 
 

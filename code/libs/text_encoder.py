@@ -31,6 +31,8 @@ VIT_L_14 = {  # the text model's sizes
 HEAD_DIM = 64
 MODEL = ("config.json", "model.safetensors")
 VOCABULARY = ("vocab.json", "merges.txt")
+RANDOM_TEXTS = 256
+SMALLEST_STD = 1e-3
 INNER = "text_model."  # a prefix of parameters' names that transformers 5 dropped
 
 
@@ -78,6 +80,62 @@ class TextEncoder(nn.Module):
         """Contexts [B, 77, width] of prompts; the empty prompt has one, too."""
         return self(self.tokenize(prompts).to(next(self.model.parameters()).device))
 
+    def weights(self) -> dict[str, Tensor]:
+        """Its tensors, under the names of transformers 5."""
+        return plain_names(self.model.state_dict())
+
+    def load(self, weights: Mapping[str, Tensor], path: Path) -> None:
+        """Take tensors, under the names of transformers 4 or 5.
+
+        Raises UserError where a name or a shape does not match; `path` is where they are from.
+        """
+        names = self.model.state_dict()
+        prefix = INNER if any(name.startswith(INNER) for name in names) else ""
+        named = {prefix + name: tensor for name, tensor in plain_names(weights).items()}
+        load_strictly(self.model, named, path)
+
+
+class RandomTextEncoder(TextEncoder):
+    """An untrained text encoder, whose contexts are standardized.
+
+    Even random features tell texts apart, enough to learn some captions by heart. But without
+    training, what a token's vector says of the text is little beside what it says of the token's
+    place. So each entry is shifted and scaled to mean 0 and deviation 1 over random texts.
+    """
+
+    def __init__(self, tokenizer: "CLIPTokenizer", model: "CLIPTextModel"):
+        super().__init__(tokenizer, model)
+        contexts = super().forward(self._random_texts())
+        self.register_buffer("mean", contexts.mean(dim=0))  # [77, width]
+        deviation = contexts.std(dim=0)
+        constant = deviation < SMALLEST_STD  # the begin token is the same in all texts
+        self.register_buffer("std", deviation.masked_fill(constant, 1))
+
+    def _random_texts(self) -> Tensor:
+        """Tokens of texts of random words, as long as captions, [RANDOM_TEXTS, 77]."""
+        begin, end = self.tokenizer("").input_ids
+        tokens = torch.randint(begin, (RANDOM_TEXTS, TOKENS))
+        ends = torch.randint(6, 20, (RANDOM_TEXTS, 1))
+        tokens = tokens.where(torch.arange(TOKENS) < ends, end)
+        tokens[:, 0] = begin
+        return tokens
+
+    @torch.no_grad()
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Contexts [B, 77, width] of token numbers [B, 77]."""
+        return (super().forward(tokens) - self.mean) / self.std
+
+    def weights(self) -> dict[str, Tensor]:
+        """Its tensors, mean and deviation among them."""
+        return super().weights() | {"mean": self.mean, "std": self.std}
+
+    def load(self, weights: Mapping[str, Tensor], path: Path) -> None:
+        """Take what `weights` gave."""
+        weights = dict(weights)
+        self.mean.copy_(weights.pop("mean"))
+        self.std.copy_(weights.pop("std"))
+        super().load(weights, path)
+
 
 def load_text_encoder(source: str | Path, vocabulary: str | Path | None = None) -> TextEncoder:
     """A trained text encoder.
@@ -104,10 +162,8 @@ def load_text_encoder(source: str | Path, vocabulary: str | Path | None = None) 
 
 def random_text_encoder(
     vocabulary: str | Path, width: int, layers: int, heads: int, seed: int = 0
-) -> TextEncoder:
+) -> RandomTextEncoder:
     """An untrained text encoder of any size, the same one for the same seed.
-
-    Even random features tell prompts apart: enough to learn a few captions by heart, and for tests.
 
     Raises:
         UserError: the package is missing, or there is no such vocabulary.
@@ -116,7 +172,7 @@ def random_text_encoder(
     sizes |= {"num_hidden_layers": layers, "num_attention_heads": heads}
     tokenizer = load_tokenizer(vocabulary)
     with fork_rng(seed, torch.device("cpu")):
-        return TextEncoder(tokenizer, make_text_model(sizes))
+        return RandomTextEncoder(tokenizer, make_text_model(sizes))
 
 
 def text_encoder_from(
@@ -136,19 +192,8 @@ def text_encoder_from(
     """
     weights = plain_names(weights)
     encoder = TextEncoder(tokenizer, make_text_model(_sizes_of(weights, path)))
-    load_weights(encoder, weights, path)
+    encoder.load(weights, path)
     return encoder
-
-
-def load_weights(encoder: TextEncoder, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Load tensors under the names of transformers 4 or 5 into an encoder of their sizes.
-
-    Raises UserError where a name or a shape does not match; `path` is where they are from.
-    """
-    names = encoder.model.state_dict()
-    prefix = INNER if any(name.startswith(INNER) for name in names) else ""
-    named = {prefix + name: tensor for name, tensor in plain_names(weights).items()}
-    load_strictly(encoder.model, named, path)
 
 
 def plain_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
