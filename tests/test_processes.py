@@ -141,7 +141,7 @@ def test_compiled_network_trains_alike(digits_args, tmp_path):
     finals = []
     for name, extra in (("plain", []), ("compiled", ["--set", "train_cfg.compile=true"])):
         args = [*digits_args, "--set", "train_cfg.max_steps=5", *extra, "--output", name]
-        process = run_script(*args, timeout=2 * LIMIT)
+        process = run_script(*args, timeout=4 * LIMIT)
         assert process.returncode == 0, process.stderr
         finals.append(load(tmp_path / "logs" / f"digits_{name}" / "model_final.pth"))
     losses = [torch.tensor(f["epoch_losses"]) for f in finals]
