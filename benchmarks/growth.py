@@ -83,8 +83,9 @@ def sampling_step(**sizes: object) -> Work:
 
 
 def whole_chain(timesteps: int) -> Work:
-    """p_sample_loop at a tiny size."""
-    model, labels = make_batch(batch=2, timesteps=timesteps, img_shape=(3, 8, 8), dim=8)
+    """p_sample_loop of a tiny network."""
+    tiny = {"img_shape": (3, 8, 8), "dim": 8, "dim_mults": (1, 2), "attn_levels": ()}
+    model, labels = make_batch(batch=2, timesteps=timesteps, **tiny)
     return partial(model.p_sample_loop, labels)
 
 
@@ -103,14 +104,8 @@ def two_nearest(images: int) -> Work:
 
 def pixels(attention: str, side: int) -> dict[str, object]:
     """Options of `make_batch`: attention between the pixels of the finest level, too."""
-    shape, levels = (3, side, side), (0, 1)
-    return {
-        "img_shape": shape,
-        "attn_levels": levels,
-        "attention": attention,
-        "dim": 16,
-        "batch": 2,
-    }
+    small = {"attn_levels": (0, 1), "dim": 16, "batch": 2}
+    return {"img_shape": (3, side, side), "attention": attention, **small}
 
 
 def texts(tokens: int) -> dict[str, object]:
@@ -138,7 +133,7 @@ OTHERS = [  # the kind of work comes first
 
 @dataclass
 class Growth:
-    """How one kind of work grows with one quantity: medians of seconds, exact FLOPs, both orders."""
+    """How one kind of work grows with one quantity: median seconds, exact FLOPs, both orders."""
 
     work: str
     quantity: str
