@@ -2,11 +2,12 @@
 
 Times a training step and a sampling step of a small DDPM on the CPU against the side of the images,
 the width of the network, the tokens of a text, the batch and the length T of the chain; whole
-chains against T; and the metrics against the number of images. The rounds visit all sizes of a
-quantity in turn, so that a slow moment of the machine hits all alike. The slope of the larger half
-on log-log axes is the order of growth, in seconds and in the multiplications and additions (FLOPs)
-that PyTorch counts, which no other program disturbs. Prints both beside the order that the
-arithmetic allows, and writes growth.json and growth.png to --out.
+chains against T; and the metrics against the number of images. Seconds are the processor's, over
+all threads, which other programs disturb less, and medians of rounds that visit all sizes in turn,
+so that a slow moment hits all alike. The slope of the larger half on log-log axes is the order of
+growth, in seconds and in the multiplications and additions (FLOPs) that PyTorch counts, which
+nothing disturbs. Prints both beside the order that the arithmetic allows, and writes growth.json
+and growth.png to --out.
 """
 
 import argparse
@@ -133,7 +134,7 @@ OTHERS = [  # the kind of work comes first
 
 @dataclass
 class Growth:
-    """How one kind of work grows with one quantity: median seconds, exact FLOPs, both orders."""
+    """How one kind of work grows with one quantity: median CPU seconds, FLOPs, both orders."""
 
     work: str
     quantity: str
@@ -165,14 +166,14 @@ def count_flops(work: Work) -> int:
 
 
 def measure(works: Sequence[Work], rounds: int) -> tuple[list[float], list[int]]:
-    """Median seconds and FLOPs of each; counting comes first and warms up, too."""
+    """Median CPU seconds and FLOPs of each; counting comes first and warms up, too."""
     flops = [count_flops(work) for work in works]
     seconds = [[] for _ in works]
     for _ in range(rounds):
         for work, found in zip(works, seconds, strict=True):
-            start = time.perf_counter()
+            start = time.process_time()
             work()
-            found.append(time.perf_counter() - start)
+            found.append(time.process_time() - start)
     return [statistics.median(found) for found in seconds], flops
 
 
@@ -225,17 +226,17 @@ def plot(found: list[Growth], file: Path) -> None:
     quantities = list(dict.fromkeys(g.quantity for g in found))
     figure = Figure(figsize=(16, 8), layout="constrained")
     for number, quantity in enumerate(quantities, 1):
-        axes = figure.add_subplot(2, 4, number)
-        for g in found:
-            if g.quantity == quantity:
-                label = f"{g.work}: {g.order:.2f}"
-                (line,) = axes.plot(g.sizes, g.seconds, marker="o", label=label)
-                ideal = [g.seconds[-1] * (size / g.sizes[-1]) ** g.expected for size in g.sizes]
-                axes.plot(g.sizes, ideal, color=line.get_color(), linestyle="--", alpha=0.5)
-                axes.set(xscale="log", yscale="log")
-                axes.set_xticks(g.sizes, g.sizes)
+        axes = figure.add_subplot(2, 4, number, xscale="log", yscale="log")
+        here = [g for g in found if g.quantity == quantity]
+        for g in here:
+            label = f"{g.work}: {g.order:.2f}"
+            (line,) = axes.plot(g.sizes, g.seconds, marker="o", label=label)
+            ideal = [g.seconds[-1] * (size / g.sizes[-1]) ** g.expected for size in g.sizes]
+            axes.plot(g.sizes, ideal, color=line.get_color(), linestyle="--", alpha=0.5)
+        ticks = sorted({size for g in here for size in g.sizes})
+        axes.set_xticks(ticks, ticks)
         axes.minorticks_off()
-        axes.set(xlabel=quantity, ylabel="seconds")
+        axes.set(xlabel=quantity, ylabel="CPU seconds")
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(file, dpi=110)
