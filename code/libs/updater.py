@@ -76,12 +76,14 @@ class Updater:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss, *parts = self._backward(*batch)
+        numbers = self._backward(*batch)
         self.scaler.unscale_(self.optimizer)
         limit = self.config.clip_grad_norm
-        grad_norm = nn.utils.clip_grad_norm_(
+        norm = nn.utils.clip_grad_norm_(
             self.ema.parameters.values(), math.inf if limit is None else limit
-        ).item()
+        )
+        # All at once: a GPU is waited for only here
+        loss, *parts, grad_norm = torch.cat([numbers, norm[None]]).tolist()
         # A scaler looks after gradients that overflow, and skips such steps by itself.
         finite = math.isfinite(loss) and (math.isfinite(grad_norm) or self.precision.needs_scaler)
         if finite:
@@ -90,8 +92,8 @@ class Updater:
         self.scaler.update()
         return StepResult(loss, grad_norm, rate, finite, parts)
 
-    def _backward(self, *batch: Tensor) -> list[float]:
-        """Accumulate gradients over the parts of a batch; return the loss over all processes."""
+    def _backward(self, *batch: Tensor) -> Tensor:
+        """Accumulate gradients over the parts of a batch; return the numbers over all processes."""
         num_parts = self.config.accumulate
         parts = zip(*(tensor.chunk(num_parts) for tensor in batch), strict=True)
         total = torch.zeros((), device=self.precision.device)
@@ -102,7 +104,7 @@ class Updater:
                     numbers = self.parallel_loss(*part).reshape(-1) / num_parts
                 self.scaler.scale(numbers[0]).backward()
             total = total + numbers.detach()
-        return self.processes.mean(total).tolist()
+        return self.processes.mean(total)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs to go on, beside the weights."""
