@@ -43,8 +43,10 @@ class Spread:
     def of(cls, values: list[float]) -> "Spread":
         return cls(statistics.median(values), min(values), max(values))
 
-    def __str__(self) -> str:
-        return f"{self.median:.3g} ({self.lowest:.3g} - {self.highest:.3g})"
+    def text(self, unit: float = 1.0) -> str:
+        """In a table."""
+        median, lowest, highest = (v / unit for v in (self.median, self.lowest, self.highest))
+        return f"{median:.3g} ({lowest:.3g} - {highest:.3g})"
 
 
 @dataclass
@@ -176,11 +178,11 @@ def measure(args: argparse.Namespace) -> tuple[list[Result], Spread]:
 
 def table(results: list[Result], gain: Spread) -> str:
     """The results as text, medians with lowest and highest, and the gain below."""
-    lines = [f"{'data':22}{'batch':>6}{'workers':>9}{'images/s':>26}{'waiting':>26}"]
+    lines = [f"{'data':22}{'batch':>6}{'workers':>9}{'images/s':>26}{'waiting, %':>26}"]
     for r in results:
-        speed, waiting = str(r.images_per_second), str(r.waiting)
+        speed, waiting = r.images_per_second.text(), r.waiting.text(unit=0.01)
         lines.append(f"{r.data:22}{r.batch_size:6}{r.workers:9}{speed:>26}{waiting:>26}")
-    return "\n".join([*lines, f"from latents {gain} times as many as from files"])
+    return "\n".join([*lines, f"from latents {gain.text()} times as many as from files"])
 
 
 def main() -> None:

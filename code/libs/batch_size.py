@@ -54,7 +54,7 @@ def free_memory(device: torch.device) -> int | None:
 def memory_of_image(model: DDPM | EDM, sampler: Sampler, precision: Precision) -> int:
     """Bytes for each image that is drawn at once with a sampler.
 
-    On CUDA it is what one step takes at most. Elsewhere it is a bound that is far too high: the
+    On CUDA it is what one step takes at most. Elsewhere it is a bound, several times too high: the
     outputs of all layers, as if none of them were freed.
     """
     step = replace(sampler, steps=1, spacing=Sampler.spacing)
