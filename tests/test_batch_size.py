@@ -104,6 +104,14 @@ def test_bound_counts_guidance_and_leaves_no_hook():
     assert not torch.nn.modules.module._global_forward_hooks
 
 
+def test_models_that_read_texts(have):
+    """What is drawn to measure is prompt number 0, which every table of prompts has."""
+    model = DDPM((1, 8, 8), **SMALL, context="tokens").eval()
+    model.model.label_embd.set_prompts(torch.zeros(1, 3, 8))
+    have(2**40)
+    assert fitting_batch_size(model, DDIM, FP32, of_own=250) == 100
+
+
 # The scripts
 
 
