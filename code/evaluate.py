@@ -10,7 +10,7 @@ from pathlib import Path
 
 from libs import cli
 from libs.metrics import FEATURES, METRICS, PUBLISHED_CLIP, parse_metrics
-from libs.utils import UserError, did_you_mean
+from libs.utils import UserError, default, did_you_mean
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,7 +38,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--num", type=int, default=500, help="samples to draw (default: 500)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same samples (default: 0)")
-    parser.add_argument("--batch-size", type=int, default=250, help="samples drawn at once")
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        help="samples drawn at once (default: as many as fit into memory; for the model's own "
+        "loop, whose samples depend on it, 250)",
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the scores to a file")
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help="write report.md, samples.png, memorization.png"
@@ -46,7 +51,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
     cli.add_sampler_flags(parser)
     args = parser.parse_args()
-    if min(args.num, args.batch_size) < 1:
+    if min(args.num, default(args.batch_size, 1)) < 1:
         parser.error("--num and --batch-size must be at least 1")
     return args
 

@@ -30,7 +30,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: 0)")
     parser.add_argument(
-        "--batch-size", type=int, help="pictures drawn at once (default: 100, with --sd 4)"
+        "--batch-size",
+        type=int,
+        help="pictures drawn at once (default: as many as fit into memory, with --sd 4; for the "
+        "model's own loop, whose pictures depend on it, 100)",
     )
     parser.add_argument("--out", metavar="FILE", help="write a grid, one class or prompt a column")
     parser.add_argument("--out-dir", metavar="DIR", help="write single files DIR/CLASS/NUMBER.png")
@@ -42,10 +45,11 @@ def parse_args() -> argparse.Namespace:
     sd_flags.add(parser)
     args = parser.parse_args()
     args.num = default(args.num, 1 if args.sd else 10)
-    args.batch_size = default(args.batch_size, 4 if args.sd else 100)
+    if args.sd:
+        args.batch_size = default(args.batch_size, 4)
     if not (args.checkpoint or args.sd):
         parser.error("name a checkpoint, or Stable Diffusion's file with --sd")
-    if min(args.num, args.batch_size) < 1:
+    if min(args.num, default(args.batch_size, 1)) < 1:
         parser.error("--num and --batch-size must be at least 1")
     if not (args.out or args.out_dir or args.film):
         parser.error("say where the pictures go: --out FILE, --out-dir DIR or --film FILE")
@@ -78,6 +82,7 @@ def main() -> None:
     import torch
 
     from libs import checkpoint, runtime, visualize
+    from libs.batch_size import fitting_batch_size
     from libs.columns import pick_columns
     from libs.config import shown
     from libs.sampling import Film, Sampler, draw_samples
@@ -94,7 +99,8 @@ def main() -> None:
     grids = []
     for sampler in samplers:
         print(f"sampler: {sampler}", flush=True)
-        options = args.seed, args.batch_size, film
+        fitting = args.batch_size or fitting_batch_size(model, sampler, precision, of_own=100)
+        options = args.seed, fitting, film
         batches = draw_samples(model, labels, precision, *options, sampler=sampler)
         if args.out_dir:
             batches = written(batches, Path(args.out_dir), columns.names)

@@ -1,11 +1,17 @@
 """Batches and their order, loaders with worker processes, and the cache of latents."""
 
+import errno
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT, run_script
 from PIL import Image
 from torch import nn
 
+from libs import latent_cache
 from libs.config import DatasetConfig
 from libs.datasets import MemoryImages, load_splits
 from libs.latent_cache import cache_latents
@@ -283,3 +289,126 @@ def test_broken_cache_file(folder, encoder, tmp_path):
     file.write_bytes(file.read_bytes()[:100])
     again = cache_latents(folder, encoder, 1, tmp_path, FP32)
     assert torch.equal(again.images, first.images)
+
+
+# A build of the cache that is stopped
+
+
+class Stopped(Exception):
+    """What stands for a stop that a test can catch."""
+
+
+def stop_after(encoder, images):
+    """Have an encoder stop the process, or here the test, before it has seen so many images."""
+
+    def check(module, args):
+        if encoder.images_seen + len(args[0]) > images:
+            raise Stopped
+
+    return encoder.register_forward_pre_hook(check)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Parts of 8 latents, encoded 4 at once."""
+    monkeypatch.setattr(latent_cache, "BATCH", 4)
+    monkeypatch.setattr(latent_cache, "PART", 8)
+
+
+def many_images():
+    """2,500 images, whose latents make three parts."""
+    images = torch.arange(2500 * 3 * 64).mul(2654435761).remainder(251).to(torch.uint8)
+    return MemoryImages(images.reshape(2500, 3, 8, 8), torch.arange(2500), ["a"])
+
+
+def build_until_killed(folder):
+    """Build the cache in a process that dies by SIGKILL after 2,240 images; see the test below."""
+    torch.manual_seed(0)
+    encoder = Encoder()
+
+    def check(module, args):
+        if encoder.images_seen == 2240:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    encoder.register_forward_pre_hook(check)
+    cache_latents(many_images(), encoder, 1, folder, FP32)
+
+
+def test_killed_build_goes_on(encoder, tmp_path, capsys):
+    """After a SIGKILL in the third part two are kept, and the result is that of one go."""
+    code = "import test_loading; test_loading.build_until_killed(pathlib.Path(sys.argv[1]))"
+    process = run_script(
+        *("-c", f"import pathlib, sys; {code}", tmp_path / "killed"),
+        PYTHONPATH=os.pathsep.join(str(ROOT / name) for name in ("code", "tests")),
+        OMP_NUM_THREADS="1",
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    (parts,) = (tmp_path / "killed").iterdir()
+    assert parts.suffix == ".parts"
+    cached = cache_latents(many_images(), encoder, 1, tmp_path / "killed", FP32)
+    assert encoder.images_seen == 2500 - 2048
+    assert "going on with 2048 of 2500 latents" in capsys.readouterr().out
+    whole = cache_latents(many_images(), encoder, 1, tmp_path / "whole", FP32)
+    assert torch.equal(cached.images, whole.images)
+    (file,), (expected,) = (list((tmp_path / f).iterdir()) for f in ("killed", "whole"))
+    assert file.name == expected.name
+    assert torch.equal(torch.load(file, weights_only=True), torch.load(expected, weights_only=True))
+
+
+@pytest.mark.parametrize("seen", [0, 7, 8, 21, 35])
+def test_stopped_build_loses_one_part(folder, encoder, tmp_path, small_parts, monkeypatch, seen):
+    """Wherever a build stops, whole parts are kept, the bar starts there, and seeds stay right."""
+    whole = cache_latents(folder, encoder, 3, tmp_path / "whole", FP32)
+    encoder.images_seen = 0
+    hook = stop_after(encoder, seen)
+    with pytest.raises(Stopped):
+        cache_latents(folder, encoder, 3, tmp_path / "stopped", FP32)
+    hook.remove()
+    started_at, bar = [], latent_cache.progress_bar
+    monkeypatch.setattr(
+        latent_cache, "progress_bar", lambda *args: started_at.append(args[3]) or bar(*args)
+    )
+    encoder.images_seen = 0
+    cached = cache_latents(folder, encoder, 3, tmp_path / "stopped", FP32)
+    assert started_at == [seen // 8 * 8]
+    assert encoder.images_seen == 36 - seen // 8 * 8
+    assert torch.equal(cached.images, whole.images)
+    assert len(list((tmp_path / "stopped").iterdir())) == 1
+
+
+def test_damaged_part_is_encoded_again(folder, encoder, tmp_path, small_parts):
+    """Of the parts that a stopped build has left, a damaged one is encoded again, no other."""
+    whole = cache_latents(folder, encoder, 3, tmp_path / "whole", FP32)
+    encoder.images_seen = 0
+    hook = stop_after(encoder, 30)
+    with pytest.raises(Stopped):
+        cache_latents(folder, encoder, 3, tmp_path / "stopped", FP32)
+    hook.remove()
+    files = sorted((tmp_path / "stopped").glob("*.parts/*.pt"))
+    assert len(files) == 3
+    files[1].write_bytes(files[1].read_bytes()[:200])
+    encoder.images_seen = 0
+    cached = cache_latents(folder, encoder, 3, tmp_path / "stopped", FP32)
+    assert encoder.images_seen == 36 - 16
+    assert torch.equal(cached.images, whole.images)
+
+
+def test_full_disk_keeps_the_parts(folder, encoder, tmp_path, small_parts, monkeypatch):
+    """A disk that is full in the third part is reported in a sentence; two parts are kept."""
+    save = torch.save
+
+    def fill_up(tensor, path):
+        if "00000016" in path.name:
+            path.write_bytes(b"some")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(tensor, path)
+
+    monkeypatch.setattr(torch, "save", fill_up)
+    with pytest.raises(UserError, match=r"No space left on device.*free some disk space") as error:
+        cache_latents(folder, encoder, 3, tmp_path / "cache", FP32)
+    assert len(str(error.value).splitlines()) == 1
+    monkeypatch.setattr(torch, "save", save)
+    assert len([*tmp_path.glob("cache/*.parts/*")]) == 2
+    encoder.images_seen = 0
+    cache_latents(folder, encoder, 3, tmp_path / "cache", FP32)
+    assert encoder.images_seen == 36 - 16

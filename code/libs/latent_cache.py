@@ -1,9 +1,11 @@
 """Encoding a data set once: latents of several crops and flips of each image, kept in a file."""
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from .runtime import Precision
 from .utils import UserError, replacing
 
 BATCH = 32
+PART = 32 * BATCH  # what a build that is stopped loses at most
 
 
 @dataclass
@@ -34,7 +37,8 @@ def cache_latents(
 
     The file's name holds a hash of images, preparation, encoder weights and number of variants, so
     that a change of any of them encodes anew. An augmented data set is stored in `variants`
-    variants, any other once.
+    variants, any other once. A call that was stopped has left parts, from which the next goes on to
+    the very same latents.
 
     Raises:
         UserError: the file cannot be written.
@@ -44,27 +48,48 @@ def cache_latents(
     for name, weight in encoder.state_dict().items():
         key.update(name.encode() + weight.cpu().numpy().tobytes())
     file = folder / f"latents-{key.hexdigest()[:16]}.pt"
+    parts = file.with_suffix(".parts")
     latents = _read(file)
     if latents is None:
-        latents = _encode(dataset, encoder, variants, precision)
+        latents = _encode(dataset, encoder, variants, precision, parts)
         _write(latents, file)
+    shutil.rmtree(parts, ignore_errors=True)
     return CachedLatents(
         latents, dataset.labels, dataset.classes, dataset.augmented, dataset.captions
     )
 
 
-@torch.no_grad()
-def _encode(dataset: Images, encoder: nn.Module, variants: int, precision: Precision) -> Tensor:
-    keys = [(i, v) for i in range(len(dataset)) for v in range(variants)]
-    latents = []
-    with progress_bar(len(keys), "encoding images", "image") as bar, precision.autocast():
-        for start in range(0, len(keys), BATCH):
-            # Seeds must differ between images as well as between variants of one image.
-            batch = [(i, i * variants + v) for i, v in keys[start : start + BATCH]]
-            images, _ = dataset.__getitems__(batch)
-            latents.append(encoder(images.to(precision.device)).half().cpu())
-            bar.update(len(batch))
+def _encode(
+    dataset: Images, encoder: nn.Module, variants: int, precision: Precision, folder: Path
+) -> Tensor:
+    """The latents of all variants, [N, variants, 4, h, w]; each part of them is kept in `folder`"""
+    # Seeds must differ between images as well as between variants of one image.
+    keys = [(i, i * variants + v) for i in range(len(dataset)) for v in range(variants)]
+    parts = [keys[start : start + PART] for start in range(0, len(keys), PART)]
+    files = [folder / f"{part[0][1]:08d}-{part[-1][1]:08d}.pt" for part in parts]
+    latents = [_read(file) for file in files]
+    done = sum(len(part) for part in latents if part is not None)
+    if done:
+        say(f"going on with {done} of {len(keys)} latents, which an earlier run has encoded")
+    with progress_bar(len(keys), "encoding images", "image", done) as bar:
+        for i, part in enumerate(parts):
+            if latents[i] is None:
+                latents[i] = _encode_part(part, dataset, encoder, precision, bar)
+                _write(latents[i], files[i])
     return torch.cat(latents).unflatten(0, (len(dataset), variants))
+
+
+@torch.no_grad()
+def _encode_part(
+    keys: list[Key], dataset: Images, encoder: nn.Module, precision: Precision, bar: Any
+) -> Tensor:
+    latents = []
+    for start in range(0, len(keys), BATCH):
+        images, _ = dataset.__getitems__(keys[start : start + BATCH])
+        with precision.autocast():
+            latents.append(encoder(images.to(precision.device)).half().cpu())
+        bar.update(len(images))
+    return torch.cat(latents)
 
 
 def _read(file: Path) -> Tensor | None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from .. import checkpoint
+from ..batch_size import fitting_batch_size
 from ..config import shown
 from ..prompts import number_prompts
 from ..runtime import Precision, Processes, pick_device
 from ..sampling import Sampler
-from ..utils import UserError
+from ..utils import UserError, default
 from . import PUBLISHED_CLIP
 from .clip import load_clip
 from .drawing import drawn_samples, sample_facts
@@ -35,6 +36,7 @@ from .scoring import (
 from .store import Store, hash_of_file
 
 NEED_FEATURES = {"fid", "kid", "is", "pr"}
+OWN_BATCH = 250  # samples of the model's own loop that are drawn at once, which changes them
 PER_CAPTION = 4  # samples of each caption at least, for their consistency
 
 
@@ -79,8 +81,9 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
     captioned = _choose_captions(real, args.num) if reads_text else None
     columns = len(captioned.texts if reads_text else classes)
     labels = torch.arange(args.num) % columns
+    own_batch = default(args.batch_size, OWN_BATCH)
     facts = sample_facts(
-        hash_of_file(path), sampler, args.num, columns, args.seed, args.batch_size, precision
+        hash_of_file(path), sampler, args.num, columns, args.seed, own_batch, precision
     )
     if reads_text:
         facts["captions"] = hashlib.sha256(repr(captioned.texts).encode()).hexdigest()
@@ -93,7 +96,8 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
         told = labels
         if reads_text:
             told = torch.tensor(number_prompts(path, model, config, captioned.texts))[labels]
-        options = args.seed, args.batch_size, processes, store, facts
+        fitting = args.batch_size or fitting_batch_size(model, sampler, precision, OWN_BATCH)
+        options = args.seed, processes.same(fitting), processes, store, facts
         samples = drawn_samples(model, told, precision, sampler, *options)
     if not processes.is_main:
         return None
