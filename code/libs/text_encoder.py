@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from .config import shown
 from .progress import say
 from .runtime import fork_rng
 from .utils import UserError
@@ -209,11 +210,12 @@ def make_text_model(sizes: Mapping[str, int] = VIT_L_14) -> "CLIPTextModel":
     return transformers.CLIPTextModel(transformers.CLIPTextConfig(**sizes))
 
 
-def load_tokenizer(source: str | Path) -> "CLIPTokenizer":
+def load_tokenizer(source: str | Path, setting: str = "'text.vocabulary'") -> "CLIPTokenizer":
     """CLIP's tokenizer.
 
     Args:
         source: a folder with vocab.json and merges.txt, or a name on Hugging Face's hub.
+        setting: the key or flag that can name another, for messages.
 
     Raises:
         UserError: the package is missing, or there is no such vocabulary.
@@ -223,15 +225,16 @@ def load_tokenizer(source: str | Path) -> "CLIPTokenizer":
     missing = [name for name in VOCABULARY if not (folder / name).is_file()]
     if missing:
         raise UserError(
-            f"there is no vocabulary in {folder}: {' and '.join(missing)} missing; they are part "
-            "of openai/clip-vit-large-patch14 and of every diffusers folder of Stable Diffusion"
+            f"CLIP's vocabulary is not in {shown(folder)}, {' and '.join(missing)} missing: both "
+            "files are part of openai/clip-vit-large-patch14 and of every diffusers folder of "
+            f"Stable Diffusion; name a folder that has them with {setting}"
         )
     return transformers.CLIPTokenizer.from_pretrained(folder)
 
 
 def _folder_of(source: str | Path) -> Path:
     """A local folder, or the one that a model of the hub was downloaded to, now or earlier."""
-    if Path(source).is_dir():
+    if isinstance(source, Path) or Path(source).is_dir():
         return Path(source)
     from huggingface_hub import snapshot_download  # comes with transformers
 
