@@ -6,13 +6,15 @@ import shutil
 import sys
 from argparse import Namespace
 
+import numpy as np
 import pytest
+import scipy.linalg
 import torch
-from conftest import find_asset
+from conftest import assert_refused, call_script, find_asset
 from PIL import Image
 from test_eval_during_training import assert_same_state
 
-from libs import checkpoint, columns, prompts, text_encoder
+from libs import checkpoint, columns, prompts, run_log, text_encoder
 from libs.captions import read_captions
 from libs.config import DatasetConfig, load_config
 from libs.datasets import load_splits
@@ -39,9 +41,10 @@ read_once = functools.cache(text_encoder.load_tokenizer)
 
 
 @pytest.fixture(autouse=True)
-def _one_tokenizer(monkeypatch):
-    """Reading the vocabulary takes half a second: the tests share it."""
+def _save_time(monkeypatch):
+    """Reading the vocabulary takes half a second: the tests share it. Nor are curves drawn."""
     monkeypatch.setattr(text_encoder, "load_tokenizer", read_once)
+    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
 
 
 @pytest.fixture
@@ -237,7 +240,7 @@ RUN = (
 ).split()
 
 
-def build_trainer(data, place, *overrides, name="run", resume=None):
+def build_trainer(data, place, *overrides, name="run", resume=None, precision=FP32):
     """A tiny run on captioned pictures, with these keys overridden."""
     pytest.importorskip("transformers")
     vocabulary = find_asset("pretrained/clip_bpe")
@@ -245,8 +248,8 @@ def build_trainer(data, place, *overrides, name="run", resume=None):
     keys += [f"output_folder={place}", "dataset.test_split=null"]
     config = load_config("configs/digits.yaml", [*RUN, *keys, *overrides])
     state = checkpoint.read(resume) if resume else None
-    learner = DiffusionLearner(config, FP32, Processes())
-    return Trainer(learner, config, place / name, FP32, Processes(), state=state)
+    learner = DiffusionLearner(config, precision, Processes())
+    return Trainer(learner, config, place / name, precision, Processes(), state=state)
 
 
 @pytest.fixture
@@ -303,6 +306,32 @@ def test_training_learns_what_captions_say(make_trainer):
     assert strongest.tolist() == [0, 1, 2] * 5
 
 
+def test_edm_trains_and_draws(make_trainer):
+    """An EDM learns with captions, from a loss near 1 since its network's target has variance 1. It
+    draws by prompts: others give other pictures, guidance 0 leaves those of the empty one."""
+    of_ddpm = "model.timesteps=100", "model.beta_end=null"  # as unset: an EDM has none
+    trainer = make_trainer("model_name=EDM", *of_ddpm, "edm.steps=3", "train_cfg.max_steps=2")
+    final = trainer.fit()
+    losses = checkpoint.read(final)["history"]["train_loss"]
+    assert len(losses) == 2
+    assert all(0.7 < loss < 1.3 for loss in losses)
+    model, config, shown = checkpoint.load_for_sampling(final, torch.device("cpu"))
+    assert prompts.number_prompts(final, model, config, shown[:2]) == [1, 2]
+    contexts = trainer.learner.contexts.encoder.encode(["", *shown[:2]])
+    torch.testing.assert_close(model.model.label_embd.contexts, contexts)
+    torch.manual_seed(0)
+    for parameter in model.model.parameters():  # so short a training tells prompts hardly apart
+        parameter.data += 0.1 * torch.randn_like(parameter)
+
+    def drawn(labels, **options):
+        sampler = Sampler("heun", **options)
+        return torch.cat(list(draw_samples(model, torch.tensor(labels), FP32, sampler=sampler)))
+
+    empty = drawn([0, 0])
+    assert (drawn([1, 2]) - empty).abs().amax(dim=(1, 2, 3)).min() > 0.01
+    torch.testing.assert_close(drawn([1, 2], guidance=0.0), empty, atol=1e-4, rtol=1e-4)
+
+
 def test_half_precision(make_trainer):
     """A step in bf16 under autocast has about the loss of the same step in fp32."""
     learner = make_trainer().learner
@@ -314,6 +343,78 @@ def test_half_precision(make_trainer):
         assert result.finite
         losses.append(result.loss)
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_number_formats_on_a_cpu(make_trainer, tmp_path):
+    """A run in bf16 trains, draws and keeps float32 weights, with losses near those of the same run
+    in fp32; fp16 is refused before a run folder is there."""
+    losses = []
+    for name in ("fp32", "bf16"):
+        precision = Precision.pick(name, torch.device("cpu"))
+        keys = f"dtype={name}", "train_cfg.max_steps=2", "train_cfg.num_eval_samples=1"
+        state = checkpoint.read(make_trainer(*keys, name=name, precision=precision).fit())
+        assert {tensor.dtype for tensor in state["model"].values()} == {torch.float32}
+        assert (tmp_path / name / "sample-2.png").is_file()
+        losses.append(state["history"]["train_loss"])
+    assert len(losses[0]) == 2
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert losses[1] != losses[0]
+    settings = [*RUN, "text.vocabulary=v", "dtype=fp16", f"output_folder={tmp_path / 'none'}"]
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    process = call_script("code/train.py", "configs/digits.yaml", *overrides, "--device", "cpu")
+    assert_refused(process, "fp16 is for GPUs")
+    assert not (tmp_path / "none").exists()
+
+
+class MeanColours(torch.nn.Module):
+    """Stands in for Inception: an image's features are its mean colours."""
+
+    def __init__(self, *args):
+        super().__init__()
+
+    def features_and_logits(self, images):
+        return images.mean(dim=(2, 3)), images.mean(dim=(2, 3))
+
+
+def frechet(x, y):
+    """The squared Frechet distance between Gaussians fitted to rows of x and y, with scipy."""
+    x, y = x.double().numpy(), y.double().numpy()
+    root = scipy.linalg.sqrtm(np.cov(x.T) @ np.cov(y.T)).real
+    return ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(np.cov(x.T) + np.cov(y.T) - 2 * root)
+
+
+SCORED = "train_cfg.eval_metrics=[fid]", "train_cfg.eval_features=inception"
+
+
+def test_scores_during_training(make_trainer, monkeypatch):
+    """Samples of the averaged model for the training captions, one after the other, stand beside
+    the training images: a drawing by hand has the same distance to them."""
+    monkeypatch.setattr("libs.metrics.evaluation.Inception", MeanColours)
+    learner = make_trainer(*SCORED, "train_cfg.eval_samples=7").learner
+    torch.manual_seed(0)
+    for average in learner.updater.ema.average.values():  # untrained it passes over the prompts
+        average += 0.2 * torch.randn_like(average)
+    found = learner.scores()["fid"]
+    table = learner.model.model.label_embd
+    table.set_prompts(learner.contexts.encoder.encode(["", *learner.classes]))
+    labels = torch.tensor([1, 2, 3, 1, 2, 3, 1])
+    with learner.updater.ema.applied():
+        drawn = torch.cat(list(draw_samples(learner.model.eval(), labels, FP32)))
+    drawn = drawn.mul(255).round() / 255
+    real = torch.eye(3)  # the mean colours of red, green and blue
+    assert found == pytest.approx(frechet(drawn.mean(dim=(2, 3)), real), rel=1e-3)
+
+
+def test_scores_without_inception(make_trainer, tmp_path, monkeypatch):
+    """Weights or a package that are missing are one sentence before training, which does not advise
+    LeNet: it learns from classes."""
+    pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
+    file = f"train_cfg.inception_weights={tmp_path / 'none.pth'}"
+    with pytest.raises(UserError, match=r"^train_cfg\.inception_weights: .*none\.pth$"):
+        make_trainer(*SCORED, file)
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    with pytest.raises(UserError, match=r"needs a package: .*requirements-metrics\.txt$"):
+        make_trainer(*SCORED, file)
 
 
 def test_latent_cache_keeps_drawing_captions(make_trainer):
@@ -360,17 +461,20 @@ def test_text_cache(folder, tmp_path, monkeypatch, capsys):
     torch.testing.assert_close(direct(torch.tensor([1])), encoder.encode(["a hen"]))
 
 
-def test_encoder_comes_from_the_checkpoint(make_trainer, tmp_path):
-    """The random encoder of a run is the one in its file, whatever its seed gives today; another
-    published one than in training is refused."""
+def test_encoder_comes_from_the_checkpoint(make_trainer, tmp_path, monkeypatch):
+    """The random encoder of a run is the one in its file, whatever its seed gives today, and is not
+    measured again; another published one than in training is refused."""
     learner = make_trainer().learner
     state = {"path": tmp_path / "x.pth", **learner.state_dict()}
     expected = learner.contexts.encoder.encode(["a"])
     learner = make_trainer("text.seed=5").learner
     assert (learner.contexts.encoder.encode(["a"]) - expected).abs().mean() > 0.1
-    learner.load_state_dict(state)
+    with monkeypatch.context() as patch:
+        patch.delattr(text_encoder.RandomTextEncoder, "standardize")
+        learner.load_state_dict(state)
+        found = prompts.make_text_encoder(learner.config, state)
     torch.testing.assert_close(learner.contexts.encoder.encode(["a"]), expected)
-    found = prompts.make_text_encoder(learner.config, state)
+    torch.testing.assert_close(found.encode(["a"]), expected)
     found.model.save_pretrained(tmp_path / "published")
     learner.config.text.encoder = tmp_path / "published"
     published = prompts.make_text_encoder(learner.config)

@@ -99,6 +99,8 @@ def test_weights_are_missing(clip_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", no_network)
     with pytest.raises(UserError, match=r"'some/clip' is no folder, and could not be downloaded"):
         load_clip("some/clip")
+    with pytest.raises(UserError, match=r"vocab\.json and merges\.txt missing.* --clip$"):
+        load_clip(tmp_path)
     for name in ("vocab.json", "merges.txt"):
         shutil.copy(clip_folder / name, tmp_path)
     with pytest.raises(UserError, match=r"--clip: .* holds no CLIP that can be read"):

@@ -9,10 +9,12 @@ import time
 
 import pytest
 import torch
-from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
+from conftest import ENVIRONMENT, ROOT, assert_refused, find_asset, run_script
+from test_captions import RUN, write_pictures
 
 pytestmark = pytest.mark.slow
 LIMIT = 180  # seconds for any one process
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
 def load(path):
@@ -83,8 +85,7 @@ def test_two_processes_train_like_one(digits_args, tmp_path, accumulate):
     args = [*digits_args, "--set", "train_cfg.max_steps=15", "--set", "loader.batch_size=64"]
     args += ["--set", f"train_cfg.accumulate={accumulate}", "--device", "cpu"]
     assert run_script(*args, "--output", "one").returncode == 0
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    two = run_script(*torchrun, *args, "--output", "two", timeout=LIMIT)
+    two = run_script(*TORCHRUN, *args, "--output", "two", timeout=LIMIT)
     assert two.returncode == 0, two.stderr
     assert "2 processes" in two.stdout
     finals = [load(tmp_path / "logs" / f"digits_{n}" / "model_final.pth") for n in ("one", "two")]
@@ -92,6 +93,34 @@ def test_two_processes_train_like_one(digits_args, tmp_path, accumulate):
         torch.testing.assert_close(value, finals[1]["model"][key], atol=1e-4, rtol=1e-3)
     one, two = (torch.tensor(f["epoch_losses"]) for f in finals)
     torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-3)
+
+
+def test_captions_in_two_processes(tmp_path):
+    """Captions are drawn, dropped and encoded alike by two processes, each for its own images: they
+    end with the weights, the losses and the text encoder of one."""
+    pytest.importorskip("transformers")
+    data = write_pictures(tmp_path / "data" / "train").parent
+    settings = [f"dataset.data_folder={data}", f"output_folder={tmp_path / 'logs'}"]
+    settings += [f"text.vocabulary={find_asset('pretrained/clip_bpe')}", "dataset.test_split=null"]
+    settings += ["loader.batch_size=2", "train_cfg.num_eval_samples=1"]
+    overrides = [part for setting in [*RUN, *settings] for part in ("--set", setting)]
+    args = ["code/train.py", "configs/digits.yaml", *overrides, "--device", "cpu"]
+    finals = []
+    for name, launcher in (("one", []), ("two", TORCHRUN)):
+        process = run_script(*launcher, *args, "--output", name, timeout=LIMIT)
+        assert process.returncode == 0, process.stderr
+        finals.append(load(tmp_path / "logs" / f"digits_{name}" / "model_final.pth"))
+        for cache in (tmp_path / "logs" / "text_cache").iterdir():
+            cache.unlink()  # each run encodes for itself
+    assert "2 processes" in process.stdout
+    one, two = finals
+    for key, value in one["model"].items():
+        torch.testing.assert_close(value, two["model"][key], atol=1e-4, rtol=1e-3)
+    losses = [torch.tensor(final["history"]["train_loss"]) for final in finals]
+    assert len(losses[0]) == 4
+    torch.testing.assert_close(*losses, atol=1e-4, rtol=1e-3)
+    assert one["text"]["hash"] == two["text"]["hash"]
+    assert one["classes"] == two["classes"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -127,12 +127,12 @@ def test_folder_of_transformers(vocabulary, encoder, tmp_path):
     loaded = load_text_encoder(tmp_path, vocabulary)
     tokens = loaded.tokenize(["a cat"])
     torch.testing.assert_close(loaded(tokens), encoder.model(tokens).last_hidden_state)
-    with pytest.raises(UserError, match=r"no vocabulary in .*vocab\.json and merges\.txt missing"):
+    with pytest.raises(UserError, match=r"vocab\.json and merges\.txt missing.*'text\.vocabulary'"):
         load_text_encoder(tmp_path)
 
 
 def test_folders_without_a_model(vocabulary, tmp_path, monkeypatch):
-    """An empty folder, and a name that cannot be downloaded, are one sentence each."""
+    """Empty and missing folders, and names that cannot be downloaded, are one sentence each."""
     with pytest.raises(UserError, match=r"no CLIP text model in .*model\.safetensors"):
         load_text_encoder(tmp_path, vocabulary)
 
@@ -142,6 +142,8 @@ def test_folders_without_a_model(vocabulary, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", no_network)
     with pytest.raises(UserError, match=r"'some/name' is no folder, and could not.*no network"):
         load_text_encoder("some/name", vocabulary)
+    with pytest.raises(UserError, match=r"CLIP's vocabulary is not in .*nowhere.*--vocabulary"):
+        load_tokenizer(tmp_path / "nowhere", "--vocabulary")  # a path is no name on the hub
 
 
 def test_package_is_missing(vocabulary, monkeypatch):

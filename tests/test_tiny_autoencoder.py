@@ -135,11 +135,18 @@ def test_other_tensors_are_refused(tmp_path, suffix, name, tensor, words):
 
 
 def test_swapped_halves_are_refused(tmp_path):
-    """The decoder's file given as the encoder's is an error."""
+    """The decoder's file given as the encoder's is an error, which lists three tensors at most."""
     path = save(make_decoder().state_dict(), tmp_path / "decoder.pth")
+    one, other = (
+        {(name, tensor.shape) for name, tensor in make().state_dict().items()}
+        for make in (make_encoder, make_decoder)
+    )
+    differing = {name for name, _ in one ^ other}
 
-    with pytest.raises(UserError, match="does not match the model"):
+    with pytest.raises(UserError, match="does not match the model") as caught:
         TAESD(encoder_path=path)
+    assert str(caught.value).count("should be") == 3
+    assert f", and {len(differing) - 3} more" in str(caught.value)
 
 
 def test_refused_weights_change_nothing(tmp_path):

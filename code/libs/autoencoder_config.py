@@ -14,9 +14,8 @@ from .config import (
     LpipsConfig,
     TrainConfig,
     WandbConfig,
-    check_betas,
-    check_limits,
 )
+from .config_checks import check_betas, check_limits
 from .utils import UserError
 
 SSIM_WINDOW = 11  # pixels, as in first_stage/quality.py

@@ -14,7 +14,7 @@ from .runtime import generator_for
 from .utils import UserError
 
 CAPTION_STREAM = 6  # keeps which caption is drawn apart from how its image is cropped
-NO_PROMPT = ""  # is always number 0: training puts it where it drops a caption
+NO_PROMPT = ""  # number PromptTable.null_label of variants.py: where training drops a caption
 
 
 @dataclass

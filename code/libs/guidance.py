@@ -1,5 +1,6 @@
 """Classifier-free guidance: push samples towards their class (Ho & Salimans 2022)."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from .ddpm import DDPM
 from .edm import EDM
+from .utils import UserError
 
 
 class Guided(nn.Module):
@@ -55,3 +57,14 @@ def guided(model: DDPM | EDM, scale: float | None) -> Iterator[None]:
         yield
     finally:
         model.model = network
+
+
+def parse_scale(text: str) -> float:
+    """The scale that the flag --guidance gives; UserError for anything but a number from 0 up."""
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = math.nan
+    if not 0 <= scale < math.inf:
+        raise UserError(f"--guidance: a scale is a number from 0 up, such as 3, not '{text}'")
+    return scale

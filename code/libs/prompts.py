@@ -45,8 +45,9 @@ def make_text_encoder(config: Config, state: dict[str, Any] | None = None) -> Te
     if source is not None:
         encoder = load_text_encoder(source, text.vocabulary)
     else:
-        sizes = text.width, text.layers, text.heads, text.seed
-        encoder = random_text_encoder(text.vocabulary, *sizes)
+        sizes = text.width, text.layers, text.heads
+        seed = text.seed if state is None else None
+        encoder = random_text_encoder(text.vocabulary, *sizes, seed)
         if state is not None:
             encoder.load(state["text"]["weights"], state["path"])
     if encoder.width != config.model.context_dim:

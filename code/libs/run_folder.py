@@ -6,7 +6,8 @@ from typing import Any
 
 from . import config as configs
 from .autoencoder_config import AutoencoderConfig
-from .config import Config, lookup
+from .config import Config
+from .config_checks import lookup
 from .utils import UserError
 
 # A resumed run sees the same images in the same order only if these stay as they were,

@@ -14,7 +14,7 @@ from torch import Tensor
 from . import heun_flags
 from .ddpm import DDPM
 from .edm import EDM, Heun, sample_heun
-from .guidance import guided
+from .guidance import guided, parse_scale
 from .progress import progress_bar
 from .runtime import Precision, fork_rng, generator_for
 from .schedules import time_grid
@@ -177,13 +177,8 @@ def _check_flags_of_edm(args: Namespace) -> None:
 
 
 def _scale(text: str, model: DDPM | EDM) -> float:
-    """The scale of guidance that a flag gives, at least 0, for a model that knows guidance."""
-    try:
-        scale = float(text)
-    except ValueError:
-        scale = math.nan
-    if not 0 <= scale < math.inf:
-        raise UserError(f"--guidance: a scale is a number from 0 up, such as 3, not '{text}'")
+    """The scale of guidance that a flag gives, for a model that knows guidance."""
+    scale = parse_scale(text)
     if not getattr(model, "conditional", True):
         raise UserError("--guidance: the model was trained without labels, nothing can guide it")
     if getattr(model, "null_label", None) is None:

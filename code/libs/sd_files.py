@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +23,7 @@ from .stable_diffusion import StableDiffusionUNet, rename
 from .stable_diffusion_config import StableDiffusionConfig
 from .text_encoder import VOCABULARY, TextEncoder, load_tokenizer, text_encoder_from
 from .utils import UserError
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
+from .weights import check_strictly
 
 PREFIXES = {
     "unet": "model.diffusion_model.",
@@ -41,7 +38,6 @@ FOLDERS = {  # of diffusers, and what their files are called
     "text_encoder": ["model", "pytorch_model"],
 }
 SUFFIXES = (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
-LISTED = 3  # tensors that a message names
 STARTS_IN_FOLDER = ("down_blocks.", "decoder.", "text_model.")
 IN_FOLDER = "a diffusers folder has unet/, vae/ and text_encoder/"
 
@@ -114,7 +110,7 @@ def load_stable_diffusion(
     if vocabulary is None:
         own = path / "tokenizer"
         vocabulary = own if (own / VOCABULARY[0]).is_file() else config.vocabulary
-    tokenizer = _tokenizer(vocabulary)
+    tokenizer = load_tokenizer(vocabulary, "--vocabulary")
     parts = read_parts(path, config)
     with torch.device("meta"):  # shapes without memory: the weights are those of the file
         unet = StableDiffusionUNet(**vars(config.unet))
@@ -143,25 +139,10 @@ def load_part(module: nn.Module, part: Part, dtype: torch.dtype = torch.float32)
     Raises:
         UserError: names or shapes differ; says which, with expected and found shapes.
     """
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     names = part.renamed()
-    wrong = []
-    for name in [*expected, *(n for n in names if n not in expected)]:
-        tensor = part.weights[names[name]] if name in names else None
-        found = None if tensor is None else tuple(tensor.shape)
-        if found != expected.get(name):
-            wrong.append(
-                f"'{names.get(name, name)}' should be {expected.get(name, 'absent')} and is "
-                f"{'absent' if found is None else found}"
-            )
-    if wrong:
-        more = f", and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
-        raise UserError(
-            f"{shown(part.path)} does not match the {type(module).__name__} it is loaded into: "
-            f"tensor {', '.join(wrong[:LISTED])}{more}"
-        )
-    weights = {name: part.weights[theirs].to(dtype) for name, theirs in names.items()}
-    module.load_state_dict(weights, assign=True)
+    weights = {name: part.weights[theirs] for name, theirs in names.items()}
+    check_strictly(module, weights, part.path, names)
+    module.load_state_dict({n: w.to(dtype) for n, w in weights.items()}, assign=True)
 
 
 def read_parts(path: Path, config: StableDiffusionConfig) -> dict[str, Part]:
@@ -237,18 +218,6 @@ def _recognise(weights: Mapping[str, Tensor], path: Path) -> None:
             f"{shown(path)} is {kind}; what is read here are checkpoints of Stable Diffusion 1.1 "
             "to 1.5 for text to image"
         )
-
-
-def _tokenizer(folder: Path) -> "CLIPTokenizer":
-    """CLIP's; UserError where a file of its vocabulary is missing."""
-    missing = [name for name in VOCABULARY if not (folder / name).is_file()]
-    if missing:
-        raise UserError(
-            f"CLIP's vocabulary is not in {shown(folder)}, {' and '.join(missing)} missing: "
-            "checkpoints in one file come without it; get both files of "
-            "openai/clip-vit-large-patch14, and name their folder with --vocabulary"
-        )
-    return load_tokenizer(folder)
 
 
 # Folders of diffusers

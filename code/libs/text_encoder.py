@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from .config import shown
 from .progress import say
 from .runtime import fork_rng
-from .utils import UserError
+from .utils import UserError, default
 from .weights import load_strictly
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class TextEncoder(nn.Module):
 
 
 class RandomTextEncoder(TextEncoder):
-    """An untrained text encoder, whose contexts are standardized.
+    """An untrained text encoder, whose contexts `standardize` or `load` has standardized.
 
     Even random features tell texts apart, enough to learn some captions by heart. But without
     training, what a token's vector says of the text is little beside what it says of the token's
@@ -105,11 +106,16 @@ class RandomTextEncoder(TextEncoder):
 
     def __init__(self, tokenizer: "CLIPTokenizer", model: "CLIPTextModel"):
         super().__init__(tokenizer, model)
+        self.register_buffer("mean", torch.zeros(TOKENS, self.width))
+        self.register_buffer("std", torch.ones(TOKENS, self.width))
+
+    def standardize(self) -> None:
+        """Measure mean and deviation, over texts that torch's random state decides."""
         contexts = super().forward(self._random_texts())
-        self.register_buffer("mean", contexts.mean(dim=0))  # [77, width]
         deviation = contexts.std(dim=0)
         constant = deviation < SMALLEST_STD  # the begin token is the same in all texts
-        self.register_buffer("std", deviation.masked_fill(constant, 1))
+        self.mean.copy_(contexts.mean(dim=0))
+        self.std.copy_(deviation.masked_fill(constant, 1))
 
     def _random_texts(self) -> Tensor:
         """Tokens of texts of random words, as long as captions, [RANDOM_TEXTS, 77]."""
@@ -161,9 +167,12 @@ def load_text_encoder(source: str | Path, vocabulary: str | Path | None = None) 
 
 
 def random_text_encoder(
-    vocabulary: str | Path, width: int, layers: int, heads: int, seed: int = 0
+    vocabulary: str | Path, width: int, layers: int, heads: int, seed: int | None = 0
 ) -> RandomTextEncoder:
     """An untrained text encoder of any size, the same one for the same seed.
+
+    Without a seed it is no more than what `load` needs: its weights mean nothing, and nothing is
+    measured.
 
     Raises:
         UserError: the package is missing, or there is no such vocabulary.
@@ -171,8 +180,11 @@ def random_text_encoder(
     sizes = {"hidden_size": width, "intermediate_size": 4 * width, "projection_dim": width}
     sizes |= {"num_hidden_layers": layers, "num_attention_heads": heads}
     tokenizer = load_tokenizer(vocabulary)
-    with fork_rng(seed, torch.device("cpu")):
-        return RandomTextEncoder(tokenizer, make_text_model(sizes))
+    with fork_rng(default(seed, 0), torch.device("cpu")):
+        encoder = RandomTextEncoder(tokenizer, make_text_model(sizes))
+        if seed is not None:
+            encoder.standardize()
+    return encoder
 
 
 def text_encoder_from(
@@ -209,11 +221,12 @@ def make_text_model(sizes: Mapping[str, int] = VIT_L_14) -> "CLIPTextModel":
     return transformers.CLIPTextModel(transformers.CLIPTextConfig(**sizes))
 
 
-def load_tokenizer(source: str | Path) -> "CLIPTokenizer":
+def load_tokenizer(source: str | Path, setting: str = "'text.vocabulary'") -> "CLIPTokenizer":
     """CLIP's tokenizer.
 
     Args:
         source: a folder with vocab.json and merges.txt, or a name on Hugging Face's hub.
+        setting: the key or flag that can name another, for messages.
 
     Raises:
         UserError: the package is missing, or there is no such vocabulary.
@@ -223,15 +236,16 @@ def load_tokenizer(source: str | Path) -> "CLIPTokenizer":
     missing = [name for name in VOCABULARY if not (folder / name).is_file()]
     if missing:
         raise UserError(
-            f"there is no vocabulary in {folder}: {' and '.join(missing)} missing; they are part "
-            "of openai/clip-vit-large-patch14 and of every diffusers folder of Stable Diffusion"
+            f"CLIP's vocabulary is not in {shown(folder)}, {' and '.join(missing)} missing: both "
+            "files are part of openai/clip-vit-large-patch14 and of every diffusers folder of "
+            f"Stable Diffusion; name a folder that has them with {setting}"
         )
     return transformers.CLIPTokenizer.from_pretrained(folder)
 
 
 def _folder_of(source: str | Path) -> Path:
     """A local folder, or the one that a model of the hub was downloaded to, now or earlier."""
-    if Path(source).is_dir():
+    if isinstance(source, Path) or Path(source).is_dir():
         return Path(source)
     from huggingface_hub import snapshot_download  # comes with transformers
 

@@ -13,6 +13,7 @@ from torchvision.transforms import functional as transforms
 
 from . import heun_flags
 from .config import load_config, shown
+from .guidance import parse_scale
 from .progress import progress_bar
 from .runtime import DTYPES, Precision, generator_for, pick_device
 from .sampling import SAMPLE_STREAM, Sampler
@@ -239,13 +240,7 @@ def _sampler(args: Namespace, config: StableDiffusionConfig) -> Sampler:
     if name not in SAMPLERS:
         hint = did_you_mean(name, SAMPLERS) or f"; choose from {', '.join(SAMPLERS)}"
         raise UserError(f"--sampler: Stable Diffusion is not drawn with '{name}'{hint}")
-    text = default(args.guidance, str(defaults.guidance))
-    try:
-        scale = float(text)
-    except ValueError:
-        scale = math.nan
-    if not 0 <= scale < math.inf:
-        raise UserError(f"--guidance: a scale is a number from 0 up, such as 7.5, not '{text}'")
+    scale = defaults.guidance if args.guidance is None else parse_scale(args.guidance)
     steps, spacing = default(args.steps, defaults.steps), default(args.spacing, defaults.spacing)
     return Sampler(name, steps, spacing=spacing, guidance=scale)
 

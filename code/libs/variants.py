@@ -124,18 +124,20 @@ class TransformerMiddle(nn.Module):
 
 
 class PromptTable(nn.Module):
-    """Texts in the place of classes: a label is the number of a prompt, 0 that of the empty one.
+    """Texts in the place of classes: a label is the number of a prompt.
 
     Nothing here is learned, and nothing is part of the state_dict: the tokens are a frozen text
     encoder's (Rombach et al. 2022, section 3.3). `set_prompts` says which prompts are numbered.
     """
+
+    null_label = 0  # of the empty prompt, or of what to guide away from
 
     def __init__(self, num_classes: int, context_dim: int):
         super().__init__()  # num_classes is of LabelEmbedding, which this stands in for
         self.register_buffer("contexts", torch.zeros(0, 1, context_dim), persistent=False)
 
     def set_prompts(self, contexts: Tensor) -> None:
-        """Number the contexts [N, tokens, context_dim]; the first one stands for no prompt.
+        """Number the contexts [N, tokens, context_dim]; that of `null_label` stands for no prompt.
 
         Raises:
             ValueError: their size is not context_dim.
@@ -162,7 +164,7 @@ def null_label(num_classes: int, label_dropout: float, options: Mapping[str, obj
     """
     if not label_dropout:
         return None
-    return 0 if options.get("context") == "tokens" else num_classes
+    return PromptTable.null_label if options.get("context") == "tokens" else num_classes
 
 
 CONTEXTS = {"class": LabelEmbedding, "tokens": PromptTable}

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from .utils import UserError
 
+LISTED = 3  # tensors that a message names
+
 
 def read_file(path: Path, device: torch.device | str = "cpu") -> Any:
     """Read a file that torch.save wrote, or a `.safetensors` file, without running code in it.
@@ -36,21 +38,32 @@ def read_file(path: Path, device: torch.device | str = "cpu") -> Any:
 def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Load weights into a module; every name and shape must match.
 
-    Raises UserError that names the file and the first tensor that differs.
+    Raises UserError that names the file and the first tensors that differ.
     """
     check_strictly(module, weights, path)
     module.load_state_dict({name: tensor.to_dense() for name, tensor in weights.items()})
 
 
-def check_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Raise the UserError of `load_strictly` where it would, and load nothing."""
+def check_strictly(
+    module: nn.Module, weights: Mapping[str, Tensor], path: Path, names: Mapping[str, str] = {}
+) -> None:
+    """Raise the UserError of `load_strictly` where it would, and load nothing.
+
+    `names` are what the file calls tensors that have another name in `weights`, for the message.
+    """
     if not isinstance(weights, Mapping):
         raise UserError(f"{path} holds no named tensors, but a {type(weights).__name__}")
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     found = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in weights.items()}
-    for name in [*expected, *found]:
-        if expected.get(name) != found.get(name):
-            raise UserError(
-                f"{path} does not match the model it is loaded into: tensor '{name}' "
-                f"should be {expected.get(name, 'absent')} and is {found.get(name, 'absent')}"
-            )
+    wrong = [
+        f"'{names.get(name, name)}' should be {expected.get(name, 'absent')} and is "
+        f"{found.get(name, 'absent')}"
+        for name in {**expected, **found}
+        if expected.get(name) != found.get(name)
+    ]
+    if wrong:
+        more = f", and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
+        raise UserError(
+            f"{path} does not match the model it is loaded into: tensor "
+            f"{', '.join(wrong[:LISTED])}{more}"
+        )

@@ -121,7 +121,7 @@ def reconstruction_fid(learner: AutoencoderLearner) -> dict[str, float]:
         return {}
     store = Store(config.output_folder / "feature_cache")
     if config.features == "inception":
-        net = Inception(config.inception_weights).to(device)
+        net = Inception(config.inception_weights, ("features", "inception_weights")).to(device)
     else:
         shape = [config.autoencoder.in_channels] + 2 * [learner.stage.resolution]
         net = fitted_lenet(learner.splits.train.plain(), shape, device, store)

@@ -68,7 +68,7 @@ def load_clip(source: str | Path) -> Clip:
     Raises:
         UserError: the package is missing, or there is no such model.
     """
-    tokenizer = load_tokenizer(source)
+    tokenizer = load_tokenizer(source, "--clip")
     from transformers import CLIPModel
 
     try:

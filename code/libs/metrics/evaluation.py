@@ -146,13 +146,14 @@ def load_networks(
         networks.lpips = Lpips(looks.alexnet_weights, looks.flags[2]).to(device)
     if not set(OF_CAPTIONS).isdisjoint(names):
         networks.clip = load_clip(looks.clip).to(device)
+    has_classes = real.train.captions is None
     needs_features = not NEED_FEATURES.isdisjoint(names) or (
         "memorization" in names and not compares_pixels(shape)
     )
     if needs_features and looks.features == "inception":
-        inception = Inception(looks.inception_weights, looks.flags[:2])
+        inception = Inception(looks.inception_weights, looks.flags[:2], has_classes)
         networks.viewer = Viewer(inception.to(device), device, store)
-    elif needs_features and real.train.captions is not None:
+    elif needs_features and not has_classes:
         raise UserError(
             f"{looks.flags[0]}: lenet learns from classes, which captions have not; choose "
             "inception"

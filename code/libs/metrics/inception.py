@@ -23,24 +23,28 @@ class Inception(nn.Module):
     Args:
         weights: a file of weights; None takes the official one, see `weights_file`.
         flags: what the user calls the choice of features, and the file, for messages.
+        has_classes: whether LeNet could be used instead, which learns from them, for messages.
 
     Raises:
         UserError: torch-fidelity or the weights are missing, or the file holds something else.
     """
 
-    def __init__(self, weights: Path | None = None, flags: Sequence[str] = FLAGS):
+    def __init__(
+        self, weights: Path | None = None, flags: Sequence[str] = FLAGS, has_classes: bool = True
+    ):
         super().__init__()
+        instead = f"; or use {flags[0]} lenet, which needs no download" if has_classes else ""
         try:
             from torch_fidelity import feature_extractor_inceptionv3 as published
         except ImportError:
             raise UserError(
-                f"{flags[0]} inception needs a package: pip install -r requirements-metrics.txt, "
-                f"or use {flags[0]} lenet"
+                f"{flags[0]} inception needs a package: pip install -r requirements-metrics.txt"
+                f"{instead}"
             ) from None
         try:
             path = weights_file(published.URL_INCEPTION_V3, weights, flags[1])
         except UserError as error:
-            raise UserError(f"{error}; or use {flags[0]} lenet, which needs no download") from None
+            raise UserError(f"{error}{instead}") from None
         read_file(path)  # torch-fidelity would run code that a file holds, this refuses it
         try:
             self.net = published.FeatureExtractorInceptionV3(
