@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from counting import count_flops
 from libs import cli
 from libs.config import Config
 from libs.ddpm import DDPM
@@ -42,12 +42,6 @@ from libs.utils import UserError
 SLACK = 0.3  # by which an order in seconds may exceed the expected one
 ROUNDING = 1e-6  # the same for FLOPs, which are exact
 FEATURES = 64  # numbers that describe an image to the metrics
-FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-ON_CPU = {  # attention as the CPU computes it, which the counter does not know by itself
-    FLASH: lambda *shapes, **_: sdpa_flop_count(*shapes[:3]),
-    FLASH_BACKWARD: lambda *shapes, **_: sdpa_backward_flop_count(*shapes[:4]),
-}
 Work = Callable[[], object]
 
 
@@ -156,13 +150,6 @@ def fit_order(sizes: Sequence[int], values: Sequence[float]) -> float:
     half = min(len(sizes) // 2, len(sizes) - 2)
     logs = ([math.log(value) for value in line[half:]] for line in (sizes, values))
     return statistics.linear_regression(*logs).slope
-
-
-def count_flops(work: Work) -> int:
-    """Multiplications and additions of products of matrices, convolutions and attention."""
-    with FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter:
-        work()
-    return counter.get_total_flops()
 
 
 def measure(works: Sequence[Work], rounds: int) -> tuple[list[float], list[int]]:

@@ -17,17 +17,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
-import peers
 import torch
-from peers import NONE, Batch, Contestant, Ideas
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
+import peers
+from counting import count_flops
 from libs import cli
 from libs.config import REPOSITORY, Config, load_config
 from libs.progress import progress_bar
 from libs.runtime import Precision, pick_device
 from libs.utils import UserError
+from peers import NONE, Batch, Contestant, Ideas
 
 SHAPES = {"mnist": "mnist", "cifar10": "cifar10_cfg", "afhq": "afhq", "mnist_cpu": "mnist_cpu"}
 PRODUCTS = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -104,13 +103,6 @@ def matrix_product(size: int, dtype: torch.dtype, device: torch.device) -> Calla
     return lambda: a @ b
 
 
-def flops(step: Callable[[], object]) -> int:
-    """Floating-point operations of a step: products and convolutions, also those of attention."""
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        step()
-    return counter.get_total_flops()
-
-
 def seconds(step: Callable[[], object], device: torch.device, repeats: int = 1) -> float:
     """The time of one call, as the mean over some in a row."""
     begin = time.perf_counter()
@@ -157,7 +149,7 @@ def measure(name: str, args: argparse.Namespace, precision: Precision) -> dict:
         "contestants": {
             key: {
                 "parameters": peers.count(getattr(contestant.network, "model", contestant.network)),
-                "train_flops": flops(contestant.train),
+                "train_flops": count_flops(contestant.train),
                 "train_seconds": times["train", key],
                 "sample_seconds": times["sample", key],
             }

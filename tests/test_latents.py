@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from benchmarks import latents
 from conftest import ROOT
 from PIL import Image
 
+import latents
 from libs.tiny_autoencoder import TAESD
 
 

@@ -1,6 +1,5 @@
 """How cost grows: the fit, the counted work against closed forms, and what the script writes."""
 
-import importlib.util
 import json
 import math
 import sys
@@ -8,12 +7,11 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT, run_script
+from conftest import run_script
 from torch import nn
 
-SPEC = importlib.util.spec_from_file_location("growth", ROOT / "benchmarks" / "growth.py")
-growth = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(growth)
+import growth
+from counting import count_flops
 
 
 @pytest.mark.parametrize("order", [0, 1, 2.5])
@@ -42,7 +40,7 @@ def test_work_of_a_conv_net_grows_with_its_batch():
     net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.SiLU(), nn.Conv2d(8, 4, 1))
     sizes = (1, 2, 3, 5, 8)
     images = [torch.rand(size, 3, 6, 7) for size in sizes]
-    flops = [growth.count_flops(lambda x=x: net(x)) for x in images]
+    flops = [count_flops(lambda x=x: net(x)) for x in images]
     assert flops == [2 * size * 42 * (9 * 3 * 8 + 8 * 4) for size in sizes]
     assert growth.fit_order(sizes, flops) == pytest.approx(1, abs=1e-6)
 
@@ -53,12 +51,12 @@ def test_attention_on_the_cpu_is_counted():
     k, v = torch.rand(2, 2, 4, 14, 8, requires_grad=True).unbind()
     product = 2 * math.prod((2, 4, 10, 14, 8))
     with torch.no_grad():
-        assert growth.count_flops(lambda: F.scaled_dot_product_attention(q, k, v)) == 2 * product
+        assert count_flops(lambda: F.scaled_dot_product_attention(q, k, v)) == 2 * product
 
     def there_and_back():
         F.scaled_dot_product_attention(q, k, v).sum().backward()
 
-    assert growth.count_flops(there_and_back) == 7 * product
+    assert count_flops(there_and_back) == 7 * product
 
 
 def assert_exact(found):
