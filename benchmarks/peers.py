@@ -29,6 +29,7 @@ class Contestant:
     """What is measured; each call does one step with the same batch."""
 
     network: nn.Module
+    parameters: int  # that are trained, of the UNet with what embeds the class
     train: Callable[[], object]
     sample: Callable[[], object]
 
@@ -104,7 +105,7 @@ def make_ours(config: Config, batch: Batch, precision: Precision, ideas: Ideas) 
                 images, batch.labels, torch.full_like(batch.times, middle), middle
             )
 
-    return Contestant(model, train, sample)
+    return Contestant(model, updater.num_parameters, train, sample)
 
 
 def as_ours(images: Tensor, ideas: Ideas) -> Tensor:
@@ -174,7 +175,7 @@ def make_diffusers(
         time = settings.timesteps // 2
         return scheduler.step(predict(images, torch.full_like(batch.times, time)), time, images)
 
-    return Contestant(network, train, sample)
+    return Contestant(network, count(network), train, sample)
 
 
 def make_ddpm_pytorch(
@@ -217,7 +218,7 @@ def make_ddpm_pytorch(
         diffusion.eval()
         return diffusion.p_sample(batch.images, config.model.timesteps // 2)[0]
 
-    return Contestant(diffusion.model, train, sample)
+    return Contestant(diffusion, count(diffusion.model), train, sample)
 
 
 def closest(dims: Sequence[int], wanted: int, size: Callable[[int], int]) -> int:

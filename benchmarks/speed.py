@@ -1,9 +1,9 @@
 """Training and sampling speed beside our peers': python benchmarks/speed.py --json speed.json
 
 Each round runs one step of everyone, in turn, so that a slow moment of the machine hits all alike;
-the table has medians over the rounds, and in brackets the slowest and fastest. Peak is what one
-large product of matrices reaches in the same rounds, in bf16 or, where that is faster, in fp32. The
-peers are described in peers.py.
+the table has medians over the rounds, also of the ratios, and in brackets the slowest and fastest.
+Peak is what one large product of matrices reaches in the same rounds, in bf16 or, where that is
+faster, in fp32. The peers are described in peers.py.
 """
 
 import argparse
@@ -85,15 +85,18 @@ def contestants(
     """Everyone, ours first; or ours with more and more of its ideas."""
     make = peers.make_ours
     if by_ideas:
-        return {name: make(config, batch, precision, ideas) for name, ideas in IDEAS.items()}
+        has_bf16 = precision.name == "bf16"
+        chosen = {name: ideas for name, ideas in IDEAS.items() if has_bf16 or name != "+ bf16"}
+        return {name: make(config, batch, precision, ideas) for name, ideas in chosen.items()}
     ours = make(config, batch, precision, Ideas())
-    size = peers.count(ours.network.model)
     return {
         "ours": ours,
         "plain": make(config, batch, precision, NONE),
         "diffusers, as its example": peers.make_diffusers(config, batch, precision, True),
         f"diffusers, {precision.name}": peers.make_diffusers(config, batch, precision, False),
-        "denoising-diffusion-pytorch": peers.make_ddpm_pytorch(config, batch, precision, size),
+        "denoising-diffusion-pytorch": peers.make_ddpm_pytorch(
+            config, batch, precision, ours.parameters
+        ),
     }
 
 
@@ -148,7 +151,7 @@ def measure(name: str, args: argparse.Namespace, precision: Precision) -> dict:
         "peak_flops_per_second": 2 * size**3 / fastest,
         "contestants": {
             key: {
-                "parameters": peers.count(getattr(contestant.network, "model", contestant.network)),
+                "parameters": contestant.parameters,
                 "train_flops": count_flops(contestant.train),
                 "train_seconds": times["train", key],
                 "sample_seconds": times["sample", key],
@@ -184,11 +187,12 @@ def table(name: str, result: dict, batch_size: int, reference: str) -> str:
     for key, found in result["contestants"].items():
         cells = [key, f"{found['parameters'] / 1e6:.2f}M", f"{found['train_flops'] / 1e9:.0f}"]
         for part in ("train_seconds", "sample_seconds"):
-            times, of_ours = found[part], of_reference[part]
+            times = found[part]
             rates = [batch_size / time for time in (max(times), min(times))]
             median = statistics.median(times)
             cells.append(f"{batch_size / median:.1f} ({rates[0]:.1f}-{rates[1]:.1f})")
-            cells.append(f"{median / statistics.median(of_ours):.2f}")
+            ratios = [time / best for time, best in zip(times, of_reference[part], strict=True)]
+            cells.append(f"{statistics.median(ratios):.2f}")
             if part == "train_seconds":
                 share = found["train_flops"] / median / result["peak_flops_per_second"]
                 cells.append(f"{share:.0%}")

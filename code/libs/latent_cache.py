@@ -62,7 +62,7 @@ def cache_latents(
 def _encode(
     dataset: Images, encoder: nn.Module, variants: int, precision: Precision, folder: Path
 ) -> Tensor:
-    """The latents of all variants, [N, variants, 4, h, w]; each part of them is kept in `folder`"""
+    """The latents of all variants, [N, variants, 4, h, w]; `folder` keeps each part of them."""
     # Seeds must differ between images as well as between variants of one image.
     keys = [(i, i * variants + v) for i in range(len(dataset)) for v in range(variants)]
     parts = [keys[start : start + PART] for start in range(0, len(keys), PART)]
