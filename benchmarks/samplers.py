@@ -154,6 +154,7 @@ def plot(results: list[Result], file: Path) -> None:
     """Draw the FID against network evaluations and against seconds."""
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator
     except ImportError:
         raise UserError("the plot needs a package: pip install matplotlib") from None
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -166,7 +167,11 @@ def plot(results: list[Result], file: Path) -> None:
         if results[0].floor is not None:
             axes.axhline(results[0].floor, color="0.6", linestyle="--", label="real images")
         axes.set(xlabel=cost, xscale="log", yscale="log")
-        axes.grid(alpha=0.3, which="both")
+        axes.grid(alpha=0.3)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
     panels[0].set_ylabel("LeNet FID")
     panels[0].legend()
     figure.savefig(file, dpi=130)
