@@ -69,6 +69,7 @@ def assert_exact(found):
     return exact
 
 
+@pytest.mark.slow
 def test_results_are_written(monkeypatch, tmp_path, capsys):
     """Each kind of work has its line, its facts in JSON, and its place in a plot."""
     rows = [row for row in growth.OF_STEPS if row[0] == "batch"]

@@ -36,6 +36,7 @@ def flags(tmp_path):
     return [part for s in settings for part in ("--set", s)]
 
 
+@pytest.mark.slow
 def test_it_measures_speeds_and_waiting(flags, tmp_path, monkeypatch, capsys):
     """Three ways to train, each timed in all rounds; the gain is that of cached latents."""
     file = tmp_path / "latents.json"
