@@ -6,7 +6,7 @@ does in a step, with the data on the device already.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from libs.updater import Updater
 from libs.utils import UserError
 
 RATE = 1e-4
+MISSING = "the peers are missing: pip install -r requirements-bench.txt"
 
 
 @dataclass
@@ -75,7 +76,6 @@ def explicit_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def make_ours(config: Config, batch: Batch, precision: Precision, ideas: Ideas) -> Contestant:
     """Our model as train.py and sample.py run it, without the ideas that are left out."""
-    settings = replace(config.train_cfg, channels_last=ideas.channels_last)
     precision = precision if ideas.bf16 else Precision("fp32", precision.device)
     torch.manual_seed(0)
     model = checkpoint.build_model(config).to(precision.device)
@@ -87,7 +87,7 @@ def make_ours(config: Config, batch: Batch, precision: Precision, ideas: Ideas) 
                 module._attend = explicit_attention
     images = as_ours(batch.images, ideas)
     loss = TrainingLoss(model, config)
-    updater = Updater(model, loss, settings, precision, Processes())
+    updater = Updater(model, loss, config.train_cfg, precision, Processes())
     if not ideas.fused:
         updater.optimizer = torch.optim.AdamW(model.parameters(), foreach=False, fused=False)
         updater.ema.update = lambda: update_one_by_one(updater.ema.average, updater.ema.parameters)
@@ -130,7 +130,7 @@ def make_diffusers(
     try:
         from diffusers import DDPMScheduler, UNet2DConditionModel
     except ImportError:
-        raise UserError("the peers are missing: pip install -r requirements-bench.txt") from None
+        raise UserError(MISSING) from None
     settings, device = config.model, precision.device
     attends = [level in settings.attn_levels for level in range(len(settings.dim_mults))]
     torch.manual_seed(0)
@@ -189,7 +189,7 @@ def make_ddpm_pytorch(
         from denoising_diffusion_pytorch import GaussianDiffusion, Unet
         from ema_pytorch import EMA
     except ImportError:
-        raise UserError("the peers are missing: pip install -r requirements-bench.txt") from None
+        raise UserError(MISSING) from None
     channels, size, _ = config.model.img_shape
 
     def network(dim: int) -> nn.Module:

@@ -138,6 +138,7 @@ def measure(name: str, args: argparse.Namespace, precision: Precision) -> dict:
     config, device = shape_config(name, args.set), precision.device
     batch = Batch.draw(config, args.batch_size, device)
     found = contestants(config, batch, precision, args.ideas)
+    reference = list(found)[-1 if args.ideas else 0]
     size = 8192 if device.type == "cuda" else 1024
     steps = {("train", key): contestant.train for key, contestant in found.items()}
     steps |= {("sample", key): contestant.sample for key, contestant in found.items()}
@@ -148,6 +149,7 @@ def measure(name: str, args: argparse.Namespace, precision: Precision) -> dict:
     fastest = min(statistics.median(times["product", name]) for name in PRODUCTS)
     result = {
         "shape": config.model.img_shape,
+        "reference": reference,
         "peak_flops_per_second": 2 * size**3 / fastest,
         "contestants": {
             key: {
@@ -163,7 +165,7 @@ def measure(name: str, args: argparse.Namespace, precision: Precision) -> dict:
         models = found["ours"].network, found["plain"].network
         result["difference"] = peers.difference(*models, batch, precision)
     if device.type == "cuda":
-        result["memory_bytes"] = peak_memory(found[list(IDEAS)[-1] if args.ideas else "ours"])
+        result["memory_bytes"] = peak_memory(found[reference])
     return result
 
 
@@ -228,7 +230,7 @@ def main() -> None:
             print(profile(name, args, precision))
             continue
         results[name] = measure(name, args, precision)
-        reference = list(results[name]["contestants"])[-1 if args.ideas else 0]
+        reference = results[name]["reference"]
         print(table(name, results[name], args.batch_size, reference), end="\n\n", flush=True)
     if args.json is not None and results:
         text = json.dumps({"threads": torch.get_num_threads(), "shapes": results}, indent=1)
