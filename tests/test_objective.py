@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
+from scipy import stats
 
+from libs.config import load_config
 from libs.ddpm import DDPM
+from libs.diffusion import DiffusionLearner, TrainingLoss
 from libs.objective import min_snr_weights, training_loss
+from libs.runtime import Precision, Processes
 
 SMALL = {"img_shape": (1, 8, 8), "timesteps": 20, "dim": 8, "context_dim": 8, "num_classes": 3}
 
@@ -46,13 +51,12 @@ def test_network_answers_with_the_noise_that_its_prediction_implies(prediction):
 
 @pytest.mark.parametrize("prediction", ["eps", "v", "x0"])
 @pytest.mark.parametrize("distance", ["mse", "l1", "huber"])
-@pytest.mark.parametrize("gamma", [None, 5.0])
-def test_loss_is_its_formula(prediction, distance, gamma):
-    """Target, distance and min-SNR weight of each sample, recomputed in float64."""
+def test_loss_is_its_formula(prediction, distance):
+    """Target and distance of each sample, recomputed in float64."""
     ddpm = make(prediction)
     x, label, t, noise = batch()
     with torch.no_grad():
-        loss = training_loss(ddpm, x, label, t, noise, distance, gamma).item()
+        loss = training_loss(ddpm, x, label, t, noise, distance).item()
         x_t = ddpm.q_sample(x, t, noise)
         options = {} if prediction == "eps" else {"raw": True}
         predicted = ddpm.model(x_t, label, t, **options).double().numpy()
@@ -61,15 +65,11 @@ def test_loss_is_its_formula(prediction, distance, gamma):
     target = {"eps": noise, "x0": x, "v": np.sqrt(a) * noise - np.sqrt(1 - a) * x}[prediction]
     d = np.abs(predicted - target)
     d = {"mse": d**2, "l1": d, "huber": np.where(d < 1, d**2 / 2, d - 0.5)}[distance]
-    snr = (a / (1 - a)).reshape(-1)
-    weight = np.ones(4)
-    if gamma is not None:
-        weight = np.minimum(snr, gamma) / {"eps": snr, "x0": 1.0, "v": snr + 1}[prediction]
-    assert loss == pytest.approx((weight * d.mean(axis=(1, 2, 3))).mean(), rel=1e-4)
+    assert loss == pytest.approx(d.mean(), rel=1e-4)
 
 
 def test_plain_options_are_compute_loss():
-    """Noise, squared and unweighted, is what DDPM's own loss gives."""
+    """Noise, and its squared error, is what DDPM's own loss gives."""
     ddpm = make()
     torch.testing.assert_close(training_loss(ddpm, *batch()), ddpm.compute_loss(*batch()))
 
@@ -85,12 +85,42 @@ def test_latent_models_diffuse_latents():
     assert ddpm.model.final_conv[-1].weight.grad.abs().sum() > 0
 
 
-def test_weights_of_the_three_targets_agree():
-    """The same weighting, seen by different targets: x0's is SNR times eps's, v's between them."""
-    snr = torch.logspace(-3, 3, 7)
-    weights = {p: min_snr_weights(snr, 5.0, p) for p in ("eps", "x0", "v")}
-    torch.testing.assert_close(weights["x0"], weights["eps"] * snr)
-    torch.testing.assert_close(weights["v"] * (snr + 1), weights["x0"])
+@pytest.mark.parametrize("gamma", [1.0, 5.0])
+@pytest.mark.parametrize("prediction", ["eps", "v", "x0"])
+def test_min_snr_weights_are_their_formula(prediction, gamma):
+    """min(SNR, gamma), over SNR for the noise and SNR + 1 for v (Hang et al. 2023, section 3.4)."""
+    a = alpha_bar(range(20)).reshape(-1)
+    snr = a / (1 - a)
+    weights = np.minimum(snr, gamma) / {"eps": snr, "x0": 1.0, "v": snr + 1}[prediction]
+    found = min_snr_weights(make(prediction), gamma).double().numpy()
+    np.testing.assert_allclose(found, weights, rtol=1e-4)
+
+
+def learner(*settings):
+    config = load_config(ROOT / "configs/digits.yaml", ["model.dim=8", *settings])
+    return DiffusionLearner(config, Precision.pick("fp32", torch.device("cpu")), Processes())
+
+
+@pytest.mark.parametrize("gamma", ["2", "null"])
+def test_time_steps_come_up_as_often_as_they_count(gamma):
+    """A training batch's t have the frequencies of the weights, or all the same one (chi^2)."""
+    settings = ["model.timesteps=20", "model.beta_end=0.3", f"train_cfg.min_snr_gamma={gamma}"]
+    images, labels = torch.rand(4000, 1, 8, 8), torch.zeros(4000, dtype=torch.long)
+    _, _, t, _ = learner(*settings)._prepare(3, images, labels)
+    a = np.cumprod(1 - np.linspace(1e-4, 0.3, 20))
+    weights = np.ones(20) if gamma == "null" else np.minimum(1, 2 * (1 - a) / a)
+    counts = np.bincount(t.numpy(), minlength=20)
+    assert stats.chisquare(counts, 4000 * weights / weights.sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist_cpu", "mnist", "afhq"])
+def test_the_homework_trains_and_draws_by_the_functions_that_students_write(name):
+    """Nothing in these configs goes past compute_loss or p_sample_loop."""
+    config = load_config(ROOT / "configs" / f"{name}.yaml")
+    ddpm = make()
+    assert TrainingLoss(ddpm, config).compute_loss == ddpm.compute_loss
+    assert config.train_cfg.guidance is None
+    assert config.train_cfg.eval_sampler in (None, "own")
 
 
 def test_unknown_prediction_is_refused():

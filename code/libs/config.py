@@ -169,7 +169,7 @@ class TrainConfig:
     guidance: float | None = None  # scale for these pictures, and by default for sample.py
     max_steps: int | None = None  # end early, in good order
     loss: Literal["mse", "l1", "huber"] = "mse"
-    min_snr_gamma: float | None = None  # 5 weights the time steps as Hang et al. 2023
+    min_snr_gamma: float | None = None  # train more on the noise that shows; 5: Hang et al. 2023
     weight_decay: float = 0.01
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     lr_schedule: Literal["constant", "cosine", "onecycle", "multistep"] = "constant"

@@ -23,7 +23,7 @@ from .latent_cache import cache_latents
 from .learner import Learner
 from .loading import in_order
 from .metrics.in_training import SampleScores
-from .objective import training_loss
+from .objective import min_snr_weights, training_loss
 from .optim import learning_rate
 from .runtime import Precision, Processes, fork_rng, generator_for
 from .sampling import Sampler, draw_samples
@@ -49,10 +49,9 @@ class TrainingLoss(nn.Module):
         super().__init__()
         self.ddpm = ddpm
         self.cached_latents = config.dataset.latent_cache
-        options = config.train_cfg.loss, config.train_cfg.min_snr_gamma
         self.compute_loss = ddpm.compute_loss
-        if (config.model.prediction, *options) != ("eps", "mse", None):
-            self.compute_loss = lambda *batch: training_loss(ddpm, *batch, *options)
+        if (config.model.prediction, config.train_cfg.loss) != ("eps", "mse"):
+            self.compute_loss = lambda *batch: training_loss(ddpm, *batch, config.train_cfg.loss)
 
     def forward(self, x: Tensor, label: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The loss of images in [0, 1], or of cached latents, [B, C, H, W].
@@ -138,6 +137,8 @@ class DiffusionLearner(Learner):
             self.model.to(memory_format=torch.channels_last)
         if config.train_cfg.compile:
             self.model.model.compile()
+        gamma = config.train_cfg.min_snr_gamma
+        self.step_weights = None if gamma is None else min_snr_weights(self.model, gamma)
         self.loss = TrainingLoss(self.model, config)
         self.joint = config.vae.freeze_vae_epoch is not None
         trained = self._with_autoencoder() if self.joint else self.loss
@@ -233,7 +234,7 @@ class DiffusionLearner(Learner):
             images = images.contiguous(memory_format=torch.channels_last)
         generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
         batch_size = len(images) * self.processes.world
-        t, noise = self._draw(batch_size, generator)
+        t, noise = self._draw(batch_size, generator, self.step_weights)
         dropout = self.config.model.label_dropout
         if dropout:
             dropped = torch.rand(batch_size, generator=generator, device=self.device) < dropout
@@ -244,11 +245,18 @@ class DiffusionLearner(Learner):
             drawn.append(torch.randn(noise.shape, generator=generator, device=self.device))
         return images, labels, *(self.processes.share(tensor) for tensor in drawn)
 
-    def _draw(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Time steps, or noise levels of an EDM, [number]; and noise [number, *img_shape]."""
+    def _draw(
+        self, number: int, generator: torch.Generator, step_weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Time steps, or noise levels of an EDM, [number]; and noise [number, *img_shape].
+
+        Time steps come up in proportion to `step_weights`, [T], or all alike.
+        """
         options = {"generator": generator, "device": generator.device}
         if isinstance(self.model, EDM):
             t = self.model.draw_sigma(number, generator)
+        elif step_weights is not None:
+            t = torch.multinomial(step_weights, number, replacement=True, generator=generator)
         else:
             t = torch.randint(self.model.timesteps, (number,), **options)
         return t, torch.randn(number, *self.model.img_shape, **options)

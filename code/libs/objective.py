@@ -1,7 +1,8 @@
-"""What else a network can be trained on: other targets, distances and weights than DDPM's own.
+"""What else a network can be trained on: other targets, distances and time steps than DDPM's own.
 
 Targets (Salimans & Ho 2022, section 4 and appendix D): the noise eps, the clean image x_0, or
-v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0. Weights: min-SNR (Hang et al. 2023, section 3.4).
+v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0. How often each time step comes up: min-SNR (Hang
+et al. 2023, section 3.4).
 """
 
 from collections.abc import Callable
@@ -66,15 +67,13 @@ def training_loss(
     t: Tensor,
     noise: Tensor,
     distance: str = "mse",
-    min_snr_gamma: float | None = None,
 ) -> Tensor:
-    """What `DDPM.compute_loss` gives, for any target, distance and weights.
+    """What `DDPM.compute_loss` gives, for any target and distance.
 
     Args:
         ddpm: the model; what it predicts decides the target.
         x_start, label, t, noise: as in `DDPM.compute_loss`.
         distance: "mse", "l1" or "huber" (delta 1).
-        min_snr_gamma: the largest weight, in units of the signal-to-noise ratio; None for none.
 
     Returns:
         The mean over the batch, a scalar.
@@ -91,14 +90,20 @@ def training_loss(
         signal_rate = ddpm._extract(ddpm.sqrt_alphas_cumprod, t, x_t.shape)
         noise_rate = ddpm._extract(ddpm.sqrt_one_minus_alphas_cumprod, t, x_t.shape)
         target = signal_rate * noise - noise_rate * x_start
-    losses = DISTANCES[distance](predicted, target, reduction="none").flatten(1).mean(dim=1)
-    if min_snr_gamma is not None:
-        snr = (ddpm.sqrt_alphas_cumprod / ddpm.sqrt_one_minus_alphas_cumprod)[t] ** 2
-        losses = losses * min_snr_weights(snr, min_snr_gamma, ddpm.prediction)
-    return losses.mean()
+    return DISTANCES[distance](predicted, target)
 
 
-def min_snr_weights(snr: Tensor, gamma: float, prediction: str) -> Tensor:
-    """Weights of the loss at each signal-to-noise ratio, for what the network predicts."""
+def min_snr_weights(ddpm: "DDPM", gamma: float) -> Tensor:
+    """How much each time step's loss counts with min-SNR, [T], for what the network predicts.
+
+    To draw t in proportion to these weights gives the same gradient on average as to draw all t
+    alike and weigh their losses, but for a constant factor. The trainer does the former, so that a
+    model learns by its own compute_loss.
+
+    Args:
+        ddpm: the model, for its schedule and target.
+        gamma: the signal-to-noise ratio above which the weight of x_0's error grows no more.
+    """
+    snr = (ddpm.sqrt_alphas_cumprod / ddpm.sqrt_one_minus_alphas_cumprod) ** 2
     clipped = snr.clamp(max=gamma)
-    return {"x0": clipped, "eps": clipped / snr, "v": clipped / (snr + 1)}[prediction]
+    return {"x0": clipped, "eps": clipped / snr, "v": clipped / (snr + 1)}[ddpm.prediction]
