@@ -232,7 +232,7 @@ def main() -> None:
     configs = variants(config)
     device = pick_device([args.device])
     judge = Judge(args, config, device)
-    args.out.mkdir(parents=True, exist_ok=True)
+    cli.check_writable(None, args.out)
     results = []
     for name, variant in configs.items():
         path = train(variant, args.out / name, device)

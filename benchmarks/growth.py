@@ -243,7 +243,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    cli.check_writable(args.json, args.out)
     found = list(grow(args))
     print(table(found))
     text = json.dumps([asdict(growth) for growth in found], indent=1)

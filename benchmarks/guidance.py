@@ -51,7 +51,7 @@ def main() -> None:
     from libs.metrics.evaluation import gather_evidence
     from libs.visualize import captioned_grid, save_image
 
-    report.check_writable(None, args.out)
+    cli.check_writable(None, args.out)
     results, rows, captions = {}, [], []
     for scale in args.scales.split(","):
         flags = vars(args) | {"guidance": scale, "alexnet_weights": None}

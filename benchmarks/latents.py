@@ -187,6 +187,7 @@ def table(results: list[Result], gain: Spread) -> str:
 
 def main() -> None:
     args = parse_args()
+    cli.check_writable(args.json)
     results, gain = measure(args)
     print(table(results, gain))
     if args.json:

@@ -179,7 +179,7 @@ def plot(results: list[Result], file: Path) -> None:
 
 def main() -> None:
     args = parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    cli.check_writable(None, args.out)
     results = compare(args)
     print(table(results))
     text = json.dumps([asdict(result) for result in results], indent=1)

@@ -221,6 +221,7 @@ def profile(name: str, args: argparse.Namespace, precision: Precision) -> str:
 
 def main() -> None:
     args = parse_args()
+    cli.check_writable(args.json)
     precision = Precision.pick(args.dtype, pick_device([args.device]))
     if precision.needs_scaler:
         raise UserError("--dtype: the peers run in fp32 or bf16, choose one of them")

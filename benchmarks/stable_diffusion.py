@@ -143,6 +143,7 @@ def main() -> None:
     if args.side:
         print(json.dumps(measure(args)))
         return
+    cli.check_writable(None, args.out)
     measured = {side: [] for side in SIDES}
     for _ in range(args.repeats):
         for side in SIDES:
@@ -154,7 +155,6 @@ def main() -> None:
     for name in measured["ours"][0]:
         ours, theirs = (statistics.median(run[name] for run in measured[side]) for side in SIDES)
         print(f"| {name} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |")
-    args.out.mkdir(parents=True, exist_ok=True)
     settings = {name: str(value) for name, value in vars(args).items()}
     text = json.dumps({"settings": settings, "measured": measured}, indent=1)
     (args.out / "stable_diffusion.json").write_text(text + "\n")

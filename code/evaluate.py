@@ -66,7 +66,7 @@ def main() -> None:
     from libs.metrics import report, scoring
     from libs.metrics.evaluation import gather_evidence
 
-    report.check_writable(args.json, args.out)
+    cli.check_writable(args.json, args.out)
     found = gather_evidence(args, names)
     if found is None:  # not the main process
         return

@@ -1,5 +1,6 @@
 """Real processes: killed runs, several processes, full disks, signals."""
 
+import json
 import os
 import resource
 import signal
@@ -207,3 +208,23 @@ def test_fewer_threads_change_no_random_number(digits_args, tmp_path):
         folder = tmp_path / "logs" / f"digits_threads{threads}"
         finals.append(torch.tensor(load(folder / "model_final.pth")["epoch_losses"]))
     torch.testing.assert_close(*finals, atol=1e-5, rtol=1e-4)
+
+
+def test_benchmark_of_threads_and_processes(tmp_path):
+    """It trains each way as often as asked; a run that fails is quoted."""
+    file = tmp_path / "new" / "processes.json"
+    settings = ["--set", "model.dim=8", "--steps", "3", "--rounds", "1", "--json", file]
+    script = ["benchmarks/processes.py", "configs/digits.yaml"]
+    process = run_script(*script, *settings, timeout=LIMIT)
+    assert process.returncode == 0, process.stderr
+    cores = os.cpu_count()
+    found = json.loads(file.read_text())["images_per_second"]
+    assert list(found)[0] == "1 process, 1 thread"
+    assert list(found)[-1] == f"{cores} processes, 1 thread each"
+    assert len(found) == 4
+    for name, speeds in found.items():
+        assert len(speeds) == 1
+        assert min(speeds) > 0
+        assert f"| {name} |" in process.stdout
+    process = run_script(*script, "--set", "model.dim=7", "--steps", "3", "--rounds", "1")
+    assert_refused(process, "train.py", "must be divisible by 4")

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import ctypes
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,23 @@ def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
         help="scale of classifier-free guidance: 0 ignores the label, 1 is the plain model, 3 "
         "draws typical samples (sample.py takes several, as in 0,3,7, for one grid)",
     )
+
+
+def check_writable(json_file: Path | None, folder: Path | None = None) -> None:
+    """Make the folders that --json and --out name, or refuse them before any work is done.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    for flag, place in (("--json", json_file and json_file.resolve().parent), ("--out", folder)):
+        try:
+            if place is not None:
+                place.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=place).close()
+        except OSError as error:
+            raise UserError(f"{flag}: cannot write to {place} ({error.strerror})") from None
+    if json_file is not None and json_file.is_dir():
+        raise UserError(f"--json: {json_file} is a folder, name a file")
 
 
 def _fail(sentence: str, code: int) -> None:

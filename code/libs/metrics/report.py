@@ -1,7 +1,6 @@
 """What evaluate.py shows: a table, a JSON file, and a folder with a report and pictures."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ..datasets import Images
-from ..utils import UserError
 from ..visualize import PADDING_GREY, image_grid, save_image
 from .scoring import Evidence, Score, all_images, compares_pixels
 
@@ -43,20 +41,6 @@ class Setup:
         if self.captions is not None:
             text += f"; captions drawn: {self.captions} of {self.held_out} images"
         return text
-
-
-def check_writable(json_file: Path | None, folder: Path | None) -> None:
-    """Refuse, before any sample is drawn, places that cannot be written to."""
-    places = [("--json", json_file and json_file.resolve().parent), ("--out", folder)]
-    for flag, place in places:
-        try:
-            if place is not None:
-                place.mkdir(parents=True, exist_ok=True)
-                tempfile.TemporaryFile(dir=place).close()
-        except OSError as error:
-            raise UserError(f"{flag}: cannot write to {place} ({error.strerror})") from None
-    if json_file is not None and json_file.is_dir():
-        raise UserError(f"--json: {json_file} is a folder, name a file")
 
 
 def table(scores: Sequence[Score], setup: Setup) -> str:
