@@ -5,9 +5,6 @@ VENV = .venv
 BIN = $(VENV)/bin
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 
-# Threads that spin while they wait slow each other down.
-export OMP_WAIT_POLICY = PASSIVE
-
 .PHONY: help setup demo grade report scorecard test test-slow lint format clean
 
 help:  ## list the targets
@@ -16,7 +13,7 @@ help:  ## list the targets
 setup: $(VENV)/installed  ## make .venv and install requirements.txt
 
 demo: $(VENV)/installed  ## train on handwritten digits, draw some, score them: under 3 minutes
-	$(BIN)/python code/train.py configs/digits.yaml --output $(RUN) --ckpt-freq 40
+	$(BIN)/python code/train.py configs/digits.yaml --output $(RUN) --ckpt-freq 15
 	$(BIN)/python code/sample.py logs/digits_$(RUN)/model_final.pth --num 10 --seed 0 \
 		--out logs/digits_$(RUN)/grid.png --film logs/digits_$(RUN)/film.png
 	@echo "training curve: logs/digits_$(RUN)/training_curve.png"

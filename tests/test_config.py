@@ -340,7 +340,7 @@ def test_bad_override(override, words):
         ("dataset.val_fraction=1", "at least 0 and below 1, found 1.0"),
         ("model.img_shape=32", "[channels, height, width], found [32]"),
         ("model.img_shape=[3, 0, 8]", "at least 1, found [3, 0, 8]"),
-        ("model.attn_levels=[3]", "[3] names a level that 'model.dim_mults' [1, 2, 4] does not"),
+        ("model.attn_levels=[3]", "[3] names a level that 'model.dim_mults' [1, 1, 2] does not"),
         ("model.attn_levels=[-1]", "levels count from 0"),
         ("train_cfg.accumulate=3", "'loader.batch_size' 128 must be divisible by"),
         ("dataset.latent_cache=true", "set 'model.use_vae: true'"),

@@ -76,7 +76,6 @@ def test_notebook_runs_on_the_reference(tmp_path, monkeypatch):
         (repository / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, repository / file)
     monkeypatch.setenv("WALKTHROUGH_EPOCHS", "2")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     notebook, error = execute(repository)
     assert error is None, error
     assert "epoch 2.00/2" in printed(notebook, "train")
