@@ -219,9 +219,8 @@ def test_benchmark_of_threads_and_processes(tmp_path):
     assert process.returncode == 0, process.stderr
     cores = os.cpu_count()
     found = json.loads(file.read_text())["images_per_second"]
-    assert list(found)[0] == "1 process, 1 thread"
-    assert list(found)[-1] == f"{cores} processes, 1 thread each"
-    assert len(found) == 4
+    names = list(found)
+    assert names[:1] + names[3:] == ["1 process, 1 thread", f"{cores} processes, 1 thread each"]
     for name, speeds in found.items():
         assert len(speeds) == 1
         assert min(speeds) > 0
