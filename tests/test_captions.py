@@ -236,7 +236,8 @@ RUN = (
     "dataset.name=COCOCaptions dataset.resize=16 loader.batch_size=3 loader.num_workers=0 "
     "text.width=16 text.layers=1 text.heads=2 dtype=fp32 train_cfg.lr=0.01 "
     "train_cfg.lr_schedule=constant train_cfg.warmup_steps=0 train_cfg.epochs=4 "
-    "train_cfg.num_eval_samples=0 train_cfg.eval_every=1"
+    "train_cfg.num_eval_samples=0 train_cfg.eval_every=1 train_cfg.min_snr_gamma=null "
+    "model.adagn=false"
 ).split()
 
 

@@ -342,7 +342,7 @@ def test_bad_override(override, words):
         ("model.img_shape=[3, 0, 8]", "at least 1, found [3, 0, 8]"),
         ("model.attn_levels=[3]", "[3] names a level that 'model.dim_mults' [1, 1, 2] does not"),
         ("model.attn_levels=[-1]", "levels count from 0"),
-        ("train_cfg.accumulate=3", "'loader.batch_size' 128 must be divisible by"),
+        ("train_cfg.accumulate=3", "'loader.batch_size' 64 must be divisible by"),
         ("dataset.latent_cache=true", "set 'model.use_vae: true'"),
         ("model.dim_mults=[]", "must"),
         ("model.dim_mults=[0]", "found [0]"),
@@ -368,7 +368,7 @@ def test_values_without_sense(override, words):
     [
         "dataset.subset=1",
         "dataset.val_fraction=0.99",
-        "train_cfg.accumulate=128",
+        "train_cfg.accumulate=64",
         "train_cfg.max_steps=1",
         "train_cfg.num_eval_samples=0",
         "loader.num_workers=0",
