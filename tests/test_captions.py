@@ -237,7 +237,7 @@ RUN = (
     "text.width=16 text.layers=1 text.heads=2 dtype=fp32 train_cfg.lr=0.01 "
     "train_cfg.lr_schedule=constant train_cfg.warmup_steps=0 train_cfg.epochs=4 "
     "train_cfg.num_eval_samples=0 train_cfg.eval_every=1 train_cfg.min_snr_gamma=null "
-    "model.adagn=false"
+    "model.adagn=false train_cfg.betas=[0.9,0.999]"
 ).split()
 
 

@@ -85,6 +85,7 @@ def test_two_processes_train_like_one(digits_args, tmp_path, accumulate):
     """Two gloo processes end with the weights of one process with the same global batch."""
     args = [*digits_args, "--set", "train_cfg.max_steps=15", "--set", "loader.batch_size=64"]
     args += ["--set", f"train_cfg.accumulate={accumulate}", "--device", "cpu"]
+    args += ["--set", "train_cfg.betas=[0.9,0.999]"]  # makes less of differences in rounding
     assert run_script(*args, "--output", "one").returncode == 0
     two = run_script(*TORCHRUN, *args, "--output", "two", timeout=LIMIT)
     assert two.returncode == 0, two.stderr
