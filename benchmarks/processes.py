@@ -80,7 +80,7 @@ def images_per_second(
     settings += ["train_cfg.num_eval_samples=0", f"output_folder={folder}"]
     command += [part for setting in settings for part in ("--set", setting)]
     command += ["--device", "cpu", "-p", str(args.steps)]
-    inherited = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "LOCAL_RANK")}
+    inherited = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     done = subprocess.run(
         command, env={**inherited, **environment}, capture_output=True, text=True, timeout=LIMIT
     )

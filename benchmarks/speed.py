@@ -79,6 +79,11 @@ def shape_config(name: str, overrides: list[str]) -> Config:
     return config
 
 
+def as_trained(config: Config) -> Ideas:
+    """The ideas that a run of this config has."""
+    return Ideas(channels_last=config.train_cfg.channels_last)
+
+
 def contestants(
     config: Config, batch: Batch, precision: Precision, by_ideas: bool
 ) -> dict[str, Contestant]:
@@ -88,7 +93,7 @@ def contestants(
         has_bf16 = precision.name == "bf16"
         chosen = {name: ideas for name, ideas in IDEAS.items() if has_bf16 or name != "+ bf16"}
         return {name: make(config, batch, precision, ideas) for name, ideas in chosen.items()}
-    ours = make(config, batch, precision, Ideas())
+    ours = make(config, batch, precision, as_trained(config))
     return {
         "ours": ours,
         "plain": make(config, batch, precision, NONE),
@@ -210,7 +215,7 @@ def profile(name: str, args: argparse.Namespace, precision: Precision) -> str:
     """The operations that take longest in our training step."""
     config = shape_config(name, args.set)
     batch = Batch.draw(config, args.batch_size, precision.device)
-    step = peers.make_ours(config, batch, precision, Ideas()).train
+    step = peers.make_ours(config, batch, precision, as_trained(config)).train
     step()
     with torch.profiler.profile() as found:
         step()

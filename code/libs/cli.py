@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import ctypes
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +130,8 @@ def check_writable(json_file: Path | None, folder: Path | None = None) -> None:
     Raises:
         UserError: nothing can be written there.
     """
+    import tempfile  # which would take a fifth of --help's time
+
     for flag, place in (("--json", json_file and json_file.resolve().parent), ("--out", folder)):
         try:
             if place is not None:
