@@ -10,6 +10,7 @@ from conftest import ROOT
 from PIL import Image
 
 import latents
+from libs.config import load_config
 from libs.tiny_autoencoder import TAESD
 
 
@@ -54,13 +55,14 @@ def test_it_measures_speeds_and_waiting(flags, tmp_path, monkeypatch, capsys):
         latents.main()
     found = json.loads(file.read_text())
     files, cached, memory = found["results"]
+    digits = load_config("configs/digits.yaml").loader.batch_size
     assert [r["data"] for r in found["results"]] == [
         "ImageFolder, files", "ImageFolder, latents", "Digits, memory"
     ]  # fmt: skip
     assert [r["workers"] for r in found["results"]] == [2, 0, 0]
-    assert [r["batch_size"] for r in found["results"]] == [5, 5, 128]
+    assert [r["batch_size"] for r in found["results"]] == [5, 5, digits]
     # A round has a step to warm up, and one for each batch that two workers have ready
-    assert seen == 3 * ([(5, 3, 16, 16)] * 7 + [(5, 4, 2, 2)] * 3 + [(128, 1, 8, 8)] * 3)
+    assert seen == 3 * ([(5, 3, 16, 16)] * 7 + [(5, 4, 2, 2)] * 3 + [(digits, 1, 8, 8)] * 3)
     for result in found["results"]:
         speed, waiting = result["images_per_second"], result["waiting"]
         assert 0 < speed["lowest"] <= speed["median"] <= speed["highest"]
