@@ -81,9 +81,15 @@ def images_per_second(
     command += [part for setting in settings for part in ("--set", setting)]
     command += ["--device", "cpu", "-p", str(args.steps)]
     inherited = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-    done = subprocess.run(
-        command, env={**inherited, **environment}, capture_output=True, text=True, timeout=LIMIT
-    )
+    environment = {**inherited, **environment}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"{args.steps} steps took over {LIMIT // 60} minutes: measure fewer with --steps"
+        ) from None
     speeds = re.findall(r"([\d.]+) images/s  ", done.stdout)
     if done.returncode or not speeds:
         raise UserError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
