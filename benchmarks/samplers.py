@@ -1,9 +1,9 @@
 """Quality against cost of all samplers: python benchmarks/samplers.py logs/RUN/model_final.pth
 
 Draws with every sampler at each number of steps, and with the full chain of DDPM. Each draw is
-scored by the Fréchet distance of LeNet features to training images, beside its floor for real
-images, and by the share of samples that a classifier gives their class. Prints a table, and writes
-samplers.json and samplers.png to --out.
+scored by the Fréchet distance of LeNet features to training images and by the grain of its pixels,
+each beside its floor for real images, and by the share of samples that a classifier gives their
+class. Prints a table, and writes samplers.json and samplers.png to --out.
 """
 
 import argparse
@@ -20,10 +20,9 @@ from torch import Tensor
 
 from libs import checkpoint, cli
 from libs.config import Config
-from libs.metrics.features import Viewer
-from libs.metrics.fid import frechet_distance, statistics
-from libs.metrics.lenet import fitted_lenet
-from libs.metrics.scoring import RealImages
+from libs.metrics import scoring
+from libs.metrics.evaluation import Looks, load_networks
+from libs.metrics.scoring import Evidence, RealImages, Score
 from libs.metrics.store import Store
 from libs.progress import say
 from libs.runtime import Precision, pick_device
@@ -31,7 +30,6 @@ from libs.sampling import Sampler, draw_samples
 from libs.schedules import time_grid
 from libs.utils import UserError
 
-BATCH = 250  # images that the classifier sees at once
 FASTER = {  # DDIM with eta = 1 would be ddpm again
     "ddim": Sampler("ddim"),
     "dpm++": Sampler("dpm++"),
@@ -42,13 +40,18 @@ FASTER = {  # DDIM with eta = 1 would be ddpm again
 
 @dataclass
 class Result:
-    """What one sampler costs and gives; FID and accuracy by LeNet, accuracy None without labels."""
+    """What one sampler costs and gives: FID and accuracy by LeNet, and grain.
+
+    Floors are those of held-out real images; accuracy is None without labels.
+    """
 
     sampler: str
     evaluations: int  # of the network, for each sample
     seconds: float  # for all samples
     fid: float
-    floor: float | None  # the FID of held-out real images
+    floor: float | None  # of fid
+    grain: float
+    grain_floor: float | None
     accuracy: float | None
 
 
@@ -95,7 +98,7 @@ def compare(args: argparse.Namespace) -> list[Result]:
         )
     samplers = plan(args.steps, model.timesteps)
     precision = Precision.pick(config.dtype, device)
-    judge = Judge(config, args.num, device)
+    judge = Judge(config, device)
     labels = torch.arange(args.num) % len(classes)
     # The first call of a network on a device is slow
     for _ in draw_samples(model, labels[:2], precision, sampler=Sampler("ddim", 1)):
@@ -107,47 +110,45 @@ def compare(args: argparse.Namespace) -> list[Result]:
         options = args.seed, args.batch_size
         images = torch.cat(list(draw_samples(model, labels, precision, *options, sampler=sampler)))
         seconds = time.perf_counter() - start
-        fid, accuracy = judge.score(images, labels)
-        accuracy = accuracy if config.model.conditional else None
-        results.append(Result(name, sampler.steps, seconds, fid, judge.floor, accuracy))
-        say(f"{number} of {len(samplers)}: {sampler}: FID {fid:.2f}, {seconds:.1f} s")
+        scores = judge.score(images, labels)
+        fid, grain = scores["FID"], scores["grain"]
+        accuracy = scores["conditional accuracy"].samples if judge.conditional else None
+        numbers = fid.samples, fid.real, grain.samples, grain.real, accuracy
+        results.append(Result(name, sampler.steps, seconds, *numbers))
+        say(f"{number} of {len(samplers)}: {sampler}: FID {fid.samples:.2f}, {seconds:.1f} s")
     return results
 
 
 class Judge:
-    """Scores samples by a LeNet fitted on the run's data; `floor` is the FID of real images.
+    """Scores samples as evaluate.py does, by a LeNet fitted on the run's data."""
 
-    Samples, and held-out images, are compared with as many training images.
-    """
-
-    def __init__(self, config: Config, num: int, device: torch.device):
+    def __init__(self, config: Config, device: torch.device):
         store = Store(config.output_folder / "feature_cache")
-        real = RealImages.load(config)
-        net = fitted_lenet(real.whole, config.model.img_shape, device, store)
-        self.viewer = Viewer(net, device, store)
-        self.reference = statistics(self.viewer.look_at(real.train.at_most(num)).features)
-        self.floor = None
-        if real.held_out is not None:
-            features = self.viewer.look_at(real.held_out.at_most(num)).features
-            self.floor = frechet_distance(*statistics(features), *self.reference)
+        self.conditional = config.model.conditional
+        self.names = ["fid", "grain", *(["accuracy"] if self.conditional else [])]
+        self.real = RealImages.load(config)
+        shape = config.model.img_shape
+        self.networks = load_networks(Looks(), self.names, self.real, shape, device, store)
 
-    def score(self, images: Tensor, labels: Tensor) -> tuple[float, float]:
-        """The FID of images [N, C, H, W] in [0, 1], and the share that is given its label."""
-        seen = self.viewer.look(images.split(BATCH), len(images))
-        right = (seen.logits.argmax(dim=1) == labels).float().mean().item()
-        return frechet_distance(*statistics(seen.features), *self.reference), right
+    def score(self, images: Tensor, labels: Tensor) -> dict[str, Score]:
+        """The scores by name of images [N, C, H, W] in [0, 1] and their labels [N]."""
+        samples = images.mul(255).round().to(torch.uint8)
+        evidence = Evidence(samples, labels, None, self.real, self.conditional, self.networks)
+        return {score.name: score for score in scoring.score(self.names, evidence)}
 
 
 def table(results: list[Result]) -> str:
-    """The results as text, one a line, with the floor below."""
-    lines = [f"{'sampler':12}{'evaluations':>12}{'seconds':>10}{'LeNet FID':>11}{'accuracy':>10}"]
+    """The results as text, one per line, with those of real images below."""
+    header = f"{'sampler':12}{'evaluations':>12}{'seconds':>10}{'LeNet FID':>11}{'grain':>8}"
+    lines = [f"{header}{'accuracy':>10}"]
     for r in results:
         accuracy = "-" if r.accuracy is None else f"{r.accuracy:.3f}"
-        lines.append(
-            f"{r.sampler:12}{r.evaluations:12}{r.seconds:10.1f}{r.fid:11.2f}{accuracy:>10}"
-        )
-    floor = results[0].floor
-    return "\n".join(lines + ([] if floor is None else [f"FID of real images {floor:.2f}"]))
+        cost = f"{r.sampler:12}{r.evaluations:12}{r.seconds:10.1f}"
+        lines.append(f"{cost}{r.fid:11.2f}{r.grain:8.3f}{accuracy:>10}")
+    real = results[0]
+    if real.floor is not None:
+        lines.append(f"{'real images':34}{real.floor:11.2f}{real.grain_floor:8.3f}")
+    return "\n".join(lines)
 
 
 def plot(results: list[Result], file: Path) -> None:

@@ -13,9 +13,10 @@ from conftest import find_asset
 from libs import config as configs
 from libs import datasets
 from libs.metrics import features as feature_files
-from libs.metrics import lenet, weight_files
+from libs.metrics import lenet, scoring, weight_files
 from libs.metrics.distances import nearest
 from libs.metrics.fid import frechet_distance, statistics
+from libs.metrics.grain import difference_counts, grain_distance
 from libs.metrics.inception import Inception
 from libs.metrics.inception_score import inception_score
 from libs.metrics.kid import kernel_distance, squared_mmd
@@ -132,6 +133,42 @@ def test_agreement_with_torch_fidelity(monkeypatch):
     precision, recall = precision_recall(*low_dimensional)
     assert precision == pytest.approx(theirs["precision"], abs=1e-3)
     assert recall == pytest.approx(theirs["recall"], abs=1e-3)
+
+
+def test_grain_distance_by_hand():
+    """Pixels above and beside each other count; the distance is that of log2(1 + difference)."""
+    image = torch.tensor([[0, 0, 3], [0, 255, 255]], dtype=torch.uint8).view(1, 1, 2, 3)
+    counts = difference_counts([image, image])
+    expected = {0: 6, 3: 2, 255: 4, 252: 2}  # of two images
+    assert {i: n for i, n in enumerate(counts.tolist()) if n} == expected
+
+    ones, threes = (torch.eye(256, dtype=torch.long)[level] for level in (1, 3))
+    assert grain_distance(ones, 5 * ones) == 0
+    assert grain_distance(ones, threes) == pytest.approx(1)  # log2(4) - log2(2)
+    assert grain_distance(ones + threes, 2 * threes) == pytest.approx(0.5)
+
+
+def with_grain(images, deviation):
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
+    return (images + deviation * noise).clamp(0, 255).round().to(torch.uint8)
+
+
+@pytest.mark.parametrize("kind", ["digits", "photographs"])
+def test_grain_of_two_levels_is_seen(kind):
+    """Real images with noise of 2 of 255 levels, or slightly blurred, are far above the floor."""
+    if kind == "digits":
+        train, test = (datasets.load_digits(split)[0] for split in ("train", "test"))
+    else:
+        config = configs.DatasetConfig(name="ImageFolder", data_folder=find_asset("data/cifar10"))
+        splits = (datasets.load_dataset(config, split, (3, 32, 32)) for split in ("train", "test"))
+        train, test = (scoring.all_images(images.at_most(1000))[0] for images in splits)
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+    reference, others = (difference_counts([train[i]]) for i in order[:1000].chunk(2))
+    floor = grain_distance(difference_counts([test]), reference)
+    assert grain_distance(others, reference) < 2 * floor
+    blurred = (test.float() + test.roll(1, dims=3)).div(2).to(torch.uint8)
+    for worse in (with_grain(test, 2), blurred):
+        assert grain_distance(difference_counts([worse]), reference) > 2 * floor
 
 
 def test_nearest_in_chunks(monkeypatch):

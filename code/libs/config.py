@@ -183,7 +183,7 @@ class TrainConfig:
     compile: bool = False
     eval_every: int = 1  # epochs between validation and test losses
     eval_images: int = 2000  # at most so many images for each of these losses
-    eval_metrics: list[Literal["fid", "kid", "is", "pr", "accuracy", "lpips"]] = field(
+    eval_metrics: list[Literal["fid", "kid", "is", "pr", "grain", "accuracy", "lpips"]] = field(
         default_factory=list
     )  # scores of samples in the same epochs, as evaluate.py's
     eval_features: Literal["lenet", "inception"] = "lenet"
@@ -194,7 +194,8 @@ class TrainConfig:
     inception_weights: Path | None = None  # torch-fidelity's file; null: downloaded once
     alexnet_weights: Path | None = None  # torchvision's file, for lpips; null: downloaded once
     best_metric: (  # what best.pth is chosen by; null: the validation loss
-        Literal["fid", "kid", "is", "precision", "recall", "accuracy", "psnr", "ssim"] | None
+        Literal["fid", "kid", "is", "precision", "recall", "grain", "accuracy", "psnr", "ssim"]
+        | None
     ) = None
     ckpt_steps: int | None = None  # also save a checkpoint every so many steps
     keep_last_n: int = 3  # checkpoints to keep, besides best.pth and model_final.pth
@@ -280,7 +281,7 @@ SCRIPT_OF = {  # by section
     "unet": "sample.py",
 }
 
-LOWER_IS_BETTER = ("fid", "kid")  # of the scores in training; of all others, higher
+LOWER_IS_BETTER = ("fid", "kid", "grain")  # of the scores in training; of all others, higher
 
 
 @dataclass

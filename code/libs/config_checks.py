@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .config import Config, TrainConfig
 
 # No score to choose by: the samples' own distances, lpips, are largest for noise.
-SCORES_TO_CHOOSE_BY = {name: [name] for name in ("fid", "kid", "is", "accuracy")}
+SCORES_TO_CHOOSE_BY = {name: [name] for name in ("fid", "kid", "is", "grain", "accuracy")}
 SCORES_TO_CHOOSE_BY |= {"pr": ["precision", "recall"], "lpips": []}
 DDPM_ONLY = (  # keys that mean nothing to an EDM
     "model.timesteps model.beta_schedule model.beta_start model.beta_end model.rescale_betas "

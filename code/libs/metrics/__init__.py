@@ -7,6 +7,7 @@ METRICS = {  # name: what it measures
     "kid": "kernel distance between the same features, unbiased for few samples",
     "is": "Inception score: how sure and how varied a classifier is",
     "pr": "precision (are samples like real images) and recall (are real images like samples)",
+    "grain": "are neighbouring pixels as alike as in real images: sees grain of a few grey levels",
     "accuracy": "share of samples that a classifier gives the class they were drawn for",
     "memorization": "are samples copies of training images",
     "lpips": "perceptual distance between samples of one class: how varied they are",

@@ -5,7 +5,7 @@ not seen, against the same training images and for as many images where there ar
 floor of FID and KID, the best that a model can reach.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from ..utils import UserError
 from .clip import Clip, clip_score, consistency, recall_at
 from .features import Seen, Viewer
 from .fid import frechet_distance, statistics
+from .grain import difference_counts, grain_distance
 from .inception_score import NUM_SPLITS, inception_score
 from .kid import kernel_distance
 from .lpips_diversity import Lpips, diversity
@@ -28,6 +29,7 @@ from .precision_recall import K, precision_recall
 from .store import Facts
 from .verdict import NUM_NEIGHBOURS, Verdict, judge
 
+BATCH = 100  # images read at once
 MOST_PIXELS = 3 * 64 * 64  # images up to this size are compared pixel by pixel
 MOST_HELD_OUT = 2000  # images that calibrate the tests of memorization
 NEEDED = {  # samples, and training images, that a metric needs at least
@@ -35,6 +37,7 @@ NEEDED = {  # samples, and training images, that a metric needs at least
     "kid": (2, 2),
     "is": (NUM_SPLITS, 0),
     "pr": (K + 1, K + 1),
+    "grain": (1, 1),
     "accuracy": (1, 0),
     "memorization": (ENOUGH, NUM_NEIGHBOURS),
     "lpips": (2, 0),
@@ -263,6 +266,17 @@ def _precision_recall(evidence: Evidence) -> list[Score]:
     return [Score("precision", found[0], real[0]), Score("recall", found[1], real[1])]
 
 
+def _grain(evidence: Evidence) -> list[Score]:
+    def counts_of(images: Images) -> Tensor:
+        chosen = images.at_most(len(evidence.samples))
+        return difference_counts(batch for batch, _ in _batches(chosen))
+
+    train, held_out = evidence.images.train, evidence.images.held_out
+    reference, found = counts_of(train), difference_counts(evidence.samples.split(BATCH))
+    real = held_out and grain_distance(counts_of(held_out), reference)
+    return [Score("grain", grain_distance(found, reference), real)]
+
+
 def _accuracy(evidence: Evidence) -> list[Score]:
     def share(seen: Seen, labels: Tensor) -> float:
         return (seen.logits.argmax(dim=1) == labels).double().mean().item()
@@ -335,6 +349,7 @@ SCORERS = {
     "kid": _kid,
     "is": _inception_score,
     "pr": _precision_recall,
+    "grain": _grain,
     "accuracy": _accuracy,
     "memorization": _memorization,
     "lpips": _lpips,
@@ -351,6 +366,11 @@ def compares_pixels(shape: Sequence[int]) -> bool:
 
 def all_images(dataset: Images) -> tuple[Tensor, Tensor]:
     """The images of a data set, uint8 [N, C, H, W], and their labels [N]."""
-    images, labels = zip(*in_order(dataset, batch_size=100), strict=True)
-    images = [batch.mul(255).round().to(torch.uint8) for batch in images]
+    images, labels = zip(*_batches(dataset), strict=True)
     return torch.cat(images), torch.cat(labels)
+
+
+def _batches(dataset: Images) -> Iterator[tuple[Tensor, Tensor]]:
+    """A data set in its own order: images, uint8 [B, C, H, W], and their labels [B]."""
+    for images, labels in in_order(dataset, BATCH):
+        yield images.mul(255).round().to(torch.uint8), labels
