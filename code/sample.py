@@ -1,8 +1,9 @@
 """Draw samples from a trained model: python sample.py ../logs/RUN/model_final.pth --out grid.png
 
-The samples come from the model's own p_sample_loop, or from the sampler of --sampler, with the
-averaged weights of the checkpoint. A model that was trained on captions draws --prompt "a red bus",
-and so does Stable Diffusion 1.x: python sample.py --sd FILE --prompt "a red bus" --out bus.png
+The samples come from the sampler of --sampler, else of the run's train_cfg.sampler, else from the
+model's own p_sample_loop, with the averaged weights of the checkpoint. A model that was trained on
+captions draws --prompt "a red bus", and so does Stable Diffusion 1.x:
+python sample.py --sd FILE --prompt "a red bus" --out bus.png
 """
 
 import argparse
@@ -90,7 +91,7 @@ def main() -> None:
     device = runtime.pick_device([args.device])
     model, config, classes = checkpoint.load_for_sampling(Path(args.checkpoint), device)
     precision = runtime.Precision.pick(config.dtype, device)
-    samplers = Sampler.sweep_from_args(args, model, config.train_cfg.guidance)
+    samplers = Sampler.sweep_from_args(args, model, Sampler.of_run(config.train_cfg))
     guided = samplers[0].guidance is not None
     columns = pick_columns(args, model, config, classes, guided)
     labels = torch.tensor(columns.labels).repeat(args.num)  # row by row

@@ -187,6 +187,20 @@ def test_older_checkpoint_goes_on(make_trainer, tmp_path):
         (["eval_sampler=heun"], "cannot draw from a model of 'model_name: DDPM'"),
         (["eval_steps=5"], "set 'train_cfg.eval_sampler'"),
         (["eval_sampler=ddim", "eval_steps=900"], "above 'model.timesteps', 200"),
+        (
+            ["sampler=heun"],
+            "sampler' heun cannot draw from a model of 'model_name: DDPM'",
+        ),
+        (["sampler=ddin"], "did you mean 'ddim'"),
+        (["sampler_steps=5"], "set 'train_cfg.sampler', e.g. to ddim"),
+        (["sampler=own", "sampler_steps=5"], "own sampler has its own steps"),
+        (["sampler=ddim", "eval_steps=5"], "set 'train_cfg.eval_sampler'"),
+        (["sampler=ddim", "sampler_steps=900"], "above 'model.timesteps', 200"),
+        (["sampler=ddim", "sampler_steps=0"], "sampler_steps' must be at least 1"),
+        (["sampler_eta=0.5"], r"sampler_eta' is the noise of ddim and dpm\+\+: set"),
+        (["sampler=ddpm", "sampler_eta=0.5"], r"sampler_eta' is the noise of ddim and dpm\+\+"),
+        (["sampler=ddim", "sampler_eta=1.5"], "sampler_eta' must be at least 0 and at most 1"),
+        (["num_eval_classes=0"], "num_eval_classes' must be at least 1"),
         (["eval_samples=0"], "eval_samples' must be at least 1"),
     ],
 )
@@ -208,6 +222,9 @@ def test_scores_that_need_labels_are_refused():
     [
         ("eval_metrics=fid", "psnr and ssim are always measured"),
         ("best_metric=fid", "choose psnr or ssim"),
+        ("sampler=ddim", "sampler' is for the samples of a diffusion model"),
+        ("num_eval_classes=3", "num_eval_classes' is for the samples of a diffusion model"),
+        ("guidance=3", "guidance' is for the samples of a diffusion model"),
     ],
 )
 def test_scores_of_the_other_kind_are_refused(setting, words):

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from libs.cli import add_sampler_flags
+from libs.config import TrainConfig
 from libs.ddpm import DDPM
+from libs.edm import EDM
 from libs.runtime import Precision
-from libs.sampling import SAMPLERS, Film, Sampler, draw_samples, watch_chain
+from libs.sampling import SAMPLERS, Film, Sampler, draw_samples, spread_evenly, watch_chain
 from libs.utils import UserError
 
 FP32 = Precision("fp32", torch.device("cpu"))
@@ -246,3 +248,53 @@ def test_a_sweep_is_one_sampler_for_each_scale(model):
     assert Sampler.sweep_from_args(parse(*flags), model) == [Sampler("ddim", 4)]
     with pytest.raises(UserError, match="not ''"):
         Sampler.sweep_from_args(parse("--guidance", "3,"), model)
+
+
+# The run's own sampler
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ("", "ddim, 5 steps, eta 0.5, guidance 2"),
+        ("--steps 3", "ddim, 3 steps, eta 0.5, guidance 2"),
+        ("--eta 0 --guidance 4", "ddim, 5 steps, eta 0, guidance 4"),
+        ("--spacing leading", "ddim, 5 steps, leading, eta 0.5, guidance 2"),
+        ("--sampler ddim", "ddim, 5 steps, eta 0.5, guidance 2"),
+        ("--sampler own", "own, all steps, guidance 2"),
+        ("--sampler dpm++", "dpm++, all steps, eta 0, guidance 2"),
+        ("--sampler ddpm --steps 4", "ddpm, 4 steps, guidance 2"),
+    ],
+)
+def test_what_flags_do_not_say_is_as_in_the_run(model, flags, text):
+    """Samples are drawn as the run's config says; its steps and eta are for no other sampler."""
+    model.null_label = 2
+    train = TrainConfig(sampler="ddim", sampler_steps=5, sampler_eta=0.5, guidance=2.0)
+    of_run = Sampler.of_run(train)
+    assert str(Sampler.from_args(parse(*flags.split()), model, of_run)) == text
+    scales = Sampler.sweep_from_args(parse(*flags.split(), "--guidance", "0,1"), model, of_run)
+    assert [s.guidance for s in scales] == [0, 1]
+    assert scales[0].name == text.split(",")[0]
+
+
+def test_a_run_that_says_nothing_draws_with_its_own_chain(model):
+    """The default of all keys is what was drawn before there were any."""
+    assert Sampler.of_run(TrainConfig()) == Sampler()
+    assert Sampler.from_args(parse(), model, Sampler.of_run(TrainConfig())) == Sampler()
+
+
+def test_a_run_of_an_edm_chooses_its_steps():
+    """The keys mean the same to an EDM, whose own settings stay those of its config."""
+    of_run = Sampler.of_run(TrainConfig(sampler="heun", sampler_steps=3))
+    edm = EDM((1, 8, 8), dim=8, context_dim=8, num_classes=3, attn_levels=())
+    assert str(Sampler.from_args(parse(), edm, of_run)) == "heun, 3 steps"
+    assert str(Sampler.from_args(parse("--sampler", "own"), edm, of_run)) == "heun, 18 steps"
+
+
+@pytest.mark.parametrize(
+    ("number", "total", "chosen"),
+    [(3, 10, [0, 3, 6]), (1, 7, [0]), (5, 5, [0, 1, 2, 3, 4]), (99, 2, [0, 1])],
+)
+def test_a_few_classes_are_spread_evenly(number, total, chosen):
+    """Pictures and scores of a few classes show some of all of them."""
+    assert spread_evenly(number, total).tolist() == chosen

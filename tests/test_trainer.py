@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from libs import checkpoint, diffusion
 from libs.config import load_config
 from libs.diffusion import DiffusionLearner
+from libs.metrics import in_training
 from libs.run_folder import check_same_run
 from libs.runtime import Precision, Processes
 from libs.tiny_autoencoder import TAESD
@@ -323,6 +324,34 @@ def test_older_model_without_new_arguments(make_trainer, monkeypatch):
     monkeypatch.setattr(checkpoint, "DDPM", Older)
     checkpoint.build_model(load_config("configs/mnist.yaml"))
     assert taken == [64]
+
+
+def test_pictures_are_drawn_as_the_run_says(make_trainer, monkeypatch):
+    """Checkpoints of a run with many classes and time steps need not wait for all of them."""
+    drawn = []
+
+    def draw(model, labels, precision, seed, sampler):
+        drawn.append((str(sampler), labels.tolist()))
+        return [torch.zeros(len(labels), 1, 8, 8)]
+
+    monkeypatch.setattr(diffusion, "draw_samples", draw)
+    monkeypatch.setattr(in_training, "load_networks", lambda *_: None)
+    options = ["train_cfg.num_eval_samples=2", "train_cfg.eval_metrics=accuracy"]
+    _, all_classes = make_trainer(*options).learner.picture()
+    keys = ["num_eval_classes=3", "sampler=dpm++", "sampler_steps=4", "sampler_eta=1"]
+    trainer = make_trainer(*options, *(f"train_cfg.{key}" for key in keys))
+    _, three_classes = trainer.learner.picture()
+    assert drawn == [
+        ("own, all steps", 2 * list(range(10))),
+        ("dpm++, 4 steps, eta 1", [0, 3, 6, 0, 3, 6]),
+    ]
+    (_, *tall), (_, *wide) = three_classes.shape, all_classes.shape
+    assert tall[0] / tall[1] > wide[0] / wide[1]  # three columns, not ten
+    assert str(trainer.learner.sample_scores.sampler) == "dpm++, 4 steps, eta 1"
+    assert str(make_trainer(
+        *options, "train_cfg.sampler=ddim", "train_cfg.sampler_steps=4",
+        "train_cfg.eval_sampler=ddpm", "train_cfg.eval_steps=2",
+    ).learner.sample_scores.sampler) == "ddpm, 2 steps"  # fmt: skip
 
 
 def test_wandb_mirrors_tensorboard(make_trainer, monkeypatch, tmp_path):

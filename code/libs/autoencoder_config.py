@@ -15,7 +15,7 @@ from .config import (
     TrainConfig,
     WandbConfig,
 )
-from .config_checks import check_betas, check_limits
+from .config_checks import OF_SAMPLES, check_betas, check_limits, lookup
 from .utils import UserError
 
 SSIM_WINDOW = 11  # pixels, as in first_stage/quality.py
@@ -122,6 +122,12 @@ class AutoencoderConfig:
                 "'train_cfg.eval_metrics' scores what a diffusion model draws, and this is an "
                 "autoencoder, whose psnr and ssim are always measured: leave it out"
             )
+        for key in OF_SAMPLES:
+            if lookup(self, key) is not None:
+                raise UserError(
+                    f"'{key}' is for the samples of a diffusion model, and this is an "
+                    "autoencoder: leave it out"
+                )
         if train.best_metric not in (None, "psnr", "ssim"):
             raise UserError(
                 f"'train_cfg.best_metric' {train.best_metric} is for diffusion models: choose "

@@ -86,14 +86,15 @@ def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sampler",
         metavar="NAME",
-        help="own (the model's p_sample_loop, the default), ddpm, ddim or dpm++; for an EDM own "
-        "(with the settings of its config) or heun",
+        help="own (the model's p_sample_loop), ddpm, ddim or dpm++; for an EDM own (with the "
+        "settings of its config) or heun (default: the run's train_cfg.sampler, else own)",
     )
     group.add_argument(
         "--steps",
         type=int,
         metavar="N",
-        help="steps of the chain (default: all T, or those of an EDM's config)",
+        help="steps of the chain (default: the run's train_cfg.sampler_steps, else all T, or those "
+        "of an EDM's config)",
     )
     group.add_argument(
         "--eta", type=float, help="noise of ddim and dpm++: 0 (the default) none, 1 as much as ddpm"

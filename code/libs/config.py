@@ -166,7 +166,12 @@ class TrainConfig:
     lr: float = 2e-5
     epochs: int = 30
     num_eval_samples: int = 10  # pictures of each class drawn at each checkpoint
-    guidance: float | None = None  # scale for these pictures, and by default for sample.py
+    num_eval_classes: int | None = None  # of at most so many classes, spread evenly; null: all
+    # How they are drawn; sample.py and evaluate.py do so, too, where their flags say nothing else
+    sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: own
+    sampler_steps: int | None = None  # of sampler; null: all
+    sampler_eta: float | None = None  # noise of ddim and dpm++, 0 to 1; null: 0
+    guidance: float | None = None  # scale of classifier-free guidance
     max_steps: int | None = None  # end early, in good order
     loss: Literal["mse", "l1", "huber"] = "mse"
     min_snr_gamma: float | None = None  # train more on the noise that shows; 5: Hang et al. 2023
@@ -189,7 +194,7 @@ class TrainConfig:
     eval_features: Literal["lenet", "inception"] = "lenet"
     eval_samples: int = 500  # drawn for these scores
     eval_classes: int | None = None  # draw only so many classes, spread evenly; null: all
-    eval_sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: own
+    eval_sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: sampler
     eval_steps: int | None = None  # of eval_sampler; null: all
     inception_weights: Path | None = None  # torch-fidelity's file; null: downloaded once
     alexnet_weights: Path | None = None  # torchvision's file, for lpips; null: downloaded once
@@ -273,6 +278,9 @@ LIMITS = SHARED_LIMITS | {
     "train_cfg.guidance": ([0], None),
     "train_cfg.min_snr_gamma": POSITIVE,
     "train_cfg.num_eval_samples": ([0], None),
+    "train_cfg.num_eval_classes": ([1], None),
+    "train_cfg.sampler_steps": ([1], None),
+    "train_cfg.sampler_eta": ([0], [1]),
 }
 SCRIPT_OF = {  # by section
     "model": "train.py",

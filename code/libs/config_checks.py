@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 # No score to choose by: the samples' own distances, lpips, are largest for noise.
 SCORES_TO_CHOOSE_BY = {name: [name] for name in ("fid", "kid", "is", "grain", "accuracy")}
 SCORES_TO_CHOOSE_BY |= {"pr": ["precision", "recall"], "lpips": []}
+HAVE_ETA = ("ddim", "dpm++")  # samplers whose noise one can choose
 DDPM_ONLY = (  # keys that mean nothing to an EDM
     "model.timesteps model.beta_schedule model.beta_start model.beta_end model.rescale_betas "
     "model.prediction model.variance_type train_cfg.loss train_cfg.min_snr_gamma"
+).split()
+
+OF_SAMPLES = (  # keys that mean nothing to an autoencoder
+    "train_cfg.num_eval_classes train_cfg.sampler train_cfg.sampler_steps train_cfg.sampler_eta "
+    "train_cfg.guidance train_cfg.eval_classes train_cfg.eval_sampler train_cfg.eval_steps"
 ).split()
 
 
@@ -173,6 +179,8 @@ def _check_text(config: "Config") -> None:
 def _check_scores(config: "Config") -> None:
     """Refuse contradictions among the keys for scores during training."""
     model, train = config.model, config.train_cfg
+    if model.context == "tokens" and train.num_eval_classes is not None:
+        raise UserError("captions have no classes: leave 'train_cfg.num_eval_classes' null")
     if model.context == "tokens" and ("accuracy" in train.eval_metrics or train.eval_classes):
         raise UserError(
             "captions have no classes: leave accuracy out of 'train_cfg.eval_metrics', and "
@@ -213,20 +221,30 @@ def _check_scores(config: "Config") -> None:
                     f"'train_cfg.eval_classes' {train.eval_classes} must not be above '{key}', "
                     f"{lookup(config, key)}"
                 )
+    for sampler, steps in (("sampler", "sampler_steps"), ("eval_sampler", "eval_steps")):
+        _check_sampler(config, f"train_cfg.{sampler}", f"train_cfg.{steps}")
+    if train.sampler_eta is not None and train.sampler not in HAVE_ETA:
+        raise UserError(
+            f"'train_cfg.sampler_eta' is the noise of {' and '.join(HAVE_ETA)}: set "
+            "'train_cfg.sampler' to one of them"
+        )
+
+
+def _check_sampler(config: "Config", key: str, steps_key: str) -> None:
+    """Refuse a sampler that cannot draw from the model, and steps that it cannot take."""
+    sampler, steps = lookup(config, key), lookup(config, steps_key)
     known = ("own", "heun") if config.model_name == "EDM" else ("own", "ddim", "ddpm", "dpm++")
-    if train.eval_sampler not in (None, *known):
+    if sampler not in (None, *known):
         raise UserError(
-            f"'train_cfg.eval_sampler' {train.eval_sampler} cannot draw from a model of "
-            f"'model_name: {config.model_name}': choose from {', '.join(known)}"
+            f"'{key}' {sampler} cannot draw from a model of 'model_name: {config.model_name}': "
+            f"choose from {', '.join(known)}"
         )
-    if train.eval_steps is not None and train.eval_sampler in (None, "own"):
-        others = [name for name in known if name != "own"]
+    if steps is not None and sampler in (None, "own"):
         raise UserError(
-            "'train_cfg.eval_steps': the model's own sampler has its own steps; set "
-            f"'train_cfg.eval_sampler', e.g. to {others[0]}"
+            f"'{steps_key}': the model's own sampler has its own steps; set '{key}', e.g. to "
+            f"{known[1]}"
         )
-    if config.model_name != "EDM" and (train.eval_steps or 0) > model.timesteps:
+    if config.model_name != "EDM" and (steps or 0) > config.model.timesteps:
         raise UserError(
-            f"'train_cfg.eval_steps' {train.eval_steps} must not be above 'model.timesteps', "
-            f"{model.timesteps}"
+            f"'{steps_key}' {steps} must not be above 'model.timesteps', {config.model.timesteps}"
         )

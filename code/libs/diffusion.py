@@ -26,10 +26,11 @@ from .metrics.in_training import SampleScores
 from .objective import min_snr_weights, training_loss
 from .optim import learning_rate
 from .runtime import Precision, Processes, fork_rng, generator_for
-from .sampling import Sampler, draw_samples
+from .sampling import Sampler, draw_samples, spread_evenly
 from .text_encoder import TextEncoder
 from .updater import StepResult, Updater
-from .utils import UserError
+from .utils import UserError, default
+from .variants import PromptTable
 from .visualize import captioned_grid, image_grid
 from .weights import load_strictly
 
@@ -128,6 +129,9 @@ class DiffusionLearner(Learner):
             self._use_encoder(prompts.make_text_encoder(config))
         if isinstance(self.model.vae, FirstStage):
             self._measure_latents(self.model.vae)
+        self.sampler = Sampler.of_run(config.train_cfg)
+        if not isinstance(self.model, EDM):
+            self.sampler.function()  # not every edition has all samplers
         self.sample_scores = None
         if config.train_cfg.eval_metrics:
             self.sample_scores = SampleScores(config, self.splits, precision, processes)
@@ -154,7 +158,7 @@ class DiffusionLearner(Learner):
         encoder = encoder.to(self.device)
         self.contexts = prompts.encode_captions(texts, encoder, folder, self.processes)
         number = max(SHOWN_CAPTIONS, settings.eval_samples if settings.eval_metrics else 0)
-        numbers = torch.cat([torch.zeros(1, dtype=torch.long), train.labels[:number]])
+        numbers = torch.cat([torch.tensor([PromptTable.null_label]), train.labels[:number]])
         self.model.model.label_embd.set_prompts(self.contexts(numbers))
         self.classes = [texts[i] for i in numbers[1 : SHOWN_CAPTIONS + 1].tolist()]
 
@@ -288,17 +292,19 @@ class DiffusionLearner(Learner):
 
     def picture(self) -> tuple[str, Tensor] | None:
         """Samples of the averaged model, one class or caption a column."""
-        rows = self.config.train_cfg.num_eval_samples
+        settings = self.config.train_cfg
+        rows = settings.num_eval_samples
         if rows == 0:
             return None
-        first = 0 if self.contexts is None else 1  # number 0 is the empty prompt
-        columns = len(self.classes)
-        labels = (first + torch.arange(columns)).repeat(rows)
-        sampler = Sampler(guidance=self.config.train_cfg.guidance)
+        total = len(self.classes)
+        drawn = spread_evenly(default(settings.num_eval_classes, total), total)
+        columns = len(drawn)
+        first = 0 if self.contexts is None else PromptTable.null_label + 1
+        labels = (first + drawn).repeat(rows)
         self.loss.eval()
         with self.updater.ema.applied():
             batches = draw_samples(
-                self.model, labels, self.precision, seed=self.config.seed, sampler=sampler
+                self.model, labels, self.precision, seed=self.config.seed, sampler=self.sampler
             )
             images = torch.cat(list(batches))
         if self.contexts is None:

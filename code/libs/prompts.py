@@ -25,6 +25,7 @@ from .text_encoder import (
     random_text_encoder,
 )
 from .utils import UserError, default, replacing
+from .variants import PromptTable
 
 LARGEST_CACHE = 4 * 2**30  # bytes; more captions are encoded in every step instead
 BATCH = 32
@@ -169,7 +170,7 @@ def number_prompts(
     prompts: Sequence[str],
     negative: str | None = None,
 ) -> list[int]:
-    """Have a model's labels stand for prompts, and label 0 for what to guide away from.
+    """Number prompts as a model's labels, after `null_label`, what to guide away from.
 
     Args:
         path: the checkpoint, or its run folder.
@@ -178,10 +179,11 @@ def number_prompts(
         negative: by default the empty prompt, which the model met in training.
 
     Returns:
-        The prompts' labels 1, 2, ...
+        The prompts' labels, in a row.
     """
     encoder = make_text_encoder(config, checkpoint.read(path))
     encoder = encoder.to(model.model.label_embd.contexts.device)
     contexts = encoder.encode([default(negative, NO_PROMPT), *prompts])
     model.model.label_embd.set_prompts(contexts)
-    return list(range(1, len(prompts) + 1))
+    first = PromptTable.null_label + 1
+    return list(range(first, first + len(prompts)))

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from . import heun_flags
+from .config import TrainConfig
+from .config_checks import HAVE_ETA
 from .ddpm import DDPM
 from .edm import EDM, Heun, sample_heun
 from .guidance import guided, parse_scale
@@ -21,7 +23,6 @@ from .schedules import time_grid
 from .utils import UserError, default, did_you_mean
 
 SAMPLERS = {"ddpm": "ancestral", "ddim": "ddim", "dpm++": "dpm_solver"}  # files of this folder
-HAVE_ETA = ("ddim", "dpm++")
 OF_DDPM = ("own", *SAMPLERS)
 SAMPLE_STREAM = 3  # keeps the samples' random numbers apart from those of training
 
@@ -50,29 +51,42 @@ class Sampler:
     heun: Heun | None = None
 
     @classmethod
+    def of_run(cls, train: TrainConfig) -> "Sampler":
+        """The sampler of a run's pictures, as the keys from `train_cfg.sampler` on say."""
+        eta = default(train.sampler_eta, cls.eta)
+        return cls(
+            default(train.sampler, cls.name), train.sampler_steps, eta, guidance=train.guidance
+        )
+
+    @classmethod
     def from_args(
-        cls, args: Namespace, model: DDPM | EDM, guidance: float | None = None
+        cls, args: Namespace, model: DDPM | EDM, of_run: "Sampler | None" = None
     ) -> "Sampler":
         """The sampler that the flags of `cli.add_sampler_flags` describe.
 
-        `guidance` is the run's own scale, for where the flags give none.
+        What they do not say is as in `of_run`, the run's own sampler; its steps and eta are for no
+        other sampler.
 
         Raises UserError for flags that are wrong, or that do not fit each other or the model.
         """
+        usual = default(of_run, cls())
+        name = default(args.sampler, usual.name)
+        if name != usual.name:
+            usual = cls(name, guidance=usual.guidance)
         sampler = cls(
-            default(args.sampler, cls.name),
-            args.steps,
-            default(args.eta, cls.eta),
+            name,
+            default(args.steps, usual.steps),
+            default(args.eta, usual.eta),
             default(args.spacing, cls.spacing),
-            guidance if args.guidance is None else _scale(args.guidance, model),
+            usual.guidance if args.guidance is None else _scale(args.guidance, model),
         )
         _check_name(sampler.name, model)
         if isinstance(model, EDM):
-            _check_flags_of_edm(args)
+            _check_flags_of_edm(args, name)
             if args.steps is not None and args.steps < 1:
                 raise UserError(f"--steps: heun takes at least 1 step, not {args.steps}")
             return replace(sampler, heun=heun_flags.read(args, model.heun)).resolved(model)
-        _check_flags_of_ddpm(args, model)
+        _check_flags_of_ddpm(args, name, model)
         if not 0 <= sampler.eta <= 1:
             raise UserError(f"--eta: the noise goes from 0 (none) to 1 (as ddpm), not {args.eta:g}")
         sampler.times(model)
@@ -81,12 +95,12 @@ class Sampler:
 
     @classmethod
     def sweep_from_args(
-        cls, args: Namespace, model: DDPM | EDM, guidance: float | None = None
+        cls, args: Namespace, model: DDPM | EDM, of_run: "Sampler | None" = None
     ) -> "list[Sampler]":
         """As from_args, but --guidance may give several scales, as in 0,3,7: a sampler for each."""
         if args.guidance is None:
-            return [cls.from_args(args, model, guidance)]
-        sampler = cls.from_args(Namespace(**vars(args) | {"guidance": None}), model)
+            return [cls.from_args(args, model, of_run)]
+        sampler = cls.from_args(Namespace(**vars(args) | {"guidance": None}), model, of_run)
         return [replace(sampler, guidance=_scale(s, model)) for s in args.guidance.split(",")]
 
     def resolved(self, model: DDPM | EDM) -> "Sampler":
@@ -146,29 +160,29 @@ def _check_name(name: str, model: DDPM | EDM) -> None:
     raise UserError(f"--sampler: there is no sampler '{name}'{hint}")
 
 
-def _check_flags_of_ddpm(args: Namespace, model: DDPM) -> None:
+def _check_flags_of_ddpm(args: Namespace, name: str, model: DDPM) -> None:
     """Refuse flags of a sampler that is not the one chosen."""
     for flag in heun_flags.given(args):
         raise UserError(f"{flag}: only heun has it, and this model is a DDPM; leave it out")
-    if args.sampler in (None, "own"):
+    if name == "own":
         for flag, value in (("--steps", args.steps), ("--spacing", args.spacing)):
             if value is not None:
                 raise UserError(
                     f"{flag}: the model's own p_sample_loop visits all of its "
                     f"{model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
                 )
-    if args.eta is not None and args.sampler not in HAVE_ETA:
+    if args.eta is not None and name not in HAVE_ETA:
         raise UserError("--eta: only ddim and dpm++ have it; add --sampler ddim")
 
 
-def _check_flags_of_edm(args: Namespace) -> None:
+def _check_flags_of_edm(args: Namespace, name: str) -> None:
     """Refuse flags of a DDPM's samplers, and any for the settings of the config."""
     for flag, value in (("--eta", args.eta), ("--spacing", args.spacing)):
         if value is not None:
             raise UserError(
                 f"{flag}: heun does not have it, and this model is an EDM; leave it out"
             )
-    if args.sampler in (None, "own"):
+    if name == "own":
         for flag in (["--steps"] if args.steps is not None else []) + heun_flags.given(args):
             raise UserError(
                 f"{flag}: the model's own sampler has the settings of its config; add "
@@ -187,6 +201,12 @@ def _scale(text: str, model: DDPM | EDM) -> float:
             "with --set model.label_dropout=0.1"
         )
     return scale
+
+
+def spread_evenly(number: int, total: int) -> Tensor:
+    """So many of the classes 0 .. total - 1, at most all of them, int64."""
+    number = min(number, total)
+    return torch.arange(number) * total // number
 
 
 class Film:

@@ -71,7 +71,7 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
     path = Path(args.checkpoint)
     path = checkpoint.newest(path) if path.is_dir() else path
     model, config, classes = checkpoint.load_for_sampling(path, device)
-    sampler = Sampler.from_args(args, model, config.train_cfg.guidance)
+    sampler = Sampler.from_args(args, model, Sampler.of_run(config.train_cfg))
     real = RealImages.load(config)
     reads_text = real.train.captions is not None
     conditional = config.model.conditional and not reads_text

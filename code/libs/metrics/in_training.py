@@ -7,8 +7,9 @@ from ..datasets import Splits
 from ..ddpm import DDPM
 from ..edm import EDM
 from ..runtime import Precision, Processes, fork_rng
-from ..sampling import Sampler
+from ..sampling import Sampler, spread_evenly
 from ..utils import UserError, default
+from ..variants import PromptTable
 from .drawing import draw_together
 from .evaluation import Looks, load_networks
 from .scoring import Evidence, RealImages, check_enough, score
@@ -38,22 +39,22 @@ class SampleScores:
         self.precision, self.processes = precision, processes
         train, self.conditional = config.train_cfg, config.model.conditional
         self.names, self.seed = list(dict.fromkeys(train.eval_metrics)), config.seed
-        self.sampler = Sampler(
-            default(train.eval_sampler, Sampler.name), train.eval_steps, guidance=train.guidance
-        )
+        self.sampler = Sampler.of_run(train)
+        if train.eval_sampler is not None:
+            self.sampler = Sampler(train.eval_sampler, train.eval_steps, guidance=train.guidance)
         if config.model_name != "EDM":
             self.sampler.function()  # not every edition has all samplers
         real = RealImages.load(config, splits)
         num_classes, first = len(splits.train.classes), 0
         if splits.train.captions is not None:  # numbered from 1, see diffusion.DiffusionLearner
-            self.conditional, first = False, 1
+            self.conditional, first = False, PromptTable.null_label + 1
             num_classes = min(train.eval_samples, len(splits.train))
         drawn = default(train.eval_classes, num_classes)
         if drawn > num_classes:
             raise UserError(
                 f"'train_cfg.eval_classes' is {drawn}, and the data set has {num_classes} classes"
             )
-        chosen = torch.arange(drawn) * num_classes // drawn
+        chosen = spread_evenly(drawn, num_classes)
         self.labels = first + chosen[torch.arange(train.eval_samples) % drawn]
         self.real = real if drawn == num_classes else real.of_classes(chosen)
         num = train.eval_samples
