@@ -201,6 +201,12 @@ def test_older_checkpoint_goes_on(make_trainer, tmp_path):
         (["sampler=ddpm", "sampler_eta=0.5"], r"sampler_eta' is the noise of ddim and dpm\+\+"),
         (["sampler=ddim", "sampler_eta=1.5"], "sampler_eta' must be at least 0 and at most 1"),
         (["num_eval_classes=0"], "num_eval_classes' must be at least 1"),
+        (
+            ["warmup_epochs=2"],
+            "warmup_steps' 50 and .*warmup_epochs' 2 exclude each other: set one",
+        ),
+        (["warmup_epochs=-1", "warmup_steps=0"], "warmup_epochs' must be at least 0"),
+        (["eval_metrics=fid", "best_metric=fid", "keep_best_model=false"], "chooses best.pth"),
         (["eval_samples=0"], "eval_samples' must be at least 1"),
     ],
 )
@@ -224,13 +230,16 @@ def test_scores_that_need_labels_are_refused():
         ("best_metric=fid", "choose psnr or ssim"),
         ("sampler=ddim", "sampler' is for the samples of a diffusion model"),
         ("num_eval_classes=3", "num_eval_classes' is for the samples of a diffusion model"),
+        ("keep_last_model=false", "stages each start from the model_final.pth"),
+        ("warmup_steps=5\ntrain_cfg.warmup_epochs=1", "exclude each other"),
         ("guidance=3", "guidance' is for the samples of a diffusion model"),
     ],
 )
 def test_scores_of_the_other_kind_are_refused(setting, words):
     """An autoencoder draws nothing that could be scored."""
+    settings = f"train_cfg.{setting}".split("\n")
     with pytest.raises(UserError, match=words):
-        load_config("configs/digits_autoencoder.yaml", [f"train_cfg.{setting}"], AutoencoderConfig)
+        load_config("configs/digits_autoencoder.yaml", settings, AutoencoderConfig)
 
 
 def test_what_only_the_data_tells_is_refused_before_training(make_trainer, tmp_path):

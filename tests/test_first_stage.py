@@ -4,11 +4,13 @@ import copy
 import math
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from libs.first_stage import perceptual
@@ -21,6 +23,7 @@ from libs.first_stage.discriminator import (
     hinge_generator_loss,
 )
 from libs.first_stage.latents import FirstStage
+from libs.first_stage.loading import load_autoencoder
 from libs.first_stage.quality import psnr, ssim
 from libs.utils import UserError
 from libs.weights import load_strictly, read_file
@@ -74,7 +77,7 @@ def diffusers_twin(ours: KLAutoencoder, ch: int, ch_mult, blocks: int, attn_leve
     twin = diffusers.AutoencoderKL(
         block_out_channels=[ch * mult for mult in ch_mult],
         layers_per_block=blocks,
-        latent_channels=ours.z_channels,
+        latent_channels=ours.latent_channels,
         norm_num_groups=ours.encoder.norm_out.num_groups,
         down_block_types=[f"{p}DownEncoderBlock2D" for p in prefixes],
         up_block_types=[f"{p}UpDecoderBlock2D" for p in reversed(prefixes)],
@@ -378,7 +381,7 @@ def test_compvis_file_with_lightnings_class_is_read(published, tmp_path, monkeyp
     torch.save(content, path)
     monkeypatch.delitem(sys.modules, "pytorch_lightning.callbacks.model_checkpoint")
     weights, architecture = read_compvis(path)
-    expected = {**SHALLOW, "in_channels": 3, "attn_levels": (), "num_groups": 32}
+    expected = {**SHALLOW, "embed_dim": 3, "in_channels": 3, "attn_levels": (), "num_groups": 32}
     assert architecture == expected
     loaded = KLAutoencoder(**architecture)
     load_strictly(loaded, weights, path)
@@ -386,6 +389,38 @@ def test_compvis_file_with_lightnings_class_is_read(published, tmp_path, monkeyp
     assert torch.equal(loaded.encode(x).mode(), autoencoder.encode(x).mode())
     with pytest.raises(UserError, match="refused"):  # the exception ends with the call
         read_file(path)
+
+
+@torch.no_grad()
+def test_latents_narrower_than_what_the_encoder_gives(tmp_path):
+    """embed_dim is the channels between CompVis's 1x1 convolutions: shapes, names and arithmetic;
+    a file is read back with it, and a config that says another is refused."""
+    autoencoder = make(**SHALLOW, num_groups=32, embed_dim=2)
+    weights = autoencoder.state_dict()
+    assert weights["quant_conv.weight"].shape == (4, 6, 1, 1)
+    assert weights["post_quant_conv.weight"].shape == (3, 2, 1, 1)
+    assert weights.keys() == make(**SHALLOW, num_groups=32).state_dict().keys()
+    x = torch.rand(1, 3, 8, 8) * 2 - 1
+    moments = F.conv2d(
+        autoencoder.encoder(x), weights["quant_conv.weight"], weights["quant_conv.bias"]
+    )
+    latents = autoencoder.encode(x).mode()
+    assert torch.equal(latents, moments[:, :2])
+    assert autoencoder.decode(latents).shape == x.shape
+    stage = FirstStage(autoencoder)
+    stage.measure([torch.rand(8, 3, 8, 8)])
+    assert stage.encoder(torch.rand(1, 3, 8, 8)).shape == (1, 2, 4, 4)
+
+    path = tmp_path / "model.pth"
+    torch.save(weights, path)
+    loaded, section = load_autoencoder(path)
+    assert (section.z_channels, section.embed_dim) == (3, 2)
+    assert torch.equal(loaded.encode(x).mode(), latents)
+    with pytest.raises(UserError, match="embed_dim is 3 and 2 in the file"):
+        load_autoencoder(path, replace(section, embed_dim=None))
+    torch.save(make(**SHALLOW, num_groups=32).state_dict(), path)
+    load_autoencoder(path, replace(section, embed_dim=None))  # the same as 3
+    load_autoencoder(path, replace(section, embed_dim=3))
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

@@ -94,6 +94,15 @@ def test_warm_up(schedule):
     assert rates == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+def test_warm_up_in_epochs(schedule):
+    """Epochs of warm-up are as many steps, whatever the size of the data; fractions are rounded."""
+    for epochs, steps in ((2, 2 * STEPS), (0.5, 4), (0, 0)):
+        options = {"epochs": 4, "lr_schedule": schedule}
+        rates = our_rates(4 * STEPS, warmup_epochs=epochs, **options)
+        assert rates == our_rates(4 * STEPS, warmup_steps=steps, **options)
+
+
 # Optimizer and averaged weights
 
 

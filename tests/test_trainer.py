@@ -242,6 +242,36 @@ def test_old_checkpoints_are_removed(make_trainer, tmp_path):
     assert names == ["best.pth", "model_final.pth", "step-00000006.pth", "step-00000008.pth"]
 
 
+@pytest.mark.parametrize(
+    ("best", "last", "names"),
+    [
+        ("true", "false", ["best.pth", "epoch-0002.pth"]),
+        ("false", "true", ["epoch-0001.pth", "model_final.pth"]),
+        ("false", "false", ["epoch-0002.pth"]),
+    ],
+)
+def test_a_run_keeps_what_its_config_says(make_trainer, tmp_path, best, last, names):
+    """Without keep_last_model the last step is one of the keep_last_n numbered checkpoints: it is
+    never lost. Without keep_best_model the best is noted, but not kept."""
+    overrides = ["train_cfg.epochs=2", "train_cfg.keep_last_n=1", "dataset.val_fraction=0.1"]
+    overrides += [f"train_cfg.keep_best_model={best}", f"train_cfg.keep_last_model={last}"]
+    trainer = make_trainer(*overrides, ckpt_freq=1)
+    final = trainer.fit()
+    assert sorted(p.name for p in (tmp_path / "run").glob("*.pth")) == names
+    assert final.name == names[-1]
+    assert checkpoint.read(tmp_path / "run")["step"] == trainer.last_step
+    assert trainer.best_val_loss is not None
+
+
+def test_a_last_checkpoint_in_mid_epoch_is_numbered_by_its_step(make_trainer):
+    """Its name says how far the run got."""
+    final = make_trainer("train_cfg.max_steps=3", "train_cfg.keep_last_model=false").fit()
+    assert final.name == "step-00000003.pth"
+    state = checkpoint.read(final)
+    trainer = make_trainer("train_cfg.max_steps=4", "train_cfg.keep_last_model=false", state=state)
+    assert trainer.fit().name == "step-00000004.pth"
+
+
 def test_best_checkpoint_has_the_lowest_loss(make_trainer, tmp_path):
     """best.pth is written by the lowest validation loss; without validation there is none."""
     trainer = make_trainer(

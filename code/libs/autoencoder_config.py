@@ -15,7 +15,7 @@ from .config import (
     TrainConfig,
     WandbConfig,
 )
-from .config_checks import OF_SAMPLES, check_betas, check_limits, lookup
+from .config_checks import OF_SAMPLES, check_limits, check_training, lookup
 from .utils import UserError
 
 SSIM_WINDOW = 11  # pixels, as in first_stage/quality.py
@@ -77,6 +77,7 @@ class AutoencoderConfig:
         "autoencoder.ch_mult": ([1], None),
         "autoencoder.num_res_blocks": ([1], None),
         "autoencoder.z_channels": ([1], None),
+        "autoencoder.embed_dim": ([1], None),
         "discriminator.dim": ([1], None),
         "discriminator.num_layers": ([1], None),
         "discriminator.lr": POSITIVE,
@@ -133,7 +134,12 @@ class AutoencoderConfig:
                 f"'train_cfg.best_metric' {train.best_metric} is for diffusion models: choose "
                 "psnr or ssim, or null for the validation loss"
             )
-        check_betas(train)
+        check_training(train)
+        if not train.keep_last_model:
+            raise UserError(
+                "'train_cfg.keep_last_model: false' is for diffusion models: an autoencoder's "
+                "stages each start from the model_final.pth of the one before"
+            )
         smallest = self.discriminator.smallest
         for number, stage in enumerate(self.stages):
             check_limits(stage, STAGE_LIMITS, prefix=f"stages[{number}].")

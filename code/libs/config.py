@@ -97,7 +97,8 @@ class AutoencoderModelConfig:
     ch: int = 128
     ch_mult: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
     num_res_blocks: int = 2
-    z_channels: int = 4
+    z_channels: int = 4  # of what the encoder gives and the decoder takes
+    embed_dim: int | None = None  # channels of the latents in between; null: z_channels
     attention: Literal["full", "linear"] = "full"
     attn_levels: list[int] = field(default_factory=list)
     resample: Literal["conv", "max", "avg"] = "conv"
@@ -178,7 +179,8 @@ class TrainConfig:
     weight_decay: float = 0.01
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     lr_schedule: Literal["constant", "cosine", "onecycle", "multistep"] = "constant"
-    warmup_steps: int = 0
+    warmup_steps: int = 0  # or
+    warmup_epochs: float = 0.0
     lr_milestones: list[int] = field(default_factory=list)  # epochs, for multistep
     lr_gamma: float = 0.1  # factor at each milestone
     ema_decay: float = 0.999
@@ -203,7 +205,9 @@ class TrainConfig:
         | None
     ) = None
     ckpt_steps: int | None = None  # also save a checkpoint every so many steps
-    keep_last_n: int = 3  # checkpoints to keep, besides best.pth and model_final.pth
+    keep_last_n: int = 3  # numbered checkpoints to keep, besides best.pth and model_final.pth
+    keep_best_model: bool = True  # best.pth
+    keep_last_model: bool = True  # model_final.pth; false: the last one is one of the numbered
 
 
 @dataclass
@@ -230,6 +234,7 @@ SHARED_LIMITS = {
     "train_cfg.weight_decay": ([0], None),
     "train_cfg.betas": ([0], 1),
     "train_cfg.warmup_steps": ([0], None),
+    "train_cfg.warmup_epochs": ([0], None),
     "train_cfg.lr_gamma": POSITIVE,
     "train_cfg.ema_decay": ([0], 1),
     "train_cfg.clip_grad_norm": POSITIVE,

@@ -45,10 +45,20 @@ def check_limits(config: Any, limits: dict[str, tuple], prefix: str = "") -> Non
         raise UserError(f"'{prefix}{key}' must be {_describe(low, high)}{optional}, found {value}")
 
 
-def check_betas(train: "TrainConfig") -> None:
-    """Refuse anything but AdamW's two."""
+def check_training(train: "TrainConfig") -> None:
+    """Refuse contradictions among the keys that all kinds of models share."""
     if len(train.betas) != 2:
         raise UserError(f"'train_cfg.betas' must be two numbers, found {train.betas}")
+    if train.warmup_steps and train.warmup_epochs:
+        raise UserError(
+            f"'train_cfg.warmup_steps' {train.warmup_steps} and 'train_cfg.warmup_epochs' "
+            f"{train.warmup_epochs:g} exclude each other: set one of them to 0"
+        )
+    if train.best_metric is not None and not train.keep_best_model:
+        raise UserError(
+            f"'train_cfg.best_metric' {train.best_metric} chooses best.pth, which "
+            "'train_cfg.keep_best_model: false' does not keep: leave one of them out"
+        )
 
 
 def _within(number: float, low: Any, high: Any) -> bool:
@@ -75,7 +85,7 @@ def check_together(config: "Config") -> None:
         )
     if not model.dim_mults:
         raise UserError("'model.dim_mults' must name at least one level, found []")
-    check_betas(train)
+    check_training(train)
     if any(not 0 <= level < len(model.dim_mults) for level in model.attn_levels):
         raise UserError(
             f"'model.attn_levels' {model.attn_levels} names a level that 'model.dim_mults' "

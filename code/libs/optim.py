@@ -23,18 +23,19 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
     """The learning rate of a step, counted from 0.
 
-    A linear warm-up comes first. Then "constant"; "cosine" down to 0 at the last epoch's end;
-    "multistep", times `lr_gamma` at the start of each epoch in `lr_milestones`; or "onecycle"
-    (Smith and Topin 2018): a cosine up from lr / 25 over the first 30% of the run, and a cosine
-    down to lr / 250,000, with no other warm-up.
+    A linear warm-up over `warmup_steps` or `warmup_epochs` comes first. Then "constant"; "cosine"
+    down to 0 at the last epoch's end; "multistep", times `lr_gamma` at the start of each epoch in
+    `lr_milestones`; or "onecycle" (Smith and Topin 2018): a cosine up from lr / 25 over the first
+    30% of the run, and a cosine down to lr / 250,000, with no other warm-up.
     """
     total = config.epochs * steps_per_epoch
     if config.lr_schedule == "onecycle":
         return config.lr * _one_cycle(step, total)
-    if step < config.warmup_steps:
-        return config.lr * (step + 1) / (config.warmup_steps + 1)
+    warmup = config.warmup_steps or round(config.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return config.lr * (step + 1) / (warmup + 1)
     if config.lr_schedule == "cosine":
-        done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
+        done = (step - warmup) / max(1, total - warmup)
         return config.lr * _cosine(1, 0, min(1, done))
     if config.lr_schedule == "multistep":
         passed = sum(step >= epoch * steps_per_epoch for epoch in config.lr_milestones)

@@ -111,7 +111,8 @@ class Trainer:
             with progress_bar(total, "training", "img", done, enabled=is_main) as self.bar:
                 while self.step < self.last_step:
                     self._train_epoch(loader)
-            self._save("model_final.pth")
+            final = self._final_name()
+            self._save(final)
             self._draw()
         finally:
             self.log.close()
@@ -119,7 +120,7 @@ class Trainer:
                 signal.signal(number, handler)
             if is_new and self.timed_steps == 0:  # failed in the first step: nothing worth keeping
                 shutil.rmtree(self.folder)
-        return self.folder / "model_final.pth"
+        return self.folder / final
 
     def _train_epoch(self, loader: DataLoader) -> None:
         """Train from the current step to the end of its epoch, or of the run."""
@@ -215,7 +216,7 @@ class Trainer:
         self.log.scalars({f"score/{name}": value for name, value in scores.items()}, self.step)
         if beyond == 0:
             self.epoch_losses = []
-        if self._is_best(val, scores):
+        if self._is_best(val, scores) and self.config.train_cfg.keep_best_model:
             self._save("best.pth")
         if not is_last and epoch % self.ckpt_freq == 0:
             self._save(f"epoch-{epoch:04d}.pth")
@@ -282,6 +283,13 @@ class Trainer:
             checkpoint.remove_old(self.folder, self.config.train_cfg.keep_last_n)
             self.history.write(self.folder)
         self.processes.wait()
+
+    def _final_name(self) -> str:
+        """The last checkpoint's name, by `train_cfg.keep_last_model`."""
+        if self.config.train_cfg.keep_last_model:
+            return "model_final.pth"
+        epoch, beyond = divmod(self.step, self.steps_per_epoch)
+        return f"step-{self.step:08d}.pth" if beyond else f"epoch-{epoch:04d}.pth"
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""

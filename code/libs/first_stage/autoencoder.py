@@ -20,7 +20,7 @@ class DiagonalGaussian:
     """The posterior q(z|x) of a batch: a normal distribution with independent entries.
 
     Args:
-        moments: means and log variances, [B, 2 * z_channels, h, w]. Log variances are clamped to
+        moments: means and log variances, [B, 2 * channels, h, w]. Log variances are clamped to
             [-30, 20].
     """
 
@@ -29,7 +29,7 @@ class DiagonalGaussian:
         self.logvar = logvar.clamp(-30, 20)
 
     def sample(self, noise: Tensor) -> Tensor:
-        """Draw latents with the given standard normal noise, all [B, z_channels, h, w]."""
+        """Draw latents with the given standard normal noise, all [B, channels, h, w]."""
         return self.mean + (0.5 * self.logvar).exp() * noise
 
     def mode(self) -> Tensor:
@@ -46,7 +46,7 @@ class DiagonalGaussian:
 
 
 class KLAutoencoder(nn.Module):
-    """Images [B, in_channels, H, W] in [-1, 1] to latents [B, z_channels, H/f, W/f] and back.
+    """Images [B, in_channels, H, W] in [-1, 1] to latents [B, embed_dim, H/f, W/f] and back.
 
     Level i works with `ch * ch_mult[i]` channels, and between two levels height and width halve, so
     that f = 2 ** (len(ch_mult) - 1). The defaults are Stable Diffusion 1.x's autoencoder, kl-f8.
@@ -56,7 +56,10 @@ class KLAutoencoder(nn.Module):
         ch: number of channels that `ch_mult` multiplies.
         ch_mult: one multiplier a level, finest level first.
         num_res_blocks: residual blocks a level; the decoder has one more.
-        z_channels: channels of the latents.
+        z_channels: channels of what the encoder gives, once for the means and once for the log
+            variances, and of what the decoder takes.
+        embed_dim: channels of the latents in between; by default `z_channels`, as in all published
+            files of kl-f4 and kl-f8.
         attention: "full", or "linear" for a cost that grows with the pixels, not their square.
         attn_levels: levels with attention besides the one in the middle, 0 is the finest.
         resample: "conv" halves by strided convolutions, "max" and "avg" by pooling.
@@ -82,6 +85,7 @@ class KLAutoencoder(nn.Module):
         upsample: str = "nearest",
         tanh: bool = False,
         num_groups: int | None = None,
+        embed_dim: int | None = None,
     ):
         super().__init__()
         groups = default(num_groups, groups_for(ch))
@@ -98,8 +102,9 @@ class KLAutoencoder(nn.Module):
         shape = channels, num_res_blocks, groups, attend, attn_levels
         self.encoder = Encoder(in_channels, 2 * z_channels, *shape, resample=resample)
         self.decoder = Decoder(z_channels, in_channels, *shape, upsample=upsample, tanh=tanh)
-        self.quant_conv = nn.Conv2d(2 * z_channels, 2 * z_channels, 1)
-        self.post_quant_conv = nn.Conv2d(z_channels, z_channels, 1)
+        embed_dim = default(embed_dim, z_channels)
+        self.quant_conv = nn.Conv2d(2 * z_channels, 2 * embed_dim, 1)
+        self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, 1)
 
     @property
     def factor(self) -> int:
@@ -107,7 +112,7 @@ class KLAutoencoder(nn.Module):
         return self.encoder.factor
 
     @property
-    def z_channels(self) -> int:
+    def latent_channels(self) -> int:
         """Channels of the latents."""
         return self.post_quant_conv.in_channels
 
@@ -117,7 +122,7 @@ class KLAutoencoder(nn.Module):
         return self.decoder.conv_out.weight
 
     def encode(self, x: Tensor) -> DiagonalGaussian:
-        """The posterior of latents [B, z_channels, H/f, W/f], given images in [-1, 1].
+        """The posterior of latents [B, embed_dim, H/f, W/f], given images in [-1, 1].
 
         Raises:
             ValueError: height or width is not divisible by f.

@@ -88,7 +88,8 @@ def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> dict[str, A
         "ch": ch,
         "ch_mult": tuple(shape(block.format(i))[0] // ch for i in levels),
         "num_res_blocks": number("encoder.down.0.block.{}.conv1.weight"),
-        "z_channels": shape("post_quant_conv.weight")[1],
+        "z_channels": shape("post_quant_conv.weight")[0],
+        "embed_dim": shape("post_quant_conv.weight")[1],
         "attn_levels": tuple(i for i in levels if f"encoder.down.{i}.attn.0.q.weight" in weights),
         "num_groups": MAX_GROUPS,
     }

@@ -32,7 +32,7 @@ class FirstStage(nn.Module):
         super().__init__()
         self.whole = (autoencoder,)  # in a tuple: its parts are registered below
         self.factor = autoencoder.factor
-        self.channels = autoencoder.z_channels
+        self.channels = autoencoder.latent_channels
         standardize = Standardize(self.channels)
         standardize.std.fill_(1 / scale)
         self.encoder = LatentEncoder(autoencoder, standardize)

@@ -120,7 +120,7 @@ class AutoencoderLearner(Learner):
         """Noise for the latents of this process's share of a batch; it follows from the step."""
         generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
         size = [n // self.model.factor for n in images.shape[2:]]
-        shape = len(images) * self.processes.world, self.model.z_channels, *size
+        shape = len(images) * self.processes.world, self.model.latent_channels, *size
         return self.processes.share(torch.randn(shape, generator=generator, device=self.device))
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from torch import Tensor
 from .. import checkpoint
 from ..autoencoder_config import AutoencoderConfig
 from ..config import AutoencoderModelConfig, from_dict, shown
-from ..utils import UserError
+from ..utils import UserError, default
 from ..weights import load_strictly
 from .autoencoder import KLAutoencoder
 from .compvis import read_compvis
@@ -39,11 +39,13 @@ def read_autoencoder(
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}
         section = replace(AutoencoderModelConfig(), **found)
     wanted = section if expected is None else expected
-    pairs = [(name, getattr(wanted, name), value) for name, value in vars(section).items()]
+    described, found = (
+        vars(s) | {"embed_dim": default(s.embed_dim, s.z_channels)} for s in (wanted, section)
+    )
     differences = [
-        f"{name} is {one} and {other} in the file"
-        for name, one, other in pairs
-        if one != other and name not in FREE
+        f"{name} is {described[name]} and {value} in the file"
+        for name, value in found.items()
+        if described[name] != value and name not in FREE
     ]
     if differences:
         raise UserError(
