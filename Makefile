@@ -5,10 +5,10 @@ VENV = .venv
 BIN = $(VENV)/bin
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: help setup demo grade report scorecard test test-slow lint format clean
+.PHONY: help setup demo grade report scorecard test test-slow test-machines lint format clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/installed  ## make .venv and install requirements.txt
 
@@ -36,6 +36,9 @@ test: $(VENV)/installed-dev  ## run the everyday tests
 test-slow: $(VENV)/installed-dev  ## run the slow proofs
 	$(BIN)/python -m pytest -m slow $(IN_PARALLEL)
 
+test-machines: $(VENV)/installed-dev  ## the everyday tests on simulated machines: ONLY="avx2 user" some
+	$(BIN)/python tests/machines.py $(if $(ONLY),--only $(ONLY)) $(if $(TURN),--turn $(TURN))
+
 lint: $(VENV)/installed-dev  ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,7 +51,7 @@ report: $(VENV)/installed-report  ## turn writeup/report.md into writeup/report.
 	$(BIN)/python writeup/make_report.py
 
 clean:  ## remove .venv and caches; keeps data, logs and pretrained
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-machines .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt
