@@ -9,7 +9,7 @@ from scipy import stats
 from libs.config import load_config
 from libs.ddpm import DDPM
 from libs.diffusion import DiffusionLearner, TrainingLoss
-from libs.objective import min_snr_weights, training_loss
+from libs.objective import min_snr_weights, partly_uniform, training_loss
 from libs.runtime import Precision, Processes
 
 SMALL = {"img_shape": (1, 8, 8), "timesteps": 20, "dim": 8, "context_dim": 8, "num_classes": 3}
@@ -101,16 +101,28 @@ def learner(*settings):
     return DiffusionLearner(config, Precision.pick("fp32", torch.device("cpu")), Processes())
 
 
-@pytest.mark.parametrize("gamma", ["2", "null"])
-def test_time_steps_come_up_as_often_as_they_count(gamma):
+@pytest.mark.parametrize(("gamma", "share"), [("2", 0.0), ("2", 0.3), ("null", 0.0)])
+def test_time_steps_come_up_as_often_as_they_count(gamma, share):
     """A training batch's t have the frequencies of the weights, or all the same one (chi^2)."""
     settings = ["model.timesteps=20", "model.beta_end=0.3", f"train_cfg.min_snr_gamma={gamma}"]
+    settings.append(f"train_cfg.uniform_share={share}")
     images, labels = torch.rand(4000, 1, 8, 8), torch.zeros(4000, dtype=torch.long)
     _, _, t, _ = learner(*settings)._prepare(3, images, labels)
     a = np.cumprod(1 - np.linspace(1e-4, 0.3, 20))
     weights = np.ones(20) if gamma == "null" else np.minimum(1, 2 * (1 - a) / a)
+    expected = (1 - share) * weights / weights.sum() + share / 20
     counts = np.bincount(t.numpy(), minlength=20)
-    assert stats.chisquare(counts, 4000 * weights / weights.sum()).pvalue > 1e-3
+    assert stats.chisquare(counts, 4000 * expected).pvalue > 1e-3
+
+
+def test_the_faintest_noise_comes_up_where_a_share_is_uniform():
+    """Of mnist_cpu's draws, each time step gets at least its part of the uniform share."""
+    ddpm = make()
+    weights = min_snr_weights(ddpm, 0.3)
+    found = partly_uniform(weights, 0.2)
+    assert found.sum().item() == pytest.approx(1, abs=1e-5)
+    assert (found >= 0.2 / 20).all()
+    assert found[0] / found[-1] > 10 * weights[0] / weights[-1]
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist_cpu", "mnist", "afhq"])

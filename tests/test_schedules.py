@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 
 from libs.schedules import SCHEDULES, SPACINGS, make_betas, time_grid
 from libs.utils import UserError
@@ -82,16 +82,45 @@ def test_unknown_schedules_are_named():
 def test_grids_descend_and_have_their_ends(spacing, timesteps):
     """Every grid has as many steps as asked for, all different, and the ends of its spacing."""
     for steps in {1, 2, 7, 36, 37, timesteps - 1, timesteps} & set(range(1, timesteps + 1)):
-        times = time_grid(timesteps, steps, spacing)
+        alpha_bar = (1 - make_betas("linear", timesteps, 1e-4, 0.02)).cumprod(dim=0)
+        times = time_grid(timesteps, steps, spacing, alphas_cumprod=alpha_bar)
         assert len(times) == steps
         assert all(isinstance(time, int) for time in times)
         assert all(a > b for a, b in pairwise(times))
         assert 0 <= times[-1] <= times[0] < timesteps
         if spacing != "leading":
             assert times[0] == timesteps - 1
-        if spacing == "leading" or (spacing == "linspace" and steps > 1):
+        if spacing == "leading" or (spacing in ("linspace", "log_snr") and steps > 1):
             assert times[-1] == 0
-    assert time_grid(timesteps, timesteps, spacing) == list(reversed(range(timesteps)))
+        if steps == timesteps:
+            assert times == list(reversed(range(timesteps)))
+
+
+@pytest.mark.parametrize("steps", [5, 10, 20])
+def test_log_snr_grids_are_those_of_diffusers(steps):
+    """DPM-Solver's uniform log-SNR; diffusers interpolates before it rounds: a step or two off."""
+    betas = make_betas("linear", 1000, 1e-4, 0.02)
+    scheduler = DPMSolverMultistepScheduler(trained_betas=betas.tolist(), use_lu_lambdas=True)
+    scheduler.set_timesteps(steps)
+    alpha_bar = (1 - betas).cumprod(dim=0)
+    times = time_grid(1000, steps, "log_snr", alphas_cumprod=alpha_bar)
+    assert (torch.tensor(times) - scheduler.timesteps).abs().max() <= 2
+
+
+def test_log_snr_grids_have_equal_steps_in_log_snr():
+    """The cosine schedule, whose last alpha_bar is near 0, counts from where noise is all."""
+    alpha_bar = (1 - make_betas("cosine", 1000, 1e-4, 0.02)).cumprod(dim=0)
+    times = time_grid(1000, 10, "log_snr", alphas_cumprod=alpha_bar)
+    log_snr = [math.log(alpha_bar[t] / (1 - alpha_bar[t])) for t in times[1:]]
+    steps = [b - a for a, b in pairwise(log_snr)]
+    assert min(steps) > 0.85 * max(steps)
+
+
+def test_log_snr_grids_take_a_schedule_that_ends_in_pure_noise():
+    """Where alpha_bar is 0 at T-1 its logarithm is not finite, and the grid is all the same."""
+    alpha_bar = torch.linspace(0.999, 0, 50)
+    times = time_grid(50, 5, "log_snr", alphas_cumprod=alpha_bar)
+    assert (times[0], times[-1], len(set(times))) == (49, 0, 5)
 
 
 def test_grids_by_hand():

@@ -102,7 +102,8 @@ def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--spacing",
         metavar="NAME",
-        help="time steps to visit: trailing (default, from T-1), leading (to 0) or linspace (both)",
+        help="time steps to visit: trailing (default, from T-1), leading (to 0), linspace (both) "
+        "or log_snr (both, most of them where little noise is left)",
     )
     group.add_argument(
         "--churn", type=float, metavar="S_CHURN", help="noise that heun adds anew: 0 none, 40 much"

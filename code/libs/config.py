@@ -176,6 +176,7 @@ class TrainConfig:
     max_steps: int | None = None  # end early, in good order
     loss: Literal["mse", "l1", "huber"] = "mse"
     min_snr_gamma: float | None = None  # train more on the noise that shows; 5: Hang et al. 2023
+    uniform_share: float = 0.0  # share of time steps drawn all alike, in spite of min_snr_gamma
     weight_decay: float = 0.01
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     lr_schedule: Literal["constant", "cosine", "onecycle", "multistep"] = "constant"
@@ -282,6 +283,7 @@ LIMITS = SHARED_LIMITS | {
     "edm.s_noise": POSITIVE,
     "train_cfg.guidance": ([0], None),
     "train_cfg.min_snr_gamma": POSITIVE,
+    "train_cfg.uniform_share": ([0], [1]),
     "train_cfg.num_eval_samples": ([0], None),
     "train_cfg.num_eval_classes": ([1], None),
     "train_cfg.sampler_steps": ([1], None),

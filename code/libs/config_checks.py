@@ -18,7 +18,8 @@ SCORES_TO_CHOOSE_BY |= {"pr": ["precision", "recall"], "lpips": []}
 HAVE_ETA = ("ddim", "dpm++")  # samplers whose noise one can choose
 DDPM_ONLY = (  # keys that mean nothing to an EDM
     "model.timesteps model.beta_schedule model.beta_start model.beta_end model.rescale_betas "
-    "model.prediction model.variance_type train_cfg.loss train_cfg.min_snr_gamma"
+    "model.prediction model.variance_type train_cfg.loss train_cfg.min_snr_gamma "
+    "train_cfg.uniform_share"
 ).split()
 
 OF_SAMPLES = (  # keys that mean nothing to an autoencoder
@@ -99,6 +100,11 @@ def check_together(config: "Config") -> None:
         )
     if model.label_dropout and not model.conditional:
         raise UserError("'model.label_dropout' needs labels to drop: set 'model.conditional: true'")
+    if train.uniform_share and train.min_snr_gamma is None:
+        raise UserError(
+            "'train_cfg.uniform_share' is for 'train_cfg.min_snr_gamma': without it, all time "
+            "steps are drawn alike"
+        )
     if train.guidance is not None and not model.label_dropout:
         raise UserError(
             "'train_cfg.guidance' needs a model that knows images without a label: set "

@@ -23,7 +23,7 @@ from .latent_cache import cache_latents
 from .learner import Learner
 from .loading import in_order
 from .metrics.in_training import SampleScores
-from .objective import min_snr_weights, training_loss
+from .objective import min_snr_weights, partly_uniform, training_loss
 from .optim import learning_rate
 from .runtime import Precision, Processes, fork_rng, generator_for
 from .sampling import Sampler, draw_samples, spread_evenly
@@ -142,7 +142,10 @@ class DiffusionLearner(Learner):
         if config.train_cfg.compile:
             self.model.model.compile()
         gamma = config.train_cfg.min_snr_gamma
-        self.step_weights = None if gamma is None else min_snr_weights(self.model, gamma)
+        self.step_weights = None  # all time steps alike
+        if gamma is not None:
+            weights = min_snr_weights(self.model, gamma)
+            self.step_weights = partly_uniform(weights, config.train_cfg.uniform_share)
         self.loss = TrainingLoss(self.model, config)
         self.joint = config.vae.freeze_vae_epoch is not None
         trained = self._with_autoencoder() if self.joint else self.loss

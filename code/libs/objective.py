@@ -107,3 +107,16 @@ def min_snr_weights(ddpm: "DDPM", gamma: float) -> Tensor:
     snr = (ddpm.sqrt_alphas_cumprod / ddpm.sqrt_one_minus_alphas_cumprod) ** 2
     clipped = snr.clamp(max=gamma)
     return {"x0": clipped, "eps": clipped / snr, "v": clipped / (snr + 1)}[ddpm.prediction]
+
+
+def partly_uniform(weights: Tensor, uniform_share: float) -> Tensor:
+    """The probability of each time step, [T], where a share of them is drawn all alike.
+
+    By min-SNR's weights alone, the faintest noise hardly ever comes up, and the network never
+    learns to take the last of it away.
+
+    Args:
+        weights: [T], not negative.
+        uniform_share: 0 .. 1; the others come up in proportion to the weights.
+    """
+    return (1 - uniform_share) * weights / weights.sum() + uniform_share / len(weights)

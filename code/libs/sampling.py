@@ -120,7 +120,9 @@ class Sampler:
 
     def times(self, model: DDPM) -> list[int]:
         """The time steps that the sampler visits, descending; UserError where there are none."""
-        return time_grid(model.timesteps, default(self.steps, model.timesteps), self.spacing)
+        steps = default(self.steps, model.timesteps)
+        alphas_cumprod = alpha_bars(model)
+        return time_grid(model.timesteps, steps, self.spacing, alphas_cumprod=alphas_cumprod)
 
     def function(self) -> Callable[..., Tensor]:
         """What draws with this sampler; UserError where this edition does not have it."""
@@ -144,6 +146,11 @@ class Sampler:
         parts += heun_flags.text(self.heun) if self.heun is not None else []
         parts += [f"guidance {self.guidance:g}"] if self.guidance is not None else []
         return ", ".join(parts)
+
+
+def alpha_bars(model: DDPM) -> Tensor:
+    """alpha_bar of all time steps in double precision on the CPU, [T]."""
+    return (1 - model.betas.cpu().double()).cumprod(dim=0)
 
 
 def _check_name(name: str, model: DDPM | EDM) -> None:
@@ -356,7 +363,7 @@ def _walk_back_in_time(
     return sampler.function()(
         eps_model,
         x,
-        (1 - model.betas.cpu().double()).cumprod(dim=0),
+        alpha_bars(model),
         times,
         clip_x0=not model.use_vae,  # only pixels have known bounds
         draw_noise=draw_noise,

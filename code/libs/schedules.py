@@ -11,7 +11,8 @@ from torch import Tensor
 from .utils import UserError, did_you_mean
 
 SCHEDULES = ("linear", "quadratic", "sigmoid_beta", "cosine", "sigmoid")
-SPACINGS = ("trailing", "leading", "linspace")
+SPACINGS = ("trailing", "leading", "linspace", "log_snr")
+LOWEST_LOG_SNR = -10.2  # below, an image is noise alone; alpha_bar may be 0 at T-1
 MAX_BETA = 0.999  # Nichol & Dhariwal 2021: a beta of 1 would forget x_t altogether
 USUAL_TIMESTEPS = 1000  # the T that the usual beta_start and beta_end are meant for
 
@@ -94,7 +95,12 @@ def _betas_of(alpha_bar: Tensor) -> Tensor:
 
 
 def time_grid(
-    timesteps: int, steps: int, spacing: str = "trailing", *, offset: int = 0
+    timesteps: int,
+    steps: int,
+    spacing: str = "trailing",
+    *,
+    offset: int = 0,
+    alphas_cumprod: Tensor | None = None,
 ) -> list[int]:
     """The time steps that a chain of few steps visits, descending.
 
@@ -102,8 +108,11 @@ def time_grid(
         timesteps: length T of the full chain.
         steps: how many to visit, 1 .. T; T visits them all.
         spacing: "trailing" starts at T-1, where training had the most noise; "leading" ends at 0,
-            and leaves out the noisiest; "linspace" has both ends (Lin et al. 2024, table 2).
+            and leaves out the noisiest; "linspace" has both ends (Lin et al. 2024, table 2), and
+            so has "log_snr", with equal steps in the logarithm of the signal-to-noise ratio (Lu et
+            al. 2022, DPM-Solver, section 3.3): many where there is little noise left.
         offset: by how much "leading" ends later than 0; Stable Diffusion has 1.
+        alphas_cumprod: alpha_bar of all time steps, [T]; "log_snr" needs it.
 
     Raises:
         UserError: for a number of steps that the chain does not have, or an unknown spacing.
@@ -126,5 +135,19 @@ def time_grid(
     if spacing == "linspace":  # a single step starts from noise
         gap = (timesteps - 1) / max(1, steps - 1)
         return [round(timesteps - 1 - gap * i) for i in range(steps)]
+    if spacing == "log_snr":
+        return _even_in_log_snr(alphas_cumprod.double(), steps)
     hint = did_you_mean(spacing, SPACINGS) or f": choose one of {', '.join(SPACINGS)}"
     raise UserError(f"unknown spacing '{spacing}'{hint}")
+
+
+def _even_in_log_snr(alphas_cumprod: Tensor, steps: int) -> list[int]:
+    """The time steps nearest to equal steps in log-SNR, descending, all different."""
+    log_snr = (alphas_cumprod / (1 - alphas_cumprod)).log()
+    first = max(log_snr[-1].item(), LOWEST_LOG_SNR)
+    wanted = torch.linspace(first, log_snr[0].item(), steps, dtype=torch.float64)
+    times = (log_snr - wanted[:, None]).abs().argmin(dim=1).tolist()
+    times[0] = len(log_snr) - 1
+    for i in range(1, steps):  # each below the one before, with room for those that follow
+        times[i] = max(min(times[i], times[i - 1] - 1), steps - 1 - i)
+    return times
