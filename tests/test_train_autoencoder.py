@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from test_trainer import FakeWandb
 from torch import nn
 
 from libs import checkpoint, cli
@@ -523,6 +524,24 @@ def test_weights_that_do_not_fit_are_refused(refusal, trained, tmp_path):
     sentence = refusal("train_autoencoder", "configs/digits_autoencoder.yaml", *options)
     assert "section 'autoencoder'" in sentence
     assert "ch is 8 and 32 in the file" in sentence
+
+
+def test_each_stage_is_a_wandb_run_of_its_own(tmp_path, monkeypatch):
+    """Steps start from 0 in each stage, which one run would drop: no id is shared, and names say
+    which stage it is."""
+    fake = FakeWandb(tmp_path)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "30")
+    two = f"{PLAIN}, {PLAIN}"
+    options = "wandb.project=team-07", "train_cfg.max_steps=1"
+    train(make_config(*options, stages=two), tmp_path / "own")
+    assert [o["name"] for o in fake.started] == ["own/stage-1", "own/stage-2"]
+    assert [o["id"] for o in fake.started] == [None, None]
+    ids = [read(tmp_path / "own" / f"stage-{n}")["wandb_id"] for n in (1, 2)]
+    assert ids == ["made-up-1", "made-up-2"]
+    with pytest.raises(UserError, match=r"wandb\.resume_id' names one run, and each stage"):
+        make_config("wandb.resume_id=abc", stages=two)
 
 
 def test_checkpoints_of_another_kind_are_refused(refusal, trained, tmp_path):

@@ -1,6 +1,7 @@
 """The training loop in one process: what it writes, skips, refuses, and goes on from."""
 
 import json
+import os
 import sys
 import types
 
@@ -10,10 +11,11 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from libs import checkpoint, diffusion
-from libs.config import load_config
+from libs.config import WandbConfig, load_config
 from libs.diffusion import DiffusionLearner
 from libs.metrics import in_training
 from libs.run_folder import check_same_run
+from libs.run_log import RunLog
 from libs.runtime import Precision, Processes
 from libs.tiny_autoencoder import TAESD
 from libs.trainer import Trainer
@@ -384,24 +386,167 @@ def test_pictures_are_drawn_as_the_run_says(make_trainer, monkeypatch):
     ).learner.sample_scores.sampler) == "ddpm, 2 steps"  # fmt: skip
 
 
-def test_wandb_mirrors_tensorboard(make_trainer, monkeypatch, tmp_path):
-    """With a project in the config, numbers and pictures also go to Weights & Biases."""
-    started, logged = [], []
-    fake = types.ModuleType("wandb")
-    fake.Image = lambda array: array.shape
-    fake.init = lambda **kwargs: (
-        started.append(kwargs)
-        or types.SimpleNamespace(
-            log=lambda values, step: logged.append((step, values)), finish=lambda: None
+class FakeWandb(types.ModuleType):
+    """The package as far as it is used, without a network: it notes what it is asked for.
+
+    Args:
+        error: what starting a run raises, unless it is offline.
+        log_error: what logging raises.
+    """
+
+    def __init__(self, folder, error=None, log_error=None):
+        super().__init__("wandb")
+        self.folder, self.error, self.log_error = folder, error, log_error
+        self.started, self.logged = [], []
+        self.Image = lambda array: array.shape
+
+    def init(self, **options):
+        self.started.append(options)
+        offline = options.get("mode") == "offline"
+        if self.error is not None and not offline:
+            raise self.error
+        return types.SimpleNamespace(
+            id=options["id"] or f"made-up-{len(self.started)}",
+            url=None if offline else "https://wandb.ai/ada/team-07/runs/1",
+            offline=offline,
+            dir=str(self.folder / "wandb" / "offline-run-1" / "files"),
+            log=self.log,
+            finish=lambda: None,
         )
-    )
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    overrides = ["wandb.project=team-07", "wandb.run_name=first", "wandb.resume_id=abc"]
+
+    def log(self, values, step):
+        if self.log_error is not None:
+            raise self.log_error
+        self.logged.append((step, values))
+
+
+@pytest.fixture
+def fake_wandb(monkeypatch, tmp_path):
+    """A function that puts a FakeWandb in the place of the package."""
+
+    def install(**errors):
+        fake = FakeWandb(tmp_path / "run", **errors)
+        monkeypatch.setitem(sys.modules, "wandb", fake)
+        return fake
+
+    for name in ("WANDB_SILENT", "WANDB_INIT_TIMEOUT"):  # set by the run: gone after the test
+        monkeypatch.setenv(name, os.environ.get(name, "true" if "SILENT" in name else "30"))
+    return install
+
+
+def test_wandb_mirrors_tensorboard(make_trainer, fake_wandb, tmp_path, capsys):
+    """With a project in the config, numbers and pictures also go to Weights & Biases."""
+    fake = fake_wandb()
+    overrides = ["wandb.project=team-07", "wandb.entity=ada", "wandb.resume_id=abc"]
     make_trainer(*overrides, "train_cfg.max_steps=2", "train_cfg.num_eval_samples=1").fit()
-    assert started[0]["project"] == "team-07"
-    assert (started[0]["name"], started[0]["id"]) == ("first", "abc")
-    names = {name for _, values in logged for name in values}
+    (options,) = fake.started
+    assert (options["project"], options["entity"], options["id"]) == ("team-07", "ada", "abc")
+    assert options["name"] == "run"  # the folder's
+    assert options["config"]["train_cfg"]["max_steps"] == 2
+    names = {name for _, values in fake.logged for name in values}
     assert {"train/loss", "train/learning_rate", "test/loss", "samples"} <= names
+    assert "Weights & Biases: https://wandb.ai/ada/team-07/runs/1" in capsys.readouterr().out
+
+
+def test_a_resumed_run_goes_on_in_the_same_wandb_run(make_trainer, fake_wandb, tmp_path):
+    """A checkpoint holds the run's id; a run in another folder is another one, a resume_id wins."""
+    fake = fake_wandb()
+    overrides = ["wandb.project=team-07", "wandb.run_name=first", "train_cfg.num_eval_samples=0"]
+    final = make_trainer(*overrides, "train_cfg.max_steps=1").fit()
+    state = checkpoint.read(final)
+    assert state["wandb_id"] == "made-up-1"
+    make_trainer(*overrides, "train_cfg.max_steps=2", state=state).fit()
+    assert (fake.started[1]["id"], fake.started[1]["resume"]) == ("made-up-1", "allow")
+    assert fake.started[1]["name"] == "first"
+    assert checkpoint.read(final)["wandb_id"] == "made-up-1"
+
+    elsewhere = state | {"path": tmp_path / "other" / "model_final.pth"}
+    old = {key: value for key, value in state.items() if key != "wandb_id"}  # an earlier version's
+    for other in (elsewhere, old):
+        assert make_trainer("train_cfg.max_steps=2", state=other).wandb_id is None
+    options = tmp_path, WandbConfig("team-07", resume_id="abc"), {}, 1
+    assert RunLog(*options, enabled=True, wandb_id="made-up-1").wandb_id == "abc"
+    assert fake.started[2]["id"] == "abc"
+
+
+def test_a_run_without_wandb_keeps_the_id(make_trainer, fake_wandb, monkeypatch):
+    """Where the package is missing for a while, the next resumed run finds the first one's run."""
+    fake_wandb()
+    options = ["wandb.project=team-07"]
+    state = checkpoint.read(make_trainer(*options, "train_cfg.max_steps=1").fit())
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    final = make_trainer(*options, "train_cfg.max_steps=2", state=state).fit()
+    assert checkpoint.read(final)["wandb_id"] == state["wandb_id"] == "made-up-1"
+
+
+@pytest.mark.parametrize(
+    "reason", ["No API key configured. Use `wandb login` to log in.", "no route to host\nmore", ""]
+)
+def test_wandb_that_cannot_be_reached_keeps_the_run_for_later(
+    make_trainer, fake_wandb, capsys, reason
+):
+    """Without a key or a network: a sentence, the numbers in files, and the training goes on."""
+    fake = fake_wandb(error=RuntimeError(reason))
+    final = make_trainer("wandb.project=team-07", "train_cfg.max_steps=1").fit()
+    output = capsys.readouterr().out
+    first_line = reason.split("\n")[0].rstrip(".") or "RuntimeError"
+    assert f"Weights & Biases: {first_line}; keeping the run in" in output
+    assert "upload the run with: wandb sync" in output
+    assert "offline-run-1" in output
+    assert [options.get("mode") for options in fake.started] == [None, "offline"]
+    assert fake.logged
+    assert checkpoint.read(final)["wandb_id"] == "made-up-2"
+
+
+def test_wandb_that_fails_later_does_not_end_the_run(make_trainer, fake_wandb, capsys):
+    """Numbers that it does not take any more are missed there alone, and said to be once."""
+    fake_wandb(log_error=OSError("the service is gone"))
+    overrides = ["wandb.project=team-07", "train_cfg.max_steps=3", "train_cfg.num_eval_samples=1"]
+    trainer = make_trainer(*overrides, print_freq=1)
+    trainer.fit()
+    output = capsys.readouterr().out
+    assert output.count("takes no more numbers: the service is gone") == 1
+    assert len(trainer.history.values["step_loss"]) == 3
+
+
+def test_processes_but_the_first_leave_wandb_alone(fake_wandb, tmp_path):
+    """Only the main process has a run there."""
+    fake = fake_wandb()
+    log = RunLog(tmp_path, WandbConfig(project="team-07"), {}, 0, enabled=False, wandb_id="abc")
+    log.scalars({"train/loss": 1.0}, 1)
+    log.image("samples", torch.zeros(3, 2, 2, dtype=torch.uint8), 1)
+    log.close()
+    assert not fake.started
+
+
+@pytest.mark.slow
+def test_the_real_wandb_without_a_key(make_trainer, monkeypatch, tmp_path, capsys):
+    """The package itself, with no key, keeps the run for `wandb sync`, and goes on under its id."""
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    import wandb
+
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "30")
+    for name in ("HOME", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    options = ["wandb.project=team-07", "train_cfg.num_eval_samples=1"]
+    try:
+        final = make_trainer(*options, "train_cfg.max_steps=1").fit()
+        state = checkpoint.read(final)
+        make_trainer(*options, "train_cfg.max_steps=2", state=state).fit()
+    finally:
+        wandb.teardown()
+    files = sorted((tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert [file.name for file in files] == 2 * [f"run-{state['wandb_id']}.wandb"]
+    assert all(file.stat().st_size > 0 for file in files)
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/files/media/images/samples_*.png"))
+    output = capsys.readouterr().out
+    assert output.count("Weights & Biases: No API key configured") == 2
+    assert output.count("upload the run with: wandb sync") == 2
 
 
 def test_wandb_is_optional(make_trainer, monkeypatch, capsys):

@@ -140,6 +140,11 @@ class AutoencoderConfig:
                 "'train_cfg.keep_last_model: false' is for diffusion models: an autoencoder's "
                 "stages each start from the model_final.pth of the one before"
             )
+        if self.wandb.resume_id is not None and len(self.stages) > 1:
+            raise UserError(
+                "'wandb.resume_id' names one run, and each stage is a run of its own: leave it "
+                "out; a checkpoint knows its run's id"
+            )
         smallest = self.discriminator.smallest
         for number, stage in enumerate(self.stages):
             check_limits(stage, STAGE_LIMITS, prefix=f"stages[{number}].")

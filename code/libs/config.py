@@ -213,9 +213,12 @@ class TrainConfig:
 
 @dataclass
 class WandbConfig:
+    """Weights & Biases, see docs/wandb.md; the API key is no key of a config, which goes around."""
+
     project: str | None = None  # null: no Weights & Biases
-    run_name: str | None = None
-    resume_id: str | None = None
+    entity: str | None = None  # a user or team; null: the default of whoever is logged in
+    run_name: str | None = None  # null: the run folder's
+    resume_id: str | None = None  # of a run to go on in; null: the checkpoint's, or a new one
 
 
 # Smallest and largest value of numbers; an open end is None, a bound in a list is itself allowed.

@@ -65,6 +65,7 @@ class Trainer:
 
         self.history = History()
         self.step = 0
+        self.wandb_id: str | None = None  # of the run to go on in
         self.best_val_loss: float | None = None
         self.best_scores: dict[str, float] = {}
         self.bad_steps = 0
@@ -278,6 +279,7 @@ class Trainer:
                 "best_scores": self.best_scores,
                 "bad_steps": self.bad_steps,
                 "epoch_losses": self.epoch_losses,
+                "wandb_id": self.log.wandb_id,
             }
             checkpoint.save(state, self.folder / name)
             checkpoint.remove_old(self.folder, self.config.train_cfg.keep_last_n)
@@ -313,6 +315,8 @@ class Trainer:
         self.best_scores = state.get("best_scores", {})  # earlier checkpoints had none
         self.bad_steps = state["bad_steps"]
         self.epoch_losses = state["epoch_losses"]
+        if state["path"].parent.resolve() == self.folder.resolve():  # else it is another run
+            self.wandb_id = state.get("wandb_id")  # earlier checkpoints had none
 
     # Setting up
 
@@ -343,7 +347,12 @@ class Trainer:
                 raise UserError(f"cannot write to the run's folder: {error}") from None
         resolved = to_dict(self.config, self.folder)
         self.log = RunLog(
-            self.folder, self.config.wandb, resolved, self.step, self.processes.is_main
+            self.folder,
+            self.config.wandb,
+            resolved,
+            self.step,
+            self.processes.is_main,
+            self.wandb_id,
         )
 
 

@@ -17,7 +17,7 @@ from ..metrics.store import Store
 from ..progress import say
 from ..runtime import Precision, Processes
 from ..trainer import Trainer
-from ..utils import UserError, replacing
+from ..utils import UserError, default, replacing
 from .learner import AutoencoderLearner
 
 
@@ -52,6 +52,8 @@ def train_stages(
         learner = AutoencoderLearner(config, number, precision, processes)
         if state is None and number > 0:
             learner.start_from(checkpoint.read(finals[number - 1], kind=learner.kind))
+        section = learner.config.wandb
+        section.run_name = f"{default(section.run_name, folder.name)}/{final.parent.name}"
         freqs = print_freq, ckpt_freq
         trainer = Trainer(
             learner, learner.config, final.parent, precision, processes, *freqs, state
