@@ -1,6 +1,7 @@
 """Quality against cost of all samplers: python benchmarks/samplers.py logs/RUN/model_final.pth
 
-Draws with every sampler at each number of steps, and with the full chain of DDPM. Each draw is
+Draws with every sampler at each number of steps, with the full chain of DDPM and with the model's
+own, which does not clip. Each draw is
 scored by the Fréchet distance of LeNet features to training images and by the grain of its pixels,
 each beside its floor for real images, and by the share of samples that a classifier gives their
 class. Prints a table, and writes samplers.json and samplers.png to --out.
@@ -34,6 +35,7 @@ FASTER = {  # DDIM with eta = 1 would be ddpm again
     "ddim": Sampler("ddim"),
     "dpm++": Sampler("dpm++"),
     "dpm++ sde": Sampler("dpm++", eta=1),
+    "dpm++ sde, log_snr": Sampler("dpm++", eta=1, spacing="log_snr"),
     "ddpm": Sampler("ddpm"),
 }
 
@@ -71,7 +73,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def plan(steps: str, timesteps: int) -> list[tuple[str, Sampler]]:
-    """Names and samplers to compare, the full chain last; UserError for impossible steps."""
+    """Names and samplers to compare, the full chains last; UserError for impossible steps."""
     try:
         numbers = [int(number) for number in steps.split(",")]
     except ValueError:
@@ -84,7 +86,7 @@ def plan(steps: str, timesteps: int) -> list[tuple[str, Sampler]]:
         for number in numbers
         if number < timesteps
     ]
-    return [*samplers, ("ddpm", Sampler("ddpm", timesteps))]
+    return [*samplers, ("ddpm", Sampler("ddpm", timesteps)), ("own", Sampler())]
 
 
 def compare(args: argparse.Namespace) -> list[Result]:
@@ -114,7 +116,7 @@ def compare(args: argparse.Namespace) -> list[Result]:
         fid, grain = scores["FID"], scores["grain"]
         accuracy = scores["conditional accuracy"].samples if judge.conditional else None
         numbers = fid.samples, fid.real, grain.samples, grain.real, accuracy
-        results.append(Result(name, sampler.steps, seconds, *numbers))
+        results.append(Result(name, sampler.num_steps(model), seconds, *numbers))
         say(f"{number} of {len(samplers)}: {sampler}: FID {fid.samples:.2f}, {seconds:.1f} s")
     return results
 
@@ -139,42 +141,46 @@ class Judge:
 
 def table(results: list[Result]) -> str:
     """The results as text, one per line, with those of real images below."""
-    header = f"{'sampler':12}{'evaluations':>12}{'seconds':>10}{'LeNet FID':>11}{'grain':>8}"
+    header = f"{'sampler':20}{'evaluations':>12}{'seconds':>10}{'LeNet FID':>11}{'grain':>8}"
     lines = [f"{header}{'accuracy':>10}"]
     for r in results:
         accuracy = "-" if r.accuracy is None else f"{r.accuracy:.3f}"
-        cost = f"{r.sampler:12}{r.evaluations:12}{r.seconds:10.1f}"
+        cost = f"{r.sampler:20}{r.evaluations:12}{r.seconds:10.1f}"
         lines.append(f"{cost}{r.fid:11.2f}{r.grain:8.3f}{accuracy:>10}")
     real = results[0]
     if real.floor is not None:
-        lines.append(f"{'real images':34}{real.floor:11.2f}{real.grain_floor:8.3f}")
+        lines.append(f"{'real images':42}{real.floor:11.2f}{real.grain_floor:8.3f}")
     return "\n".join(lines)
 
 
 def plot(results: list[Result], file: Path) -> None:
-    """Draw the FID against network evaluations and against seconds."""
+    """Draw the FID against network evaluations and seconds, and the grain against evaluations."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator
     except ImportError:
         raise UserError("the plot needs a package: pip install matplotlib") from None
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, cost in zip(panels, ("evaluations", "seconds"), strict=True):
-        for name in FASTER:
-            line = sorted((getattr(r, cost), r.fid) for r in results if r.sampler == name)
-            if line:
-                axes.plot(*zip(*line, strict=True), marker="o", label=name)
-        if results[0].floor is not None:
-            axes.axhline(results[0].floor, color="0.6", linestyle="--", label="real images")
-        axes.set(xlabel=cost, xscale="log", yscale="log")
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    panels = figure.subplots(1, 3)
+    shown = (("evaluations", "fid", "floor"), ("seconds", "fid", "floor"))
+    shown += (("evaluations", "grain", "grain_floor"),)
+    for axes, (cost, score, floor) in zip(panels, shown, strict=True):
+        for name in dict.fromkeys(r.sampler for r in results):
+            line = sorted(
+                (getattr(r, cost), getattr(r, score)) for r in results if r.sampler == name
+            )
+            axes.plot(*zip(*line, strict=True), marker="o", label=name)
+        real = getattr(results[0], floor)
+        if real is not None:
+            axes.axhline(real, color="0.6", linestyle="--", label="real images")
+        label = "LeNet FID" if score == "fid" else "grain"
+        axes.set(xlabel=cost, ylabel=label, xscale="log", yscale="log")
         axes.grid(alpha=0.3)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("")
-    panels[0].set_ylabel("LeNet FID")
-    panels[0].legend()
+    panels[0].legend(fontsize="small")
     figure.savefig(file, dpi=130)
 
 
