@@ -213,7 +213,9 @@ def _from_person(part: PartResult) -> tuple[float, float] | None:
     """Points that a person has given, and could have given; None where that is still to come."""
     if part.status == MANUAL:
         return None if part.points is None else (part.points, part.max_points)
-    return None if part.by_person is None else (part.by_person, part.human)
+    if part.by_person is None:
+        return None
+    return part.by_person, max(part.human, part.by_person)  # more where the tests gave less
 
 
 def _waiting(grade: Grade, rubric: Rubric) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from autograder.results import MANUAL, Grade, PartResult
+from autograder.results import MANUAL, NOT_ATTEMPTED, Grade, PartResult
 from autograder.rubric import Rubric
 from autograder.text import InputError, did_you_mean, number, one_line, visible, write_text
 
@@ -182,6 +182,7 @@ def _read_manual(
         strangers: whether rows of submissions that are not there are kept instead of refused.
     """
     names = {name: grade.submission for grade in grades for name in _spellings(grade.submission)}
+    of = {grade.submission: grade for grade in grades}
     teams: dict[str, list[str]] = {}
     for grade in grades:
         for name in {*_spellings(grade.team)} - {""}:
@@ -199,7 +200,8 @@ def _read_manual(
         if not row:
             continue
         submission, problem = _find(row, names, teams)
-        problems += [f"{where}: {text}" for text in _cell_problems(rubric, row)]
+        grade = of.get(submission)
+        problems += [f"{where}: {text}" for text in _cell_problems(rubric, row, grade)]
         if submission is None and strangers and "submission" in row:
             unknown.append(row)
         elif submission is None:
@@ -252,9 +254,16 @@ def _header_problems(rubric: Rubric, file: Path, header: list[str]) -> list[str]
     return problems
 
 
-def _cell_problems(rubric: Rubric, row: Row) -> Iterable[str]:
-    """What is wrong with a row's numbers; rewrites decimal commas in it."""
+def _cell_problems(rubric: Rubric, row: Row, grade: Grade | None) -> Iterable[str]:
+    """What is wrong with a row's numbers; rewrites decimal commas in it.
+
+    Where the tests found nothing to grade in a part, a person may give all of its points: a team
+    that builds another sampler or model than the tests know can still earn the whole part.
+    """
     limits = {part_id: rubric.part(part_id).by_hand for part_id in rubric.manual_ids}
+    for part in grade.parts if grade else []:
+        if part.status == NOT_ATTEMPTED and part.id in limits:
+            limits[part.id] = part.possible
     limits["deductions"] = rubric.core + rubric.bonus
     for key in row.keys() & limits.keys():
         if DECIMAL_COMMA.fullmatch(row[key]):

@@ -1,8 +1,9 @@
 """Cut the students' starter from this branch: python instructor/release.py --out ../starter
 
 Every region between BEGIN SOLUTION and END SOLUTION becomes a stub that raises NotImplementedError
-with its TODO text. What else goes out stands in GOES_OUT, what stays although it lies there in
-STAYS_HERE. Nothing is written unless no line of a solution survives in the starter.
+with its TODO text. What else goes out is listed in GOES_OUT, what stays of it in STAYS_HERE.
+Placeholders such as {{due}} in Markdown texts are filled in from instructor/course.yaml. Nothing is
+written if a line of a solution survives in the starter, or if a text names a file that stays.
 """
 
 import argparse
@@ -21,6 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
+
+from autograder.rubric import load_rubric
+from autograder.text import InputError
+from texts import COURSE, Course, find_dangling, for_students, read_course, values_of
+
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
 GOES_OUT += ("requirements.txt", "requirements-report.txt", "requirements-metrics.txt")
 GOES_OUT += ("requirements-text.txt",)
@@ -29,6 +36,7 @@ OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.cs
 # Bonus modules without marked regions, and the hidden half of the autograder.
 STAYS_HERE: tuple[str, ...] = ("autograder/oracles.py", "autograder/mistakes.py")
 STAYS_HERE += ("autograder/gradescope.py", "autograder/gradescope", "autograder/cluster.py")
+STAYS_HERE += ("autograder/templates/similarity.html",)
 STAYS_HERE += ("autograder/similarity.py", "autograder/bonus_oracles.py", "autograder/schedule.py")
 STAYS_HERE += ("autograder/edm_oracles.py", "autograder/scaling_oracles.py")
 STAYS_HERE += ("code/libs/ancestral.py", "code/libs/dpm_solver.py")  # too much like libs/ddim.py
@@ -188,12 +196,17 @@ def tracked_files() -> list[str]:
     return [f for f in listed if f and (ROOT / f).is_file()]
 
 
-def build(root: Path, files: list[str]) -> dict[str, bytes]:
-    """The starter as {path: content}.
+def build(root: Path, files: list[str], course: Course | None = None) -> dict[str, bytes]:
+    """The starter as {path: content}; by default its texts tell students to ask for what is left.
 
     Raises:
-        ReleaseError: a marker is wrong, or a solution survives; all places are named.
+        ReleaseError: a marker is wrong, a solution survives, or a text names what is not there; all
+            places are named.
+        InputError: a placeholder of a text is not known.
     """
+    pinned = root / "requirements.txt"
+    requirements = pinned.read_text(encoding="utf-8") if pinned.is_file() else ""
+    values = values_of(course or Course(), load_rubric(), requirements)
     starter: dict[str, bytes] = {}
     regions: list[Region] = []
     for file in sorted(files):
@@ -204,10 +217,17 @@ def build(root: Path, files: list[str]) -> dict[str, bytes]:
             text, found = cut(content.decode("utf-8"), file)
             content = text.encode("utf-8")
             regions += found
+        elif file.endswith(".md"):
+            text = for_students(content.decode("utf-8"), file, values)
+            content = text.encode("utf-8")
         starter[file.removeprefix(f"{OVERLAY}/")] = content
     leaks = find_leaks(regions, starter)
     if leaks:
         raise ReleaseError("solutions survive in the starter:\n  " + "\n  ".join(leaks))
+    stays = [file for file in files if file not in starter and not file.startswith(f"{OVERLAY}/")]
+    dangling = find_dangling(starter, stays)
+    if dangling:
+        raise ReleaseError("texts name what students do not have:\n  " + "\n  ".join(dangling))
     return starter
 
 
@@ -280,16 +300,29 @@ def main() -> None:
     target.add_argument("--out", type=Path, metavar="DIR", help="write it to an empty folder")
     target.add_argument("--zip", type=Path, metavar="FILE", help="write it as a zip")
     target.add_argument("--branch", help="commit it to a branch, such as starter")
+    parser.add_argument(
+        "--course",
+        type=Path,
+        default=COURSE,
+        metavar="FILE",
+        help="the course's name, dates and places (default: instructor/course.yaml)",
+    )
     args = parser.parse_args()
     try:
-        starter = build(ROOT, tracked_files())
+        course = read_course(args.course)
+        starter = build(ROOT, tracked_files(), course)
         if args.out:
             print(write_folder(starter, args.out))
         elif args.zip:
             print(write_zip(starter, args.zip))
         else:
             print(commit_branch(starter, args.branch))
-    except ReleaseError as error:
+        if course.missing:
+            print(
+                f"{args.course} leaves open: {', '.join(course.missing)}; the texts tell students "
+                "to ask their instructor"
+            )
+    except (ReleaseError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

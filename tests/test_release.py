@@ -104,9 +104,13 @@ def test_given_lines_are_no_leak(tmp_path):
     assert b"raise NotImplementedError" in starter["code/a.py"]
 
 
-def test_what_goes_out_and_what_stays():
+@pytest.fixture(scope="module")
+def starter() -> dict[str, bytes]:
+    return release.build(ROOT, release.tracked_files())
+
+
+def test_what_goes_out_and_what_stays(starter):
     """The starter has code, configs and scripts; no solution, test, release tool or CI goes out."""
-    starter = release.build(ROOT, release.tracked_files())
     expected = "code/libs/ddpm.py code/train.py configs/digits.yaml requirements.txt Makefile"
     expected += " README.md zip_submission.py download_dataset.sh writeup/report.md team.csv"
     assert starter.keys() >= set(expected.split())
@@ -116,18 +120,16 @@ def test_what_goes_out_and_what_stays():
     assert starter["team.csv"].decode() == zip_submission.TEAM_TEMPLATE
 
 
-def test_all_graded_parts_are_stubs():
+def test_all_graded_parts_are_stubs(starter):
     """Each graded function, and each place of the latent branch, is a stub in the starter."""
-    starter = release.build(ROOT, release.tracked_files())
     assert starter["code/libs/ddpm.py"].count(b"raise NotImplementedError") == 6
     assert starter["code/libs/unet.py"].count(b"raise NotImplementedError") == 1
     assert starter["code/libs/edm.py"].count(b"raise NotImplementedError") == 3
     assert starter["code/libs/stable_diffusion.py"].count(b"raise NotImplementedError") == 4
 
 
-def test_zip_repeats_byte_for_byte(tmp_path):
+def test_zip_repeats_byte_for_byte(tmp_path, starter):
     """The same starter gives the same zip."""
-    starter = release.build(ROOT, release.tracked_files())
     for name in ("a.zip", "b.zip"):
         release.write_zip(starter, tmp_path / name)
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
@@ -176,7 +178,7 @@ def test_branch_has_its_own_history(clone):
     assert not any(f.startswith(("instructor", "tests")) for f in files)
     assert "BEGIN SOLUTION" not in git(clone, "grep", "-h", "-e", "", "starter")
 
-    git(clone, "mv", "configs/digits.yaml", "configs/numbers.yaml")
+    git(clone, "mv", "configs/fashion_mnist.yaml", "configs/clothes.yaml")
     git(clone, "commit", "-qm", "Rename")
     assert run_script("instructor/release.py", "--branch", "starter", cwd=clone).returncode == 0
     assert git(clone, "rev-list", "--count", "starter").strip() == "2"

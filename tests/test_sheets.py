@@ -7,7 +7,7 @@ import re
 import pytest
 from autograder import sheets
 from autograder.reports import load_grades, write_submission
-from autograder.results import FAILED, PASSED, Grade, TestResult
+from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError
 
@@ -179,6 +179,20 @@ def test_a_persons_points_come_beside_those_of_the_tests(tmp_path):
 def test_a_person_gives_no_more_than_the_rubrics_share(tmp_path):
     file = write(tmp_path, "submission,bonus_evaluation", "team-01.zip,2.5")
     refused(tmp_path, file, "bonus_evaluation", "2.5", "2")
+
+
+def test_a_person_grades_another_formulation_in_full(tmp_path):
+    """Where a bonus part's stubs are untouched, a person may give all of its points, not more."""
+    tests = [TestResult("bonus_edm", "test_x", NOT_ATTEMPTED, g) for g in BONUS["bonus_edm"]]
+    grades = [Grade("team-01.zip", team="team-01", parts=RUBRIC.mark(tests))]
+    file = write(tmp_path, "submission,bonus_edm", "team-01.zip,4")
+    (merged,) = sheets.merge_manual(grades, RUBRIC, tmp_path, file)
+    assert merged.part("bonus_edm").earned == 4
+    write_submission(grades[0], RUBRIC, tmp_path, merged)
+    assert "4 of 4 more" in (tmp_path / "team-01.zip" / "report.html").read_text()
+    file = write(tmp_path, "submission,bonus_edm", "team-01.zip,4.5")
+    with pytest.raises(InputError, match=r"between 0 and 4, not 4\.5"):
+        sheets.merge_manual(grades, RUBRIC, tmp_path, file)
 
 
 def test_rows_may_name_the_team(tmp_path):

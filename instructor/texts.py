@@ -1,0 +1,229 @@
+"""The texts that go out with the starter: placeholders, the rubric, and the names in them.
+
+`release.py` uses this to fill docs/assignment.md in and to refuse a starter whose texts name files
+that students do not get.
+"""
+
+import ast
+import io
+import json
+import posixpath
+import re
+import tokenize
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import yaml
+from autograder.rubric import Part, Rubric
+from autograder.text import InputError, did_you_mean, number
+
+COURSE = Path(__file__).with_name("course.yaml")
+PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+PRIVATE = re.compile(r"<!-- BEGIN INSTRUCTORS -->\n.*?<!-- END INSTRUCTORS -->\n+", re.DOTALL)
+# A name of a file: folders, a stem, and an ending that files of this repository have.
+ENDING = r"\.(?:py|md|ya?ml|ipynb|sh|toml|npz)\b"
+NAME = re.compile(rf"(?<![\w./{{*-])((?:[\w.-]+/)*[\w-][\w.-]*{ENDING})")
+FOLDER = re.compile(r"(?<![\w./-])((?:[\w-]+/)+)(?![\w*{<])")
+LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]*))?\)")
+LINE_NUMBER = re.compile(r"\.py, line \d+")
+TARGET = re.compile(r"(?:`|^ {4,})make ([a-z][a-z-]*)")
+WORTH_READING = re.compile(rf"{ENDING}|\w/|make ")
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+WRITTEN_BY_RUNS = {"config.yaml"}
+
+
+@dataclass(frozen=True)
+class Course:
+    """What only the instructor knows; None where the texts tell students to ask."""
+
+    course: str | None = None  # its name and term
+    due: str | None = None
+    where: str | None = None  # where the zip goes
+    contact: str | None = None
+
+    @property
+    def missing(self) -> list[str]:
+        """The names that have no value."""
+        return [field.name for field in fields(self) if getattr(self, field.name) is None]
+
+
+ASK = "ask your instructor"  # what the texts say in place of a value that is missing
+
+
+def read_course(path: Path) -> Course:
+    """Read the course's own values.
+
+    Raises:
+        InputError: the file is missing or no mapping, or a key or a value is wrong.
+    """
+    known = [field.name for field in fields(Course)]
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must have the keys {', '.join(known)}")
+    for key, value in values.items():
+        if key not in known:
+            hint = did_you_mean(str(key), known) or f"; known are {', '.join(known)}"
+            raise InputError(f"{path}: unknown key '{key}'{hint}")
+        if value is not None and not (isinstance(value, str) and value.strip()):
+            raise InputError(f'{path}: {key} must be text in quotes, such as {key}: "..."')
+    return Course(**values)
+
+
+def values_of(course: Course, rubric: Rubric, requirements: str = "") -> dict[str, str]:
+    """What the placeholders stand for: the course's values, `rubric`, and versions of packages."""
+    values = dict(re.findall(r"(?m)^(\w+)==(\S+)", requirements))
+    values |= {field.name: getattr(course, field.name) or ASK for field in fields(Course)}
+    return values | {"rubric": rubric_section(rubric)}
+
+
+def for_students(text: str, file: str, values: dict[str, str]) -> str:
+    """A Markdown text as students get it: without the instructors' regions, placeholders filled in.
+
+    Raises:
+        InputError: a placeholder that is not in `values`, or a region that does not end.
+    """
+    text = PRIVATE.sub("", text)
+    if "<!-- BEGIN INSTRUCTORS -->" in text or "<!-- END INSTRUCTORS -->" in text:
+        raise InputError(f"{file}: a region for instructors does not begin or end on its own line")
+    for found in PLACEHOLDER.finditer(text):
+        if found[1] not in values:
+            line = text.count("\n", 0, found.start()) + 1
+            hint = did_you_mean(found[1], values) or f"; known are {', '.join(values)}"
+            raise InputError(f"{file}, line {line}: unknown placeholder {found[0]}{hint}")
+    return PLACEHOLDER.sub(lambda found: values[found[1]], text)
+
+
+def rubric_section(rubric: Rubric) -> str:
+    """The rubric for students: a table of all parts, then what the points of each depend on."""
+    rows = ["| part | points | by tests | by a person |", "| --- | ---: | ---: | ---: |"]
+    for part in rubric.parts:
+        points = (part.points, part.by_tests, part.by_hand)
+        cells = [number(value) if value else "" for value in points]
+        rows.append(f"| {' | '.join([part.title, *cells])} |")
+    return "\n".join([*rows, "", *_details(rubric.parts)])
+
+
+def _details(parts: Collection[Part]) -> Iterator[str]:
+    for part in parts:
+        if not (part.look_for or part.credit):
+            continue
+        yield f"- **{part.title}**"
+        if part.credit:
+            shares = [f"{n} {number(share * part.by_tests)}" for n, share in part.credit.items()]
+            yield f"  - tests: {', '.join(shares)}"
+        for line in part.look_for:
+            yield f"  - {' '.join(line.split())}"
+
+
+def find_dangling(starter: dict[str, bytes], stays: Collection[str]) -> list[str]:
+    """What is wrong with the names of files in the starter's texts, as "FILE, line N: ...".
+
+    Args:
+        starter: {path: content}.
+        stays: files of this branch that students do not get.
+
+    A text may name a file by the end of its path, such as `metrics/fid.py`. It must not name a file
+    or a folder that stays or that does not exist, a target that the Makefile lacks, or the number
+    of a line. Links must lead to files and headings that are there.
+    """
+    folders = {folder for file in starter for folder in _parents(file)}
+    private = {folder for file in stays for folder in _parents(file)} - folders
+    here = _ends(starter) | _ends(folders)
+    there = (_ends(stays) | _ends(private)) - here
+    targets = re.findall(r"(?m)^([a-z-]+):", starter.get("Makefile", b"").decode("utf-8"))
+    wrong = []
+    for file in sorted(starter):
+        lines = _lines(file, starter[file])
+        found = [(at, what) for at, text in lines for what in _wrong(text, here, there, targets)]
+        if found and file.endswith(".py"):  # in code, only comments and sentences are read
+            read = dict(_prose(starter[file].decode("utf-8")))
+            found = [(at, w) for at in read for w in _wrong(read[at], here, there, targets)]
+        wrong += [f"{file}, line {at}: {what}" for at, what in found]
+        if file.endswith(".md"):
+            wrong += broken_links(file, starter)
+    return wrong
+
+
+def _wrong(text: str, here: set[str], there: set[str], targets: Collection[str]) -> Iterator[str]:
+    """What is wrong with the names in one line."""
+    if not WORTH_READING.search(text):  # most lines of code
+        return
+    names = [re.sub(r"^(\.\.?/)+", "", name) for name in NAME.findall(text)]
+    for name in [*names, *(folder.rstrip("/") for folder in FOLDER.findall(text))]:
+        if name in there:
+            yield f"{name} is not part of the starter"
+    for name in names:
+        stem = name.split("/")[-1].split(".")[0]  # CONFIG.yaml stands for any config
+        if not (name in here or name in there or name in WRITTEN_BY_RUNS or stem.isupper()):
+            yield f"there is no file {name}"
+    for target in TARGET.findall(text):
+        if target not in targets:
+            yield f"the starter has no `make {target}`"
+    if LINE_NUMBER.search(text):
+        yield "a line's number goes stale with the next edit"
+
+
+def _parents(file: str) -> list[str]:
+    """The folders around a file, innermost first."""
+    parts = file.split("/")[:-1]
+    return ["/".join(parts[: n + 1]) for n in reversed(range(len(parts)))]
+
+
+def _ends(paths: Collection[str]) -> set[str]:
+    """Each path, and what is left of it without the first folders."""
+    return {"/".join(p.split("/")[n:]) for p in paths for n in range(p.count("/") + 1)}
+
+
+def _lines(file: str, content: bytes) -> list[tuple[int, str]]:
+    """The numbered lines of a file, of a notebook those of its cells, of a picture none."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return []
+    if file.endswith(".ipynb"):
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return list(enumerate(text.splitlines(), 1))
+
+
+def _prose(code: str) -> Iterator[tuple[int, str]]:
+    """The comments of a Python file, and its strings that hold a space, by line."""
+    lines: dict[int, list[str]] = {}
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            lines.setdefault(token.start[0], []).append(token.string)
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            for offset, line in enumerate(node.value.splitlines()):
+                lines.setdefault(node.lineno + offset, []).append(line)
+    return ((at, " ".join(texts)) for at, texts in sorted(lines.items()))
+
+
+def broken_links(file: str, starter: dict[str, bytes]) -> list[str]:
+    """The links of a Markdown text to files and headings that are not there."""
+    wrong = []
+    text = COMMENT.sub(lambda c: "\n" * c[0].count("\n"), starter[file].decode("utf-8"))
+    for at, line in enumerate(text.splitlines(), 1):
+        for link in LINK.finditer(line):
+            folder = posixpath.dirname(file)
+            target = posixpath.normpath(posixpath.join(folder, link["path"]))
+            target = target if link["path"] else file
+            if target not in starter and not any(f.startswith(f"{target}/") for f in starter):
+                wrong.append(f"{file}, line {at}: the link leads to {target}, which is not there")
+            elif link["anchor"] and link["anchor"] not in anchors(starter[target].decode("utf-8")):
+                wrong.append(f"{file}, line {at}: {target} has no heading #{link['anchor']}")
+    return wrong
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a Markdown text."""
+    found: dict[str, int] = {}
+    for heading in re.findall(r"^#{1,6} +(.+?) *#*$", re.sub(r"(?ms)^```.*?^```", "", text), re.M):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found[slug] = found.get(slug, 0) + 1
+    return {f"{slug}-{n}" if n else slug for slug, count in found.items() for n in range(count)}

@@ -1,0 +1,356 @@
+"""What students read: placeholders, the rubric, names of files, the Makefile, and the figures."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import release
+import texts
+from autograder.rubric import load_rubric
+from autograder.text import InputError
+from conftest import ROOT, assert_refused, call_script, find_asset, run_script
+from test_release import fill_in
+
+COURSE = texts.Course(
+    "CS 771, fall 2027", "10 December, 23:59", "Canvas, Assignment 4", "the forum"
+)
+
+
+@pytest.fixture(scope="module")
+def starter() -> dict[str, bytes]:
+    return release.build(ROOT, release.tracked_files())
+
+
+def text_of(starter: dict[str, bytes], file: str) -> str:
+    return starter[file].decode("utf-8")
+
+
+# Names of files
+
+
+FILES = {
+    "README.md": b"",
+    "code/libs/fid.py": b"",
+    "docs/a.md": b"# Two words, (2)\n",
+    "Makefile": b"run:\n",
+}
+STAYS = ["tests/test_fid.py", "instructor/grading.md", "autograder/oracles.py", "README.md"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("docs/b.md", "See `instructor/grading.md`.", "instructor/grading.md is not part"),
+        ("docs/b.md", "The folder tests/ has more.", "tests is not part"),
+        ("code/x.py", '"""As in oracles.py."""', "oracles.py is not part"),
+        ("code/x.py", "y = 1  # see tests/test_fid.py", "tests/test_fid.py is not part"),
+        ("code/x.py", 'raise E("put it into test_fid.py, please")', "test_fid.py is not part"),
+        ("c.yaml", "# as instructor/grading.md says", "instructor/grading.md is not part"),
+        ("n.ipynb", json.dumps({"cells": [{"source": ["a\n", "tests/test_fid.py"]}]}), "line 2"),
+        ("docs/b.md", "Look into `libs/gone.py`.", "there is no file libs/gone.py"),
+        ("docs/b.md", "    make demo\n", "no `make demo`"),
+        ("docs/b.md", "not done yet: code/libs/fid.py, line 170", "a line's number"),
+        ("docs/b.md", "[text](../instructor/grading.md)", "instructor/grading.md"),
+        ("docs/b.md", "![a picture](images/no.png)", "leads to docs/images/no.png"),
+        ("docs/b.md", "[text](a.md#three)", "docs/a.md has no heading #three"),
+        ("docs/b.md", "[text](#nothing)", "docs/b.md has no heading #nothing"),
+    ],
+)
+def test_names_of_what_students_do_not_have_are_found(file, text, words):
+    """Docs, docstrings, comments, messages, configs, notebooks and links, each with its line."""
+    (found, *_) = texts.find_dangling({**FILES, file: text.encode()}, STAYS)
+    assert re.match(rf"{re.escape(file)}, line \d: ", found)
+    assert words in found
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("docs/b.md", "`code/libs/fid.py`, `libs/fid.py`, [this](a.md#two-words-2), `make run`"),
+        ("docs/b.md", "[a paper](https://arxiv.org/abs/2006.11239), `logs/CONFIG.yaml`"),
+        ("docs/b.md", "<!-- ![to be drawn](curve.png) -->"),
+        ("code/x.py", 'path = ROOT / "autograder" / "oracles.py"'),
+        ("README.md", "its own README.md"),
+    ],
+)
+def test_names_of_what_is_there_are_fine(file, text):
+    """Ends of paths, links to headings, addresses, placeholders, comments, and names in code."""
+    assert texts.find_dangling({**FILES, file: text.encode()}, STAYS) == []
+
+
+def test_release_refuses_a_text_that_names_what_stays(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "docs/a.md").write_text("# A\nSee tests/test_a.py.\n")
+    (tmp_path / "tests/test_a.py").write_text("")
+    with pytest.raises(release.ReleaseError, match=r"docs/a\.md, line 2: tests/test_a\.py is not"):
+        release.build(tmp_path, ["docs/a.md", "tests/test_a.py"])
+
+
+def test_links_of_all_texts_lead_somewhere():
+    """Also in the texts that stay: README.md, instructor/, benchmarks/."""
+    files = {f: (ROOT / f).read_bytes() for f in release.tracked_files()}
+    ours = [f for f in files if f.endswith(".md") and not f.startswith(release.OVERLAY)]
+    assert [wrong for file in ours for wrong in texts.broken_links(file, files)] == []
+
+
+def test_what_is_for_instructors_is_cut():
+    text = "a\n\n<!-- BEGIN INSTRUCTORS -->\nsecret\n<!-- END INSTRUCTORS -->\n\nb\n"
+    assert texts.for_students(text, "a.md", {}) == "a\n\nb\n"
+    with pytest.raises(InputError, match="region for instructors"):
+        texts.for_students("a\n<!-- BEGIN INSTRUCTORS -->\n", "a.md", {})
+
+
+# Placeholders
+
+
+def test_the_course_is_filled_in(starter):
+    """With values the texts have them, without them they tell students to ask; nothing is left."""
+    filled = release.build(ROOT, release.tracked_files(), COURSE)
+    for file in ("docs/assignment.md", "README.md"):
+        assert COURSE.due in text_of(filled, file)
+        assert texts.ASK in text_of(starter, file)
+        assert texts.ASK not in text_of(filled, file)
+    for name in (COURSE.course, COURSE.where, COURSE.contact):
+        assert name in text_of(filled, "docs/assignment.md")
+    for texts_ in (starter, filled):
+        assert not [f for f in texts_ if f.endswith(".md") and b"{{" in texts_[f]]
+
+
+def test_versions_are_those_of_the_requirements(starter):
+    pinned = re.search(r"torch==\S+", (ROOT / "requirements.txt").read_text())[0]
+    assert pinned in text_of(starter, "README.md")
+
+
+def test_unknown_placeholder_is_refused():
+    with pytest.raises(InputError, match=r"a\.md, line 2: unknown placeholder \{\{deu\}\}.*'due'"):
+        texts.for_students("a\n{{deu}}", "a.md", texts.values_of(COURSE, load_rubric()))
+
+
+def test_release_says_what_the_course_leaves_open(tmp_path):
+    process = call_script("instructor/release.py", "--zip", tmp_path / "a.zip")
+    assert process.returncode == 0, process.stderr
+    assert "leaves open: course, due, where, contact" in process.stdout
+    (tmp_path / "course.yaml").write_text("due: 10 December\nwhere: Canvas\n")
+    read = texts.read_course(tmp_path / "course.yaml")
+    assert (read.due, read.missing) == ("10 December", ["course", "contact"])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("deu: monday\n", "unknown key 'deu'"),
+        ("due: 2027-12-10\n", "due must be text in quotes"),
+        ("due: ''\n", "due must be text"),
+        ("- due\n", "must have the keys course, due"),
+        ("due: [\n", "not valid YAML"),
+        (None, "cannot be read"),
+    ],
+)
+def test_mistakes_in_the_courses_file_get_a_sentence(tmp_path, content, words):
+    path = tmp_path / "course.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError) as error:
+        texts.read_course(path)
+    assert str(path) in str(error.value)
+    assert words in str(error.value)
+
+
+# The rubric
+
+
+def test_students_read_what_a_person_looks_for(starter):
+    """The published rubric has every part with its points, every group and every line."""
+    text = text_of(starter, "docs/assignment.md")
+    for part in load_rubric().parts:
+        assert f"| {part.title} | {part.points} |" in text
+        for line in part.look_for:
+            assert f"  - {' '.join(line.split())}\n" in text
+        for group in part.credit:
+            assert re.search(rf"^  - tests: .*\b{group} ", text, re.M)
+    deduction = f"costs {load_rubric().percent}% of\nthe {load_rubric().core} points"
+    assert deduction in text
+
+
+ANSWERS = r"cross-attention|self-attention|sinusoid|embedd|added to|GroupNorm|scale and shift|skip"
+ANSWERS += r"|insufficient|too few (steps|epochs|images)|small(er)? (model|network)|undertrain"
+
+
+def test_the_published_rubric_answers_no_question(starter):
+    """It says what is asked for, not what the right answer to the report's questions is."""
+    lines = [line for part in load_rubric().parts for line in part.look_for if not part.automatic]
+    assert [line for line in lines if re.search(ANSWERS, line, re.I)] == []
+
+
+# The assignment's text
+
+
+def test_the_assignment_has_what_a_team_needs(starter):
+    """Papers by links, flags, TensorBoard, Stable Diffusion, the cloud, packages, teams."""
+    text = text_of(starter, "docs/assignment.md")
+    for paper in "2006.11239 2112.10752 2403.18103 2010.02502 2206.00364 2207.12598".split():
+        assert f"https://arxiv.org/abs/{paper}" in text
+    needed = (
+        "https://huggingface.co/blog/annotated-diffusion, `-c N`, tensorboard --logdir logs, scp"
+    )
+    needed += (
+        ", stop the\nmachine, two or three students, v1-5-pruned-emaonly.safetensors, merges.txt"
+    )
+    needed += ", OpenRAIL-M, Other packages, python train.py ../configs/mnist.yaml, costs 5%"
+    for words in needed.split(", "):
+        assert words in text, words
+
+
+def test_plotting_snippet_runs(tmp_path, monkeypatch):
+    """The code that plots loss_history.json, on a history with gaps as runs write it."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/assignment.md").read_text(), re.S)[1]
+    history = {"epochs": [1, 2], "train_loss": [0.3, 0.2], "test_loss": [None, 0.25]}
+    (tmp_path / "logs/RUN").mkdir(parents=True)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "logs/RUN/loss_history.json").write_text(json.dumps(history))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(ast.parse(code), "assignment.md", "exec"), {})
+    assert (tmp_path / "results/curves.png").stat().st_size > 1000
+
+
+def test_tensorboards_names_are_those_that_training_writes(starter):
+    """What the text tells to look at is what the trainer logs."""
+    text = text_of(starter, "docs/assignment.md")
+    source = (ROOT / "code/libs/trainer.py").read_text()
+    names = re.findall(r"`((?:train|test)/\w+)`", text)
+    assert len(names) >= 4
+    assert [name for name in names if f'"{name}"' not in source] == []
+
+
+# The Makefile
+
+
+@pytest.fixture
+def student(tmp_path, starter) -> Path:
+    """A cut starter whose .venv runs this Python."""
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    folder = tmp_path / "starter"
+    release.write_folder(starter, folder)
+    python = folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (folder / ".venv/installed").touch()
+    os.utime(folder / ".venv/installed", (4e9, 4e9))  # newer than requirements.txt
+    return folder
+
+
+def make(folder: Path, *args: str) -> subprocess.CompletedProcess:
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "RUN")
+    }
+    return subprocess.run(
+        ["make", *args], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_make_help_lists_the_targets_of_the_readme(student):
+    """`make help` and README.md name the same targets, and every target is phony."""
+    shown = make(student, "help").stdout.splitlines()
+    targets = [line.split()[0] for line in shown]
+    makefile = (student / "Makefile").read_text()
+    assert targets == re.search(r"\.PHONY: (.*)", makefile)[1].split()
+    named = set(re.findall(r"`make ([a-z]+)`", (student / "README.md").read_text())) | {"setup"}
+    assert named == set(targets)
+    assert all(len(line.split(maxsplit=1)) == 2 for line in shown), "a target says what it does"
+
+
+@pytest.mark.parametrize("target", ["sample", "evaluate"])
+def test_targets_that_need_a_run_say_so(student, target):
+    """Without a trained model there is one sentence, and folders of caches are no runs."""
+    (student / "logs/latent_cache").mkdir(parents=True)
+    process = make(student, target)
+    assert process.returncode == 2
+    assert "there is no trained model in logs/ yet: make train comes first" in process.stdout
+    assert "Traceback" not in process.stdout + process.stderr
+
+
+def test_targets_take_the_newest_run(student):
+    """The run of the newest checkpoint, or the one that RUN names."""
+    for age, name in enumerate(("digits_old", "digits_new")):
+        path = student / "logs" / name / "model_final.pth"
+        path.parent.mkdir(parents=True)
+        path.touch()
+        os.utime(path, (1e9 + age, 1e9 + age))
+    assert "sample.py logs/digits_new " in make(student, "--dry-run", "sample").stdout
+    assert "evaluate.py logs/x" in make(student, "--dry-run", "evaluate", "RUN=logs/x").stdout
+
+
+@pytest.mark.slow
+def test_every_target_works_in_a_cut_starter(student):
+    """From the first stub to pictures and scores, as README.md tells it."""
+    for file, functions in (
+        ("ddpm", {"compute_loss", "q_sample", "p_sample", "p_sample_loop"}),
+        ("unet", {"forward"}),
+    ):
+        shutil.copy2(student / f"code/libs/{file}.py", student / f"{file}.stub")
+        fill_in(student, file, functions)
+    epoch = ["code/train.py", "configs/digits.yaml", "--set", "train_cfg.epochs=1"]
+    process = run_script(*epoch, "--set", "train_cfg.num_eval_samples=1", cwd=student)
+    assert process.returncode == 0, process.stderr
+    for target in ("sample", "evaluate"):
+        process = make(student, target)
+        assert process.returncode == 0, process.stderr
+    assert list(student.glob("logs/*/*.png"))
+    assert "conditional accuracy" in process.stdout
+    shutil.copy2(student / "ddpm.stub", student / "code/libs/ddpm.py")
+    process = make(student, "train")
+    assert process.returncode == 2
+    quoted = re.search(r"compute_loss is not .*, line", process.stderr)[0]
+    for text in ("README.md", "docs/assignment.md"):
+        assert quoted in (student / text).read_text(), "texts quote what the scripts say"
+    process = make(student, "grade")
+    assert process.returncode == 0, process.stderr
+    assert "compute_loss" in process.stdout
+
+
+# The figures
+
+
+def test_figures_are_drawn_on_white(tmp_path, monkeypatch, capsys):
+    """Both figures, with an untrained model and, where they are, TAESD's weights."""
+    figures = pytest.importorskip("figures")
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from libs.ddpm import DDPM
+
+    torch.manual_seed(0)
+    model = DDPM((1, 8, 8), timesteps=20, dim=8, context_dim=8, dim_mults=(1, 2), attn_levels=())
+    figures.draw_chains(model.eval(), tmp_path / "ddpm.png")
+    drawn = [tmp_path / "ddpm.png"]
+    stored = [ROOT / "docs/images/ddpm.png", ROOT / "docs/images/latent.png"]
+    for path in drawn + stored:
+        pixels = np.asarray(Image.open(path).convert("L"))
+        assert pixels.shape[1] == 1248
+        assert (pixels[:4] == 255).all(), "a light background"
+        assert (pixels == 255).mean() > 0.4
+        assert (pixels < 128).mean() > 0.02
+
+
+def test_latent_figure_is_drawn_from_real_weights(tmp_path):
+    figures = pytest.importorskip("figures")
+    weights = [find_asset(f"pretrained/taesd_{part}.pth") for part in ("encoder", "decoder")]
+    figures.draw_latent(figures.TAESD(*map(str, weights)).eval(), tmp_path / "latent.png")
+    assert (tmp_path / "latent.png").stat().st_size > 20_000
+
+
+def test_figures_without_weights_are_refused(tmp_path):
+    process = call_script("instructor/figures.py", "--run", tmp_path, "--weights", tmp_path)
+    assert_refused(process, "taesd_encoder.pth", "download_dataset.sh taesd")
