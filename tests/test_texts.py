@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 import release
 import texts
+import yaml
 from autograder.rubric import load_rubric
 from autograder.text import InputError
 from conftest import ROOT, assert_refused, call_script, find_asset, run_script
 from test_release import fill_in
+
+from libs import config
+from libs.autoencoder_config import AutoencoderConfig
 
 COURSE = texts.Course(
     "CS 771, fall 2027", "10 December, 23:59", "Canvas, Assignment 4", "the forum"
@@ -354,3 +358,55 @@ def test_latent_figure_is_drawn_from_real_weights(tmp_path):
 def test_figures_without_weights_are_refused(tmp_path):
     process = call_script("instructor/figures.py", "--run", tmp_path, "--weights", tmp_path)
     assert_refused(process, "taesd_encoder.pth", "download_dataset.sh taesd")
+
+
+# Commands and configs that the texts quote
+
+SCRIPTS = {"train.py": config.Config, "train_autoencoder.py": AutoencoderConfig}
+QUOTED = ["README.md", "docs/*.md", "instructor/*.md", "instructor/starter/*.md", "benchmarks/*.md"]
+
+
+def commands(text: str) -> list[list[str]]:
+    """The calls of code/*.py in a text, indented or in backquotes, as lists of words."""
+    text = re.sub(r" *\\\n\s*", " ", text)
+    quoted = re.findall(r"(?:^ {4,}|`)((?:\S+ )*?\S*python code/\w+\.py [^`#\n]+)", text, re.M)
+    return [re.split(r"python code/", line)[1].split() for line in quoted]
+
+
+@pytest.fixture(scope="module")
+def flags() -> dict[str, set[str]]:
+    """The flags that each script's --help lists."""
+    found = {}
+    for path in (ROOT / "code").glob("*.py"):
+        shown = call_script(f"code/{path.name}", "--help").stdout
+        found[path.name] = set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", shown))
+    return found
+
+
+FILES_WITH_COMMANDS = [
+    p.relative_to(ROOT).as_posix() for pattern in QUOTED for p in sorted(ROOT.glob(pattern))
+]
+
+
+@pytest.mark.parametrize("file", FILES_WITH_COMMANDS)
+def test_quoted_commands_are_right(file, flags):
+    """Each flag exists, each config exists, and each key that --set names is one."""
+    for script, *words in commands((ROOT / file).read_text()):
+        given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert given - flags[script] == set(), f"{file}: {script} {' '.join(words)}"
+        configs = [word for word in words if re.match(r"(\.\./)?configs/[a-z]\w*\.yaml", word)]
+        sets = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--set"]
+        sets = [s for s in sets if not re.search(r"=.*[A-Z]{3}", s) and "..." not in s]
+        if script in SCRIPTS and configs:
+            kind = SCRIPTS[script]
+            loaded = config.load_config(configs[0].removeprefix("../"), sets, kind)
+            assert isinstance(loaded, kind)
+
+
+def test_quoted_config_is_the_config():
+    """docs/stable_diffusion.md shows configs/stable_diffusion_v1.yaml, in the lines it promises."""
+    text = (ROOT / "docs/stable_diffusion.md").read_text()
+    shown = re.search(r"```yaml\n(.*?)```", text, re.S)[1]
+    stored = (ROOT / "configs/stable_diffusion_v1.yaml").read_text()
+    assert yaml.safe_load(shown) == yaml.safe_load(stored)
+    assert len(shown.splitlines()) <= int(re.match(r"# Stable Diffusion in (\d+) lines", text)[1])
