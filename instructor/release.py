@@ -318,10 +318,8 @@ def main() -> None:
         else:
             print(commit_branch(starter, args.branch))
         if course.missing:
-            print(
-                f"{args.course} leaves open: {', '.join(course.missing)}; the texts tell students "
-                "to ask their instructor"
-            )
+            open_ = f"{os.path.relpath(args.course)} leaves open: {', '.join(course.missing)}"
+            print(f"{open_}; the texts tell students to ask their instructor")
     except (ReleaseError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
