@@ -17,7 +17,7 @@ demo: $(VENV)/installed  ## train on handwritten digits, draw some, score them: 
 	$(BIN)/python code/sample.py logs/digits_$(RUN)/model_final.pth --num 10 --seed 0 \
 		--out logs/digits_$(RUN)/grid.png --film logs/digits_$(RUN)/film.png
 	@echo "training curve: logs/digits_$(RUN)/training_curve.png"
-	$(BIN)/python code/evaluate.py logs/digits_$(RUN)/model_final.pth --metrics accuracy
+	$(BIN)/python code/evaluate.py logs/digits_$(RUN)/model_final.pth
 	@echo "samples: logs/digits_$(RUN)/grid.png"
 
 grade: $(VENV)/installed  ## grade the reference itself, as a try: IN=FOLDER grades a folder of zips

@@ -23,10 +23,10 @@ from libs import checkpoint, cli, run_folder
 from libs.config import Config, ModelConfig, VaeConfig, load_config, shown
 from libs.diffusion import DiffusionLearner
 from libs.metrics import FEATURES
-from libs.metrics.drawing import draw_together, sample_facts
+from libs.metrics.drawing import CODE, draw_together, sample_facts
 from libs.metrics.evaluation import Looks, load_networks
 from libs.metrics.scoring import Evidence, RealImages, check_enough, score
-from libs.metrics.store import Store, hash_of_file
+from libs.metrics.store import Store, hash_of_file, hash_of_files
 from libs.progress import say
 from libs.runtime import Precision, Processes, pick_device
 from libs.sampling import Sampler
@@ -172,6 +172,7 @@ class Judge:
             hash_of_file(path), sampler, args.num, len(classes), SEED, args.batch_size, precision
         )
         facts |= {"metrics": ", ".join(self.metrics), "features": args.features}
+        facts["code of the metrics"] = hash_of_files((CODE / "libs" / "metrics").glob("*.py"))
         file = path.parent / f"scores_{sampler.name}.json"
         if file.is_file():
             kept = json.loads(file.read_text(encoding="utf-8"))

@@ -1,15 +1,16 @@
 """Score a trained model: python evaluate.py ../logs/RUN/model_final.pth --metrics fid,memorization
 
-Each score stands beside that of real images which the model has not seen. Samples and features are
-kept in logs/feature_cache, so that a second call with the same flags draws nothing. Several GPUs
-share the drawing: torchrun --nproc_per_node 2 -- code/evaluate.py CHECKPOINT
+Each score has beside it that of real images which the model has not seen. Samples and features are
+kept in logs/feature_cache: a second call with the same flags draws nothing, unless code that draws
+has changed. Several GPUs share the drawing:
+torchrun --nproc_per_node 2 -- code/evaluate.py CHECKPOINT
 """
 
 import argparse
 from pathlib import Path
 
 from libs import cli
-from libs.metrics import FEATURES, METRICS, PUBLISHED_CLIP, parse_metrics
+from libs.metrics import FEATURES, METRICS, OF_CLASSES, PUBLISHED_CLIP, parse_metrics
 from libs.utils import UserError, default, did_you_mean
 
 
@@ -21,7 +22,10 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("checkpoint", help="a .pth file, or a run folder for its newest one")
-    parser.add_argument("--metrics", default="accuracy", help="such as fid,kid (default: accuracy)")
+    parser.add_argument(
+        "--metrics",
+        help=f"such as fid,kid (default: of {','.join(OF_CLASSES)} those that suit the model)",
+    )
     parser.add_argument(
         "--features",
         default="lenet",
@@ -44,6 +48,9 @@ def parse_args() -> argparse.Namespace:
         help="samples drawn at once (default: as many as fit into memory; for the model's own "
         "loop, whose samples depend on it, 250)",
     )
+    parser.add_argument(
+        "--fresh", action="store_true", help="draw, even if an earlier call has kept the samples"
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the scores to a file")
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help="write report.md, samples.png, memorization.png"
@@ -58,7 +65,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    names = parse_metrics(args.metrics)
+    names = None if args.metrics is None else parse_metrics(args.metrics)
     if args.features not in FEATURES:
         hint = did_you_mean(args.features, FEATURES) or f"; choose from {', '.join(FEATURES)}"
         raise UserError(f"--features: there are no features '{args.features}'{hint}")
@@ -67,27 +74,24 @@ def main() -> None:
     from libs.metrics.evaluation import gather_evidence
 
     cli.check_writable(args.json, args.out)
-    found = gather_evidence(args, names)
+    found = gather_evidence(args, names, args.fresh)
     if found is None:  # not the main process
         return
     evidence, setup = found
-    scores = scoring.score(names, evidence)
-    if names != ["accuracy"]:
-        print(f"{report.table(scores, setup)}\n{setup.floor}")
+    scores = scoring.score(setup.metrics, evidence)
+    if setup.metrics != ["accuracy"]:
+        print(f"{report.table(scores, setup)}\n{setup.floor}{setup.looks}")
     if evidence.verdict:
         print(report.memorization_line(evidence))
-    if args.json:
-        report.write_json(scores, setup, evidence, args.json)
-    if args.out:
-        report.write_report(scores, setup, evidence, args.out)
-    for path in filter(None, (args.json, args.out)):
-        print(f"wrote {path}")
+    if evidence.nearly_equal:
+        print(report.equality_line(evidence, setup))
     for score in scores:
         if score.name == "conditional accuracy":
             if score.real is not None:
                 number = f"{setup.held_out_images} real {setup.held_out} images"
                 print(f"accuracy of the classifier on {number} {score.real:.3f}")
             print(f"conditional accuracy {score.samples:.3f}")
+    report.write(scores, setup, evidence, args.json, args.out)
 
 
 if __name__ == "__main__":

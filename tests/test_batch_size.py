@@ -159,15 +159,20 @@ def test_evaluate_draws_what_fits(run_folder, have, monkeypatch, flags, size):
     class Enough(Exception):
         """Stops the script before it draws."""
 
-    def stop(model, labels, precision, sampler, seed, size, processes, store, facts):
-        assert facts.get("batch size") == (size if sampler.name == "own" else None)
+    def stop(model, labels, precision, sampler, seed, size, processes):
         raise Enough(size)
 
+    def check(draw, processes, store, facts, fresh):
+        assert facts.get("batch size") == (None if flags[:1] == ["--sampler"] else size)
+        return draw()
+
     have(1)
-    monkeypatch.setattr(evaluation, "drawn_samples", stop)
+    monkeypatch.setattr(evaluation, "drawn_samples", check)
+    monkeypatch.setattr(evaluation, "draw_together", stop)
     args = ["--metrics", "memorization", "--num", "30", "--device", "cpu"]
-    with pytest.raises(Enough, match=f"^{size}$"):
+    with pytest.raises(Enough) as stopped:
         call_script("code/evaluate.py", run_folder, *args, *flags)
+    assert stopped.value.args == (size,)
 
 
 def test_files_are_written_as_they_are_drawn(run_folder, tmp_path, monkeypatch):

@@ -455,7 +455,10 @@ def test_text_cache(folder, tmp_path, monkeypatch, capsys):
     assert "is damaged" in capsys.readouterr().out
     contexts(["", "a cow", "a dog"])
     contexts(encoder=random_text_encoder(vocabulary, 16, 1, 2, seed=9))
-    assert len(list(place.iterdir())) == 3
+    with monkeypatch.context() as patch:
+        patch.setattr(prompts, "hash_of_code", lambda encoder: "another text encoder's code")
+        contexts()
+    assert len(list(place.iterdir())) == 4
     monkeypatch.setattr(prompts, "LARGEST_CACHE", 100)
     direct = contexts(["", "a hen"])
     assert direct.cache is None

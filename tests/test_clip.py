@@ -14,7 +14,14 @@ from test_captions import run  # noqa: F401 (a fixture)
 from torch import Tensor
 
 from libs.metrics import clip as clip_module
-from libs.metrics.clip import Clip, clip_score, consistency, load_clip, recall_at
+from libs.metrics.clip import (
+    Clip,
+    clip_score,
+    consistency,
+    load_clip,
+    recall_at,
+    similarity_of_nearest,
+)
 from libs.utils import UserError
 
 transformers = pytest.importorskip("transformers")
@@ -90,6 +97,18 @@ def test_consistency_by_hand():
     assert consistency(images, labels) == pytest.approx((of_first + 1) / 2)
 
 
+def test_similarity_of_nearest_by_hand():
+    """Each image takes the caption of the picture most like it, or of the nearest that is not
+    its own."""
+    pictures, captions = directions([1, 0], [0, 1]), directions([1, 1], [0, 1])
+    images, texts = directions([3, 1], [1, 2]), directions([1, 0], [0, 1])
+    found = similarity_of_nearest(images, texts, pictures, captions)
+    assert found == pytest.approx((0.5**0.5 + 1) / 2)
+    own = torch.eye(2).bool()
+    found = similarity_of_nearest(images, texts, pictures, captions, own)
+    assert found == pytest.approx((0 + 0.5**0.5) / 2)
+
+
 def test_weights_are_missing(clip_folder, tmp_path, monkeypatch):
     """No folder, no weights, half a model: one sentence each."""
 
@@ -123,7 +142,7 @@ def test_scores_of_a_run(run, clip_folder, monkeypatch, tmp_path, capsys):  # no
     alone is refused, and so are captions' metrics for classes."""
     monkeypatch.setattr(clip_module, "load_tokenizer", functools.cache(clip_module.load_tokenizer))
     flags = ["--num", 9, "--clip", clip_folder, "--device", "cpu", "--json", tmp_path / "s.json"]
-    metrics = ["--metrics", "clip,retrieval,consistency"]
+    metrics = ["--metrics", "clip,retrieval,similarity,consistency"]
     evaluate(monkeypatch, run, *metrics, *flags, "--out", tmp_path / "report")
     said = capsys.readouterr().out
     assert "captions drawn: 3 of training images" in said
@@ -139,7 +158,17 @@ def test_scores_of_a_run(run, clip_folder, monkeypatch, tmp_path, capsys):  # no
     assert scores["caption R@1"]["real"] == pytest.approx(expected)
     assert scores["caption R@5"]["samples"] == 1
     assert -1 <= scores["CLIP consistency"]["samples"] <= 1
+    likeness = (real @ real.T).fill_diagonal_(-1)
+    expected = (texts * texts[likeness.argmax(dim=1)]).sum(dim=1).mean().item()
+    assert scores["caption similarity"]["real"] == pytest.approx(expected, abs=0.01)
+    assert -1 <= scores["caption similarity"]["samples"] <= 1.001
+    assert "beside real images of the same captions" in (tmp_path / "report/report.md").read_text()
     assert (tmp_path / "report" / "samples.png").is_file()
+    evaluate(monkeypatch, run, *flags)  # what needs no classes and no download
+    said = capsys.readouterr().out
+    assert "grain" in said
+    assert "distance between all samples" in said
+    assert "lenet" not in said
     for metric, words in (
         ("accuracy", "such as clip"),
         ("fid", "--features: lenet learns from classes"),

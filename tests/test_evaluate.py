@@ -1,7 +1,10 @@
 """evaluate.py as users call it: what it prints and writes, and what it refuses."""
 
+import errno
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +12,7 @@ from conftest import assert_refused, call_script, run_script
 from PIL import Image
 
 from libs import datasets
-from libs.metrics import scoring
+from libs.metrics import drawing, evaluation, scoring
 from libs.metrics.inception import Inception
 from libs.metrics.weight_files import PRETRAINED
 from libs.utils import UserError
@@ -46,8 +49,9 @@ def test_report_and_pictures(run_folder, tmp_path):
 
     before = {p: p.stat().st_mtime_ns for p in (run_folder.parent / "feature_cache").iterdir()}
     again = evaluate(run_folder, *args)
-    kept = [line for line in first.splitlines() if not line.startswith("wrote")]
-    assert again.splitlines() == kept
+    assert "samples: kept from an earlier call" in again
+    ours = [t for t in again.splitlines() if not t.startswith("samples:")]
+    assert ours == [t for t in first.splitlines() if not t.startswith("wrote")]
     after = {p: p.stat().st_mtime_ns for p in (run_folder.parent / "feature_cache").iterdir()}
     assert after == before
 
@@ -90,6 +94,113 @@ def test_two_processes_score_like_one(run_folder, tmp_path, sampler):
     assert (scores[0][0] - scores[1][0]).abs().max() <= 1
     for name, score in scores[0][1].items():
         assert scores[1][1][name]["samples"] == pytest.approx(score["samples"], rel=1e-2)
+
+
+def kept_samples(run_folder, seed):
+    """The files of samples that were drawn with a seed."""
+    found = (run_folder.parent / "feature_cache").glob("samples-*.pth")
+    return [p for p in found if torch.load(p, weights_only=True)["facts"]["seed"] == seed]
+
+
+def test_samples_are_kept_until_code_changes(run_folder, monkeypatch):
+    """A repeat says that it draws nothing, and measures no memory either; other code and --fresh
+    draw again, into the same file."""
+    args = ["--metrics", "grain", "--num", "12", "--seed", "31", *DDIM]
+    drawn, measured, whole = [], [], evaluation.draw_together
+
+    def count(*args):
+        drawn.append(1)
+        return whole(*args)
+
+    monkeypatch.setattr(evaluation, "draw_together", count)
+    monkeypatch.setattr(evaluation, "fitting_batch_size", lambda *args: measured.append(1) or 10)
+    first = evaluate(run_folder, *args)
+    assert "kept" not in first
+    (file,) = kept_samples(run_folder, 31)
+    again = evaluate(run_folder, *args)
+    assert re.search(rf"samples: kept from an earlier call, .*{file.name}; --fresh draws", again)
+    assert again.endswith(first)
+    assert (len(drawn), len(measured)) == (1, 1)
+    monkeypatch.setattr(drawing, "code_that_draws", lambda: "repaired code")
+    assert "samples: code has changed" in evaluate(run_folder, *args)
+    assert "kept from" in evaluate(run_folder, *args)
+    assert len(drawn) == 2
+    assert "kept from" not in evaluate(run_folder, *args, "--fresh")
+    assert len(drawn) == 3
+    assert kept_samples(run_folder, 31) == [file]
+
+
+SOURCES_THAT_DRAW = (
+    "ddpm unet blocks ddim edm schedules sampling guidance variants runtime first_stage/latents "
+    "tiny_autoencoder metrics/drawing"
+).split()
+
+
+def test_any_source_that_draws_counts(tmp_path):
+    """A change in any file that samples can depend on is seen, a new file too; metrics are not."""
+    code = tmp_path / "code"
+    shutil.copytree(drawing.CODE, code, ignore=shutil.ignore_patterns("__pycache__"))
+    seen = [drawing.code_that_draws(code)]
+    assert seen == [drawing.code_that_draws()]
+    for name in [f"libs/{name}" for name in SOURCES_THAT_DRAW] + ["libs/mine", "mine"]:
+        with (code / f"{name}.py").open("a") as file:
+            file.write("\n# changed\n")
+        seen.append(drawing.code_that_draws(code))
+    assert len(set(seen)) == len(seen)
+    (code / "libs" / "metrics" / "fid.py").write_text("# changed")
+    (code / "libs" / ".#ddpm.py").symlink_to("lock of an editor")
+    assert drawing.code_that_draws(code) == seen[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "flags"),
+    [
+        ("ddim.py", "    return x\n", "    return 0 * x\n", DDIM),
+        ("ddpm.py", "return self.postprocess(x)", "return self.postprocess(0 * x)", ()),
+    ],
+)
+def test_repaired_code_is_scored(run_folder, tmp_path, file, right, wrong, flags):
+    """Two trees of code that differ in one line of a sampler never see each other's samples: the
+    one that draws grey pictures is told so, by other scores and in a sentence."""
+    shutil.copytree(drawing.CODE, tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    source = tmp_path / "code" / "libs" / file
+    assert source.read_text().count(right) == 1
+    args = [tmp_path / "code" / "evaluate.py", run_folder, "--num", "40", "--seed", "33", *flags]
+    outputs = []
+    for change in (wrong, right, wrong):
+        source.write_text(source.read_text().replace(wrong, right).replace(right, change))
+        process = run_script(*args, "--device", "cpu")
+        assert process.returncode == 0, process.stderr
+        outputs.append(process.stdout)
+    bad, good, _ = outputs
+    assert "Samples of one class are nearly equal: two of them differ by 0%" in bad
+    assert "nearly equal" not in good
+    assert "code has changed" in good
+    scores = [output[output.index("distance within") :] for output in outputs]
+    assert scores[0] == scores[2] != scores[1]
+
+
+def test_full_disk_costs_no_score(run_folder, tmp_path, monkeypatch):
+    """What cannot be written is told in one sentence, after the scores, and the rest is written."""
+    place = tmp_path / "scores.json"
+    args = ["--metrics", "grain", "--num", "12", "--seed", "31", *DDIM]
+    args += ["--json", place, "--out", tmp_path / "out", "--device", "cpu"]
+    write_text = Path.write_text
+
+    def full(path, *args, **options):
+        if path.name.startswith("scores.json"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_text(path, *args, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    process = call_script("code/evaluate.py", run_folder, *args)
+    assert_refused(process, f"--json: could not write {place} (No space left on device)")
+    assert process.stderr.count("\n") == 1
+    assert "grain" in process.stdout
+    assert not place.exists()
+    assert (tmp_path / "out" / "report.md").is_file()
+    assert f"wrote {tmp_path / 'out'}" in process.stdout
 
 
 @pytest.fixture

@@ -210,9 +210,19 @@ def change_precision(folder, encoder):
     return folder, 2, Precision("bf16", torch.device("cpu"))
 
 
+def change_code(folder, encoder):
+    class Other(type(encoder)):
+        """The same layer, but from a file of another content."""
+
+    Other.__module__ = "test_evaluate"
+    encoder.__class__ = Other
+    return folder, 2, FP32
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        change_code,
         change_weights,
         change_images,
         change_variants,
@@ -222,7 +232,7 @@ def change_precision(folder, encoder):
     ],
 )
 def test_changes_encode_anew(folder, encoder, tmp_path, change):
-    """Other weights, images, variants, preparation or precision never get stale latents."""
+    """Other code, weights, images, variants, preparation or precision get latents of their own."""
     cache_latents(folder, encoder, 2, tmp_path, FP32)
     encoder.images_seen = 0
     dataset, variants, precision = change(folder, encoder)

@@ -3,8 +3,10 @@
 import functools
 import hashlib
 import http.server
+import itertools
 import math
 import threading
+from unittest import mock
 
 import pytest
 import torch
@@ -12,9 +14,10 @@ from conftest import find_asset
 
 from libs import config as configs
 from libs import datasets
+from libs.metrics import OF_CLASSES, lenet, report, scoring, weight_files
 from libs.metrics import features as feature_files
-from libs.metrics import lenet, scoring, weight_files
 from libs.metrics.distances import nearest
+from libs.metrics.evaluation import suited_metrics
 from libs.metrics.fid import frechet_distance, statistics
 from libs.metrics.grain import difference_counts, grain_distance
 from libs.metrics.inception import Inception
@@ -22,7 +25,8 @@ from libs.metrics.inception_score import inception_score
 from libs.metrics.kid import kernel_distance, squared_mmd
 from libs.metrics.lpips_diversity import Lpips, diversity, same_class_pairs
 from libs.metrics.precision_recall import precision_recall
-from libs.metrics.store import Store
+from libs.metrics.store import Store, hash_of_code
+from libs.metrics.variety import mean_distance
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -161,14 +165,138 @@ def test_grain_of_two_levels_is_seen(kind):
     else:
         config = configs.DatasetConfig(name="ImageFolder", data_folder=find_asset("data/cifar10"))
         splits = (datasets.load_dataset(config, split, (3, 32, 32)) for split in ("train", "test"))
-        train, test = (scoring.all_images(images.at_most(1000))[0] for images in splits)
+        train, test = (scoring.all_images(images.at_most(600))[0] for images in splits)
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-    reference, others = (difference_counts([train[i]]) for i in order[:1000].chunk(2))
+    reference, others = (difference_counts([train[i]]) for i in order[:600].chunk(2))
     floor = grain_distance(difference_counts([test]), reference)
     assert grain_distance(others, reference) < 2 * floor
     blurred = (test.float() + test.roll(1, dims=3)).div(2).to(torch.uint8)
     for worse in (with_grain(test, 2), blurred):
         assert grain_distance(difference_counts([worse]), reference) > 2 * floor
+
+
+def test_mean_distance_is_that_of_all_pairs(monkeypatch):
+    """The root mean square over all pairs of a class, over classes; None without any pair."""
+    monkeypatch.setattr("libs.metrics.variety.PIXELS", 5)
+    images, labels = digits(number=9).images, torch.tensor([0, 1, 0, 1, 0, 2, 1, 1, 0])
+    squares = []
+    for label in (0, 1):  # of class 2 there is no pair
+        pairs = itertools.combinations(images[labels == label].double() / 255, 2)
+        squares.append(sum((a - b).square().mean() for a, b in pairs) / 6)
+    assert mean_distance(images, labels) == pytest.approx((sum(squares) / 2).sqrt().item())
+    assert mean_distance(images[:1].expand(4, -1, -1, -1), labels[:4]) == 0
+    assert mean_distance(images[:3], torch.arange(3)) is None
+
+
+def evidence_of(samples, conditional=True):
+    """Samples of the ten classes in turn, beside the digits; features are pixels."""
+    labels = torch.arange(len(samples)) % 10
+    real = scoring.RealImages(digits(), digits("test"), "test", digits())
+    networks = scoring.Networks(CPU, viewer=Pixels(), classifier=Pixels())
+    return scoring.Evidence(samples, labels, None, real, conditional, networks)
+
+
+class Pixels(feature_files.Viewer):
+    """Looks at images as they are, and keeps nothing."""
+
+    def __init__(self):
+        self.net, self.device = self, CPU
+
+    def features_and_logits(self, images):
+        return images.flatten(1), images.flatten(1)[:, :10]
+
+    def look_at(self, dataset):
+        return self.look([scoring.all_images(dataset)[0] / 255], len(dataset))
+
+
+def of_each_class(number, alike=False):
+    """Digits of the ten classes in turn; `alike` takes one of each class."""
+    images = digits()
+    of_class = [images.images[images.labels == label] for label in range(10)]
+    return torch.stack([of_class[i % 10][0 if alike else i // 10] for i in range(number)])
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_nearly_equal_samples_are_called_so(conditional):
+    """Real digits are not nearly equal, ten of the same with a little noise are; of a model without
+    classes, all pictures count as one class."""
+    setup = mock.Mock(held_out="test", held_out_images=299)
+    assert not evidence_of(of_each_class(100), conditional).nearly_equal
+    alike = of_each_class(100, alike=True) if conditional else of_each_class(1)
+    evidence = evidence_of(with_grain(alike.expand(100, -1, -1, -1), 10), conditional)
+    assert evidence.nearly_equal
+    line = report.equality_line(evidence, setup)
+    assert line.startswith("Samples of one class are" if conditional else "Samples are nearly")
+    assert "real test images" in line
+
+
+def test_default_metrics_show_collapse_and_need_no_stub(monkeypatch):
+    """What evaluate.py measures without --metrics works before students have written the FID, and
+    tells one picture per class from real digits by more than a sentence."""
+
+    def stub(*args):
+        raise NotImplementedError
+
+    for name in ("frechet_distance", "statistics", "judge"):
+        monkeypatch.setattr(scoring, name, stub)
+    good, bad = (
+        {s.name: s for s in scoring.score(OF_CLASSES, evidence_of(of_each_class(100, alike)))}
+        for alike in (False, True)
+    )
+    assert good["recall"].samples > 0.7
+    assert bad["recall"].samples < 0.3
+    assert good["distance within a class"].samples > 0.8 * good["distance within a class"].real
+    assert bad["distance within a class"].samples == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "conditional", "expected"),
+    [
+        (500, True, "variety pr grain accuracy"),
+        (500, False, "variety pr grain"),
+        (10, True, "pr grain accuracy"),
+        (1, True, "grain accuracy"),
+    ],
+)
+def test_default_metrics_suit_the_model(number, conditional, expected):
+    """Without --metrics nothing is refused: what samples or labels do not allow is left out."""
+    real = scoring.RealImages(digits(), digits("test"), "test", digits())
+    assert suited_metrics(number, real, conditional) == expected.split()
+
+
+def test_pairs_are_called_what_they_are(monkeypatch):
+    """A class is spoken of only where pairs are of one class: captions and models without labels
+    have all samples compared."""
+    monkeypatch.setattr(scoring, "diversity", lambda images, labels, net: len(labels.unique()))
+    for conditional, words, groups in (
+        (True, "within a class", 10),
+        (False, "between all samples", 1),
+    ):
+        evidence = evidence_of(of_each_class(100), conditional)
+        lpips, distance = scoring.score(["lpips", "variety"], evidence)
+        assert lpips.name == f"LPIPS {words}"
+        assert (lpips.samples, lpips.real) == (groups, groups)
+        assert distance.name == f"distance {words}"
+
+
+def test_hash_of_code(tmp_path, monkeypatch):
+    """A network's code is that of its layers' classes and their bases; of packages, the version."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "base_of_layer.py").write_text(
+        "from torch import nn\nclass Base(nn.Module): pass\n"
+    )
+    (tmp_path / "layer.py").write_text("import base_of_layer\nclass L(base_of_layer.Base): pass\n")
+    import layer
+
+    net = torch.nn.Sequential(layer.L())
+    found = [hash_of_code(net, torch)]
+    assert hash_of_code(net, torch) == found[0]
+    for name in ("layer.py", "base_of_layer.py"):
+        (tmp_path / name).write_text((tmp_path / name).read_text() + "# changed\n")
+        found.append(hash_of_code(net, torch))
+    monkeypatch.setattr(torch, "__version__", "1.0")
+    found.append(hash_of_code(net, torch))
+    assert len(set(found)) == 4
 
 
 def test_nearest_in_chunks(monkeypatch):
@@ -244,6 +372,19 @@ def test_features_of_another_origin_are_not_mixed_in(tmp_path, capsys):
     assert torch.equal(viewers[1].look_at(data).features, other.features)
     assert "another network" in capsys.readouterr().out
     assert not torch.equal(viewers[0].look_at(digits("test", 30)).features, one.features)
+
+
+def test_features_are_those_of_these_pixels(tmp_path):
+    """Where samples come out otherwise under the same facts, earlier features are not used, and
+    their file is replaced."""
+    viewer = feature_files.Viewer(lenet.LeNet(1, 10).eval(), CPU, Store(tmp_path))
+    found = [
+        viewer.look_at_samples(images, {"seed": 0}).features
+        for images in (of_each_class(20), of_each_class(20, alike=True), of_each_class(20))
+    ]
+    assert torch.equal(found[0], found[2])
+    assert not torch.equal(found[0], found[1])
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_store_that_cannot_be_written_only_warns(tmp_path, capsys):

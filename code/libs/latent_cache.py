@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .datasets import Images, Key, MemoryImages
+from .metrics.features import PREPARES_IMAGES
+from .metrics.store import hash_of_code
 from .progress import progress_bar, say
 from .runtime import Precision
 from .utils import UserError, replacing
@@ -35,16 +37,17 @@ def cache_latents(
 ) -> CachedLatents:
     """Encode a data set, or read the latents that an earlier call left in `folder`.
 
-    The file's name holds a hash of images, preparation, encoder weights and number of variants, so
-    that a change of any of them encodes anew. An augmented data set is stored in `variants`
-    variants, any other once. A call that was stopped has left parts, from which the next goes on to
-    the very same latents.
+    The file's name holds a hash of images, preparation, the encoder's weights and code, and number
+    of variants, so that a change of any of them encodes again. An augmented data set is stored in
+    `variants` variants, any other once. A call that was stopped has left parts, from which the next
+    goes on to the very same latents.
 
     Raises:
         UserError: the file cannot be written.
     """
     variants = variants if dataset.augmented else 1
-    key = hashlib.sha256(f"{dataset.fingerprint()} {variants} {precision.name}".encode())
+    code = hash_of_code(encoder, *PREPARES_IMAGES)
+    key = hashlib.sha256(f"{dataset.fingerprint()} {variants} {precision.name} {code}".encode())
     for name, weight in encoder.state_dict().items():
         key.update(name.encode() + weight.cpu().numpy().tobytes())
     file = folder / f"latents-{key.hexdigest()[:16]}.pt"
@@ -99,7 +102,7 @@ def _read(file: Path) -> Tensor | None:
     try:
         return torch.load(file, weights_only=True)
     except Exception as error:  # a damaged file can raise almost anything
-        say(f"the latent cache {file} is damaged ({type(error).__name__}), encoding anew")
+        say(f"the latent cache {file} is damaged ({type(error).__name__}): encoding again")
         return None
 
 

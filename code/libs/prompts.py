@@ -15,7 +15,7 @@ from .captions import NO_PROMPT
 from .config import Config, shown
 from .ddpm import DDPM
 from .edm import EDM
-from .metrics.store import hash_of
+from .metrics.store import hash_of, hash_of_code
 from .progress import progress_bar, say
 from .runtime import Processes
 from .text_encoder import (
@@ -110,15 +110,18 @@ def encode_captions(
 ) -> Contexts:
     """Encode the captions of a data set once, or find what an earlier call left in `folder`.
 
-    The file's name holds a hash of texts and encoder. Where it would be larger than LARGEST_CACHE,
-    as for all of COCO's captions in CLIP's width (70 GB), captions are encoded when asked for.
+    The file's name holds a hash of texts, encoder and its code. Where it would be larger than
+    LARGEST_CACHE, as for all of COCO's captions in CLIP's width (70 GB), captions are encoded when
+    asked for.
 
     Raises UserError where the file cannot be written.
     """
     shape, key = (len(texts), TOKENS, encoder.width), fingerprint(encoder)
     if 2 * np.prod(shape) > LARGEST_CACHE:
         return Contexts(texts, encoder, key)
-    name = hashlib.sha256(f"{key} {json.dumps(list(texts))}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(
+        f"{key} {hash_of_code(encoder)} {json.dumps(list(texts))}".encode()
+    ).hexdigest()[:16]
     file = folder / f"contexts-{name}.npy"
     if not processes.is_main:
         processes.wait()  # the first process writes, the others read

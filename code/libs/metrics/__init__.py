@@ -7,14 +7,17 @@ METRICS = {  # name: what it measures
     "kid": "kernel distance between the same features, unbiased for few samples",
     "is": "Inception score: how sure and how varied a classifier is",
     "pr": "precision (are samples like real images) and recall (are real images like samples)",
+    "variety": "how different the pixels of two samples of one class are: 0 if all are equal",
     "grain": "are neighbouring pixels as alike as in real images: sees grain of a few grey levels",
     "accuracy": "share of samples that a classifier gives the class they were drawn for",
     "memorization": "are samples copies of training images",
     "lpips": "perceptual distance between samples of one class: how varied they are",
     "clip": "CLIP score: does a sample show what its caption says",
     "retrieval": "share of samples whose caption CLIP ranks first, or among 5, of all captions",
+    "similarity": "is the caption of the real picture that is most like a sample like its own",
     "consistency": "CLIP agreement of samples of one caption, drawn from different noise",
 }
+OF_CLASSES = ("variety", "pr", "grain", "accuracy")  # without --metrics: no download, no stub
 FEATURES = ("lenet", "inception")
 PUBLISHED_CLIP = "openai/clip-vit-large-patch14"
 

@@ -107,6 +107,28 @@ def recall_at(k: int, images: Tensor, texts: Tensor, right: Tensor) -> float:
     return (nearer + equal < k).double().mean().item()
 
 
+def similarity_of_nearest(
+    images: Tensor,
+    texts: Tensor,
+    pictures: Tensor,
+    captions: Tensor,
+    same: Tensor | None = None,
+) -> float:
+    """The mean cosine between an image's own caption and that of the picture most like the image.
+
+    Args:
+        images: directions [N, D].
+        texts: directions of their own captions, [N, D].
+        pictures: directions of real pictures, [M, D].
+        captions: directions of the pictures' captions, [M, D].
+        same: which pictures an image is not compared with, bool [N, M].
+    """
+    likeness = images @ pictures.T
+    if same is not None:
+        likeness = likeness.masked_fill(same, -torch.inf)
+    return (texts * captions[likeness.argmax(dim=1)]).sum(dim=1).mean().item()
+
+
 def consistency(images: Tensor, labels: Tensor) -> float:
     """The mean cosine between different images of one caption, over all captions that have two.
 

@@ -1,16 +1,33 @@
 """Drawing the samples to be scored: shared between processes, and kept for the next time."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..config import shown
 from ..ddpm import DDPM
 from ..edm import EDM
+from ..progress import say
 from ..runtime import Precision, Processes
 from ..sampling import Sampler, draw_samples
-from .store import Facts, Store
+from .store import STATE, Facts, Store, hash_of_files
+
+CODE = Path(__file__).resolve().parents[2]
+
+
+def code_that_draws(code: Path = CODE) -> str:
+    """A text that changes when a source file that samples may depend on does, or torch.
+
+    These are all files below `code`, its metrics excepted: the model, its samplers, what they
+    import, and whatever file a student adds to them.
+    """
+    metrics = code / "libs" / "metrics"
+    files = [f for f in code.rglob("*.py") if metrics not in f.parents and f.is_file()]
+    return f"{hash_of_files([*files, metrics / Path(__file__).name])}, torch {torch.__version__}"
 
 
 def sample_facts(
@@ -30,6 +47,7 @@ def sample_facts(
         "classes": num_classes,
         "seed": seed,
         "arithmetic": f"{precision.name} on {precision.device.type}",
+        f"{STATE}code": code_that_draws(),
     }
     if sampler.name == "own":  # the model's own loop draws its noise for whole batches
         facts["batch size"] = batch_size
@@ -37,21 +55,22 @@ def sample_facts(
 
 
 def drawn_samples(
-    model: DDPM | EDM,
-    labels: Tensor,
-    precision: Precision,
-    sampler: Sampler,
-    seed: int,
-    batch_size: int,
-    processes: Processes,
-    store: Store,
-    facts: Facts,
+    draw: Callable[[], Tensor], processes: Processes, store: Store, facts: Facts, fresh: bool
 ) -> Tensor:
-    """What draw_together draws, or what an earlier call has kept under the same facts."""
-    kept = store.find("samples", facts) if processes.is_main else None
+    """What an earlier call has kept under the same facts, or what `draw` returns, kept from now on.
+
+    Args:
+        draw: draws together with the other processes, see `draw_together`.
+        fresh: draw in any case.
+    """
+    kept = store.find("samples", facts) if processes.is_main and not fresh else None
     if processes.same(kept is not None):
-        return kept["images"] if processes.is_main else torch.empty(0)
-    images = draw_together(model, labels, precision, sampler, seed, batch_size, processes)
+        if not processes.is_main:
+            return torch.empty(0)
+        file = shown(store.path("samples", facts))
+        say(f"samples: kept from an earlier call, {file}; --fresh draws them again")
+        return kept["images"]
+    images = draw()
     if processes.is_main:
         store.keep("samples", facts, {"images": images})
     return images

@@ -1,13 +1,16 @@
 """From the flags of evaluate.py to what the metrics look at: networks, real images, samples."""
 
+import contextlib
 import hashlib
 import math
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from .. import checkpoint
 from ..batch_size import fitting_batch_size
@@ -16,9 +19,9 @@ from ..prompts import number_prompts
 from ..runtime import Precision, Processes, pick_device
 from ..sampling import Sampler
 from ..utils import UserError, default
-from . import PUBLISHED_CLIP
+from . import OF_CLASSES, PUBLISHED_CLIP
 from .clip import load_clip
-from .drawing import drawn_samples, sample_facts
+from .drawing import draw_together, drawn_samples, sample_facts
 from .features import Viewer
 from .inception import Inception
 from .lenet import fitted_lenet
@@ -33,7 +36,7 @@ from .scoring import (
     check_enough,
     compares_pixels,
 )
-from .store import Store, hash_of_file
+from .store import STATE, Store, hash_of_file
 
 NEED_FEATURES = {"fid", "kid", "is", "pr"}
 OWN_BATCH = 250  # samples of the model's own loop that are drawn at once, which changes them
@@ -58,11 +61,18 @@ class Looks:
     clip: str = PUBLISHED_CLIP
 
 
-def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Setup] | None:
+def gather_evidence(
+    args: Namespace, names: Sequence[str] | None, fresh: bool = False
+) -> tuple[Evidence, Setup] | None:
     """Load the model and the data, prepare the networks, draw the samples.
 
     What can be wrong is found before a sample is drawn. Under torchrun all processes draw; only the
     main one gets a result, the others None.
+
+    Args:
+        args: the flags of evaluate.py.
+        names: of the metrics; None for those that suit the model and need no download.
+        fresh: draw samples even where an earlier call has kept them.
 
     Raises:
         UserError: flags, checkpoint and data do not fit each other, or a file is missing.
@@ -75,6 +85,7 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
     real = RealImages.load(config)
     reads_text = real.train.captions is not None
     conditional = config.model.conditional and not reads_text
+    names = suited_metrics(args.num, real, conditional) if names is None else list(names)
     check_enough(names, args.num, real, conditional)
 
     precision = Precision.pick(config.dtype, device)
@@ -87,27 +98,34 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
     )
     if reads_text:
         facts["captions"] = hashlib.sha256(repr(captioned.texts).encode()).hexdigest()
+        with contextlib.suppress(PackageNotFoundError):  # what is kept needs no package
+            facts[f"{STATE}text encoder"] = version("transformers")
     store = Store(config.output_folder / "feature_cache")
     with Processes.joined(device) as processes:
         if processes.is_main:
             weights = args.inception_weights, args.alexnet_weights
             looks = Looks(args.features, *weights, clip=args.clip)
             networks = load_networks(looks, names, real, config.model.img_shape, device, store)
-        told = labels
-        if reads_text:
-            told = torch.tensor(number_prompts(path, model, config, captioned.texts))[labels]
-        fitting = args.batch_size or fitting_batch_size(model, sampler, precision, OWN_BATCH)
-        options = args.seed, processes.same(fitting), processes, store, facts
-        samples = drawn_samples(model, told, precision, sampler, *options)
+
+        def draw() -> Tensor:
+            told = labels
+            if reads_text:
+                told = torch.tensor(number_prompts(path, model, config, captioned.texts))[labels]
+            fitting = args.batch_size or fitting_batch_size(model, sampler, precision, OWN_BATCH)
+            options = args.seed, processes.same(fitting), processes
+            return draw_together(model, told, precision, sampler, *options)
+
+        samples = drawn_samples(draw, processes, store, facts, fresh)
     if not processes.is_main:
         return None
     held_out = real.held_out
     setup = Setup(
         checkpoint=shown(path.resolve()),
+        metrics=names,
         samples=args.num,
         sampler=str(sampler),
         seed=args.seed,
-        features=args.features,
+        features=args.features if needs_features(names, config.model.img_shape) else None,
         training_images=len(real.train),
         held_out_images=0 if held_out is None else len(held_out),
         held_out="training" if reads_text and held_out is None else real.held_out_name,
@@ -117,11 +135,30 @@ def gather_evidence(args: Namespace, names: Sequence[str]) -> tuple[Evidence, Se
     return evidence, setup
 
 
+def suited_metrics(num: int, real: RealImages, conditional: bool) -> list[str]:
+    """What is measured unless the user chooses: what model, data and number of samples allow."""
+    names = []
+    for name in OF_CLASSES:
+        if name in NEED_FEATURES and real.train.captions is not None:
+            continue  # lenet learns from classes
+        with contextlib.suppress(UserError):
+            check_enough([name], num, real, conditional)
+            names.append(name)
+    return names
+
+
 def _choose_captions(real: RealImages, num: int) -> Captioned:
     """Captions for so many samples: each the first of a held-out image, or of a training image."""
     images = real.train if real.held_out is None else real.held_out
     images = images.at_most(math.ceil(num / PER_CAPTION))
     return Captioned([images.captions.texts[i] for i in images.labels.tolist()], images)
+
+
+def needs_features(names: Sequence[str], shape: Sequence[int]) -> bool:
+    """Whether one of the metrics compares features of images of `shape` (C, H, W)."""
+    return not NEED_FEATURES.isdisjoint(names) or (
+        "memorization" in names and not compares_pixels(shape)
+    )
 
 
 def load_networks(
@@ -147,18 +184,16 @@ def load_networks(
     if not set(OF_CAPTIONS).isdisjoint(names):
         networks.clip = load_clip(looks.clip).to(device)
     has_classes = real.train.captions is None
-    needs_features = not NEED_FEATURES.isdisjoint(names) or (
-        "memorization" in names and not compares_pixels(shape)
-    )
-    if needs_features and looks.features == "inception":
+    needed = needs_features(names, shape)
+    if needed and looks.features == "inception":
         inception = Inception(looks.inception_weights, looks.flags[:2], has_classes)
         networks.viewer = Viewer(inception.to(device), device, store)
-    elif needs_features and not has_classes:
+    elif needed and not has_classes:
         raise UserError(
             f"{looks.flags[0]}: lenet learns from classes, which captions have not; choose "
             "inception"
         )
-    if "accuracy" in names or (needs_features and networks.viewer is None):
+    if "accuracy" in names or (needed and networks.viewer is None):
         net = fitted_lenet(real.whole, shape, device, store)
         networks.classifier = Viewer(net, device, store)
         networks.viewer = networks.viewer or networks.classifier

@@ -4,15 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import PIL
 import torch
+import torchvision
 from torch import Tensor
 
+from .. import datasets, image_folder
 from ..datasets import Images
 from ..loading import in_order
 from ..progress import progress_bar
-from .store import Facts, Store, hash_of
+from .store import STATE, Facts, Store, hash_of, hash_of_code
 
 BATCH = 100
+PREPARES_IMAGES = (datasets, image_folder, torchvision, PIL)
 
 
 class Network(Protocol):
@@ -37,17 +41,18 @@ class Viewer:
 
     def __init__(self, net: Network, device: torch.device, store: Store):
         self.net, self.device, self.store = net, device, store
-        self.hash = hash_of(net.state_dict())
+        self.hash, self.code = hash_of(net.state_dict()), hash_of_code(net, *PREPARES_IMAGES)
 
     def look_at_samples(self, images: Tensor, facts: Facts | None) -> Seen:
         """Look at images, uint8 [N, C, H, W], that were drawn as the facts say.
 
-        Without facts, what is seen is not kept.
+        Without facts, what is seen is not kept. What is kept holds for these very pixels alone.
         """
         batches = (batch.float() / 255 for batch in images.split(BATCH))
         if facts is None:
             return self.look(batches, len(images))
-        return self._look(batches, len(images), facts)
+        pixels = {f"{STATE}pixels": hash_of({"images": images})}
+        return self._look(batches, len(images), facts | pixels)
 
     def look_at(self, dataset: Images) -> Seen:
         """Look at the images of a data set, in its order."""
@@ -56,6 +61,7 @@ class Viewer:
 
     def _look(self, batches: Iterable[Tensor], number: int, facts: Facts) -> Seen:
         facts = {**facts, "network": self.hash, "images": number}
+        facts[f"{STATE}network's code"] = self.code
         kept = self.store.get("features", facts, lambda: vars(self.look(batches, number)))
         return Seen(**kept)
 

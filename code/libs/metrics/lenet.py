@@ -12,7 +12,8 @@ from ..datasets import Images
 from ..loading import EpochBatches, in_order
 from ..progress import progress_bar
 from ..runtime import Processes, fork_rng
-from .store import Store
+from .features import PREPARES_IMAGES
+from .store import STATE, Store, hash_of_code
 
 BATCH = 128
 MIN_STEPS = 400  # small data sets are seen more often
@@ -79,6 +80,7 @@ def fitted_lenet(train: Images, shape: Sequence[int], device: torch.device, stor
     facts = {
         "data set": train.fingerprint(),
         "labels": hashlib.sha256(train.labels.numpy().tobytes()).hexdigest(),
+        f"{STATE}code": hash_of_code(net, *PREPARES_IMAGES),
         "recipe": f"{net} {BATCH} {MIN_STEPS} {MIN_EPOCHS} {LEARNING_RATE}",
     }
     weights = store.get("classifier", facts, lambda: fit_lenet(train, shape, device).state_dict())

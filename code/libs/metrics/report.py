@@ -1,7 +1,8 @@
 """What evaluate.py shows: a table, a JSON file, and a folder with a report and pictures."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..datasets import Images
+from ..utils import UserError, replacing
 from ..visualize import PADDING_GREY, image_grid, save_image
 from .scoring import Evidence, Score, all_images, compares_pixels
 
@@ -21,10 +23,11 @@ class Setup:
     """What the scores were computed from, in words."""
 
     checkpoint: str
+    metrics: list[str]
     samples: int
     sampler: str
     seed: int
-    features: str
+    features: str | None  # of which network; None where no metric compares features
     training_images: int
     held_out_images: int
     held_out: str  # "test" or "validation"; for captions also "training"
@@ -42,6 +45,11 @@ class Setup:
             text += f"; captions drawn: {self.captions} of {self.held_out} images"
         return text
 
+    @property
+    def looks(self) -> str:
+        """Which network's features were compared."""
+        return "" if self.features is None else f"; features of {self.features}"
+
 
 def table(scores: Sequence[Score], setup: Setup) -> str:
     """The scores as text, one a line."""
@@ -52,8 +60,31 @@ def table(scores: Sequence[Score], setup: Setup) -> str:
     )
 
 
+def write(
+    scores: Sequence[Score],
+    setup: Setup,
+    evidence: Evidence,
+    file: Path | None,
+    folder: Path | None,
+) -> None:
+    """Write what --json and --out ask for, each even if the other cannot be written, and say so.
+
+    Raises UserError for what could not be written.
+    """
+    failed = []
+    for place, write_it in ((file, write_json), (folder, write_report)):
+        try:
+            if place is not None:
+                write_it(scores, setup, evidence, place)
+                print(f"wrote {place}")
+        except UserError as error:
+            failed.append(str(error))
+    if failed:
+        raise UserError(f"{'; '.join(failed)}; the scores above are complete")
+
+
 def write_json(scores: Sequence[Score], setup: Setup, evidence: Evidence, file: Path) -> None:
-    """Write everything that the report says, for programs."""
+    """Write everything that the report says, for programs; UserError where that fails."""
     content = {
         **asdict(setup),
         "scores": {
@@ -64,31 +95,63 @@ def write_json(scores: Sequence[Score], setup: Setup, evidence: Evidence, file: 
     if evidence.verdict:
         content["memorized"] = evidence.verdict.memorized
         content["verdict"] = str(evidence.verdict)
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    content["nearly_equal"] = evidence.nearly_equal
+    with written("--json", file), replacing(file) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def written(flag: str, place: Path) -> Iterator[None]:
+    """Within this context what cannot be written ends in a UserError, which names the flag."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{flag}: could not write {place} ({reason})") from None
 
 
 def write_report(scores: Sequence[Score], setup: Setup, evidence: Evidence, folder: Path) -> None:
-    """Write report.md, samples.png and, where memorization was tested, memorization.png."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write report.md, samples.png and, where memorization was tested, memorization.png.
+
+    Raises UserError where that fails.
+    """
     columns = [_header(setup), ["---", "---:", "---:"], *(_cells(score) for score in scores)]
     lines = [
         f"### {setup.samples} samples of {setup.checkpoint}",
         "",
         *("| " + " | ".join(cells) + " |" for cells in columns),
         "",
-        f"Sampler: {setup.sampler}; seed {setup.seed}; features of {setup.features}.",
+        f"Sampler: {setup.sampler}; seed {setup.seed}{setup.looks}.",
         f"{setup.floor}.",
         "",
-        "![Samples, left, beside real images of the same classes](samples.png)",
+        f"![Samples, left, beside real images{_of_the_same(evidence)}](samples.png)",
     ]
-    save_image(samples_beside_real(evidence), folder / "samples.png")
+    pictures = {"samples.png": samples_beside_real(evidence)}
+    if evidence.nearly_equal:
+        lines += ["", equality_line(evidence, setup)]
     if evidence.verdict:
         lines += ["", f"{memorization_line(evidence)}.", ""]
         lines += [
             "![Suspicious samples, left, and their nearest training images](memorization.png)"
         ]
-        save_image(suspects_beside_train(evidence), folder / "memorization.png")
-    (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        pictures["memorization.png"] = suspects_beside_train(evidence)
+    with written("--out", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for name, picture in pictures.items():
+            save_image(picture, folder / name)
+
+
+def equality_line(evidence: Evidence, setup: Setup) -> str:
+    """For samples that hardly differ: what that means."""
+    found, real = evidence.variety
+    which = "Samples of one class" if evidence.conditional else "Samples"
+    images = f"{setup.held_out if setup.held_out_images else 'training'} images"
+    return (
+        f"{which} are nearly equal: two of them differ by {found / real:.0%} of what two real "
+        f"{images} differ by, so that the other scores mean little. Does every sample start from "
+        "its own noise, and does each step add noise?"
+    )
 
 
 def memorization_line(evidence: Evidence) -> str:
@@ -122,6 +185,12 @@ def suspects_beside_train(evidence: Evidence) -> Tensor:
         rows += [evidence.samples[sample][None], _pick(evidence.images.train, neighbours)]
     columns = 1 + verdict.neighbours.shape[1]
     return image_grid(torch.cat(rows).float() / 255, columns)
+
+
+def _of_the_same(evidence: Evidence) -> str:
+    if evidence.captioned is not None:
+        return " of the same captions"
+    return " of the same classes" if evidence.conditional else ""
 
 
 def _pick(dataset: Images, indices: Tensor) -> Tensor:

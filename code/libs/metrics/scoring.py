@@ -16,8 +16,8 @@ from .. import datasets
 from ..config import Config
 from ..datasets import Images, Splits
 from ..loading import in_order
-from ..utils import UserError
-from .clip import Clip, clip_score, consistency, recall_at
+from ..utils import UserError, default
+from .clip import Clip, clip_score, consistency, recall_at, similarity_of_nearest
 from .features import Seen, Viewer
 from .fid import frechet_distance, statistics
 from .grain import difference_counts, grain_distance
@@ -27,25 +27,30 @@ from .lpips_diversity import Lpips, diversity
 from .memorization import ENOUGH
 from .precision_recall import K, precision_recall
 from .store import Facts
+from .variety import mean_distance
 from .verdict import NUM_NEIGHBOURS, Verdict, judge
 
 BATCH = 100  # images read at once
 MOST_PIXELS = 3 * 64 * 64  # images up to this size are compared pixel by pixel
+MOST_COMPARED = 2000  # training images that CLIP looks at
 MOST_HELD_OUT = 2000  # images that calibrate the tests of memorization
 NEEDED = {  # samples, and training images, that a metric needs at least
     "fid": (2, 2),
     "kid": (2, 2),
     "is": (NUM_SPLITS, 0),
     "pr": (K + 1, K + 1),
+    "variety": (2, 0),
     "grain": (1, 1),
     "accuracy": (1, 0),
     "memorization": (ENOUGH, NUM_NEIGHBOURS),
     "lpips": (2, 0),
     "clip": (1, 0),
     "retrieval": (1, 0),
+    "similarity": (1, 2),
     "consistency": (2, 0),
 }
-OF_CAPTIONS = ("clip", "retrieval", "consistency")
+OF_CAPTIONS = ("clip", "retrieval", "similarity", "consistency")
+NEARLY_EQUAL = 1 / 3  # of the distance between real images; a good sampler's is above 2 / 3
 
 
 @dataclass
@@ -173,6 +178,30 @@ class Evidence:
         held_out = self.images.held_out
         return held_out and self.networks.viewer.look_at(held_out.at_most(len(self.samples)))
 
+    @property
+    def pairs(self) -> str:
+        """Which samples are compared with each other, in words."""
+        return "within a class" if self.conditional else "between all samples"
+
+    def groups(self, labels: Tensor) -> Tensor:
+        """Labels by which images are compared: classes, or one for all where there are none."""
+        return labels if self.conditional else torch.zeros_like(labels)
+
+    @cached_property
+    def variety(self) -> tuple[float | None, float | None]:
+        """The mean distance of samples, and of as many held-out or else training images."""
+        images, labels = all_images(
+            default(self.images.held_out, self.images.train).at_most(len(self.samples))
+        )
+        sets = (self.samples, self.labels), (images, labels)
+        return tuple(mean_distance(images, self.groups(labels)) for images, labels in sets)
+
+    @property
+    def nearly_equal(self) -> bool:
+        """Whether samples that ought to differ hardly do: a sampler without noise draws such."""
+        found, real = self.variety
+        return None not in (found, real) and found < NEARLY_EQUAL * real
+
     @cached_property
     def clip_samples(self) -> Tensor:
         """CLIP's directions of the samples, [N, D]."""
@@ -210,7 +239,7 @@ def check_enough(
     num_classes = len(real.train.classes) if conditional else 1
     for name in names:
         samples, train = NEEDED[name]
-        if name == "lpips":
+        if name in ("lpips", "variety"):
             samples = num_classes + 1  # so that two are of one class
         if num < samples:
             raise UserError(f"the metric {name} needs at least {samples} samples: raise {flag}")
@@ -266,6 +295,12 @@ def _precision_recall(evidence: Evidence) -> list[Score]:
     return [Score("precision", found[0], real[0]), Score("recall", found[1], real[1])]
 
 
+def _variety(evidence: Evidence) -> list[Score]:
+    found, real = evidence.variety
+    real = None if evidence.images.held_out is None else real
+    return [Score(f"distance {evidence.pairs}", found, real)]
+
+
 def _grain(evidence: Evidence) -> list[Score]:
     def counts_of(images: Images) -> Tensor:
         chosen = images.at_most(len(evidence.samples))
@@ -289,20 +324,15 @@ def _accuracy(evidence: Evidence) -> list[Score]:
 
 
 def _lpips(evidence: Evidence) -> list[Score]:
-    held_out, labels, real = evidence.images.held_out, evidence.labels, None
+    held_out, real = evidence.images.held_out, None
     if held_out is not None:
-        images, of_real = all_images(held_out.at_most(len(evidence.samples)))
-        of_real = of_real if evidence.conditional else torch.zeros_like(of_real)
-        if of_real.bincount().max() > 1:
-            real = diversity(images, of_real, evidence.networks.lpips)
-    labels = labels if evidence.conditional else torch.zeros_like(labels)
-    return [
-        Score(
-            "LPIPS within a class",
-            diversity(evidence.samples, labels, evidence.networks.lpips),
-            real,
-        )
-    ]
+        images, labels = all_images(held_out.at_most(len(evidence.samples)))
+        labels = evidence.groups(labels)
+        if labels.bincount().max() > 1:
+            real = diversity(images, labels, evidence.networks.lpips)
+    labels = evidence.groups(evidence.labels)
+    found = diversity(evidence.samples, labels, evidence.networks.lpips)
+    return [Score(f"LPIPS {evidence.pairs}", found, real)]
 
 
 def _memorization(evidence: Evidence) -> list[Score]:
@@ -339,6 +369,20 @@ def _retrieval(evidence: Evidence) -> list[Score]:
     ]
 
 
+def _similarity(evidence: Evidence) -> list[Score]:
+    """Samples may be most like their captions' own pictures, real images only like others."""
+    clip, known = evidence.networks.clip, evidence.images.train.at_most(MOST_COMPARED)
+    pictures = clip.look(all_images(known)[0])
+    captions = clip.read([known.captions.texts[i] for i in known.labels.tolist()])
+    own = evidence.clip_texts
+    found = similarity_of_nearest(evidence.clip_samples, own[evidence.labels], pictures, captions)
+    same = None
+    if evidence.images.held_out is None:
+        same = evidence.captioned.images.labels[:, None] == known.labels
+    real = similarity_of_nearest(evidence.clip_real, own, pictures, captions, same)
+    return [Score("caption similarity", found, real)]
+
+
 def _consistency(evidence: Evidence) -> list[Score]:
     found = consistency(evidence.clip_samples, evidence.labels)
     return [Score("CLIP consistency", found, None)]
@@ -349,12 +393,14 @@ SCORERS = {
     "kid": _kid,
     "is": _inception_score,
     "pr": _precision_recall,
+    "variety": _variety,
     "grain": _grain,
     "accuracy": _accuracy,
     "memorization": _memorization,
     "lpips": _lpips,
     "clip": _clip,
     "retrieval": _retrieval,
+    "similarity": _similarity,
     "consistency": _consistency,
 }
 
