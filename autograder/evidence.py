@@ -88,22 +88,29 @@ def weights(output: np.ndarray, *inputs: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def suspect(
-    found: dict[str, np.ndarray], suspects: dict[str, dict], tolerance: dict, relative: float = 1e-4
+    found: dict[str, np.ndarray],
+    suspects: dict[str, dict],
+    rounding: dict,
+    relative: float | dict[str, float] = 1e-4,
 ) -> str:
     """The hint of the known mistakes that give what was found; empty where they do not agree.
+
+    Each mistake is compared within a tolerance of its own size. Scaled by the right value instead,
+    the tolerance would cover all mistakes that give far less: a variance, and no noise at all.
 
     Args:
         found: measured values.
         suspects: hint id (with an optional suffix after a colon): the values of that mistake.
-        tolerance: how far the values may lie apart, by the same keys; a number or an array.
-        relative: how far besides, as a share of the mistake's values.
+        rounding: how far the values may be off whatever their size, by the same keys.
+        relative: how far besides, as a share of the mistake's values; one for all keys, or by key.
     """
+    share = relative if isinstance(relative, dict) else dict.fromkeys(found, relative)
     hints = {
         hint.split(":")[0]
         for hint, values in suspects.items()
         if set(values) == set(found)
         and all(
-            np.all(np.abs(found[key] - value) <= tolerance[key] + relative * np.abs(value))
+            np.all(np.abs(found[key] - value) <= rounding[key] + share[key] * np.abs(value))
             for key, value in values.items()
         )
     }

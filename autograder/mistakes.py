@@ -194,26 +194,52 @@ def _posterior_mean(s: Any, t: Array, of_x0: Array, of_xt: Array) -> Pair:
 # p_sample: the standard deviation of the noise that a step adds.
 P_SAMPLE_SIGMA: dict[str, Callable[[Any, Array], Array]] = {
     "p_sample_variance_for_sigma": lambda s, t: s.posterior_variance[t],
-    "p_sample_variance_for_sigma:beta": lambda s, t: s.beta[t],
+    "p_sample_beta_for_sigma": lambda s, t: s.beta[t],
+    "p_sample_alpha_for_sigma": lambda s, t: s.alpha[t],
+    "p_sample_alpha_for_sigma:rooted": lambda s, t: np.sqrt(s.alpha[t]),
+    "p_sample_alpha_for_sigma:reciprocal": lambda s, t: s.x_weight[t],
     "p_sample_no_noise": lambda s, t: np.zeros(len(t)),
-    "p_sample_wrong_sigma": lambda s, t: s.noise_rate[t],
-    "p_sample_wrong_sigma:unit": lambda s, t: np.ones(len(t)),
-    "p_sample_wrong_sigma:alpha": lambda s, t: np.sqrt(s.alpha[t]),
-    "p_sample_wrong_sigma:signal": lambda s, t: s.signal_rate[t],
+    "p_sample_unit_noise": lambda s, t: np.ones(len(t)),
+    "p_sample_sigma_of_q_sample": lambda s, t: s.noise_rate[t],
+    "p_sample_sigma_of_q_sample:variance": lambda s, t: 1 - s.alpha_bar[t],
+    "p_sample_sigma_of_q_sample:signal": lambda s, t: s.signal_rate[t],
+    "p_sample_sigma_of_q_sample:alpha_bar": lambda s, t: s.alpha_bar[t],
+    "p_sample_sigma_of_q_sample:previous": lambda s, t: np.sqrt(1 - s.alpha_bar_prev[t]),
     "p_sample_wrong_sigma:rate_times_beta": lambda s, t: s.noise_rate[t] * s.beta[t],
-    "p_sample_wrong_sigma:marginal_variance": lambda s, t: 1 - s.alpha_bar[t],
+    "p_sample_wrong_sigma:weight_of_eps": lambda s, t: s.beta[t] / s.noise_rate[t],
+    "p_sample_wrong_sigma:whole_weight_of_eps": lambda s, t: -s.eps_weight[t],
     "p_sample_log_variance": lambda s, t: np.exp(0.5 * s.posterior_variance[t]),
     "p_sample_log_variance:whole": lambda s, t: np.exp(s.posterior_variance[t]),
+    "p_sample_log_variance:beta": lambda s, t: np.exp(0.5 * s.beta[t]),
+    "p_sample_log_variance:whole_beta": lambda s, t: np.exp(s.beta[t]),
+    "p_sample_log_not_undone": lambda s, t: -_log_variance(s, t),
+    "p_sample_log_not_undone:half": lambda s, t: -0.5 * _log_variance(s, t),
     "p_sample_noise_twice": lambda s, t: np.sqrt(2 * s.posterior_variance[t]),
     "p_sample_noise_twice:same": lambda s, t: 2 * np.sqrt(s.posterior_variance[t]),
+    "p_sample_noise_twice:beta": lambda s, t: np.sqrt(2 * s.beta[t]),
+    "p_sample_noise_twice:same_beta": lambda s, t: 2 * np.sqrt(s.beta[t]),
     "p_sample_sigma_rescaled": lambda s, t: np.sqrt(s.posterior_variance[t]) * s.x_weight[t],
-    "p_sample_sigma_rescaled:fourth_root": lambda s, t: s.posterior_variance[t] ** 0.25,
+    "p_sample_sigma_rescaled:beta": lambda s, t: np.sqrt(s.beta[t]) * s.x_weight[t],
+    "p_sample_sigma_rooted_twice": lambda s, t: s.posterior_variance[t] ** 0.25,
+    "p_sample_sigma_rooted_twice:beta": lambda s, t: s.beta[t] ** 0.25,
     "p_sample_sigma_off_by_one": lambda s, t: np.sqrt(_at(s.posterior_variance, t - 1)),
+    "p_sample_sigma_off_by_one:variance": lambda s, t: _at(s.posterior_variance, t - 1),
+    "p_sample_sigma_off_by_one:beta": lambda s, t: np.sqrt(_at(s.beta, t - 1)),
     "p_sample_sigma_off_by_one:last": lambda s, t: np.full(
         len(t), np.sqrt(s.posterior_variance[-1])
     ),
+    "p_sample_sigma_off_by_one:last_beta": lambda s, t: np.full(len(t), np.sqrt(s.beta[-1])),
+    "p_sample_sigma_off_by_one:first_beta": lambda s, t: np.full(len(t), np.sqrt(s.beta[0])),
+    "p_sample_sigma_off_by_one:mirrored": lambda s, t: np.sqrt(s.posterior_variance[s.T - 1 - t]),
     "p_sample_sigma_off_by_one:later": lambda s, t: np.sqrt(_at(s.posterior_variance, t + 1)),
+    "p_sample_sigma_off_by_one:later_beta": lambda s, t: np.sqrt(_at(s.beta, t + 1)),
 }
+
+
+def _log_variance(s: Any, t: Array) -> Array:
+    """The posterior variance's logarithm, at t = 0, where that is 0, the next step's."""
+    return np.log(s.posterior_variance[np.maximum(t, 1)])
+
 
 # compute_loss: its value from the prediction, the noise, x_0, x_t and the velocity
 # sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0.

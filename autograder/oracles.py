@@ -69,13 +69,16 @@ def q_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
 
 
 def p_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
-    """Eq. 11 at the last step and at three others.
+    """Eq. 11 at the last step and at four others.
+
+    The first steps tell apart what agrees later: beta and the posterior variance, and the variances
+    of neighbouring steps.
 
     Expected, for each step: the weights of x_t and of eps_theta, and the sigmas that the paper
     allows (section 3.2): from the posterior variance, and from beta.
     """
     s, shape = schedule_of(config), diffused_shape(config)
-    steps = np.array([0, 1, s.T // 3 + random.integers(s.T // 3), s.T - 1])
+    steps = np.array([0, 1, 2, s.T // 3 + random.integers(s.T // 3), s.T - 1])
     inputs = {"steps": steps, "label": labels(random, config, 4)}
     for k in range(len(steps)):
         scale = 1.0 if k == 0 else SCALE

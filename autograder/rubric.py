@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from autograder.hints import GENERAL
 from autograder.results import (
     FAILED,
     MANUAL,
@@ -144,7 +145,7 @@ class Rubric:
         """Turn one submission's tests into a result for each part, in the rubric's order.
 
         A part without a single test result earns nothing: silence is never a pass. Reason and hint
-        are those of the first failed test that names a known mistake, or else of the first failed.
+        are those of the test that `most_telling` picks.
 
         Args:
             tests: of all parts, in the order in which they ran.
@@ -181,10 +182,17 @@ class Rubric:
 
 
 def most_telling(missed: list[TestResult]) -> TestResult:
-    """The failed test whose reason and hint speak for its part; an empty one where none failed."""
+    """The failed test whose reason and hint speak for its part; an empty one where none failed.
+
+    It is the first with a hint. Where that is a general one, the same test on another configuration
+    goes before it if it names the mistake: some mistakes look alike on one schedule only.
+    """
     failed = [test for test in missed if test.outcome != NOT_ATTEMPTED] or missed
     hinted = [test for test in failed if test.hint_id]
-    return next(iter(hinted or failed), TestResult("", "", ""))
+    first = next(iter(hinted or failed), TestResult("", "", ""))
+    alike = [test for test in hinted if test.name.split("[")[0] == first.name.split("[")[0]]
+    precise = [test for test in alike if test.hint_id not in GENERAL]
+    return precise[0] if precise else first
 
 
 def load_rubric(path: Path = DEFAULT) -> Rubric:

@@ -189,8 +189,7 @@ class Objective:
         weight = each(1 / self.case.expected["c_out"] ** 2)  # lambda, so that all count alike
         expected = float((weight * error**2).mean())
         if not close(loss, np.asarray(expected), 1e-3):
-            tolerance = {"loss": 1e-6}
-            hint = suspect({"loss": loss}, self.case.suspects, tolerance, relative=2e-3)
+            hint = suspect({"loss": loss}, self.case.suspects, {"loss": 1e-6}, relative=2e-3)
             raise Finding(
                 f"The loss is {float(loss):.5g}; expected {expected:.5g}.", hint or "edm_loss_value"
             )
@@ -316,7 +315,7 @@ def check_numbers(case: Case, found: dict[str, np.ndarray]) -> None:
         f"{LABELS[name]} {found[name][worst]:.5g} (expected {expected[name][worst]:.5g})"
         for name in found
     )
-    hint = suspect(found, case.suspects, tolerance)
+    hint = suspect(found, case.suspects, dict.fromkeys(found, 2e-5), relative=2e-3)
     raise Finding(f"{where}, {spread}.", hint or FALLBACK[next(iter(found))])
 
 

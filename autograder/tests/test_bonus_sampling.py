@@ -108,7 +108,7 @@ def check_weights(case: Case, found: dict[str, np.ndarray], e: int) -> None:
     raise Finding(
         f"From alpha_bar {a:.4f} to {b:.4f} with eta {case.inputs['etas'][e]:g}, the next state "
         f"holds {spread}.",
-        suspect(found, rows, tolerance) or "ddim_weights",
+        suspect(found, rows, dict.fromkeys(WEIGHTS, 1e-3), relative=1e-3) or "ddim_weights",
     )
 
 
