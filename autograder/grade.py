@@ -14,14 +14,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from autograder.batch import Order, grade_all
-from autograder.reports import load_grades, table, write_class, write_submission
-from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
-from autograder.rubric import Rubric, load_rubric
-from autograder.sandbox.limits import SandboxError
-from autograder.sheets import merge_manual, write_sheets
-from autograder.submission import Refused, find_submissions, hash_of_file
-from autograder.text import InputError
+from autograder.text import InputError, check_installed, did_you_mean, not_installed
+
+try:
+    from autograder.batch import Order, grade_all
+    from autograder.reports import load_grades, table, write_class, write_submission
+    from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
+    from autograder.rubric import Rubric, load_rubric
+    from autograder.sandbox.limits import SandboxError
+    from autograder.sheets import merge_manual, write_sheets
+    from autograder.submission import Refused, find_submissions, hash_of_file
+
+    check_installed("torch")  # which the sandbox imports later
+except ImportError as error:
+    print(f"error: {not_installed(error)}", file=sys.stderr)
+    sys.exit(2)
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,6 +49,8 @@ def parse_args() -> argparse.Namespace:
         parser.error("name a zip, a submission's folder, or a folder of them")
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
+    if args.seed is not None and args.seed < 0:
+        parser.error("--seed must be 0 or more")
     if not args.public and not (ROOT / "autograder" / "oracles.py").exists():
         args.public = True  # a starter: there are no others
     if args.out is None and not args.public:
@@ -57,15 +66,18 @@ def main() -> int:
     rubric = load_rubric()
     automatic = [part.id for part in rubric.parts if part.automatic]
     if args.only and args.only not in automatic:
-        raise InputError(f"--only: there is no part '{args.only}'; choose {', '.join(automatic)}")
+        guess = did_you_mean(args.only, automatic)
+        listed = ", ".join(automatic)
+        raise InputError(f"--only: there is no part '{args.only}'{guess}; the parts are {listed}")
     paths = find_submissions([path.absolute() for path in args.paths]) if args.paths else []
     if args.manual and not args.manual.is_file():
         raise InputError(f"--manual: there is no file {args.manual}")
     stored: dict[str, Grade] = {}
     if args.out:
-        check_folder(args.out)
         paths = [path for path in paths if args.out.absolute() not in (path, *path.parents)]
         stored = {grade.submission: grade for grade in load_grades(args.out)}
+        check_stored(stored, paths, args)
+        check_folder(args.out)
     check_names(paths)
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
     order = Order(rubric, seed, args.public, args.only)
@@ -81,7 +93,7 @@ def main() -> int:
             if args.out:
                 write_submission(with_part(stored, grade, order), rubric, args.out)
             print(f"\n{done} of {len(left)}: " if len(left) > 1 else "\n", end="")
-            print(table(grade), flush=True)
+            print(table(grade, rubric), flush=True)
     finally:
         if args.out:
             summarise(args.out, args.manual, rubric)
@@ -139,6 +151,26 @@ def check_names(paths: list[Path]) -> None:
         raise InputError(f"several submissions are called {', '.join(twice)}: rename all but one")
 
 
+def check_stored(stored: dict[str, Grade], paths: list[Path], args: argparse.Namespace) -> None:
+    """--resume and --manual need the results of an earlier run, which a typing error may miss.
+
+    Raises:
+        InputError
+    """
+    if args.manual and not stored and not paths:
+        raise InputError(f"--manual: {args.out} holds no results; name their folder with --out DIR")
+    if args.resume and not stored:
+        raise InputError(
+            f"--resume: {args.out} holds no results to go on from; name the folder of the run that "
+            "was stopped with --out DIR, or leave --resume out"
+        )
+    if args.resume and not {path.name for path in paths} & set(stored):
+        raise InputError(
+            f"--resume: {args.out} holds results of other submissions, such as {min(stored)}, and "
+            "of none of these; name another folder with --out DIR, or leave --resume out"
+        )
+
+
 def check_folder(folder: Path) -> None:
     """The output folder can be written to.
 
@@ -179,6 +211,10 @@ if __name__ == "__main__":
         sys.exit(main())
     except (InputError, Refused, SandboxError) as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # such as a full disk
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        print("what is graded stays; --resume goes on", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nstopped: what is graded stays; --resume goes on", file=sys.stderr)

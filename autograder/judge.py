@@ -188,8 +188,7 @@ def judge(
         result.hint = hint_text(result.hint_id)
         if result.hint_id == "grader_failed":
             grade.needs_look.append(f"A test of {result.part} broke down: {result.reason}")
-    asked = [only] if only else [part.id for part in rubric.parts if part.automatic or not public]
-    grade.parts = rubric.mark(results, asked)
+    grade.parts = rubric.mark(results, [only] if only else None)
     grade.protections = dict(sandbox.protections)
     grade.seconds = time.monotonic() - start
     return grade

@@ -16,7 +16,6 @@ import statistics
 import textwrap
 import urllib.parse
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ import jinja2
 from markupsafe import Markup
 
 from autograder.results import FAILED, MANUAL, NOT_ATTEMPTED, PARTIAL, PASSED, Grade, PartResult
-from autograder.rubric import Part, Rubric
+from autograder.rubric import Rubric
+from autograder.summary import about, first_with_reason, listed, shared_hints, tally
 from autograder.text import InputError, number, one_line, visible, write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -93,7 +93,7 @@ def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
             continue
         tests.append(
             {
-                "name": f"{part.id}: {_about(rubric)(part.id).title}",
+                "name": f"{part.id}: {about(rubric)(part.id).title}",
                 "score": part.points,
                 "max_score": part.max_points,
                 "status": "passed" if part.points == part.max_points else "failed",
@@ -102,7 +102,7 @@ def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
                 "visibility": "visible",
             }
         )
-    notes = [*grade.deduction_reasons, *grade.notes]
+    notes = [*tally(grade, rubric).sentences(), *grade.deduction_reasons, *grade.notes]
     return {
         "score": round(grade.total, 6),
         "execution_time": round(grade.seconds, 3),
@@ -122,13 +122,14 @@ def report_page(grade: Grade, rubric: Rubric) -> str:
         .render(
             grade=grade,
             rubric=rubric,
-            about=_about(rubric),
+            about=about(rubric),
             automatic=automatic,
+            tally=tally(grade, rubric),
+            shared=shared_hints(automatic),
+            again=first_with_reason(automatic),
+            listed=listed,
             manual=[part for part in grade.parts if part.status == MANUAL or part.human],
             waiting=_waiting(grade, rubric),
-            possible=sum(part.max_points for part in automatic),
-            earned=sum(part.points or 0 for part in automatic),
-            from_person=list(filter(None, map(_from_person, grade.parts))),
             samples=[sample for sample in grade.samples if _is_png(sample.get("png", ""))],
         )
     )
@@ -151,7 +152,7 @@ def write_class(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
         .render(
             grades=grades,
             rubric=rubric,
-            about=_about(rubric),
+            about=about(rubric),
             median=statistics.median([grade.total for grade in grades] or [0]),
             waiting=sum(_waiting(grade, rubric) > 0 for grade in grades),
             distribution=_distribution(grades, rubric),
@@ -164,36 +165,35 @@ def write_class(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
     write_text(folder / "index.html", page)
 
 
-def table(grade: Grade, width: int | None = None) -> str:
+def table(grade: Grade, rubric: Rubric, width: int | None = None) -> str:
     """Part, points, reason and hint of one submission, for a terminal.
+
+    What several parts share is said once: a hint after the table, a reason where it comes first.
 
     Args:
         width: in letters; None takes the terminal's.
     """
     width = max(40, width or shutil.get_terminal_size().columns)
-    first = max([len(part.id) for part in grade.parts] + [len("total")])
+    parts = [part for part in grade.parts if part.points is not None]
+    scores = {p.id: f"{number(p.points)} of {number(p.max_points)}" for p in parts}
+    first = max([len(part.id) for part in parts] + [len("total")])
+    second = max(map(len, scores.values()), default=0)
     team = f" ({one_line(grade.team)})" if grade.team else ""
     lines = textwrap.wrap(f"{one_line(grade.submission)}{team}", width)
-    for part in grade.parts:
-        if part.points is None:
-            continue
-        points = f"{number(part.points)}/{number(part.max_points)}"
-        start = f"{part.id:{first}}  {points:>5}  {SIGNS[part.status]} "
+    shared, again = shared_hints(parts), first_with_reason(parts)
+    for part in parts:
+        start = f"{part.id:{first}}  {scores[part.id]:>{second}}  {SIGNS[part.status]} "
         word = "by a person" if part.status == MANUAL else part.status
-        texts = [part.reason or word, part.hint and f"Hint: {part.hint}"]
-        lines += _wrapped(start, [text for text in texts if text], width)
-    waiting = [
-        part
-        for part in grade.parts
-        if part.points is None or (part.human and part.by_person is None)
-    ]
-    total = f"{'total':{first}}  {number(grade.total):>5}    "
-    notes = [f"{number(grade.deductions)} deducted"] if grade.deductions else []
-    if waiting:
-        open_points = {part.id: part.human or part.max_points for part in waiting}
-        by_hand = ", ".join(f"{part_id} ({number(n)})" for part_id, n in open_points.items())
-        notes.append(f"for a person to grade: {by_hand}")
-    return "\n".join(lines + _wrapped(total, notes or [""], width)) + "\n"
+        reason = f"the same as {again[part.id]}" if part.id in again else part.reason
+        hint = part.hint if part.hint not in shared else ""
+        lines += _wrapped(start, [reason or word, *([f"Hint: {hint}"] if hint else [])], width)
+    for hint, ids in shared.items():
+        lines += _wrapped("", [f"Hint for {listed(ids)}: {hint}"], width)
+    sentences = tally(grade, rubric).sentences()
+    if grade.deductions or any(part.status == MANUAL or part.by_person for part in parts):
+        sentences.insert(0, f"{number(grade.total)} points so far")
+    lines += _wrapped(f"{'total':{first}}  ", sentences or [""], width)
+    return "\n".join(lines) + "\n"
 
 
 def _wrapped(start: str, texts: list[str], width: int) -> list[str]:
@@ -203,25 +203,10 @@ def _wrapped(start: str, texts: list[str], width: int) -> list[str]:
     return [f"{start if n == 0 else indent}{line}".rstrip() for n, line in enumerate(lines)]
 
 
-def _about(rubric: Rubric) -> Callable[[str], Part]:
-    """Gives a part's description; an empty one where an edited rubric no longer has the part."""
-    parts = {part.id: part for part in rubric.parts}
-    return lambda part_id: parts.get(part_id, Part(part_id, part_id, 0, False, ""))
-
-
-def _from_person(part: PartResult) -> tuple[float, float] | None:
-    """Points that a person has given, and could have given; None where that is still to come."""
-    if part.status == MANUAL:
-        return None if part.points is None else (part.points, part.max_points)
-    if part.by_person is None:
-        return None
-    return part.by_person, max(part.human, part.by_person)  # more where the tests gave less
-
-
 def _waiting(grade: Grade, rubric: Rubric) -> float:
     """Points that a person has still to decide on; not bonus points, which few teams try for."""
-    about = _about(rubric)
-    parts = [part for part in grade.parts if not about(part.id).bonus]
+    describe = about(rubric)
+    parts = [part for part in grade.parts if not describe(part.id).bonus]
     return sum(part.max_points for part in parts if part.points is None)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from autograder.results import MANUAL, NOT_ATTEMPTED, Grade, PartResult
 from autograder.rubric import Rubric
+from autograder.summary import about, first_with_reason, listed, shared_hints
 from autograder.text import InputError, did_you_mean, number, one_line, visible, write_text
 
 MANUAL_FILE = "manual.csv"
@@ -87,15 +88,16 @@ def moodle_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
 
 
 def feedback(grade: Grade, rubric: Rubric) -> str:
-    """What a team reads beside its points, one line a part, then deductions and notes."""
+    """What a team reads beside its points: a line per part, shared hints, deductions and notes."""
     lines = []
-    for part in grade.parts:
-        if part.status == MANUAL and part.points is None:
-            continue
-        title = rubric.part(part.id).title if part.id in rubric.ids else part.id
-        texts = [f"{title}: {number(part.earned or 0)} of {number(part.possible)}."]
-        texts += [text for text in (part.reason, part.hint) if text]
-        lines.append(one_line(" ".join(texts)))
+    parts = [part for part in grade.parts if part.points is not None]
+    shared, again, describe = shared_hints(parts), first_with_reason(parts), about(rubric)
+    for part in parts:
+        reason = f"The same as {again[part.id]}." if part.id in again else part.reason
+        hint = part.hint if part.hint not in shared else ""
+        score = f"{describe(part.id).title}: {number(part.earned or 0)} of {number(part.possible)}."
+        lines.append(one_line(" ".join(filter(None, [score, reason, hint]))))
+    lines += [one_line(f"{listed(ids)}: {hint}") for hint, ids in shared.items()]
     if grade.deductions:
         lines.append(f"Deductions: {number(grade.deductions)}.")
     return "\n".join([*lines, *map(one_line, [*grade.deduction_reasons, *grade.notes])])

@@ -1,8 +1,10 @@
 """Text for people: errors in sentences, strange characters made visible, files written whole."""
 
 import difflib
+import importlib.util
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,6 +49,30 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the known name closest to `name`, or an empty string."""
     close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+PACKAGES = {"yaml": "PyYAML", "jinja2": "Jinja2", "markupsafe": "MarkupSafe"}  # module: package
+
+
+def check_installed(module: str) -> None:
+    """Raise ModuleNotFoundError unless a module is there, without the time that importing takes."""
+    if importlib.util.find_spec(module) is None:
+        raise ModuleNotFoundError(f"No module named '{module}'", name=module)
+
+
+def not_installed(error: ImportError) -> str:
+    """What to do about a package that cannot be imported, in one sentence.
+
+    Raises:
+        ImportError: this very error, where it is about a file of our own.
+    """
+    module = (error.name or "autograder").partition(".")[0]
+    if module in ("autograder", "libs"):
+        raise error
+    return (
+        f"the package {PACKAGES.get(module, module)} is not installed for {sys.executable}: "
+        "run `make setup` and use .venv/bin/python, or pip install -r requirements.txt"
+    )
 
 
 def write_text(path: Path, text: str) -> None:

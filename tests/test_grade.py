@@ -1,6 +1,7 @@
 """grade.py as instructors run it: whole batches, what lies in the folder afterwards, bad input."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -9,11 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from autograder.judge import Recorder
-from autograder.results import FAILED
-from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
+from autograder.reports import write_submission
+from autograder.results import FAILED, Grade
+from autograder.rubric import load_rubric
+from conftest import ENVIRONMENT, ROOT, assert_refused, call_program, run_script
 from overlay import Scenario, scenarios
 
 AUTOMATIC = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
@@ -81,7 +85,7 @@ def test_the_table_says_what_is_wrong_and_what_to_look_at(graded):
     _, printed = graded
     assert "seed 11: --seed 11 repeats these tests" in printed
     words = " ".join(printed.split())
-    assert re.search(r"q_sample 0/1 ✗ At t = \d+ \(T = 500\), x_t holds", words)
+    assert re.search(r"q_sample 0 of 1 ✗ At t = \d+ \(T = 500\), x_t holds", words)
     assert "The two weights of eq. 4 look exchanged" in words
     assert "Not implemented yet (code/libs/ddpm.py, line" in words
 
@@ -187,22 +191,54 @@ def q_sample(self, x_start, t, noise=None):
     ("args", "words"),
     [
         ([], ["name a zip"]),
-        (["nowhere.zip"], ["nowhere.zip"]),
-        (["docs"], ["docs"]),
-        ([".", "--only", "q_simple"], ["q_simple", "q_sample"]),
+        (["nowhere.zip"], ["nowhere.zip", "does not exist"]),
+        (["docs"], ["docs", "no submission"]),
+        (["EMPTY"], ["EMPTY", "no submission"]),
+        ([".", "--only", "q_simple"], ["q_simple", "did you mean 'q_sample'", "compute_loss"]),
         ([".", "--out", "README.md/grades"], ["README.md", "--out"]),
+        ([".", "--out", "README.md"], ["README.md", "--out"]),
         ([".", "--jobs", "0"], ["--jobs"]),
+        ([".", "--jobs", "two"], ["--jobs"]),
+        ([".", "--seed", "-1"], ["--seed"]),
         ([".", "--public", "--manual", "x.csv"], ["--out"]),
-        (["--manual", "nowhere.csv"], ["nowhere.csv"]),
+        (["--manual", "nowhere.csv", "--out", "EMPTY"], ["nowhere.csv"]),
+        (["--manual", "README.md", "--out", "EMPTY"], ["EMPTY", "holds no results"]),
+        ([".", "--resume", "--out", "EMPTY"], ["--resume", "EMPTY", "no results"]),
+        ([".", "--resume", "--out", "OTHER"], ["--resume", "other submissions", "team-01.zip"]),
     ],
-    ids=["nothing", "no-file", "no-submission", "part", "folder", "jobs", "manual-out", "manual"],
+    ids=" ".join,
 )
-def test_bad_input_is_one_sentence(args, words, graded, tmp_path):
-    out, _ = graded
-    if args == ["--manual", "nowhere.csv"]:
-        args = [*args, "--out", str(out)]
-    done = run_script("autograder/grade.py", *args, cwd=ROOT)
+def test_bad_input_is_one_sentence(args, words, tmp_path):
+    for name in ("EMPTY", "OTHER"):
+        (tmp_path / name).mkdir()
+    write_submission(Grade("team-01.zip"), load_rubric(), tmp_path / "OTHER")
+    given = [str(tmp_path / word) if word in ("EMPTY", "OTHER") else word for word in args]
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    done = call_program("autograder/grade.py", *given)
     assert_refused(done, *words)
+    said = [line for line in done.stderr.splitlines() if "error: " in line]
+    assert len(said) == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_an_unknown_team_in_a_persons_file_is_named(tmp_path):
+    out = tmp_path / "out"
+    write_submission(Grade("team-01.zip", team="Northern Lights"), load_rubric(), out)
+    sheet = tmp_path / "points.csv"
+    sheet.write_text("team,report_unet\nNorthern Light,1\n", encoding="utf-8")
+    done = call_program("autograder/grade.py", "--manual", sheet, "--out", out)
+    assert_refused(done, "line 2", "there is no team 'Northern Light'", "did you mean")
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    write_submission(Grade("team-01.zip"), load_rubric(), out)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "grades.csv")
+    monkeypatch.setattr("autograder.sheets.write_text", mock.Mock(side_effect=full))
+    sheet = tmp_path / "points.csv"
+    sheet.write_text("submission,report_unet\nteam-01.zip,1\n", encoding="utf-8")
+    done = call_program("autograder/grade.py", "--manual", sheet, "--out", out)
+    assert_refused(done, "grades.csv: No space left on device", "what is graded stays")
 
 
 def test_two_submissions_of_one_name_are_refused(hand_ins, tmp_path):

@@ -15,7 +15,7 @@ import unicodedata
 import zlib
 
 import pytest
-from autograder import reports, text
+from autograder import reports, sheets, text
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError, visible
@@ -379,16 +379,68 @@ def test_what_students_wrote_shows_as_written_and_does_nothing(written):
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_terminals_table_fits_and_is_harmless(width):
     one = grade("evil", failed=["unet"], stubs=["latent"], words=EVIL, team=EVIL, deductions=0.6)
-    shown = reports.table(one, width)
+    shown = reports.table(one, RUBRIC, width)
     assert all(len(line) <= width for line in shown.splitlines())
     assert {c for c in shown if not c.isprintable()} == {"\n"}
     flat = " ".join(shown.split())
-    assert re.search(r"^unet +0/1 +✗ unet is off", shown, re.M)
-    assert re.search(r"^q_sample +1/1 +✓ passed", shown, re.M)
-    assert re.search(r"^latent +0.5/1 +◐ latent is", shown, re.M)
-    assert re.search(r"^total +3.9 +0.6 deducted", shown, re.M)
+    assert re.search(r"^unet +0 of 1 +✗ unet is", shown, re.M)
+    assert re.search(r"^q_sample +1 of 1 +✓ passed", shown, re.M)
+    assert re.search(r"^latent +0.5 of 1 +◐ latent is", shown, re.M)
+    assert re.search(r"^total +3.9 points so far", shown, re.M)
+    assert "4.5 of 6 by the autograder, bonus: 0 of 8 0.6 deducted" in flat
     assert "Hint: Look at unet." in flat
-    assert "report_mnist (2)" in flat
+    assert "A person grades: Report: understanding the UNet (2), Report: MNIST (2)" in flat
+
+
+def test_every_view_shows_maxima_and_what_a_person_grades(tmp_path):
+    """Terminal, results.json and report.html say the same of a grade."""
+    one = team(2, failed=["q_sample"])
+    reports.write_submission(one, RUBRIC, tmp_path)
+    results = json.loads((tmp_path / "team-02.zip" / "results.json").read_text())
+    page = Page(tmp_path / "team-02.zip" / "report.html").text
+    shown = reports.table(one, RUBRIC, 100)
+    assert re.search(r"^total +5 of 6 by the autograder, bonus: 0 of 8$", shown, re.M)
+    assert results["output"].startswith("5 of 6 by the autograder, bonus: 0 of 8\nA person grades:")
+    assert "From the autograder 5 of 6 Bonus, from the autograder 0 of 8" in page
+    manual = [part for part in RUBRIC.parts if part.by_hand]
+    assert len(manual) == 7
+    for part in manual:
+        for view in (" ".join(shown.split()), results["output"]):
+            assert f"{part.title} ({part.by_hand:g})" in view, view
+        assert f"{part.title} {part.id} up to {part.by_hand:g}" in page
+
+
+def test_points_of_a_person_count_beside_those_of_the_autograder(tmp_path):
+    one = team(1)
+    one.part("report_unet").points, one.part("bonus_edm").by_person = 1.5, 1.0
+    shown = " ".join(reports.table(one, RUBRIC, 100).split())
+    assert "8.5 points so far 6 of 6 by the autograder, bonus: 0 of 8 2.5 of 4 by a person" in shown
+    assert "Report: understanding" not in shown.split("A person grades:")[1]
+
+
+@pytest.mark.parametrize(
+    "hint", ["Nothing is filled in here yet.", "Python cannot read this file."]
+)
+def test_a_hint_that_parts_share_is_said_once_and_names_them(tmp_path, hint):
+    """In the terminal, on the page and in a sheet; a reason of two parts is spelled out once."""
+    one = team(4, stubs=AUTOMATIC)
+    for part in one.parts[:6]:
+        part.hint, part.reason = hint, f"{part.id} is a stub."
+    one.parts[1].reason = one.parts[0].reason
+    named = "unet, q_sample, p_sample, p_sample_loop, compute_loss and latent"
+    shown = " ".join(reports.table(one, RUBRIC, 80).split())
+    reports.write_submission(one, RUBRIC, tmp_path)
+    page = Page(tmp_path / "team-04.zip" / "report.html").text
+    sheet = sheets.feedback(one, RUBRIC)
+    for view, words in (
+        (shown, f"Hint for {named}: {hint}"),
+        (page, f"Hint for {named}. {hint}"),
+        (sheet, f"{named}: {hint}"),
+    ):
+        assert view.count(hint) == 1, view
+        assert words in view, view
+        assert view.count("unet is a stub.") == 1, view
+    assert "q_sample 0 of 1 ○ the same as unet" in shown
 
 
 @pytest.mark.parametrize(

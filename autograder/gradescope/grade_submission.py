@@ -56,7 +56,7 @@ def main() -> None:
     rubric = load_rubric()
     order = Order(rubric, secrets.randbelow(2**31))
     grade = grade_one(find_submission(root / "submission"), order)
-    print(table(grade, width=100))
+    print(table(grade, rubric, width=100))
     print(f"--seed {grade.seed} repeats these tests")
     print("".join(f"For a person to look at: {visible(why)}\n" for why in grade.needs_look))
     print("The sandbox:")

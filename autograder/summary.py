@@ -1,0 +1,96 @@
+"""A grade in short: points with their maxima, what a person grades, and hints that parts share."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from autograder.results import MANUAL, Grade, PartResult
+from autograder.rubric import Part, Rubric
+from autograder.text import number, one_line
+
+
+@dataclass
+class Points:
+    """Points of one kind: earned so far, and possible."""
+
+    earned: float = 0.0
+    possible: float = 0.0
+
+    def add(self, earned: float, possible: float) -> None:
+        self.earned += earned
+        self.possible += possible
+
+    def __str__(self) -> str:
+        return f"{number(self.earned)} of {number(self.possible)}"
+
+
+@dataclass
+class Tally:
+    """Who has given which points, and what is still open."""
+
+    tests: Points  # of the parts that are no bonus
+    bonus: Points  # of the bonus parts, by their tests
+    person: Points  # where a person has given points already
+    open_parts: list[tuple[str, float]]  # title and points of what a person has still to grade
+    deductions: float
+
+    def sentences(self) -> list[str]:
+        """The points so far, and below them what a person grades."""
+        lines = [f"{self.tests} by the autograder"] if self.tests.possible else []
+        if self.bonus.possible:
+            lines = [", ".join([*lines, f"bonus: {self.bonus}"])]
+        if self.person.possible:
+            lines.append(f"{self.person} by a person")
+        if self.deductions:
+            lines.append(f"{number(self.deductions)} deducted")
+        if self.open_parts:
+            listed = ", ".join(f"{title} ({number(n)})" for title, n in self.open_parts)
+            lines.append(f"A person grades: {listed}")
+        return lines
+
+
+def about(rubric: Rubric) -> Callable[[str], Part]:
+    """Gives a part's description; an empty one where an edited rubric no longer has the part."""
+    parts = {part.id: part for part in rubric.parts}
+    return lambda part_id: parts.get(part_id, Part(part_id, part_id, 0, False, ""))
+
+
+def tally(grade: Grade, rubric: Rubric) -> Tally:
+    """The points of a grade by who gives them."""
+    describe = about(rubric)
+    found = Tally(Points(), Points(), Points(), [], grade.deductions)
+    for part in grade.parts:
+        described = describe(part.id)
+        by_hand = part.max_points if part.status == MANUAL else part.human
+        given = part.points if part.status == MANUAL else part.by_person
+        if part.status != MANUAL:
+            tests = found.bonus if described.bonus else found.tests
+            tests.add(part.points or 0.0, part.max_points)
+        if by_hand and given is None:
+            found.open_parts.append((one_line(described.title), by_hand))
+        elif given is not None:
+            found.person.add(given, max(by_hand, given))  # more where the tests had nothing to grade
+    return found
+
+
+def shared_hints(parts: Iterable[PartResult]) -> dict[str, list[str]]:
+    """Hints that several parts have, such as that nothing is filled in: hint, ids of the parts."""
+    by_hint: dict[str, list[str]] = {}
+    for part in parts:
+        if part.hint:
+            by_hint.setdefault(part.hint, []).append(part.id)
+    return {hint: ids for hint, ids in by_hint.items() if len(ids) > 1}
+
+
+def first_with_reason(parts: Iterable[PartResult]) -> dict[str, str]:
+    """For each part whose reason an earlier one gave word for word, the id of that one."""
+    first: dict[str, str] = {}
+    again: dict[str, str] = {}
+    for part in parts:
+        if part.reason and first.setdefault(part.reason, part.id) != part.id:
+            again[part.id] = first[part.reason]
+    return again
+
+
+def listed(names: list[str]) -> str:
+    """Names in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
