@@ -10,12 +10,13 @@ and ablation.md to --out. What is done already is not done again.
 import argparse
 import copy
 import json
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+import kit  # noqa: F401
+
+# isort: split
 
 import torch
 

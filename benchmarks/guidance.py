@@ -7,11 +7,12 @@ guidance.png with a scale a row and a caption a column, to --out.
 
 import argparse
 import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+import kit  # noqa: F401
+
+# isort: split
 
 from libs import cli
 from libs.metrics import FEATURES, PUBLISHED_CLIP, parse_metrics

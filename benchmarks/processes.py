@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+import kit  # noqa: F401
+
+# isort: split
 
 from libs import cli
 from libs.config import REPOSITORY

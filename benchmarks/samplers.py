@@ -9,12 +9,13 @@ class. Prints a table, and writes samplers.json and samplers.png to --out.
 
 import argparse
 import json
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+import kit  # noqa: F401
+
+# isort: split
 
 import torch
 from torch import Tensor

@@ -10,12 +10,13 @@ import argparse
 import json
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+import kit  # noqa: F401
+
+# isort: split
 
 import torch
 

@@ -9,8 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from autograder.cases import GOLDENS, save_goldens
-from autograder.oracles import make_cases
+from autograder.text import not_installed
+
+try:
+    from autograder.cases import GOLDENS, save_goldens
+    from autograder.oracles import make_cases
+except ImportError as error:
+    print(f"error: {not_installed(error)}", file=sys.stderr)
+    sys.exit(2)
 
 SEED = 771
 

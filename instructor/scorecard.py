@@ -25,10 +25,18 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
 
-from autograder.batch import Order, grade_all
-from autograder.results import NOT_ATTEMPTED, Grade
-from autograder.rubric import load_rubric
-from overlay import PARTS, Scenario, scenarios
+from autograder.text import check_installed, not_installed
+
+try:
+    from autograder.batch import Order, grade_all
+    from autograder.results import NOT_ATTEMPTED, Grade
+    from autograder.rubric import load_rubric
+    from overlay import PARTS, Scenario, scenarios
+
+    check_installed("torch")  # which the sandbox imports later
+except ImportError as error:
+    print(f"error: {not_installed(error)}", file=sys.stderr)
+    sys.exit(2)
 
 KINDS = ["wrong", "right", "hostile"]
 FIGURES = {
