@@ -68,7 +68,7 @@ def tally(grade: Grade, rubric: Rubric) -> Tally:
         if by_hand and given is None:
             found.open_parts.append((one_line(described.title), by_hand))
         elif given is not None:
-            found.person.add(given, max(by_hand, given))  # more where the tests had nothing to grade
+            found.person.add(given, max(by_hand, given))  # more where no test ran
     return found
 
 
