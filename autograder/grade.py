@@ -53,6 +53,9 @@ def parse_args() -> argparse.Namespace:
         parser.error("--seed must be 0 or more")
     if not args.public and not (ROOT / "autograder" / "oracles.py").exists():
         args.public = True  # a starter: there are no others
+    for flag, module in (("similarity", "similarity"), ("dask", "cluster")):
+        if getattr(args, flag) and not (ROOT / "autograder" / f"{module}.py").exists():
+            parser.error(f"--{flag} is for instructors; this copy of the grader does not have it")
     if args.out is None and not args.public:
         args.out = Path("grades")
     if args.out is None and (args.resume or args.manual or args.similarity):

@@ -295,6 +295,13 @@ def test_targets_take_the_newest_run(student):
     assert "evaluate.py logs/x" in make(student, "--dry-run", "evaluate", "RUN=logs/x").stdout
 
 
+@pytest.mark.parametrize("flag", [["--similarity", "--out", "g"], ["--dask", "127.0.0.1:1"]])
+def test_flags_for_instructors_are_refused_in_a_starter(student, flag):
+    """What a flag needs has not gone out: one sentence, not a failed import after grading."""
+    process = run_script("autograder/grade.py", "--public", ".", *flag, cwd=student)
+    assert_refused(process, f"{flag[0]} is for instructors")
+
+
 @pytest.mark.slow
 def test_every_target_works_in_a_cut_starter(student):
     """From the first stub to pictures and scores, as README.md tells it."""
@@ -318,6 +325,9 @@ def test_every_target_works_in_a_cut_starter(student):
     quoted = re.search(r"compute_loss is not .*, line", process.stderr)[0]
     for text in ("README.md", "docs/assignment.md"):
         assert quoted in (student / text).read_text(), "texts quote what the scripts say"
+    process = run_script("-m", "pytest", "autograder/tests", "--collect-only", "-q", cwd=student)
+    assert "cases: public" in process.stdout
+    assert process.returncode == 0, process.stdout
     process = make(student, "grade")
     assert process.returncode == 0, process.stderr
     assert "compute_loss" in process.stdout

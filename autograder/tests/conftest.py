@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "configs(name, ...): the only configurations to test")
     config.addinivalue_line("markers", "group(name): the part's group, for partial credit")
+    if not (Path(__file__).parents[1] / "oracles.py").exists():
+        config.option.public = True  # a starter: there are no other cases
     if config.getoption("seed") is None:
         config.option.seed = secrets.randbelow(2**31)
 
