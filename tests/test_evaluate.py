@@ -239,14 +239,15 @@ def test_features_of_inception(run_folder, tmp_path, random_inception):
     assert content["scores"]["FID"]["real"] >= 0
 
 
-def test_inception_without_network_or_weights(run_folder):
+def test_inception_without_network_or_weights(run_folder, monkeypatch):
     """Where neither a file nor a network is there, one sentence says what else can be done."""
     pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
     if list(PRETRAINED.glob("weights-inception*")):
         pytest.skip("the weights are here")
-    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     args = ["--metrics", "fid", "--features", "inception"]
-    process = run_script("code/evaluate.py", run_folder, *args, **nowhere)
+    process = call_script("code/evaluate.py", run_folder, *args)
     assert_refused(process, "could not be downloaded", "--features lenet", "--inception-weights")
 
 

@@ -344,6 +344,7 @@ def build_until_killed(folder):
     cache_latents(many_images(), encoder, 1, folder, FP32)
 
 
+@pytest.mark.slow
 def test_killed_build_goes_on(encoder, tmp_path, capsys):
     """After a SIGKILL in the third part two are kept, and the result is that of one go."""
     code = "import test_loading; test_loading.build_until_killed(pathlib.Path(sys.argv[1]))"
