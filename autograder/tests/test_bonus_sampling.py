@@ -188,6 +188,8 @@ class Walk:
                 )
             found.append(int(t.array[0]))
         times = self.case.inputs["times"].tolist()
+        if len(found) > 1 and found == np.repeat(times, 2)[: len(found)].tolist():
+            raise Finding("eps_model was asked twice at each time.", "ddim_loop_calls")
         if found != times[: max(steps, len(found))]:
             raise Finding(
                 f"eps_model was asked at the times {found}, expected {times}.", "ddim_loop_times"
