@@ -51,7 +51,7 @@ def test_every_config_loads(write):
 
     Only Stable Diffusion's does not: it writes them out.
     """
-    files, empty = sorted((ROOT / "configs").glob("*.yaml")), write("# nothing set\n")
+    files, empty = sorted((ROOT / "configs").glob("*.yaml")), write("{}\n")
     special = {"stages:": AutoencoderConfig, "unet:": StableDiffusionConfig}
     kinds = [
         next((k for section, k in special.items() if f"\n{section}" in file.read_text()), Config)
@@ -63,9 +63,18 @@ def test_every_config_loads(write):
         assert differs != (kind is StableDiffusionConfig), file
 
 
-def test_empty_file_gives_defaults(write):
-    """An empty file gives the defaults, whose paths count from the repository's configs/."""
-    config = load_config(write("# nothing set\n"))
+@pytest.mark.parametrize("text", ["", "\n", "# nothing set\n", "---\n", "null"])
+def test_empty_file_is_refused(write, tmp_path, text):
+    """It would train the defaults where a file was not saved, or not downloaded whole."""
+    assert "c.yaml is empty" in refusal(write(text))
+    (tmp_path / "c.json").write_text(text)
+    words = "c.json is empty" if text.strip() in ("", "null") else "c.json: not valid JSON"
+    assert words in refusal(str(tmp_path / "c.json"))
+
+
+def test_file_without_keys_gives_defaults(write):
+    """An empty mapping gives the defaults, whose paths count from the repository's configs/."""
+    config = load_config(write("{}\n"))
     assert config.output_folder == ROOT / "logs"
     assert config.dataset.data_folder == ROOT / "data"
     assert config.train_cfg == configs.TrainConfig()
@@ -81,8 +90,8 @@ def test_empty_section_gives_defaults(write):
 
 def test_configs_do_not_share_defaults(write):
     """Changing one config's lists leaves the next config's alone."""
-    load_config(write("")).model.dim_mults.append(8)
-    assert load_config(write("")).model.dim_mults == [1, 2, 4]
+    load_config(write("{}")).model.dim_mults.append(8)
+    assert load_config(write("{}")).model.dim_mults == [1, 2, 4]
 
 
 def test_found_in_current_folder_first(tmp_path, monkeypatch):

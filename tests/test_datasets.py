@@ -17,7 +17,7 @@ import torchvision
 from conftest import find_asset
 from PIL import Image
 
-from libs.config import DatasetConfig
+from libs.config import DatasetConfig, load_config
 from libs.datasets import Splits, load_splits
 from libs.utils import UserError
 
@@ -41,7 +41,7 @@ def make_tree(root: Path, classes: str = "ant bee cow", number: int = 4) -> Path
 
 def load(folder: Path, shape=(3, 8, 8), num_classes: int = 10, **options) -> Splits:
     """The data sets of an ImageFolder config."""
-    config = DatasetConfig(name="ImageFolder", data_folder=folder, **options)
+    config = DatasetConfig(**{"name": "ImageFolder", "data_folder": folder, **options})
     return load_splits(config, shape, num_classes)
 
 
@@ -268,6 +268,39 @@ def test_folder_with_splits(tmp_path):
     assert (len(splits.train), len(splits.test)) == (9, 6)
     assert splits.test.classes == ["ant", "bee", "cow"]
     assert not splits.test.augmented
+
+
+@pytest.mark.parametrize("name", ["AFHQ", "MiniImageNet", "ImageFolder"])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_data_folder_may_be_that_of_the_split(tmp_path, name, split):
+    """As in the course's configs, data_folder may end in /train, with or without a slash; the other
+    splits are beside it."""
+    other = {"train": "val", "val": "train"}[split]
+    for number, folder in enumerate((split, other)):
+        make_tree(tmp_path / "afhq" / folder, number=3 + number)
+    expected = load(tmp_path / "afhq", name=name, split=split, test_split=other)
+    text = f"dataset: {{name: {name}, data_folder: afhq/{split}/, split: {split}}}"
+    (tmp_path / "c.yaml").write_text(text)
+    folder = load_config(str(tmp_path / "c.yaml")).dataset.data_folder
+    for splits in (
+        load(folder, name=name, split=split, test_split=other),
+        load(folder, name=name, split=split, test_split=other, val_fraction=0.3),
+    ):
+        assert splits.test.files.paths == expected.test.files.paths
+        paths = splits.train.files.paths + (splits.val.files.paths if splits.val else [])
+        assert sorted(paths) == sorted(expected.train.files.paths)
+
+
+def test_data_folder_of_another_split(tmp_path):
+    """Test images are not trained on because the folder above was left out; a tree of one's own
+    without splits is taken as it is."""
+    for folder in ("train", "test"):
+        make_tree(tmp_path / folder)
+    with pytest.raises(UserError, match=r"split test, but 'dataset.split' is train"):
+        load(tmp_path / "test", name="AFHQ")
+    assert load(tmp_path / "test").train.files.paths[0].parts[-3] == "test"
+    with pytest.raises(UserError, match=r"data folder .*val does not exist"):
+        load(tmp_path / "train", name="AFHQ", test_split="val")
 
 
 def test_folder_without_test_split_refused(tmp_path):

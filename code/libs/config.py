@@ -34,7 +34,7 @@ class DatasetConfig:
         "COCOCaptions",
     ] = "Digits"
     split: str = "train"
-    data_folder: Path = Path("../data")
+    data_folder: Path = Path("../data")  # of data sets in folders, that of `split` itself will do
     annotations: Path | None = None  # of COCOCaptions; null: annotations/captions_SPLIT.json
     emnist_split: Literal["balanced", "byclass", "bymerge", "digits", "letters", "mnist"] = (
         "balanced"
@@ -337,8 +337,8 @@ def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = C
         overrides: those of `--set`.
         kind: what the file describes: Config, or another such class with `limits` and `check`.
 
-    Raises UserError for a missing file, a syntax error, an unknown key, a wrong type, or a value
-    that makes no sense.
+    Raises UserError for a missing or empty file, a syntax error, an unknown key, a wrong type, or a
+    value that makes no sense.
     """
     file = find_config(path)
     try:
@@ -346,8 +346,12 @@ def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = C
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a text file") from None
     parse = strict_yaml.parse_json if file.suffix == ".json" else strict_yaml.parse
-    values = parse(text, source=str(path))
-    config = from_dict({} if values is None else values, file.parent, str(path), kind)
+    values = parse(text, source=str(path)) if text.strip() else None
+    if values is None:
+        raise UserError(
+            f"config {path} is empty: copy one of the folder configs/ and change what you like"
+        )
+    config = from_dict(values, file.parent, str(path), kind)
     for override in overrides or []:
         _apply_override(config, override)
     check_limits(config, kind.limits)

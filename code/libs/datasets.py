@@ -25,6 +25,7 @@ from .utils import UserError
 Key = tuple[int, int]  # index of an image, seed of its augmentation
 CAPTIONED = "COCOCaptions"
 FOLDER_DATASETS = ("AFHQ", "MiniImageNet", "ImageFolder", CAPTIONED)
+SPLITS = ("train", "val", "test")  # as folders of data sets are called
 SPLIT_SEED = 0  # subsets and validation splits are the same in every run
 
 
@@ -202,10 +203,7 @@ def load_splits(
 def load_dataset(config: DatasetConfig, split: str, shape: Sequence[int]) -> Images:
     """Load one split of a data set, augmented as the config says."""
     if config.name in FOLDER_DATASETS:
-        folder = config.data_folder / split
-        may_lack_splits = config.name in ("ImageFolder", CAPTIONED) and split == config.split
-        if may_lack_splits and not folder.is_dir():
-            folder = config.data_folder  # a tree without splits
+        folder = _folder_of_split(config, split)
         if config.name == CAPTIONED:
             annotations = config.annotations if split == config.split else None
             return load_captioned(config, folder, shape, annotations)
@@ -269,6 +267,30 @@ def load_torchvision(config: DatasetConfig, split: str) -> tuple[Tensor, Tensor,
         if config.emnist_split == "letters":  # labelled 1 .. 26, with a class 0 that has no image
             labels, classes = labels - 1, classes[1:]
     return images, labels, classes
+
+
+def _folder_of_split(config: DatasetConfig, split: str) -> Path:
+    """Where the images of a split are: data_folder/SPLIT, for data sets that come in folders.
+
+    The data folder may be the one of `config.split` itself, as ../data/afhq/train: other splits are
+    then beside it. An ImageFolder, or one with captions, needs no splits.
+
+    Raises UserError where the data folder is that of another split.
+    """
+    root = config.data_folder
+    if (root / split).is_dir():
+        return root / split
+    if root.name == config.split:
+        return root.parent / split
+    if config.name in ("ImageFolder", CAPTIONED) and split == config.split:
+        return root  # a tree without splits
+    if root.name in SPLITS and root.is_dir():
+        raise UserError(
+            f"'dataset.data_folder' {root} is the folder of the split {root.name}, but "
+            f"'dataset.split' is {config.split}: set one of them to the other's, or name the "
+            f"folder above, {root.parent}"
+        )
+    return root / split
 
 
 def load_folder(config: DatasetConfig, folder: Path, shape: Sequence[int]) -> FolderImages:

@@ -1,5 +1,6 @@
 """Where a run lives, and whether a checkpoint belongs to it."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,17 @@ FIXED_DATA = (
 FIXED_EDM = ("edm.sigma_data", "edm.p_mean", "edm.p_std")
 FIXED_TEXT = ("text.width", "text.layers", "text.heads", "text.seed")
 FREE_IN_MODEL = ("vae_encoder_weights", "vae_decoder_weights")  # files may have moved
+LONGEST_NAME = 150  # bytes of --output; file systems allow 255 for the folder's whole name
 
 
 def choose(config: Config, config_name: str, name: str | None, resumed: Path | None) -> Path:
     """Return the folder of a run: that of the checkpoint it goes on from, or a new one.
 
-    Raises UserError where the folder of a new run holds checkpoints already.
+    Raises UserError for a name that is none of a folder, and where the folder of a new run holds
+    checkpoints already.
     """
+    if name is not None:
+        _check_name(name)
     if resumed is not None and name is None:
         return resumed.parent
     name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
@@ -37,6 +42,17 @@ def choose(config: Config, config_name: str, name: str | None, resumed: Path | N
             f"--resume {folder}"
         )
     return folder
+
+
+def _check_name(name: str) -> None:
+    """Refuse what would lead out of the output folder, or cannot be a part of a folder's name."""
+    bad = name.strip() in ("", ".", "..") or len(os.fsencode(name)) > LONGEST_NAME
+    if bad or any(letter in "/\\" or not letter.isprintable() for letter in name):
+        raise UserError(
+            f"--output {name!r}: it is the end of the run folder's name, such as 'first' for "
+            "logs/CONFIG_first: use letters, digits, '-' and '_'; to put runs elsewhere, give "
+            "--set output_folder=FOLDER"
+        )
 
 
 def check_same_run(config: Config, state: dict[str, Any]) -> None:
