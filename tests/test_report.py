@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, assert_refused, run_script
+from conftest import ROOT, assert_refused, call_program, run_script
 from PIL import Image
 
 SCRIPT = ROOT / "writeup" / "make_report.py"
@@ -30,7 +30,7 @@ def make(folder: Path, text: str | bytes, *args: object) -> subprocess.Completed
     """Write text to report.md in a folder and run the script on it."""
     source = folder / "report.md"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
-    return run_script(SCRIPT, source, *args, PYTHONIOENCODING="utf-8")
+    return call_program(SCRIPT, source, *args)
 
 
 def read(folder: Path):

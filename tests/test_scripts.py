@@ -139,11 +139,12 @@ def test_refused_configs(digits_args, settings, words, tmp_path):
     assert not (tmp_path / "logs").exists()
 
 
-def test_mnist_without_network(digits_args, tmp_path):
+def test_mnist_without_network(digits_args, tmp_path, monkeypatch):
     """MNIST that is neither there nor reachable points to the data set that needs no download."""
-    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     args = ["code/train.py", "configs/mnist.yaml", "--set", f"dataset.data_folder={tmp_path}"]
-    process = run_script(*args, *digits_args[2:], **nowhere)
+    process = call_script(*args, *digits_args[2:])
     assert_refused(process, "could not be downloaded", "configs/digits.yaml")
 
 
@@ -161,6 +162,7 @@ def test_missing_packages_are_named(tmp_path, script):
     assert_refused(process, "is not installed", "make setup")
 
 
+@pytest.mark.slow
 def test_unfinished_stub_is_named(tmp_path, digits_args):
     """A stub of the assignment ends training with its name, file and line, not a traceback."""
     shutil.copytree(ROOT / "code", tmp_path / "code")
