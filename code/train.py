@@ -1,7 +1,8 @@
 """Train a diffusion model: python train.py configs/mnist.yaml
 
 Checkpoints, samples and curves go to ../logs/CONFIG_TIME. On several GPUs, or processes:
-torchrun --nproc_per_node 4 code/train.py configs/mnist.yaml
+torchrun --nproc_per_node 4 code/train.py configs/mnist.yaml; on several machines, see
+docs/several_machines.md.
 """
 
 import argparse
@@ -27,13 +28,17 @@ def main() -> None:
 
     device = runtime.pick_device(settings.devices)
     precision = runtime.Precision.pick(settings.dtype, device)
-    state = checkpoint.read(Path(args.resume)) if args.resume else None
-    if state is not None:
-        run_folder.check_same_run(settings, state)
     with runtime.Processes.joined(device) as processes:
-        resumed = state and state["path"]
+        run_folder.check_same_everywhere(settings, precision, processes)
+        state = resumed = None
+        if args.resume:
+            state = processes.ask_first(lambda: checkpoint.read(Path(args.resume)))
+            run_folder.check_same_run(settings, state)
+            resumed = state["path"]
         name = Path(args.config).stem
-        folder = processes.same(run_folder.choose(settings, name, args.output, resumed))
+        folder = processes.ask_first(
+            lambda: run_folder.choose(settings, name, args.output, resumed)
+        )
         learner = DiffusionLearner(settings, precision, processes)
         freqs = args.print_freq, args.ckpt_freq
         trainer = Trainer(learner, settings, folder, precision, processes, *freqs, state)

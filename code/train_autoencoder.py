@@ -28,14 +28,19 @@ def main() -> None:
 
     device = runtime.pick_device(settings.devices)
     precision = runtime.Precision.pick(settings.dtype, device)
-    resumed = args.resume and Path(args.resume)
-    if resumed and resumed.name.startswith("stage-"):
-        resumed = resumed.parent
-    if resumed and not any(resumed.glob("stage-*/*.pth")):
-        raise UserError(f"--resume {resumed}: it is no run folder with checkpoints of stages")
+
+    def choose_folder() -> Path:
+        if not args.resume:
+            return run_folder.choose(settings, Path(args.config).stem, args.output, None)
+        resumed = Path(args.resume)
+        resumed = resumed.parent if resumed.name.startswith("stage-") else resumed
+        if not any(resumed.glob("stage-*/*.pth")):
+            raise UserError(f"--resume {resumed}: it is no run folder with checkpoints of stages")
+        return resumed
+
     with runtime.Processes.joined(device) as processes:
-        name = Path(args.config).stem
-        folder = resumed or processes.same(run_folder.choose(settings, name, args.output, None))
+        run_folder.check_same_everywhere(settings, precision, processes)
+        folder = processes.ask_first(choose_folder)
         if processes.is_main:
             print(config.dump_config(settings, Path.cwd()))
         freqs = args.print_freq, args.ckpt_freq

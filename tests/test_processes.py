@@ -3,7 +3,9 @@
 import json
 import os
 import resource
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +14,8 @@ import pytest
 import torch
 from conftest import ENVIRONMENT, ROOT, assert_refused, find_asset, run_script
 from test_captions import RUN, write_pictures
+
+from libs.tiny_autoencoder import TAESD
 
 pytestmark = pytest.mark.slow
 LIMIT = 180  # seconds for any one process
@@ -35,10 +39,10 @@ def assert_same_training(one, two):
             assert torch.equal(value, two["optimizer"]["state"][index][key]), (index, key)
 
 
-def start(args, **kwargs):
+def start(args, cwd=ROOT, **kwargs):
     return subprocess.Popen(
         [sys.executable, *args],
-        cwd=ROOT,
+        cwd=cwd,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -95,6 +99,94 @@ def test_two_processes_train_like_one(digits_args, tmp_path, accumulate):
         torch.testing.assert_close(value, finals[1]["model"][key], atol=1e-4, rtol=1e-3)
     one, two = (torch.tensor(f["epoch_losses"]) for f in finals)
     torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-3)
+
+
+@pytest.fixture
+def machines(tmp_path):
+    """Two working copies that share no folder, as two machines have them."""
+    places = tmp_path / "first", tmp_path / "second"
+    for place in places:
+        for part in ("code", "configs"):
+            shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return places
+
+
+def on_two_machines(machines, *args):
+    """Run a script under a launcher in each working copy; returns what each has printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1"]
+    launcher += ["--rdzv_endpoint", f"127.0.0.1:{port}", "--node_rank"]
+    started = [
+        start([*launcher, str(rank), *map(str, args)], cwd=place)
+        for rank, place in enumerate(machines)
+    ]
+    outputs = [process.communicate(timeout=4 * LIMIT)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], "\n".join(outputs)
+    return outputs
+
+
+def test_two_machines_train_like_one(machines, tmp_path):
+    """Two machines without a common folder leave one run, of the weights of one process; each
+    encodes its images for itself, and only the first needs the run's folder to go on."""
+    torch.manual_seed(0)
+    vae = TAESD()
+    settings = ["model.dim=8", "model.timesteps=10", "train_cfg.betas=[0.9,0.999]"]
+    settings += ["model.use_vae=true", "model.img_shape=[3,32,32]", "dataset.latent_cache=true"]
+    settings += [
+        "dataset.test_split=null",
+        "dataset.subset=0.03",
+        "dataset.val_fraction=0.2",
+        "loader.batch_size=16",
+    ]
+    settings += ["train_cfg.num_eval_samples=1", "train_cfg.eval_every=1"]
+    for part in ("encoder", "decoder"):
+        torch.save(getattr(vae, part).state_dict(), tmp_path / f"{part}.pth")
+        settings.append(f"model.vae_{part}_weights={tmp_path / part}.pth")
+    settings = [part for setting in settings for part in ("--set", setting)]
+    args = ["code/train.py", "configs/digits.yaml", "--device", "cpu", *settings]
+    steps = "--set", "train_cfg.max_steps=6"
+    alone = run_script(*args, *steps, "--set", f"output_folder={tmp_path}", "--output", "alone")
+    assert alone.returncode == 0, alone.stderr
+
+    outputs = on_two_machines(machines, *args, "--set", "train_cfg.max_steps=3")
+    assert "2 processes" in outputs[0]
+    first, second = (place / "logs" for place in machines)
+    (folder,) = first.glob("digits_*")  # named by the first machine's clock
+    outputs = on_two_machines(machines, *args, *steps, "--resume", f"logs/{folder.name}")
+    assert "going on from" in outputs[0]
+    assert "epoch" not in outputs[1]
+    assert {p.name for p in second.iterdir()} == {"latent_cache"}
+    assert {p.suffix for p in (second / "latent_cache").iterdir()} == {".pt"}
+    assert {p.name for p in folder.iterdir()} >= {"sample-1.png", "loss_history.json", "best.pth"}
+    one, two = (load(f / "model_final.pth") for f in (tmp_path / "digits_alone", folder))
+    assert one["step"] == two["step"] == 6
+    for key, value in one["model"].items():
+        torch.testing.assert_close(value, two["model"][key], atol=1e-4, rtol=1e-3)
+    for name in ("train_loss", "val_loss"):
+        losses = [torch.tensor(state["history"][name][-1]) for state in (one, two)]
+        torch.testing.assert_close(*losses, atol=1e-4, rtol=1e-3)
+
+
+def test_two_machines_train_the_stages_of_an_autoencoder(machines):
+    """The second stage starts from the first one's weights on both, which lie on one alone."""
+    settings = ["autoencoder.ch=8", "autoencoder.ch_mult=[1,2]", "discriminator.dim=8"]
+    settings += ["discriminator.num_layers=1", "dataset.subset=0.05", "loader.batch_size=20"]
+    settings += ["features=null", "train_cfg.max_steps=2"]
+    settings += ["stages=[{epochs: 1, resolution: 8}, {epochs: 1, resolution: 8}]"]
+    settings = [part for setting in settings for part in ("--set", setting)]
+    args = ["code/train_autoencoder.py", "configs/digits_autoencoder.yaml", "--device", "cpu"]
+    outputs = on_two_machines(machines, *args, *settings, "--output", "own")
+    assert "stage 2, after" in outputs[0]
+    folder = machines[0] / "logs" / "digits_autoencoder_own"
+    stages = [load(folder / f"stage-{n}" / "model_final.pth") for n in (1, 2)]
+    moved = [
+        (stages[0]["model"][key] - value).abs().max().item()
+        for key, value in stages[1]["model"].items()
+    ]
+    assert 0 < max(moved) < 0.05  # two steps further, not from new weights
+    assert not list(machines[1].rglob("*.pth"))
 
 
 def test_captions_in_two_processes(tmp_path):

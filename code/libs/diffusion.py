@@ -14,15 +14,16 @@ from torch import Tensor, nn
 from . import checkpoint, prompts
 from .autoencoder_config import Stage
 from .config import Config, shown
-from .datasets import Images, Splits, load_splits
+from .datasets import Images, Splits
 from .ddpm import DDPM
 from .edm import EDM
 from .first_stage.latents import FirstStage
 from .first_stage.losses import ReconstructionLoss, find_perceptual
 from .latent_cache import cache_latents
 from .learner import Learner
-from .loading import in_order
+from .loading import in_order, load_together
 from .metrics.in_training import SampleScores
+from .metrics.store import hash_of
 from .objective import min_snr_weights, partly_uniform, training_loss
 from .optim import learning_rate
 from .runtime import Precision, Processes, fork_rng, generator_for
@@ -109,7 +110,13 @@ class DiffusionLearner(Learner):
         self.device = precision.device
         torch.manual_seed(config.seed)
         self.model = checkpoint.build_model(config).to(self.device)
-        self.splits = load_splits(config.dataset, config.model.img_shape, config.model.num_classes)
+        if processes.machines > 1 and self.model.vae is not None:
+            weights = {
+                "the hash of the autoencoder's weights": hash_of(self.model.vae.state_dict())
+            }
+            processes.must_agree(weights, "copy the file of weights to all machines")
+        shape, number = config.model.img_shape, config.model.num_classes
+        self.splits = load_together(config.dataset, shape, processes, number)
         self.classes = self.splits.train.classes
         reads_text = self.splits.train.captions is not None
         # Surplus classes would learn nothing; often it is the wrong folder
@@ -200,13 +207,15 @@ class DiffusionLearner(Learner):
         images = self.splits.train.plain().at_most(MEASURED_IMAGES)
         with self.precision.autocast():
             vae.measure(batch for batch, _ in in_order(images, BATCH))
+        for buffer in vae.encoder.standardize.buffers():  # of which processors may round otherwise
+            buffer.copy_(self.processes.same(buffer.cpu()))
 
     def _with_autoencoder(self) -> JointLoss:
         """The loss while the autoencoder is trained, too; lets its weights have gradients."""
         section, vae = self.config.vae, self.model.vae
         vae.requires_grad_(True)
         perceptual = find_perceptual(
-            section.lpips, section.lpips_lambda, "vae.lpips", tell=self.processes.is_main
+            section.lpips, section.lpips_lambda, "vae.lpips", self.processes
         )
         stage = Stage(kl_weight=section.kl_beta, lpips_weight=section.lpips_lambda)
         loss = ReconstructionLoss(vae.autoencoder, stage, perceptual).to(self.device)
@@ -332,15 +341,12 @@ class DiffusionLearner(Learner):
             self._use_encoder(prompts.make_text_encoder(self.config, state))
 
     def _cached(self, splits: Splits, encoder: nn.Module) -> Splits:
-        """The data sets as latents; the first process encodes them, the others wait and read."""
-        if not self.processes.is_main:
-            self.processes.wait()
+        """The data sets as latents; one process encodes them, the others wait and read."""
         folder = self.config.output_folder / "latent_cache"
         variants = self.config.dataset.latent_variants
-        latents = {
-            name: dataset and cache_latents(dataset, encoder, variants, folder, self.precision)
-            for name, dataset in vars(splits).items()
-        }
-        if self.processes.is_main:
-            self.processes.wait()
+        with self.processes.in_turn():
+            latents = {
+                name: dataset and cache_latents(dataset, encoder, variants, folder, self.precision)
+                for name, dataset in vars(splits).items()
+            }
         return Splits(**latents)

@@ -1,14 +1,39 @@
 """Batches in an order that depends on (seed, epoch) alone, so that a run can stop and go on."""
 
+import hashlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from .datasets import Images, Key, MemoryImages
+from .config import DatasetConfig
+from .datasets import FOLDER_DATASETS, Images, Key, MemoryImages, Splits, load_splits
 from .runtime import Processes, generator_for
+
+
+def load_together(
+    config: DatasetConfig,
+    shape: Sequence[int],
+    processes: Processes,
+    num_classes: int | None = None,
+) -> Splits:
+    """What `datasets.load_splits` loads, downloaded by one process of each machine.
+
+    Raises UserError, besides, where the machines have different images.
+    """
+    with nullcontext() if config.name in FOLDER_DATASETS else processes.in_turn():
+        splits = load_splits(config, shape, num_classes)
+    facts = {}
+    for name, dataset in vars(splits).items():
+        if dataset is not None:
+            labels = hashlib.sha256(dataset.labels.numpy().tobytes()).hexdigest()[:8]
+            facts[f"the number of {name} images"] = len(dataset)
+            facts[f"the hash of the {name} images' labels"] = labels
+    processes.must_agree(facts, "all machines need the same images in their 'dataset.data_folder'")
+    return splits
 
 
 class EpochBatches(Sampler[list[Key]]):

@@ -123,14 +123,11 @@ def encode_captions(
         f"{key} {hash_of_code(encoder)} {json.dumps(list(texts))}".encode()
     ).hexdigest()[:16]
     file = folder / f"contexts-{name}.npy"
-    if not processes.is_main:
-        processes.wait()  # the first process writes, the others read
-    cache = _read(file, shape)
-    if cache is None:
-        _write(texts, encoder, file, shape)
+    with processes.in_turn():
         cache = _read(file, shape)
-    if processes.is_main:
-        processes.wait()
+        if cache is None:
+            _write(texts, encoder, file, shape)
+            cache = _read(file, shape)
     return Contexts(texts, encoder, key, cache)
 
 

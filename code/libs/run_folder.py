@@ -2,13 +2,18 @@
 
 import os
 import time
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from . import config as configs
+from . import strict_yaml
 from .autoencoder_config import AutoencoderConfig
 from .config import Config
 from .config_checks import lookup
+from .runtime import Precision, Processes
 from .utils import UserError
 
 # A resumed run sees the same images in the same order only if these stay as they were,
@@ -22,6 +27,7 @@ FIXED_EDM = ("edm.sigma_data", "edm.p_mean", "edm.p_std")
 FIXED_TEXT = ("text.width", "text.layers", "text.heads", "text.seed")
 FREE_IN_MODEL = ("vae_encoder_weights", "vae_decoder_weights")  # files may have moved
 LONGEST_NAME = 150  # bytes of --output; file systems allow 255 for the folder's whole name
+OF_ONE_MACHINE = ("devices", "loader.num_workers")  # as are all paths
 
 
 def choose(config: Config, config_name: str, name: str | None, resumed: Path | None) -> Path:
@@ -53,6 +59,31 @@ def _check_name(name: str) -> None:
             "logs/CONFIG_first: use letters, digits, '-' and '_'; to put runs elsewhere, give "
             "--set output_folder=FOLDER"
         )
+
+
+def check_same_everywhere(
+    config: Config | AutoencoderConfig, precision: Precision, processes: Processes
+) -> None:
+    """Refuse processes, maybe on different machines, that were not started alike.
+
+    They would wait for each other forever, or train something that no config describes.
+
+    Raises UserError with what differs.
+    """
+    facts = _settings(config) | {"the number format": precision.name, "torch": torch.__version__}
+    advice = "start all processes with the same config, flags and packages"
+    processes.must_agree(facts, advice)
+
+
+def _settings(section: Any, prefix: str = "") -> dict[str, Any]:
+    """A config's values by key, without those that each machine may choose for itself."""
+    found = {}
+    for key, value in ((f"{prefix}{f.name}", getattr(section, f.name)) for f in fields(section)):
+        if is_dataclass(value):
+            found |= _settings(value, f"{key}.")
+        elif key not in OF_ONE_MACHINE and not isinstance(value, Path):
+            found[f"'{key}'"] = strict_yaml.plain(value, Path())
+    return found
 
 
 def check_same_run(config: Config, state: dict[str, Any]) -> None:

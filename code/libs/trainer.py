@@ -227,7 +227,7 @@ class Trainer:
         if dataset is None or len(dataset) == 0:
             return None
         dataset = dataset.at_most(self.config.train_cfg.eval_images)
-        return self.learner.evaluate(dataset, self.batch_size)
+        return self.processes.same(self.learner.evaluate(dataset, self.batch_size))
 
     def _score(self) -> dict[str, float]:
         """The learner's scores, the same in all processes, without those that are not finite."""

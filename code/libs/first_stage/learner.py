@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from ..autoencoder_config import AutoencoderConfig
-from ..datasets import Images, load_splits
+from ..datasets import Images
 from ..learner import Learner
-from ..loading import in_order
+from ..loading import in_order, load_together
 from ..optim import learning_rate
 from ..runtime import Precision, Processes, generator_for
 from ..updater import StepResult, Updater
@@ -47,7 +47,8 @@ class AutoencoderLearner(Learner):
         self.stage, self.number = config.stages[number], number
         self.precision, self.processes, self.device = precision, processes, precision.device
         section, size = config.autoencoder, self.stage.resolution
-        self.splits = load_splits(config.dataset, [section.in_channels, size, size])
+        shape = [section.in_channels, size, size]
+        self.splits = load_together(config.dataset, shape, processes)
         self.classes = self.splits.train.classes
 
         torch.manual_seed(config.seed)
@@ -61,9 +62,7 @@ class AutoencoderLearner(Learner):
         if number == 0 and config.vae_ckpt is not None:
             weights, _ = read_autoencoder(config.vae_ckpt, section)
             load_strictly(self.model, weights, config.vae_ckpt)
-        perceptual = find_perceptual(
-            config.lpips, self.stage.lpips_weight, "lpips", tell=processes.is_main
-        )
+        perceptual = find_perceptual(config.lpips, self.stage.lpips_weight, "lpips", processes)
         if config.train_cfg.channels_last:
             self.model.to(memory_format=torch.channels_last)
         for network in (self.model, self.discriminator, perceptual):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..autoencoder_config import Stage
 from ..config import LpipsConfig
 from ..progress import say
+from ..runtime import Processes
 from .autoencoder import KLAutoencoder
 from .discriminator import (
     PatchDiscriminator,
@@ -90,11 +91,18 @@ class DiscriminatorLoss(nn.Module):
         return hinge_discriminator_loss(*(score.float() for score in scores))
 
 
-def find_perceptual(config: LpipsConfig, weight: float, key: str, tell: bool) -> nn.Module | None:
-    """LPIPS, or None where it has no weight or cannot be had, which one process may `tell`."""
+def find_perceptual(
+    config: LpipsConfig, weight: float, key: str, processes: Processes
+) -> nn.Module | None:
+    """LPIPS, or None where it has no weight or cannot be had, which the first process says.
+
+    Raises UserError where only some machines have it.
+    """
     if weight == 0:
         return None
     loss, reason = perceptual_loss(config.network, config.weights, key=f"{key}.weights")
-    if reason and tell:
+    if reason and processes.is_main:
         say(reason)
+    has_it = {"LPIPS": "there" if loss is not None else "missing"}
+    processes.must_agree(has_it, f"install it on all machines, or set '{key}' weights to 0")
     return loss

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +43,17 @@ def train_stages(
     """
     finals = [folder / f"stage-{i + 1}" / "model_final.pth" for i in range(len(config.stages))]
     for number, final in enumerate(finals):
-        if final.is_file():
+        if processes.same(final.is_file()):
             if processes.is_main:
                 say(f"stage {number + 1} is done: {shown(final)}")
             continue
-        state = _unfinished(final.parent)
+        state = processes.ask_first(partial(_unfinished, final.parent))
         if state is not None:
             run_folder.check_same_stage(config, state, number)
         learner = AutoencoderLearner(config, number, precision, processes)
         if state is None and number > 0:
-            learner.start_from(checkpoint.read(finals[number - 1], kind=learner.kind))
+            before = partial(checkpoint.read, finals[number - 1], kind=learner.kind)
+            learner.start_from(processes.ask_first(before))
         section = learner.config.wandb
         section.run_name = f"{default(section.run_name, folder.name)}/{final.parent.name}"
         freqs = print_freq, ckpt_freq
@@ -69,8 +71,8 @@ def train_stages(
         if asked_to_stop and final != finals[-1]:  # in the stage's last step
             raise KeyboardInterrupt(f"go on with --resume {shown(folder)}")
     if processes.is_main:
-        with replacing(folder / "model_final.pth") as partial:
-            shutil.copyfile(finals[-1], partial)
+        with replacing(folder / "model_final.pth") as copy:
+            shutil.copyfile(finals[-1], copy)
     processes.wait()
     return folder / "model_final.pth"
 
@@ -105,8 +107,8 @@ def _note(
         found = learner.scores() | reconstruction_fid(learner)
         scores.setdefault(f"stage {number + 1}", {})[when] = found
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as partial:
-            partial.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+        with replacing(file) as written:
+            written.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
         listed = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
         print(f"stage {number + 1}, {when}: {listed}", flush=True)
     processes.wait()
