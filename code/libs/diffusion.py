@@ -137,8 +137,8 @@ class DiffusionLearner(Learner):
         if isinstance(self.model.vae, FirstStage):
             self._measure_latents(self.model.vae)
         self.sampler = Sampler.of_run(config.train_cfg)
-        if not isinstance(self.model, EDM):
-            self.sampler.function()  # not every edition has all samplers
+        for sampler in (self.sampler, Sampler.of_scores(config.train_cfg)):
+            sampler.check_written(self.model)
         self.sample_scores = None
         if config.train_cfg.eval_metrics:
             self.sample_scores = SampleScores(config, self.splits, precision, processes)

@@ -59,6 +59,13 @@ class Sampler:
         )
 
     @classmethod
+    def of_scores(cls, train: TrainConfig) -> "Sampler":
+        """The sampler of a run's scores: `train_cfg.eval_sampler`, or that of its pictures."""
+        if train.eval_sampler is None:
+            return cls.of_run(train)
+        return cls(train.eval_sampler, train.eval_steps, guidance=train.guidance)
+
+    @classmethod
     def from_args(
         cls, args: Namespace, model: DDPM | EDM, of_run: "Sampler | None" = None
     ) -> "Sampler":
@@ -137,6 +144,21 @@ class Sampler:
                 "missing; use own or ddim"
             ) from None
         return getattr(found, f"sample_{module}")
+
+    def check_written(self, model: DDPM | EDM) -> None:
+        """Refuse a sampler that is missing, or still to be written: now, not after an epoch."""
+        if isinstance(model, EDM) or self.name == "own":
+            return
+        nothing = torch.zeros(1, 1, 1, 1)
+        times = replace(self, steps=1).times(model)
+        try:
+            self.function()(lambda x, t: x, nothing, alpha_bars(model), times)
+        except NotImplementedError:
+            raise UserError(
+                f"the sampler {self.name} is not written yet, code/libs/{SAMPLERS[self.name]}.py: "
+                "do that first, or set 'train_cfg.sampler' and 'train_cfg.eval_sampler' to own, "
+                "and their steps to null"
+            ) from None
 
     def __str__(self) -> str:
         steps = "all steps" if self.steps is None else f"{self.steps} steps"

@@ -39,11 +39,7 @@ class SampleScores:
         self.precision, self.processes = precision, processes
         train, self.conditional = config.train_cfg, config.model.conditional
         self.names, self.seed = list(dict.fromkeys(train.eval_metrics)), config.seed
-        self.sampler = Sampler.of_run(train)
-        if train.eval_sampler is not None:
-            self.sampler = Sampler(train.eval_sampler, train.eval_steps, guidance=train.guidance)
-        if config.model_name != "EDM":
-            self.sampler.function()  # not every edition has all samplers
+        self.sampler = Sampler.of_scores(train)
         real = RealImages.load(config, splits)
         num_classes, first = len(splits.train.classes), 0
         if splits.train.captions is not None:  # numbered from 1, see diffusion.DiffusionLearner
