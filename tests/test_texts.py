@@ -1,6 +1,7 @@
 """What students read: placeholders, the rubric, names of files, the Makefile, and the figures."""
 
 import ast
+import dataclasses
 import json
 import os
 import re
@@ -29,6 +30,10 @@ COURSE = texts.Course(
 @pytest.fixture(scope="module")
 def starter() -> dict[str, bytes]:
     return release.build(ROOT, release.tracked_files())
+
+
+def read(file: str | Path) -> str:
+    return (ROOT / file).read_text(encoding="utf-8")
 
 
 def text_of(starter: dict[str, bytes], file: str) -> str:
@@ -128,7 +133,7 @@ def test_the_course_is_filled_in(starter):
 
 
 def test_versions_are_those_of_the_requirements(starter):
-    pinned = re.search(r"torch==\S+", (ROOT / "requirements.txt").read_text())[0]
+    pinned = re.search(r"torch==\S+", read("requirements.txt"))[0]
     assert pinned in text_of(starter, "README.md")
 
 
@@ -216,7 +221,7 @@ def test_plotting_snippet_runs(tmp_path, monkeypatch):
     """The code that plots loss_history.json, on a history with gaps as runs write it."""
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("agg")
-    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/assignment.md").read_text(), re.S)[1]
+    code = re.search(r"```python\n(.*?)```", read("docs/assignment.md"), re.S)[1]
     history = {"epochs": [1, 2], "train_loss": [0.3, 0.2], "test_loss": [None, 0.25]}
     (tmp_path / "logs/RUN").mkdir(parents=True)
     (tmp_path / "results").mkdir()
@@ -229,7 +234,7 @@ def test_plotting_snippet_runs(tmp_path, monkeypatch):
 def test_tensorboards_names_are_those_that_training_writes(starter):
     """What the text tells to look at is what the trainer logs."""
     text = text_of(starter, "docs/assignment.md")
-    source = (ROOT / "code/libs/trainer.py").read_text()
+    source = read("code/libs/trainer.py")
     names = re.findall(r"`((?:train|test)/\w+)`", text)
     assert len(names) >= 4
     assert [name for name in names if f'"{name}"' not in source] == []
@@ -267,9 +272,9 @@ def test_make_help_lists_the_targets_of_the_readme(student):
     """`make help` and README.md name the same targets, and every target is phony."""
     shown = make(student, "help").stdout.splitlines()
     targets = [line.split()[0] for line in shown]
-    makefile = (student / "Makefile").read_text()
+    makefile = read(student / "Makefile")
     assert targets == re.search(r"\.PHONY: (.*)", makefile)[1].split()
-    named = set(re.findall(r"`make ([a-z]+)`", (student / "README.md").read_text())) | {"setup"}
+    named = set(re.findall(r"`make ([a-z]+)`", read(student / "README.md"))) | {"setup"}
     assert named == set(targets)
     assert all(len(line.split(maxsplit=1)) == 2 for line in shown), "a target says what it does"
 
@@ -312,7 +317,7 @@ def test_every_target_works_in_a_cut_starter(student):
         shutil.copy2(student / f"code/libs/{file}.py", student / f"{file}.stub")
         fill_in(student, file, functions)
     epoch = ["code/train.py", "configs/digits.yaml", "--set", "train_cfg.epochs=1"]
-    process = run_script(*epoch, "--set", "train_cfg.num_eval_samples=1", cwd=student)
+    process = run_script(*epoch, "--set", "train_cfg.num_eval_samples=1", cwd=student, timeout=600)
     assert process.returncode == 0, process.stderr
     for target in ("sample", "evaluate"):
         process = make(student, target)
@@ -324,8 +329,10 @@ def test_every_target_works_in_a_cut_starter(student):
     assert process.returncode == 2
     quoted = re.search(r"compute_loss is not .*, line", process.stderr)[0]
     for text in ("README.md", "docs/assignment.md"):
-        assert quoted in (student / text).read_text(), "texts quote what the scripts say"
-    process = run_script("-m", "pytest", "autograder/tests", "--collect-only", "-q", cwd=student)
+        assert quoted in read(student / text), "texts quote what the scripts say"
+    process = run_script(
+        "-m", "pytest", "autograder/tests", "--collect-only", "-q", cwd=student, timeout=600
+    )
     assert "cases: public" in process.stdout
     assert process.returncode == 0, process.stdout
     process = make(student, "grade")
@@ -393,6 +400,13 @@ def flags() -> dict[str, set[str]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def all_flags() -> set[str]:
+    """The flags of all scripts of this repository."""
+    scripts = [f for f in release.tracked_files() if f.endswith(".py") and "/scenarios/" not in f]
+    return {flag for f in scripts for flag in re.findall(r'"(--?[a-z][a-z-]*)"', read(f))}
+
+
 FILES_WITH_COMMANDS = [
     p.relative_to(ROOT).as_posix() for pattern in QUOTED for p in sorted(ROOT.glob(pattern))
 ]
@@ -401,7 +415,7 @@ FILES_WITH_COMMANDS = [
 @pytest.mark.parametrize("file", FILES_WITH_COMMANDS)
 def test_quoted_commands_are_right(file, flags):
     """Each flag exists, each config exists, and each key that --set names is one."""
-    for script, *words in commands((ROOT / file).read_text()):
+    for script, *words in commands(read(file)):
         given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         assert given - flags[script] == set(), f"{file}: {script} {' '.join(words)}"
         configs = [word for word in words if re.match(r"(\.\./)?configs/[a-z]\w*\.yaml", word)]
@@ -413,10 +427,26 @@ def test_quoted_commands_are_right(file, flags):
             assert isinstance(loaded, kind)
 
 
+@pytest.mark.parametrize("file", FILES_WITH_COMMANDS)
+def test_quoted_flags_and_keys_exist(file, all_flags):
+    """A flag in backquotes is one of some script, a key such as `model.dim` one of a config."""
+    wrong = []
+    for quoted in re.findall(r"`([^`\n]+)`", read(file)):
+        flag = re.fullmatch(r"(--[a-z-]+)(?:[ =].*)?", quoted)
+        if flag and flag[1] not in all_flags:
+            wrong.append(quoted)
+        key = re.fullmatch(r"(\w+)\.(\w+)(?:[:=].*)?", quoted)
+        section = getattr(config.Config(), key[1], None) if key else None
+        section = section or (getattr(AutoencoderConfig(), key[1], None) if key else None)
+        if dataclasses.is_dataclass(section) and not hasattr(section, key[2]):
+            wrong.append(quoted)
+    assert wrong == []
+
+
 def test_quoted_config_is_the_config():
     """docs/stable_diffusion.md shows configs/stable_diffusion_v1.yaml, in the lines it promises."""
-    text = (ROOT / "docs/stable_diffusion.md").read_text()
+    text = read("docs/stable_diffusion.md")
     shown = re.search(r"```yaml\n(.*?)```", text, re.S)[1]
-    stored = (ROOT / "configs/stable_diffusion_v1.yaml").read_text()
+    stored = read("configs/stable_diffusion_v1.yaml")
     assert yaml.safe_load(shown) == yaml.safe_load(stored)
     assert len(shown.splitlines()) <= int(re.match(r"# Stable Diffusion in (\d+) lines", text)[1])
