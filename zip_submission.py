@@ -14,6 +14,7 @@ import fnmatch
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import re
 import shutil
@@ -22,25 +23,70 @@ import subprocess
 import sys
 import tempfile
 import tokenize
+import unicodedata
+import urllib.parse
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 FOLDERS = ("code", "configs", "writeup", "results")
+CORE_FILES = ("ddpm.py", "unet.py")
+CORE_FUNCTIONS = ("q_sample", "compute_loss", "p_sample", "p_sample_loop", "generate", "forward")
 TEAM_COLUMNS = ("member", "NetID", "contribution")
 TEAM_TEMPLATE = "member,NetID,contribution\nExample Name,netid,what this member did\n"
+ANSWER, ANSWERS = "Your answer here", 9  # in the report's template, and how often
+TEAM = "Team: name of your team"
+
 MAX_BYTES = 50_000_000  # of all files but the model, before compression
+MAX_MODEL = 1_000_000_000  # Canvas takes 5 GB, but such an upload may take hours
+MAX_SOURCE = 2_000_000  # the grader reads no longer Python file
+MAX_OUTPUTS = 1_000_000  # of a notebook, in bytes
+MAX_TEXT = 1_000_000  # longer files are not searched for secrets
+MAX_PATH = 200  # Windows allows 260 letters, with the folder that the zip is unpacked to
+MAX_UNPACKED, MAX_PAGE, MAX_PAGES = 100_000_000, 2_000_000, 8_000_000  # bytes of a PDF
+MAX_LETTERS, MAX_FONTS = 5_000_000, 32  # of a PDF, that are read
+COPY_SECONDS = 60  # within which the times of files that were copied together may differ
 CHECK_SECONDS = 600  # for the public tests
 
-DATA, CACHES = "data, logs and downloads", "caches, environments and .git"
+DATA, DATA_FILES = "data, logs and downloads", "arrays and data sets"
+CHECKPOINTS = "checkpoints (--with-model FILE adds one)"
+CACHES, SECRETS = "caches, environments and .git", "secrets (keys, passwords, tokens)"
+OLD_ZIPS = "earlier submissions"
 LEFT_OUT = {  # reason: names, compared in lower case
-    DATA: ["data", "logs", "pretrained"],  # of folders
-    "checkpoints (--with-model FILE adds one)": ["*.pth", "*.pt", "*.ckpt", "*.safetensors"],
+    DATA: ["data", "logs", "pretrained", "runs", "wandb", "checkpoints"],  # of folders
+    DATA_FILES: ["*.npy", "*.npz", "*.h5", "*.hdf5", "*.parquet", "*.lmdb", "*.tfrecord"],
+    CHECKPOINTS: ["*.pth", "*.pt", "*.ckpt", "*.safetensors", "*.onnx"],
     CACHES: ["__pycache__", "*.pyc", ".*_cache", ".ipynb_checkpoints", ".venv", ".git"],
     "litter": [".ds_store", "thumbs.db", "__macosx", "desktop.ini", "._*", "*.partial"],
     "TensorBoard events": ["*.tfevents.*"],
+    SECRETS: (
+        ".env .env.local .netrc _netrc .git-credentials .pypirc .pgpass kaggle.json *.pem *.p12 "
+        "*.pfx id_rsa id_dsa id_ecdsa id_ed25519 .ssh .aws .gnupg .kaggle"
+    ).split(),
+    OLD_ZIPS: ["submission*.zip"],
 }
+ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+SOURCES = (".py", ".ipynb", ".yaml", ".yml")  # stay in the zip whatever they hold
+SECRET = re.compile(
+    rb"""-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----
+    |\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|hf_[A-Za-z]{34}|gh[pousr]_\w{36}|github_pat_\w{40,}
+        |glpat-[\w-]{20}|AIza[\w-]{35}|xox[abprs]-[\w-]{20,}|sk-(?:\w+-)?\w{32,})(?![\w-])
+    |^[ \t]*(?:export[ ])?[A-Z0-9_]*(?:API_KEY|ACCESS_KEY|SECRET_KEY|TOKEN|PASSWORD)=
+        (?!["']?(?i:your|xxx|example|\.\.\.|<))["']?[\w+/=.-]{6,}["']?[ \t]*\r?$
+    |(?i:api_?key|access_?key|secret_?key|auth_?token|access_?token|password)["']?[ ]*[:=][ ]*
+        ["'](?=(?:[^"'\s]*[0-9]){3})[\w+/=.-]{16,}["']""",
+    re.VERBOSE | re.MULTILINE,
+)
+FOR_WINDOWS = re.compile(
+    r"""[<>:"|?*\\\x00-\x1f]|[. ]$
+    |^(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\.|$)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+CONFLICT = re.compile(rb"^<{7}[ ].*\n(?:.*\n)*?={7}\r?\n(?:.*\n)*?>{7}[ ]", re.MULTILINE)
 
 ABSOLUTE = re.compile(
     r"""(?:-{0,2}[\w.]+=)?(?:  # as in dataset.data_folder=/home/...
@@ -76,6 +122,7 @@ class Survey:
         self.left_out: dict[str, list[str]] = {}
         self.trees: dict[str, ast.Module] = {}
         self.problems: list[str] = []
+        self.warnings: list[str] = []
         for name in FOLDERS:
             path = root / name
             if not path.is_dir():
@@ -122,7 +169,25 @@ class Survey:
         elif not os.access(path, os.R_OK):
             self.problems.append(f"{name} cannot be read; change its permissions")
         else:
-            self.files[name] = path
+            self._add_file(path, name)
+
+    def _add_file(self, path: Path, name: str) -> None:
+        """Add a file unless what it holds keeps it out."""
+        reason = archive_reason(path)
+        secret = None if reason else line_of_secret(path)
+        if secret and not (name.lower().endswith(SOURCES) or name.startswith("writeup/")):
+            reason = SECRETS
+        elif secret:
+            self.warnings.append(
+                f"{name}, line {secret}: this looks like a password, key or token, and everyone "
+                "who gets the zip can use it; take it out, and replace it where it is valid"
+            )
+        if reason:
+            self.left_out.setdefault(reason, []).append(name)
+            return
+        if name.lower().endswith(ARCHIVES):
+            self.warnings.append(f"{name}: the grader opens no archive inside the zip; unpack it")
+        self.files[name] = path
 
     def names(self, tops: tuple[str, ...], *suffixes: str) -> list[str]:
         """Names of the files to pack that lie below one of the folders and end in a suffix."""
@@ -136,24 +201,221 @@ def is_unicode(name: str) -> bool:
 
 def why_left_out(path: Path) -> str | None:
     """The reason why a file or folder of this name stays out, or None."""
+    if (path / "pyvenv.cfg").is_file():
+        return CACHES
     name = path.name.lower()
     for reason, patterns in LEFT_OUT.items():
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             # code/libs/data/ may be a Python package, and configs/data/ a group of configs
             sources = any(any(path.glob(kind)) for kind in ("*.py", "*.yaml", "*.yml"))
             return None if reason is DATA and (sources or not path.is_dir()) else reason
-    return CACHES if (path / "pyvenv.cfg").is_file() else None
+    return None
+
+
+def archive_reason(path: Path) -> str | None:
+    """The reason why a zip stays out, for what it holds; torch writes checkpoints as zips."""
+    with open(path, "rb") as file:
+        if file.read(4) != b"PK\3\4":
+            return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.split("/") for name in archive.namelist()]
+    except Exception:  # zipfile raises a dozen kinds on damaged files, and such a one may stay
+        return None
+    if any(name[-1] in ("team.csv", *CORE_FILES) for name in names):
+        return OLD_ZIPS
+    return CHECKPOINTS if any(name[1:] == ["data.pkl"] for name in names) else None
+
+
+def line_of_secret(path: Path) -> int | None:
+    """The line of a file in which a password, key or token stands, or None."""
+    if path.stat().st_size > MAX_TEXT:
+        return None
+    content = path.read_bytes()
+    match = SECRET.search(content)
+    return match and content.count(b"\n", 0, match.start()) + 1
+
+
+def check_names(names: list[str]) -> Iterator[str]:
+    """Warnings of names that are not good everywhere; the zip is unpacked on other systems."""
+    seen: dict[str, str] = {}
+    for name in names:
+        parts = name.split("/")
+        bad = next((part for part in parts if FOR_WINDOWS.search(part)), None)
+        if bad:
+            yield f"{name}: Windows allows no file or folder named '{bad}'; rename it"
+        elif len(name) > MAX_PATH:
+            yield f"{name}: with {len(name)} letters this path is too long for Windows; shorten it"
+        for depth in range(1, len(parts) + 1):
+            part = "/".join(parts[:depth])
+            other = seen.setdefault(unicodedata.normalize("NFC", part).casefold(), part)
+            if other != part:
+                yield (
+                    f"{other} and {part}: Windows and macOS take these names for the same, and "
+                    "one would replace the other; rename one"
+                )
+                break
+
+
+def reports(survey: Survey) -> dict[str, bytes]:
+    """The PDFs directly in writeup/ (one in a folder below may be a mere figure), by name."""
+    names = [name for name in survey.names(("writeup",), ".pdf") if name.count("/") == 1]
+    return {name: survey.files[name].read_bytes() for name in names}
 
 
 def check_report(survey: Survey) -> Iterator[str]:
-    """Problems of the PDF directly in writeup/ (one in a folder below may be a mere figure)."""
-    pdfs = [name for name in survey.names(("writeup",), ".pdf") if name.count("/") == 1]
-    if not pdfs and "writeup" in survey.folders:
+    """Problems of the report: it is missing, or no PDF."""
+    found = reports(survey)
+    if not found and "writeup" in survey.folders:
         yield "there is no PDF in writeup/; put the report there (not into a folder below it)"
-    for name in pdfs:
-        with open(survey.files[name], "rb") as file:
-            if b"%PDF-" not in file.read(1024):
-                yield f"{name} is empty or no PDF; export the report anew"
+    for name, content in found.items():
+        if b"%PDF-" not in content[:1024]:
+            yield f"{name} is empty or no PDF; export the report again"
+
+
+def check_answers(survey: Survey) -> Iterator[tuple[bool, str]]:
+    """What the reports still hold of the template: whether that is all of it, and a sentence."""
+    for name, content in reports(survey).items():
+        left, teams = count_in_pdf(content, ANSWER, TEAM)
+        if left >= ANSWERS:
+            yield True, f"{name} is the template: no question is answered"
+        elif left:
+            places = "in one place" if left == 1 else f"in {left} places"
+            yield False, f"{name} still says '{ANSWER}' {places}; answer there, or take it out"
+        if left < ANSWERS and teams:
+            yield False, f"{name} still says '{TEAM}'; put your team's name there"
+
+
+def check_age(survey: Survey) -> Iterator[str]:
+    """Warnings of a report that was not made from what its source holds now, or only in part."""
+    for name, content in reports(survey).items():
+        path = survey.files[name]
+        if b"%PDF-" in content[:1024] and b"%%EOF" not in content[-2048:]:
+            yield f"{name} has no end, as after a broken copy; export the report again"
+        made_of = re.search(rb"/Keywords \(made of ([^)]*)\)", content)
+        for source, digest in re.findall(r"(\S+)=(\w+)", made_of[1].decode() if made_of else ""):
+            file = path.parent / urllib.parse.unquote(source)
+            if file.is_file() and not sha256(file).startswith(digest):
+                yield (
+                    f"{name} was made before {file.name} was changed; make it again with "
+                    "`make report`"
+                )
+        for source in (path.with_suffix(".md"), path.with_suffix(".tex")):
+            if made_of or not source.is_file() or is_untouched(source.read_bytes()):
+                continue
+            if source.stat().st_mtime > path.stat().st_mtime + COPY_SECONDS:
+                yield f"{name} is older than {source.name}; export the report again"
+
+
+def is_untouched(source: bytes) -> bool:
+    """Whether a Markdown or LaTeX file is the template, which teams with other programs keep."""
+    return source.count(ANSWER.encode()) >= ANSWERS
+
+
+def count_in_pdf(content: bytes, *phrases: str) -> list[int]:
+    """How often a PDF shows phrases, as far as its texts can be read; white space is ignored.
+
+    Fonts number their letters as they like and say in a ToUnicode table how. Each page is read with
+    each table, and as plain letters: in the wrong one the phrase does not appear. The grader calls
+    this too, on files from anybody: the work has limits.
+    """
+    wanted = ["".join(phrase.split()) for phrase in phrases]
+    tables, pages = [LetterTable(1, {code: chr(code) for code in range(256)})], []
+    for data in pdf_streams(content):
+        if b"beginbf" in data:
+            tables.append(read_letters(data))
+        elif re.search(rb"T[jJ]\b", data) and len(data) <= MAX_PAGE:
+            pages.append(data)
+    tables = [table for table in tables if any(map(table.has, wanted))][:MAX_FONTS]
+    numbers, bytes_left, letters_left = [0] * len(wanted), MAX_PAGES, MAX_LETTERS
+    for page in pages:
+        bytes_left -= len(page)
+        if bytes_left < 0:
+            break
+        strings = [unescaped(string) for string in PDF_STRING.finditer(page)]
+        letters_left -= sum(map(len, strings)) * len(tables)
+        if letters_left < 0:
+            break
+        readings = ["".join("".join(map(table.read, strings)).split()) for table in tables]
+        for i, phrase in enumerate(wanted):
+            numbers[i] += max(reading.count(phrase) for reading in readings)
+    return numbers
+
+
+def pdf_streams(content: bytes) -> Iterator[bytes]:
+    """What a PDF packs: pages, tables of letters, and all else."""
+    left, end = MAX_UNPACKED, 0
+    while left > 0:
+        start = content.find(b"stream", end)
+        end = content.find(b"endstream", start)
+        if start < 0 or end < 0:
+            return
+        data = content[start + len(b"stream") : end].lstrip(b"\r\n")
+        end += len(b"endstream")
+        with contextlib.suppress(zlib.error):
+            data = zlib.decompressobj().decompress(data, left)
+        left -= len(data) + 1
+        yield data
+
+
+PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*)\)|<([0-9A-Fa-f\s]*)>", re.DOTALL)
+PDF_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|\r?\n|(.))", re.DOTALL)
+PDF_CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+
+
+def unescaped(match: re.Match) -> bytes:
+    """The bytes of a PDF's string."""
+    if match[2] is not None:
+        digits = b"".join(match[2].split())
+        return bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode())
+
+    def letter(escape: re.Match) -> bytes:
+        if escape[1]:
+            return bytes([int(escape[1], 8) & 255])
+        return PDF_CONTROL.get(escape[2], escape[2] or b"")
+
+    return PDF_ESCAPE.sub(letter, match[1])
+
+
+@dataclass
+class LetterTable:
+    """What a font's numbers mean: numbers of so many bytes, and the letters of each."""
+
+    width: int
+    letters: dict[int, str]
+
+    def has(self, text: str) -> bool:
+        """Whether the font has all letters of a text."""
+        return set(text) <= set("".join(self.letters.values()))
+
+    def read(self, text: bytes) -> str:
+        """A string as letters."""
+        starts = range(0, len(text), self.width)
+        numbers = (int.from_bytes(text[i : i + self.width], "big") for i in starts)
+        return "".join(self.letters.get(number, "\ufffd") for number in numbers)
+
+
+def read_letters(data: bytes) -> LetterTable:
+    """A font's ToUnicode table."""
+    width, letters, left = 1, {}, 1 << 16
+    for part in data.split(b"beginbf")[1:]:
+        block, _, _ = part.partition(b"endbf")
+        each = 2 if block.startswith(b"char") else 3
+        fields = re.findall(rb"<([0-9A-Fa-f]+)>|\[([^\[\]]*)\]", block)
+        for at in range(0, len(fields) - each + 1, each):
+            *codes, (target, several) = fields[at : at + each]
+            first, last = int(codes[0][0] or b"0", 16), int(codes[-1][0] or b"0", 16)
+            width = max(width, len(codes[0][0]) // 2)
+            targets = re.findall(rb"<([0-9A-Fa-f]+)>", several)
+            for step in range(min(last - first + 1, left)):
+                if target and len(target) <= 4:
+                    letters[first + step] = chr(int(target, 16) + step)
+                elif target or step < len(targets):
+                    digits = target or targets[step]
+                    text = bytes.fromhex(digits[: len(digits) // 4 * 4].decode())
+                    letters[first + step] = text.decode("utf-16-be", "replace")
+                left -= 1
+    return LetterTable(min(width, 4), letters)
 
 
 def check_team(survey: Survey) -> Iterator[str]:
@@ -162,8 +424,13 @@ def check_team(survey: Survey) -> Iterator[str]:
     if "team.csv" not in survey.files:
         yield f"team.csv is missing; its first line is {header}, then comes one line a member"
         return
+    source = survey.files["team.csv"].read_bytes()
+    conflict = conflict_in("team.csv", source)
+    if conflict:
+        yield conflict
+        return
     try:
-        text = survey.files["team.csv"].read_bytes().decode("utf-8-sig")
+        text = source.decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
@@ -181,8 +448,13 @@ def check_team(survey: Survey) -> Iterator[str]:
     elif not any((row[column] or "").strip() for _, row in rows for column in TEAM_COLUMNS):
         yield "team.csv names nobody; add one line a member"
     else:
+        seen: dict[str, int] = {}
         for line, row in rows:
             yield from check_member(f"team.csv, line {line}", row)
+            netid = (row["NetID"] or "").strip()
+            other = seen.setdefault(netid.lower(), line) if netid else line
+            if other != line:
+                yield f"team.csv, line {line}: the NetID {netid} stands in line {other} already"
 
 
 def check_member(where: str, row: dict) -> Iterator[str]:
@@ -193,10 +465,12 @@ def check_member(where: str, row: dict) -> Iterator[str]:
     values = {column: (row[column] or "").strip() for column in TEAM_COLUMNS}
     example = next(csv.DictReader(io.StringIO(TEAM_TEMPLATE)))
     empty = [column for column, value in values.items() if not value]
-    if any(values[c].lower() == example[c].lower() for c in ("member", "NetID")):
+    if any(values[c].lower() == example[c].lower() for c in TEAM_COLUMNS):
         yield f"{where}: this is still the template's example; put your own team there"
     elif empty and len(empty) < len(values):
         yield f"{where}: nothing under {' and '.join(empty)}"
+    elif re.search(r"[\s,;/]", values["NetID"]):
+        yield f"{where}: '{values['NetID']}' is not one NetID; give each member a line"
 
 
 def check_code(survey: Survey) -> Iterator[str]:
@@ -205,7 +479,15 @@ def check_code(survey: Survey) -> Iterator[str]:
         yield "code/ holds no Python file to hand in"
     for name in survey.names(("code", "configs"), ".py", ".yaml", ".yml"):
         source = survey.files[name].read_bytes()
+        conflict = conflict_in(name, source)
+        if conflict:
+            yield conflict
+            continue
         if name.lower().endswith(".py"):
+            if len(source) > MAX_SOURCE:
+                size = shown_size(len(source))
+                yield f"{name} has {size}, more than the grader reads; move its data to a file"
+                continue
             try:
                 survey.trees[name] = parse_python(source)
             except SyntaxError as error:
@@ -220,6 +502,13 @@ def check_code(survey: Survey) -> Iterator[str]:
                 f"{name}, line {line}: '{path}' is a path that only your computer has; make it "
                 "relative"
             )
+
+
+def conflict_in(name: str, source: bytes) -> str:
+    """A sentence where git left a merge conflict in a file, else nothing."""
+    match = CONFLICT.search(source)
+    line = source.count(b"\n", 0, match.start()) + 1 if match else 0
+    return f"{name}, line {line}: a merge conflict of git begins here; resolve it" if match else ""
 
 
 def parse_python(source: bytes) -> ast.Module:
@@ -297,32 +586,77 @@ def yaml_scalars(text: str) -> Iterator[tuple[int, str]]:
                 yield number, re.sub(r"^(?:[!&]\S*\s+)+|^:", "", token["plain"]).strip("\"' ")
 
 
-def stubs(trees: dict[str, ast.Module]) -> list[str]:
-    """Functions that still raise NotImplementedError, each with file and line."""
+@dataclass(frozen=True)
+class Stub:
+    """A function that is not implemented."""
+
+    scope: tuple[str, ...]  # names of classes and functions, the function's last
+    file: str
+    line: int
+    is_core: bool  # as the starter has it, and worth points that everyone counts on
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.scope)} ({self.file}, line {self.line})"
+
+
+def stubs(trees: dict[str, ast.Module]) -> list[Stub]:
+    """Functions that still raise NotImplementedError; of the core also those that do nothing."""
     classes = [n for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
     extended = {getattr(b, "attr", getattr(b, "id", "")) for c in classes for b in c.bases}
-    found: dict[tuple, str] = {}
+    found: dict[tuple, Stub] = {}
     for name, tree in trees.items():
-        for line, scope, has_message in sorted(not_implemented(tree)):
+        in_core = name.split("/")[-1] in CORE_FILES
+        for line, scope, message, in_branch in sorted(not_implemented(tree)):
             # without a message in a class that others extend, it is a method for them to fill in
-            if has_message or not extended.intersection(scope[:-1]):
-                found.setdefault((name, scope), f"{'.'.join(scope)} ({name}, line {line})")
+            if message or not extended.intersection(scope[:-1]):
+                is_core = in_core and scope[-1] in CORE_FUNCTIONS
+                is_core = is_core and ("TODO" in message or not in_branch)  # or an own limit
+                found.setdefault((name, scope), Stub(scope, name, line, is_core))
+        for line, scope in idle_functions(tree) if in_core else ():
+            found.setdefault((name, scope), Stub(scope, name, line, True))
     return list(found.values())
 
 
-def not_implemented(tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...], bool]]:
-    """Line, names of class and function, and whether there is a message, of each such raise."""
-    stack: list[tuple[ast.AST, tuple[str, ...]]] = [(tree, ())]
+def idle_functions(tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Line and names of each method of the core that only passes, or returns None."""
+    for parent in ast.walk(tree):
+        for node in parent.body if isinstance(parent, ast.ClassDef) else ():
+            body = node.body if isinstance(node, ast.FunctionDef) else []
+            if body and node.name in CORE_FUNCTIONS and all(map(is_idle, body)):
+                yield node.lineno, (parent.name, node.name)
+
+
+def is_idle(node: ast.stmt) -> bool:
+    """Whether a statement does nothing: a docstring, pass, `...`, or a return of None."""
+    if isinstance(node, ast.Return):
+        return node.value is None or getattr(node.value, "value", node) is None
+    return isinstance(node, ast.Pass) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
+
+
+def not_implemented(tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...], str, bool]]:
+    """Each such raise: its line, names of class and function, message, and whether under an if."""
+    stack: list[tuple[ast.AST, tuple[str, ...], bool]] = [(tree, (), False)]
     while stack:
-        node, scope = stack.pop()
+        node, scope, in_branch = stack.pop()
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            scope = (*scope, node.name)
+            scope, in_branch = (*scope, node.name), False
         if isinstance(node, ast.Raise) and scope:
-            has_message = isinstance(node.exc, ast.Call)
-            error = node.exc.func if has_message else node.exc
+            is_call = isinstance(node.exc, ast.Call)
+            error = node.exc.func if is_call else node.exc
             if getattr(error, "id", "") == "NotImplementedError":
-                yield node.lineno, scope, has_message and bool(node.exc.args)
-        stack.extend((child, scope) for child in ast.iter_child_nodes(node))
+                message = " ".join(map(ast.unparse, node.exc.args)) if is_call else ""
+                yield node.lineno, scope, message, in_branch
+        in_branch = in_branch or isinstance(node, ast.If)
+        stack.extend((child, scope, in_branch) for child in ast.iter_child_nodes(node))
+
+
+def check_unfinished(survey: Survey) -> Iterator[str]:
+    """Core parts that are still stubs; bonus parts may be."""
+    for stub in stubs(survey.trees):
+        if stub.is_core:
+            yield f"{stub} is not implemented, and gets no points like this"
 
 
 def check_size(survey: Survey) -> Iterator[str]:
@@ -337,9 +671,51 @@ def check_size(survey: Survey) -> Iterator[str]:
         )
 
 
+def check_model(model: Path | None) -> Iterator[str]:
+    """Problems of the file that --with-model names."""
+    if model and not model.is_file():
+        yield f"--with-model: there is no file {model}"
+    elif model and not is_unicode(model.name):
+        yield f"--with-model: the name {model.name!r} is not valid Unicode; rename it"
+    elif model and not os.access(model, os.R_OK):
+        yield f"--with-model: {model} cannot be read; change its permissions"
+    elif model and model.stat().st_size > MAX_MODEL:
+        yield (
+            f"--with-model: {model} has {shown_size(model.stat().st_size)}, above the limit of "
+            f"{shown_size(MAX_MODEL)}; such an upload may take hours, so name a smaller model"
+        )
+
+
+def check_results(survey: Survey) -> Iterator[str]:
+    """A warning where results/ holds nothing of the team's own."""
+    names = survey.names(("results",), "")
+    if "results" in survey.folders and set(names) <= {"results/README.md"}:
+        what = "holds nothing but its README" if names else "is empty"
+        yield f"results/ {what}; put there what did not fit into the report, if there is anything"
+
+
+def check_notebooks(survey: Survey) -> Iterator[str]:
+    """Warnings of notebooks that cannot be opened, or are long because of what they printed."""
+    for name in survey.names(FOLDERS, ".ipynb"):
+        try:
+            cells = json.loads(survey.files[name].read_bytes())["cells"]
+            size = sum(len(json.dumps(cell.get("outputs", []))) for cell in cells)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            yield f"{name} is no notebook that Jupyter can open; save it again"
+            continue
+        if size > MAX_OUTPUTS:
+            yield (
+                f"{name} holds {shown_size(size)} of outputs; clear them: jupyter nbconvert "
+                f"--clear-output --inplace {name}"
+            )
+
+
 def shown_size(size: int) -> str:
     """A number of bytes for people."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 1e3:.1f} kB"
 
 
 def write_zip(out: Path, survey: Survey, extra: dict[str, Path | bytes]) -> int:
@@ -423,56 +799,128 @@ def parse_args(root: Path) -> argparse.Namespace:
 
 
 def find_problems(survey: Survey, model: Path | None) -> list[str]:
-    """All that stands against handing in, one sentence each."""
+    """What breaks the instructions for handing in, one sentence each."""
     problems = list(survey.problems)
     for check in (check_report, check_team, check_code, check_size):
         problems.extend(check(survey))
-    if model and not model.is_file():
-        problems.append(f"--with-model: there is no file {model}")
-    elif model and not is_unicode(model.name):
-        problems.append(f"--with-model: the name {model.name!r} is not valid Unicode; rename it")
-    return problems
+    return problems + list(check_model(model))
+
+
+def find_losses(survey: Survey) -> list[str]:
+    """What breaks no instruction, but gets no points as it is; needs the code read."""
+    answers = list(check_answers(survey))
+    templates = [sentence for is_template, sentence in answers if is_template]
+    if len(templates) < len(reports(survey)):  # another PDF is the report
+        templates = []
+    return templates + list(check_unfinished(survey))
+
+
+def find_warnings(survey: Survey, model: Path | None) -> list[str]:
+    """What may be meant so, or is too small to stop for, one sentence each."""
+    found = list(survey.warnings)
+    found += [sentence for _, sentence in check_answers(survey)]
+    for check in (check_age, check_results, check_notebooks):
+        found.extend(check(survey))
+    found.extend(check_names([*survey.files, *([f"model/{model.name}"] if model else [])]))
+    return [sentence for sentence in found if sentence not in find_losses(survey)]
 
 
 def print_notes(survey: Survey, model: Path | None) -> None:
-    """Say what is left out, what is not implemented, and how large the model is."""
+    """Say what is left out, how large the model is, and which bonus parts are stubs."""
     for reason, names in survey.left_out.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        print(f"Left out, {reason}: {', '.join(names[:3])}{more}")
+        say(f"Left out, {reason}: {few(names)}")
     if model and model.is_file():
-        print(f"Model, not counted in the limit: {model}, {shown_size(model.stat().st_size)}")
-    todo = stubs(survey.trees)
-    if todo:
-        print("Warning: these still raise NotImplementedError, and are handed in like this:")
-        print("".join(f"  - {stub}\n" for stub in todo), end="")
+        say(f"Model, not counted in the limit: {model}, {shown_size(model.stat().st_size)}")
+    others = [str(stub) for stub in stubs(survey.trees) if not stub.is_core]
+    if others:
+        say(f"Not implemented, as bonus parts may be: {few(others)}")
 
 
-def main() -> int:
-    """Check, pack, test; returns the exit code."""
-    root = Path(os.path.abspath(__file__)).parent
-    args = parse_args(root)
+def few(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def say(line: str, file: TextIO | None = None) -> None:
+    """Print one line, whatever signs the names in it hold."""
+    letters = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    print("".join(letters), file=file or sys.stdout)
+
+
+def say_list(title: str, lines: list[str], file: TextIO | None = None) -> None:
+    """Print a list with its number, or nothing where it is empty."""
+    if lines:
+        say(f"{title} ({len(lines)}):", file)
+    for line in lines:
+        say(f"  - {line}", file)
+
+
+def other_folder(root: Path) -> str:
+    """One sentence where the script does not lie in the homework's folder, else nothing."""
+    names = (f"libs/{name}" for name in CORE_FILES)
+    if any(next((root / "code").rglob(name), None) for name in (*names, *CORE_FILES)):
+        return ""
+    near = [root.parent, Path.cwd(), *(path for path in root.iterdir() if path.is_dir())]
+    other = next((path for path in near if (path / "code" / "libs").is_dir()), None)
+    hint = f"that seems to be {other}; " if other else ""
+    return (
+        f"code/libs/ is missing in {root}, so this is not the homework's folder; {hint}put "
+        "zip_submission.py beside code/, writeup/ and team.csv, and run it there"
+    )
+
+
+def check_and_pack(root: Path, args: argparse.Namespace) -> int:
+    """Check the folder, write the zip and test it; returns the exit code."""
     out = args.out.absolute()
     survey = Survey(root, out)
     problems = find_problems(survey, args.with_model)
+    losses = find_losses(survey)
     print_notes(survey, args.with_model)
-    listed = "".join(f"  - {problem}\n" for problem in problems)
-    if problems:
-        print(f"Problems ({len(problems)}):\n{listed}", end="", file=sys.stderr)
-    if problems and not args.force:
-        old = f" The {out.name} that lies there is an older one." if out.exists() else ""
-        print(f"Nothing was written: mend these, or add --force.{old}", file=sys.stderr)
+    say_list("Warnings", find_warnings(survey, args.with_model))
+    say_list("Problems", problems + losses, sys.stderr)
+    old = f"the {out.name} that is there is an older one" if out.exists() else ""
+    if (problems or losses) and not args.force:
+        say(f"Nothing was written: mend these, or add --force{old and '; '}{old}", sys.stderr)
         return 2
     extra: dict[str, Path | bytes] = {}
     if problems:
+        listed = "".join(f"  - {problem}\n" for problem in problems)
         extra["PROBLEMS.txt"] = listed.encode("utf-8", "backslashreplace")
     if args.with_model and args.with_model.is_file():
         extra[f"model/{args.with_model.name}"] = args.with_model
-    number = write_zip(out, survey, extra)
+    try:
+        number = write_zip(out, survey, extra)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        say(
+            f"error: {out} was not written: {error.strerror}{place}; make room, or choose another "
+            f"place with --out FILE{old and '; '}{old}",
+            sys.stderr,
+        )
+        return 2
     if not args.no_check:
         run_public_tests(root / "autograder" / "grade.py", out)
     print(f"{out}: {shown_size(out.stat().st_size)}, {number} files")
     print(f"sha256 {sha256(out)}")
     return 0
+
+
+def main() -> int:
+    """Read the flags, check and pack; returns the exit code."""
+    root = Path(os.path.abspath(__file__)).parent
+    args = parse_args(root)
+    try:
+        mistake = other_folder(root)
+        if mistake:
+            say(f"error: {mistake}", sys.stderr)
+        return 2 if mistake else check_and_pack(root, args)
+    except OSError as error:
+        say(f"error: {error.strerror}: {error.filename or ''}", sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        say("stopped; nothing was written", sys.stderr)
+        return 130
 
 
 def sha256(path: Path) -> str:
@@ -487,11 +935,4 @@ def sha256(path: Path) -> str:
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a file's name
         stream.reconfigure(errors="backslashreplace", line_buffering=True)
-    try:
-        sys.exit(main())
-    except OSError as error:
-        print(f"error: {error.strerror}: {error.filename or ''}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(main())

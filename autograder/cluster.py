@@ -276,9 +276,9 @@ def grade_parcel(parcel: Parcel, order: Order, kit: str) -> Grade:
 def kit_hash() -> str:
     """A hash of all that a grade may depend on: the grader's files and the kit's helpers."""
     total = hashlib.sha256()
-    for folder in ("autograder", "code/libs"):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".py", ".yaml", ".npz"):
-                name = path.relative_to(ROOT).as_posix()
-                total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    paths = [path for folder in ("autograder", "code/libs") for path in (ROOT / folder).rglob("*")]
+    for path in sorted([*paths, ROOT / "zip_submission.py"]):
+        if path.suffix in (".py", ".yaml", ".npz"):
+            name = path.relative_to(ROOT).as_posix()
+            total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()

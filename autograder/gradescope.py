@@ -24,7 +24,8 @@ def bundle(root: Path = ROOT) -> dict[str, bytes]:
     """The files of the bundle as {name in the zip: content}; raises OSError."""
     # bash reads no line ends of Windows, which a checkout there may have
     files = {name: (root / TEMPLATES / name).read_bytes().replace(b"\r", b"") for name in BY_NAME}
-    others = [root / "requirements.txt", *helpers(root / "code" / "libs")]
+    others = [root / "requirements.txt", root / "zip_submission.py"]  # its rules hold here too
+    others += helpers(root / "code" / "libs")
     for path in (root / "autograder").rglob("*"):
         name = path.relative_to(root)
         is_cache = any(part.startswith((".", "__pycache__")) for part in name.parts)

@@ -50,7 +50,8 @@ def kit(tmp_path_factory):
     root = tmp_path_factory.mktemp("kit")
     shutil.copytree(ROOT / "autograder", root / "autograder", copy_function=shutil.copyfile)
     shutil.copytree(ROOT / "code" / "libs", root / "code" / "libs")
-    shutil.copyfile(ROOT / "requirements.txt", root / "requirements.txt")
+    for name in ("requirements.txt", "zip_submission.py"):
+        shutil.copyfile(ROOT / name, root / name)
     for place in (root / "autograder", root / "autograder" / "sandbox"):
         (place / "__pycache__").mkdir(exist_ok=True)
         (place / "__pycache__" / "stale.cpython-311.pyc").write_bytes(b"stale")

@@ -116,7 +116,9 @@ def patch_headers(data: bytes, name: str, at_local: int, at_central: int, value:
 
 def test_a_zip_of_zip_submission_has_nothing_odd(tmp_path):
     """The script that writes the zips and this reader agree: no note, no finding, all is there."""
-    root = write_folder(tmp_path / "home work", {**COMPLETE, "code/data/x.bin": b"1"})
+    litter = ["code/data/x.bin", "results/x.npz", "results/runs/a", "code/wandb/run/config.yaml"]
+    litter += ["results/a.onnx", "code/.env", "results/submission.zip", "code/.DS_Store"]
+    root = write_folder(tmp_path / "home work", {**COMPLETE, **dict.fromkeys(litter, b"1")})
     shutil.copy(ROOT / "zip_submission.py", root)
     archive = tmp_path / "submission.zip"
     command = [sys.executable, "-I", root / "zip_submission.py", "--no-check", "--out", archive]
@@ -832,6 +834,19 @@ def test_team_files_that_say_the_same(tmp_path, content):
     [
         ((ROOT / "instructor/starter/team.csv").read_bytes(), [], "template's example"),
         (b"member,NetID,contribution\nAda,netid,all\n", [("Ada", "")], "template's example"),
+        (
+            b"member,NetID,contribution\nAda,ada1,what this member did\n",
+            [("Ada", "ada1")],
+            "example",
+        ),
+        (b"member,NetID,contribution\nAda,,all\n", [("Ada", "")], "leaves NetID empty: Ada"),
+        (b"member,NetID,contribution\nAda,ada1\n", [("Ada", "ada1")], "contribution empty: Ada"),
+        (b"member,NetID,contribution\nA B,a b,x\n", [("A B", "a b")], "several NetIDs in one line"),
+        (
+            b"member,NetID,contribution\nAda,ada1,x\nBo,ADA1,y\n",
+            [("Ada", "ada1"), ("Bo", "ADA1")],
+            "one NetID to several members: ada1",
+        ),
         (b"member,NetID,contribution\n", [], "names nobody"),
         (b" \n\n", [], "empty"),
         (b"", [], "empty"),
@@ -882,6 +897,11 @@ def test_reports(tmp_path):
     notes, findings = remarks("c", {"writeup/report.pdf": b"<html>"})
     assert (notes, len(findings)) == ([], 1)
     assert "writeup/report.pdf" in findings[0]
+    template = b"%PDF-1.5 stream\n(Your answer here) Tj endstream" * 9
+    (tmp_path / "e").mkdir()
+    submission = read_zip(tmp_path / "e", {**rest, "writeup/r.pdf": template})
+    assert submission.needs_look[0].startswith("The report is the template: no question is")
+    assert submission.findings == []
     notes, findings = remarks("d", {"report.pdf": b"%PDF-1.4"})
     assert (findings, len(notes)) == ([], 1)
     assert "report.pdf" in notes[0]

@@ -1,7 +1,10 @@
 """zip_submission.py as a team calls it: what it refuses, what it leaves out, what it packs."""
 
 import ast
+import contextlib
 import hashlib
+import io
+import json
 import os
 import re
 import shutil
@@ -9,9 +12,12 @@ import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
+from unittest import mock
 
 import pytest
+import zip_submission
 from conftest import ROOT, assert_refused
 
 SCRIPT = ROOT / "zip_submission.py"
@@ -32,9 +38,10 @@ def submission(root: Path) -> Path:
     write(
         root,
         {
+            "code/libs/ddpm.py": "x = 1\n",
             "code/train.py": "print('trains')\n",
             "configs/digits.yaml": "dataset:\n  name: Digits\n",
-            "writeup/report.pdf": b"%PDF-1.7 a report",
+            "writeup/report.pdf": b"%PDF-1.7 a report\n%%EOF\n",
             "results/loss.csv": "1,2\n",
             "team.csv": TEAM,
         },
@@ -50,6 +57,23 @@ def team(tmp_path):
 
 
 def pack(root: Path, *args: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    """What running the folder's copy of the script gives, but within this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        script = str(root / "zip_submission.py")
+        stack.enter_context(mock.patch.object(zip_submission, "__file__", script))
+        stack.enter_context(mock.patch.object(sys, "argv", [script, *map(str, args)]))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        stack.enter_context(contextlib.chdir(cwd or root))
+        try:
+            code = zip_submission.main()
+        except SystemExit as end:  # of argparse
+            code = end.code
+    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+
+
+def pack_alone(root: Path, *args: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
     """Run the folder's copy of the script, without site-packages, as any Python would."""
     command = [sys.executable, "-I", "-S", root / "zip_submission.py", *args]
     return subprocess.run(
@@ -86,10 +110,20 @@ def refused(root: Path, *words: str, args: tuple = ()) -> str:
 def test_packs_the_four_folders_and_the_team(team):
     """The zip holds code, configs, writeup, results and team.csv, and nothing else."""
     write(team, {"README.md": "no", "tests/test_x.py": "no", "autograder/key.txt": "no"})
-    names = ["code/train.py", "configs/digits.yaml", "results/loss.csv", "team.csv"]
+    names = ["code/libs/ddpm.py", "code/train.py", "configs/digits.yaml", "results/loss.csv"]
     content = packed(team)
-    assert list(content) == [*names, "writeup/report.pdf"]
+    assert list(content) == [*names, "team.csv", "writeup/report.pdf"]
     assert content["team.csv"] == TEAM.encode()
+
+
+def test_a_clean_hand_in_is_told_nothing(team):
+    """Nothing is warned of, left out or noted where nothing is wrong."""
+    process = pack(team, "--no-check")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert [line.split()[0] for line in process.stdout.splitlines()] == [
+        f"{team / 'submission.zip'}:".split()[0],
+        "sha256",
+    ]
 
 
 def test_ends_with_path_size_number_and_hash(team):
@@ -98,16 +132,16 @@ def test_ends_with_path_size_number_and_hash(team):
     path, digest = process.stdout.splitlines()[-2:]
     archive = team / "submission.zip"
     assert path.startswith(f"{archive}: ")
-    assert path.endswith(f"{archive.stat().st_size / 1000:.1f} kB, 5 files")
+    assert path.endswith(f"{archive.stat().st_size / 1000:.1f} kB, 6 files")
     assert digest == f"sha256 {hashlib.sha256(archive.read_bytes()).hexdigest()}"
 
 
 def test_works_on_the_folder_of_the_script(team, tmp_path):
     """Called from another folder it packs its own folder; paths in flags are of the caller."""
     (tmp_path / "else").mkdir()
-    assert pack(team, cwd=tmp_path / "else").returncode == 0
+    assert pack_alone(team, cwd=tmp_path / "else").returncode == 0
     assert (team / "submission.zip").is_file()
-    assert pack(team, "--out", "mine.zip", cwd=tmp_path / "else").returncode == 0
+    assert pack_alone(team, "--out", "mine.zip", cwd=tmp_path / "else").returncode == 0
     assert (tmp_path / "else" / "mine.zip").read_bytes() == (team / "submission.zip").read_bytes()
 
 
@@ -150,6 +184,7 @@ def test_an_empty_results_folder_stays(team):
     """An empty folder of the four is in the zip, so that nobody takes it for forgotten."""
     (team / "results" / "loss.csv").unlink()
     assert "results/" in packed(team)
+    assert "results/ is empty" in pack(team).stdout
 
 
 def test_earlier_output_is_replaced_and_never_packed(team):
@@ -166,12 +201,12 @@ def test_earlier_output_survives_a_failure(team):
     """Where writing fails, the earlier zip keeps its bytes and no partial file is left."""
     packed(team)
     before = (team / "submission.zip").read_bytes()
-    script = (team / "zip_submission.py").read_text(encoding="utf-8")
-    fail = "os.replace(partial, out)"
-    assert fail in script
-    script = script.replace(fail, "raise OSError(28, 'No space left on device', 'x')")
-    write(team, {"zip_submission.py": script, "results/new.csv": "1"})
-    assert_refused(pack(team), "No space left")
+    write(team, {"results/new.csv": "1"})
+    full = OSError(28, "No space left on device", "disk")
+    with mock.patch.object(zip_submission.os, "replace", side_effect=full):
+        process = pack(team)
+    assert_refused(process, "No space left on device (disk)", "--out FILE", "is an older one")
+    assert len(process.stderr.splitlines()) == 1
     assert (team / "submission.zip").read_bytes() == before
     assert not list(team.rglob("*.partial"))
 
@@ -180,7 +215,14 @@ def test_earlier_output_survives_a_failure(team):
 
 
 LEFT_OUT = {
-    "data, logs": ["code/data/MNIST/raw.gz", "results/logs/run/log.txt", "code/pretrained/w.bin"],
+    "data, logs": [
+        "code/data/MNIST/raw.gz",
+        "results/logs/run/log.txt",
+        "code/pretrained/w.bin",
+        "code/wandb/run-1/files/config.yaml",
+        "results/checkpoints/x.txt",
+    ],
+    "arrays": ["results/samples.npz", "results/x.npy"],
     "checkpoints": ["results/a.pth", "code/b.pt", "results/c.ckpt", "results/d.SafeTensors"],
     "caches, env": [
         "code/__pycache__/train.cpython-311.pyc",
@@ -198,6 +240,16 @@ LEFT_OUT = {
         "writeup/._report.pdf",
     ],
     "TensorBoard": ["results/run/events.out.tfevents.1700000000.host.1.0"],
+    "secrets": [
+        "code/.env",
+        "code/.netrc",
+        "code/kaggle.json",
+        "results/id_rsa",
+        "configs/server.pem",
+        "code/.git-credentials",
+        "code/.aws/credentials",
+    ],
+    "earlier submissions": ["results/submission.zip", "writeup/submission (1).zip"],
 }
 
 
@@ -213,8 +265,9 @@ def test_litter_is_left_out_with_one_line_a_reason(team):
     assert len(lines) == len(LEFT_OUT)
     for reason in LEFT_OUT:
         assert sum(line.startswith(f"Left out, {reason}") for line in lines) == 1
-    assert "results/logs/" in process.stdout
+    assert "code/pretrained/" in process.stdout
     assert "and 3 more" in process.stdout
+    assert "Warnings" not in process.stdout
 
 
 def test_a_package_called_data_is_code(team):
@@ -284,6 +337,8 @@ def test_report(team):
     shutil.move(team / "writeup" / "report.pdf", team / "writeup" / "Report.PDF")
     packed(team)
     (team / "submission.zip").unlink()
+    assert "Warnings" not in pack(team, "--no-check").stdout
+    (team / "submission.zip").unlink()
     write(team, {"writeup/Report.PDF": ""})
     refused(team, "writeup/Report.PDF is empty")
     (team / "writeup" / "Report.PDF").unlink()
@@ -293,7 +348,8 @@ def test_report(team):
 
 def test_code_without_python(team):
     """A code/ folder whose files are all left out is a problem."""
-    shutil.move(team / "code" / "train.py", team / "code" / "train.pth")
+    (team / "code" / "train.py").unlink()
+    shutil.move(team / "code" / "libs", team / "code" / "data" / "libs")
     refused(team, "code/ holds no Python file")
 
 
@@ -306,6 +362,10 @@ BAD_TEAMS = {
     "empty rows": (HEADER + ",,\n", ["names nobody"]),
     "template": (HEADER + "Example Name,netid,what they did\n", ["line 2", "example"]),
     "template left": (TEAM + "Example Name,netid,...\n", ["line 4", "example"]),
+    "contribution left": (HEADER + "Ann,a,What this member did\n", ["line 2", "example"]),
+    "same NetID": (TEAM + "Cy,ASA1 ,plots\n", ["line 4", "NetID ASA1", "line 2"]),
+    "two NetIDs": (HEADER + "Ann and Bo,ann1 bo2,all\n", ["line 2", "'ann1 bo2'", "a line"]),
+    "conflict": (HEADER + "<<<<<<< HEAD\nAnn,a,b\n=======\n>>>>>>> x\n", ["line 2", "conflict"]),
     "column": ("member,NetID\nAnn,ann1\n", ["the column contribution"]),
     "columns": ("Member,netid,contribution\nA,a,b\n", ["the columns member, NetID"]),
     "no header": ("Ann,ann1,UNet\n", ["the columns member, NetID, contribution"]),
@@ -366,7 +426,9 @@ BAD_PYTHON = {
     "syntax": ("x = 1\ndef f(:\n", 2, "invalid syntax"),
     "indent": ("def f():\npass\n", 2, "indented block"),
     "tabs": ("if x:\n\ty\n        z\n", 3, "inconsistent use of tabs"),
-    "conflict": ("<<<<<<< HEAD\nx = 1\n", 1, "invalid syntax"),
+    "conflict": ("x = 1\n<<<<<<< HEAD\nx = 1\n=======\n>>>>>>> b\n", 2, "merge conflict"),
+    "conflict_in_text": ('"""\n<<<<<<< HEAD\n=======\n>>>>>>> b\n"""\n', 2, "merge conflict"),
+    "half_a_conflict": ("<<<<<<< HEAD\nx = 1\n", 1, "invalid syntax"),
     "return": ("x = 1\nreturn x\n", 2, "'return' outside function"),
     "zero_byte": ("x = 1\0\n", 1, "null bytes"),
     "latin1": ("x = 1\n\ny = 'é'\n".encode("latin-1"), 3, "UTF-8"),
@@ -381,6 +443,7 @@ GOOD_PYTHON = {
     "empty": b"",
     "escape": rb"x = '\d'  # a warning at most",
     "long_sum": b"x = " + b" + ".join([b"1"] * 500),
+    "signs": b'"""\n=======\nTitle\n=======\n>>>>>>> x\n"""\n',
 }
 
 
@@ -634,18 +697,62 @@ def outer():
 '''
 
 
-def test_stubs_are_a_warning(team):
-    """Functions that still raise NotImplementedError are named with lines, and handed in."""
+def test_stubs_of_the_core_ask_for_force(team):
+    """Core functions without an answer are named with lines; --force hands them in like that."""
     write(team, {"code/libs/ddpm.py": STUBS, "results/x.py": STUBS})
+    problems = refused(team, "Problems (2)")
+    assert "  - DDPM.q_sample (code/libs/ddpm.py, line 4) is not implemented" in problems
+    assert "  - DDPM.p_sample (code/libs/ddpm.py, line 8) is not implemented" in problems
+    process = pack(team, "--force")
+    assert process.returncode == 0
+    assert "Not implemented, as bonus parts may be: outer.inner" in process.stdout
+    names = zipfile.ZipFile(team / "submission.zip").namelist()
+    assert "PROBLEMS.txt" not in names  # the missing points are enough: no instruction is broken
+
+
+def test_stubs_of_the_bonus_are_a_note(team):
+    """A bonus part that nobody began takes one line, and is no problem and no warning."""
+    bonus = "".join(
+        f"def step{i}():\n    raise NotImplementedError('see eq. {i}')\n" for i in "1234"
+    )
+    write(team, {"code/libs/edm.py": bonus})
     process = pack(team)
-    assert process.returncode == 0, process.stderr
-    listed = [line for line in process.stdout.splitlines() if line.startswith("  - ")]
-    assert listed == [
-        "  - DDPM.q_sample (code/libs/ddpm.py, line 4)",
-        "  - DDPM.p_sample (code/libs/ddpm.py, line 8)",
-        "  - outer.inner (code/libs/ddpm.py, line 23)",
+    assert (process.returncode, process.stderr) == (0, "")
+    note, *rest = process.stdout.splitlines()
+    assert note.startswith(
+        "Not implemented, as bonus parts may be: step1 (code/libs/edm.py, line 2)"
+    )
+    assert note.endswith("and 1 more")
+    assert not any("Warning" in line for line in rest)
+
+
+def test_functions_of_the_core_that_do_nothing_are_stubs(team):
+    """pass, ... and `return None` in the place of an answer; an own limit under an if is none."""
+    body = '''class DDPM:
+    def q_sample(self):
+        """Text."""
+        pass
+
+    def compute_loss(self): ...
+
+    def p_sample(self):
+        return None
+
+    def p_sample_loop(self, x):
+        if x > 3:
+            raise NotImplementedError("only three")
+        return x
+
+    def __init__(self):
+        pass
+'''
+    write(team, {"code/libs/ddpm.py": body})
+    problems = refused(team, "Problems (3)")
+    assert re.findall(r"- DDPM\.(\w+) .*line (\d+)", problems) == [
+        ("q_sample", "2"),
+        ("compute_loss", "6"),
+        ("p_sample", "8"),
     ]
-    assert "Warning" in process.stdout
 
 
 def sparse(path: Path, size: int) -> None:
@@ -656,10 +763,10 @@ def sparse(path: Path, size: int) -> None:
 
 def test_size_limit_counts_all_but_the_model(team, tmp_path):
     """More than 50 MB are refused with the largest files' names; a model does not count."""
-    sparse(team / "results" / "big.npz", 30_000_000)
+    sparse(team / "results" / "big.png", 30_000_000)
     sparse(team / "results" / "film.gif", 21_000_000)
-    refused(team, "51.0 MB", "limit of 50.0 MB", "results/big.npz (30.0 MB), results/film.gif")
-    (team / "results" / "big.npz").unlink()
+    refused(team, "51.0 MB", "limit of 50.0 MB", "results/big.png (30.0 MB), results/film.gif")
+    (team / "results" / "big.png").unlink()
     (team / "results" / "film.gif").unlink()
     sparse(tmp_path / "model_final.pth", 51_000_000)
     process = pack(team, "--with-model", "../model_final.pth")
@@ -667,6 +774,24 @@ def test_size_limit_counts_all_but_the_model(team, tmp_path):
     assert "model_final.pth, 51.0 MB" in process.stdout
     info = zipfile.ZipFile(team / "submission.zip").getinfo("model/model_final.pth")
     assert info.file_size == 51_000_000
+
+
+def test_model_above_the_limit(team, tmp_path):
+    """A model of 2 GB is refused with its size; --force packs it, a piece at a time."""
+    sparse(tmp_path / "sd.ckpt", 2_000_000_000)
+    args = ("--with-model", tmp_path / "sd.ckpt")
+    refused(team, "sd.ckpt has 2.0 GB, above the limit of 1.0 GB", args=args)
+    survey = zip_submission.Survey(team, team / "submission.zip")
+    pieces = []
+
+    def copy(source, target, length):
+        pieces.append(length)
+        target.write(source.read(10))
+
+    extra = {"model/sd.ckpt": tmp_path / "sd.ckpt"}
+    with mock.patch.object(zip_submission.shutil, "copyfileobj", copy):
+        zip_submission.write_zip(team / "x.zip", survey, extra)
+    assert set(pieces) == {1 << 20}
 
 
 def test_model_that_is_not_there(team):
@@ -721,6 +846,265 @@ def test_file_name_that_is_not_unicode(team):
     with open(os.fsencode(team) + b"/results/\xff.png", "wb"):
         pass
     refused(team, "not valid Unicode")
+
+
+# What is warned of
+
+
+def warnings(root: Path) -> list[str]:
+    """The warnings about a folder that is packed all the same, each one line."""
+    process = pack(root, "--no-check")
+    assert (process.returncode, process.stderr) == (0, ""), process.stdout + process.stderr
+    lines = process.stdout.splitlines()
+    found = [line[4:] for line in lines if line.startswith("  - ")]
+    assert (f"Warnings ({len(found)}):" in lines) == bool(found)
+    return found
+
+
+def test_results_with_nothing_but_the_readme(team):
+    """A results/ folder as the starter has it is pointed out, one with a film is not."""
+    write(team, {"results/README.md": "# What goes here"})
+    assert warnings(team) == []
+    (team / "results" / "loss.csv").unlink()
+    write(team, {"results/best.pth": "x"})
+    (warning,) = warnings(team)
+    assert warning.startswith("results/ holds nothing but its README")
+
+
+def notebook(outputs: object) -> str:
+    """A notebook with one cell."""
+    return json.dumps({"cells": [{"cell_type": "code", "outputs": outputs}], "nbformat": 4})
+
+
+def test_notebooks_with_long_outputs(team):
+    """Outputs above 1 MB are named with their size and the command that clears them."""
+    picture = [{"data": {"image/png": "x" * 3_000_000}}]
+    write(team, {"code/long.ipynb": notebook(picture), "code/short.ipynb": notebook([])})
+    write(team, {"results/cut.ipynb": notebook([])[:-9]})
+    first, second = warnings(team)
+    assert first.startswith(
+        "code/long.ipynb holds 3.0 MB of outputs; clear them: jupyter nbconvert"
+    )
+    assert second.startswith("results/cut.ipynb is no notebook")
+
+
+FOR_WINDOWS = [
+    "aux.txt",
+    "CON",
+    "a:b.png",
+    "what?.png",
+    "lpt1.tar.c",
+    "end.",
+    "end ",
+    "a\\b",
+    "a\nb",
+]
+FOR_ALL = ["auxiliary.txt", "console.py", "com10.txt", "my.aux", ".hidden", "a b (1).png", "ä.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_names_that_windows_refuses(team):
+    """Each name, also of a folder, is named on one line; names that only look alike are not."""
+    write(team, {f"results/{name}": "x" for name in [*FOR_WINDOWS, *FOR_ALL]})
+    write(team, {"results/nul/x.png": "x", "results/" + "a" * 120 + "/" + "b" * 120: "x"})
+    found = warnings(team)
+    assert len(found) == len(FOR_WINDOWS) + 2
+    assert sum("Windows allows no file" in line for line in found) == len(FOR_WINDOWS) + 1
+    assert sum("too long for Windows" in line for line in found) == 1
+    assert all(line.isprintable() for line in found)
+
+
+def test_names_that_differ_only_in_case(team):
+    """Two names that Windows and macOS take for one are named together, folders once per file."""
+    write(team, {"results/Grid.png": "x", "results/grid.PNG": "y"})
+    if len(os.listdir(team / "results")) < 3:
+        pytest.skip("this disk takes the names for the same")
+    write(team, {"results/a/x.png": "x", "results/A/y.png": "y", "results/B/z.png": "y"})
+    one, two = warnings(team)
+    assert one.startswith("results/A and results/a: Windows and macOS")
+    assert two.startswith("results/Grid.png and results/grid.PNG: ")
+
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n"
+TOKENS = {
+    "key": KEY,
+    "keys.txt": "x\nWANDB_API_KEY=0123456789abcdef0123456789abcdef01234567\n",
+    "short.txt": "API_KEY=abc123\n",
+    "run.sh": "export HF_TOKEN=hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH\n",
+    "aws.cfg": "key = AKIAIOSFODNN7EXAMPLE\n",
+    "git.json": '{"url": "https://ghp_0123456789abcdefghijABCDEFGHIJ012345@github.com"}',
+    "login.json": '{"password": "correct1horse2battery3"}',
+}
+NO_TOKENS = {
+    "code.txt": "API_KEY=$WANDB_API_KEY\nAPI_KEY=your_key_here\nAPI_KEY=<paste it>\nAPI_KEY=\n",
+    "doc.txt": "token = tokenizer.encode(text)\nsecret_key: none\npassword='short1'\n",
+    "yaml.txt": "tokenizer: openai/clip-vit-large-patch14\napi_key: null\n",
+    "sha.txt": "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n",
+    "pub.txt": "ssh-rsa AAAAB3NzaC1yc2E me@host\n-----BEGIN CERTIFICATE-----\n",
+    "risk.txt": "task-0123456789012345678901234567890123456789\n",
+}
+
+
+def test_secrets_are_left_out_and_said(team):
+    """Files with keys and tokens stay out of the zip by what they hold; look-alikes stay in."""
+    write(team, {f"results/{name}": text for name, text in {**TOKENS, **NO_TOKENS}.items()})
+    names = set(packed(team))
+    assert not names & {f"results/{name}" for name in TOKENS}
+    assert names >= {f"results/{name}" for name in NO_TOKENS}
+    output = pack(team).stdout
+    assert "Left out, secrets (keys, passwords, tokens): results/" in output
+    assert "Warnings" not in output
+
+
+def test_secrets_in_code_are_named_and_the_code_stays(team):
+    """Code that holds a token is handed in, since it is graded, and named with its line."""
+    source = "import wandb\n\nwandb.login(key='x')\nAPI_KEY = '0123456789abcdef0123456789abcdef'\n"
+    write(team, {"code/track.py": source, "configs/x.yaml": "api_key: 'a1b2c3d4e5f6a7b8c9d0'\n"})
+    first, second = warnings(team)
+    assert first.startswith("code/track.py, line 4: this looks like a password, key or token")
+    assert second.startswith("configs/x.yaml, line 1: ")
+    assert "code/track.py" in zipfile.ZipFile(team / "submission.zip").namelist()
+
+
+def zip_of(*names: str) -> bytes:
+    """A zip with empty files."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return file.getvalue()
+
+
+def test_zips_inside_the_zip(team):
+    """Earlier submissions and checkpoints stay out, whatever their names; others are warned of."""
+    write(
+        team,
+        {
+            "results/final.zip": zip_of("code/libs/ddpm.py"),
+            "writeup/old": zip_of("hw4/team.csv"),
+            "results/weights.bin": zip_of("archive/data.pkl", "archive/version"),
+            "results/films.zip": zip_of("film.gif"),
+            "results/broken.zip": b"PK\3\4",
+            "writeup/notes.docx": zip_of("word/document.xml"),
+        },
+    )
+    output = pack(team).stdout
+    assert "Left out, earlier submissions: writeup/old, results/final.zip\n" in output
+    assert re.search(r"Left out, checkpoints .*: results/weights.bin\n", output)
+    first, second = warnings(team)
+    assert first.startswith("results/broken.zip: the grader opens no archive")
+    assert second.startswith("results/films.zip: ")
+
+
+# The report
+
+
+def page(text: bytes, packed: bool = True) -> bytes:
+    """A stream of a PDF."""
+    data = zlib.compress(text) if packed else text
+    return b"1 0 obj\n<</Length %d>>\nstream\n%s\nendstream\nendobj\n" % (len(data), data)
+
+
+def pdf(*texts: bytes, packed: bool = True) -> bytes:
+    """As much of a PDF as the checks look at."""
+    return b"%PDF-1.5\n" + b"".join(page(text, packed) for text in texts) + b"%%EOF\n"
+
+
+LATEX = rb"BT /F8 9.96 Tf 72 700 Td [(Y)83(our)-333(answ)28(er)-333(here.)]TJ ET "
+SUBSET = b"/F1 Tf <00010002> Tj <0003> Tj BT (\\000\\004\\000\\005) Tj ET "
+LETTERS = (
+    b"2 beginbfchar <0001> <0059006f0075> <0002> <0072> endbfchar "
+    b"1 beginbfrange <0003> <0003> <0061> endbfrange "
+    b"1 beginbfrange <0004> <0005> [<006e0073007700650072> <0068006500720065>] endbfrange"
+)
+
+
+@pytest.mark.parametrize(
+    ("report", "count"),
+    [
+        (pdf(LATEX * 3), 3),
+        (pdf(LATEX, LATEX * 2, packed=False), 3),
+        (pdf(SUBSET * 2, LETTERS, LATEX), 3),
+        (pdf(b"(Your \\(answer\\) here) Tj"), 0),
+        (pdf(b"BT (A report) Tj ET"), 0),
+        (b"%PDF-1.7", 0),
+        (b"%PDF- stream\n\x78\x9c broken endstream", 0),
+    ],
+    ids=["LaTeX", "not packed", "numbered letters", "other", "none", "empty", "damaged"],
+)
+def test_phrases_in_a_pdf(report, count):
+    """A phrase is counted in packed and plain streams, in letters as LaTeX and fpdf2 write them."""
+    assert zip_submission.count_in_pdf(report, zip_submission.ANSWER) == [count]
+
+
+def test_a_pdf_made_to_keep_the_reader_busy(monkeypatch):
+    """What a hostile PDF may hold is read up to limits, and in a time that grows with its size."""
+    monkeypatch.setattr(zip_submission, "MAX_UNPACKED", 300_000)
+    bomb = page(b"()" * 1_000_000)
+    for content in (
+        b"stream\n" * 300_000,
+        bomb * 3,
+        page(b"beginbfchar" * 200_000),
+        page(b"Tj " + b"(" * 200_000),
+        page(b"beginbfrange" + b"[" * 200_000),
+        page(b"beginbfrange" + b"<0000><ffffffff><0000>" * 9_000),
+    ):
+        assert zip_submission.count_in_pdf(content, "x") == [0]
+    assert len(list(zip_submission.pdf_streams(bomb * 3))) == 1
+
+
+def test_the_template_as_report_asks_for_force(team):
+    """A PDF with all the template's placeholders is refused; some that are left are a warning."""
+    write(team, {"writeup/report.pdf": pdf(LATEX * zip_submission.ANSWERS)})
+    refused(team, "writeup/report.pdf is the template: no question is answered")
+    assert pack(team, "--force").returncode == 0
+    assert "PROBLEMS.txt" not in zipfile.ZipFile(team / "submission.zip").namelist()
+    write(team, {"writeup/report.pdf": pdf(LATEX * 2, b"(Team: name of your team) Tj")})
+    first, second = warnings(team)
+    assert first.startswith("writeup/report.pdf still says 'Your answer here' in 2 places")
+    assert second.startswith("writeup/report.pdf still says 'Team: name of your team'")
+    write(team, {"writeup/report.pdf": pdf(LATEX * zip_submission.ANSWERS)})
+    write(team, {"writeup/final.pdf": pdf(b"(all answered) Tj")})
+    assert warnings(team) == ["writeup/report.pdf is the template: no question is answered"]
+
+
+def test_a_report_older_than_its_source(team):
+    """The source's content decides where the PDF names it, otherwise the times; templates stay."""
+    source, report = team / "writeup" / "report.md", team / "writeup" / "report.pdf"
+    digest = hashlib.sha256(b"# New").hexdigest()[:16]
+    write(team, {"writeup/report.md": "# New", "writeup/a b.png": "pixels"})
+    made_of = f"report.md={digest} a%20b.png={hashlib.sha256(b'pixels').hexdigest()[:16]}"
+    report.write_bytes(b"%%PDF-1.7\n/Keywords (made of %s)\n%%%%EOF" % made_of.encode())
+    os.utime(report, (1e9, 1e9))
+    assert warnings(team) == []
+    write(team, {"writeup/report.md": "# Newer", "writeup/a b.png": "other pixels"})
+    assert warnings(team) == [
+        f"writeup/report.pdf was made before {name} was changed; make it again with `make report`"
+        for name in ("report.md", "a b.png")
+    ]
+    report.write_bytes(b"%PDF-1.7 by another program\n%%EOF")
+    for seconds, number in ((1e9, 1), (2e9, 0)):
+        os.utime(report, (seconds, seconds))
+        assert len(warnings(team)) == number
+    os.utime(report, (1e9, 1e9))
+    source.write_text(f"{zip_submission.ANSWER}\n" * zip_submission.ANSWERS)
+    assert warnings(team) == []
+    report.write_bytes(b"%PDF-1.7 cut")
+    assert "has no end" in warnings(team)[0]
+
+
+# The folder
+
+
+@pytest.mark.parametrize("place", ["code", "elsewhere"])
+def test_a_wrong_folder_is_one_sentence(team, tmp_path, place):
+    """In code/, or in a folder without code/libs, one sentence says where the script belongs."""
+    folder = team / "code" if place == "code" else tmp_path
+    for args in ((), ("--force",)):
+        process = pack(folder, *args)
+        assert_refused(process, "code/libs/ is missing in", f"seems to be {team}", "beside code/")
+        assert len(process.stderr.splitlines()) == 1
+        assert not list(tmp_path.rglob("*.zip"))
 
 
 # The public tests

@@ -5,6 +5,9 @@ import csv
 import io
 import re
 import struct
+from collections import Counter
+
+from zip_submission import ANSWER, ANSWERS, TEAM, TEAM_COLUMNS, TEAM_TEMPLATE, count_in_pdf
 
 from autograder.reading.archives import Entry
 from autograder.reading.program import MAX_CODE_BYTES, MAX_CODE_FILE, SOURCES, Place
@@ -12,6 +15,7 @@ from autograder.reading.remarks import Remarks, Unreadable, shown
 from autograder.text import one_line
 
 MAX_TEXT = 100_000  # bytes of team.csv and PROBLEMS.txt
+MAX_REPORT = 20_000_000  # bytes of a PDF whose texts are read
 MAX_MEMBERS, MAX_FIELD, MAX_PROBLEMS = 20, 300, 20
 MAX_SAMPLES, MAX_SAMPLE, MAX_PIXELS = 4, 1_000_000, 25_000_000
 
@@ -25,8 +29,8 @@ COLUMNS = {  # of team.csv, as compared: without case, spaces and signs
     "contribution": "contribution",
     "contributions": "contribution",
 }
-HEADER = {"member": "member", "netid": "NetID", "contribution": "contribution"}
-EXAMPLE = {"member": "example name", "netid": "netid"}  # of the template, in lower case
+HEADER = {column.lower(): column for column in TEAM_COLUMNS}
+EXAMPLE = dict(zip(HEADER, TEAM_TEMPLATE.lower().splitlines()[1].split(","), strict=True))
 OWN_PATH = re.compile(  # in a text, behind a quote, or as a value of a YAML file
     r"""^[^#\n]*?(?:["']|:[ ])
     (?P<path>(?:/(?:home|Users|root|content|mnt|media|scratch|kaggle|Volumes)/|[A-Za-z]:[\\/])
@@ -81,6 +85,9 @@ def members_of(rows: list[list[str]], remarks: Remarks) -> list[dict[str, str]]:
     members = [m for row in rows[1:] if (m := member_of(row, places, remarks))]
     if not members:
         remarks.find("team.csv names nobody")
+    netids = Counter(member["netid"].lower() for member in members)
+    for netid in sorted(netid for netid, number in netids.items() if netid and number > 1):
+        remarks.find("team.csv gives one NetID to several members", netid)
     if len(members) > MAX_MEMBERS:
         remarks.look(f"team.csv names {len(members)} members; the first {MAX_MEMBERS} count")
     return members[:MAX_MEMBERS]
@@ -89,12 +96,20 @@ def members_of(rows: list[list[str]], remarks: Remarks) -> list[dict[str, str]]:
 def member_of(row: list[str], places: dict[str, int], remarks: Remarks) -> dict[str, str] | None:
     """One row's member, without what is left of the template; None where nobody is named."""
     member = {column: "" for column in HEADER}
+    empty = []
     for column, place in places.items():
         member[column] = one_line(row[place])[:MAX_FIELD] if place < len(row) else ""
-        if member[column].lower() == EXAMPLE.get(column, "no example"):
+        if member[column].lower() == EXAMPLE[column]:
             remarks.find("team.csv still holds the template's example")
             member[column] = ""
-    return member if member["member"] or member["netid"] else None
+        elif not member[column]:
+            empty.append(HEADER[column])
+    who = member["member"] or member["netid"]
+    for column in empty if who else ():
+        remarks.find(f"team.csv leaves {column} empty", who)
+    if re.search(r"[\s,;/]", member["netid"]):
+        remarks.find("team.csv gives several NetIDs in one line", member["netid"])
+    return member if who else None
 
 
 def check_report(entries: list[Entry], place: Place, remarks: Remarks) -> None:
@@ -105,11 +120,27 @@ def check_report(entries: list[Entry], place: Place, remarks: Remarks) -> None:
         if b"%PDF-" in started(entry)[:1024]:
             if place.below_root(entry)[0].lower() != "writeup":
                 remarks.note("The report is not in writeup/; taken for it", entry.path)
+            check_answers(entry, remarks)
             return
     if pdfs:
         remarks.find("The report is empty, damaged or no PDF", *[entry.path for entry in pdfs])
     else:
         remarks.find("There is no report as PDF")
+
+
+def check_answers(report: Entry, remarks: Remarks) -> None:
+    """Say what a report still holds of the template, as zip_submission.py does."""
+    try:
+        content = report.read(MAX_REPORT)
+    except Unreadable:
+        return  # a person opens it in any case
+    left, teams = count_in_pdf(content, ANSWER, TEAM)
+    if left >= ANSWERS:
+        remarks.look("The report is the template: no question is answered", report.path)
+    elif left:
+        remarks.look(f"The report still says '{ANSWER}', {left} times", report.path)
+    if left < ANSWERS and teams:
+        remarks.note(f"The report still says '{TEAM}'", report.path)
 
 
 def started(entry: Entry) -> bytes:
