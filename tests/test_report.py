@@ -1,14 +1,18 @@
 """The report: writeup/make_report.py makes a PDF of report.md, and report.tex asks the same."""
 
+import contextlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from conftest import ROOT, assert_refused, call_program, run_script
+import zip_submission
+from conftest import ROOT, assert_refused, run_script
 from PIL import Image
 
 SCRIPT = ROOT / "writeup" / "make_report.py"
@@ -27,10 +31,39 @@ def writeup(tmp_path):
 
 
 def make(folder: Path, text: str | bytes, *args: object) -> subprocess.CompletedProcess:
-    """Write text to report.md in a folder and run the script on it."""
+    """Write text to report.md in a folder; what running the script on it gives, in this process."""
+    from writeup import make_report
+
     source = folder / "report.md"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
-    return call_program(SCRIPT, source, *args)
+    out, err = io.StringIO(), io.StringIO()
+    argv = [str(SCRIPT), str(source), *map(str, args)]
+    with (
+        mock.patch.object(sys, "argv", argv),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = make_report.main()
+        except SystemExit as end:  # of argparse
+            code = end.code
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The formulas that the script draws from now on: source, x, width, baseline, all in mm."""
+    from writeup import make_report
+
+    found: list[tuple[str, float, float, float]] = []
+    draw = make_report.Report.draw
+
+    def watched(self, piece, baseline):
+        found.append((piece.text, self.x, piece.width, baseline))
+        draw(self, piece, baseline)
+
+    monkeypatch.setattr(make_report.Report, "draw", watched)
+    return found
 
 
 def read(folder: Path):
@@ -38,6 +71,12 @@ def read(folder: Path):
     pypdf = pytest.importorskip("pypdf", reason="pypdf reads the PDF back")
     pages = pypdf.PdfReader(folder / "report.pdf").pages
     return pages, " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def source_of(folder: Path, text: str) -> Path:
+    """A report.md with this text."""
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    return folder / "report.md"
 
 
 def picture(path: Path, size: tuple[int, int] = (60, 30), color: str = "red") -> None:
@@ -59,17 +98,165 @@ def template(name: str) -> str:
 def test_the_template_becomes_a_pdf_that_asks_every_question(writeup):
     """All that the template says is in the PDF, no comment is, and nothing else is left behind."""
     text = template("report.md")
-    process = make(writeup, text)
+    process = run_script(SCRIPT, source_of(writeup, text), PYTHONIOENCODING="utf-8")
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
     assert (writeup / "report.pdf").read_bytes().startswith(b"%PDF-")
     assert sorted(os.listdir(writeup)) == ["report.md", "report.pdf"]
     _, shown = read(writeup)
-    for line in re.sub(r"(?s)<!--.*?-->", "", text).splitlines():
-        words = " ".join(re.sub(r"^(#+|-|\d\.) |[`|]|---", "", line).split())
-        assert words in shown, words
+    for line in re.sub(r"(?s)<!--.*?-->|\$\$.*?\$\$", "", text).splitlines():
+        for words in re.sub(r"^(#+|-|\d\.) |[`|]|---", "", line).split("$")[::2]:
+            assert " ".join(words.split()) in shown, words
     assert "<!--" not in shown
     assert "mnist_curve.png" not in shown
+
+
+def test_the_pdf_of_the_template_counts_as_untouched(writeup):
+    """zip_submission.py counts the places for answers in both templates and in the PDF."""
+    assert make(writeup, template("report.md")).returncode == 0
+    content = (writeup / "report.pdf").read_bytes()
+    number = zip_submission.ANSWERS
+    phrases = (zip_submission.ANSWER, zip_submission.TEAM)
+    assert zip_submission.count_in_pdf(content, *phrases) == [number, 1]
+    for name in ("report.md", "report.tex"):
+        text = re.sub(r"(?s)<!--.*?-->", "", template(name))
+        assert text.count(f"{zip_submission.ANSWER}.") == number
+        assert text.count(zip_submission.TEAM) == 1
+        assert zip_submission.is_untouched(text.encode())
+
+
+def test_the_pdf_names_what_it_was_made_of(writeup):
+    """zip_submission.py finds out when the text or a picture changed after the PDF was made."""
+    picture(writeup / "a (b).png")
+    assert make(writeup, "# R\n\n![](<a (b).png>)\n").returncode == 0
+    survey = zip_submission.Survey(writeup.parent, writeup / "x.zip")
+    assert list(zip_submission.check_age(survey)) == []
+    picture(writeup / "a (b).png", color="blue")
+    (writeup / "report.md").write_text("# R 2\n")
+    assert len(list(zip_submission.check_age(survey))) == 2
+
+
+FORMULAS = r"""# On $x_0$
+
+Text $\sqrt{\bar\alpha_t} x_0$, then **bold $\epsilon$**, and $n$th.
+
+$$
+\frac{a}{b}
+- c
+= d
+$$
+
+Before $$e = f$$ after.
+
+- item $\beta_t$
+1. $\tfrac{1}{2}$
+
+| $T$ | FID |
+| --- | --- |
+| $10^2$ | 1.5 |
+
+> $\alpha$
+
+![Loss at $t$](a.png)
+"""
+
+
+def test_formulas_are_drawn_everywhere(writeup, drawn):
+    """In headings, text, lists, tables, quotes and captions; as outlines, with no dollar left."""
+    picture(writeup / "a.png")
+    process = make(writeup, FORMULAS)
+    assert (process.returncode, process.stderr) == (0, "")
+    displayed = "$$\n\\frac{a}{b}\n- c\n= d\n$$"
+    first = ["$x_0$", r"$\sqrt{\bar\alpha_t} x_0$", r"$\epsilon$", "$n$", displayed, "$$e = f$$"]
+    rest = [r"$\beta_t$", r"$\tfrac{1}{2}$", "$T$", "$10^2$", r"$\alpha$", "$t$"]
+    assert [text for text, *_ in drawn] == first + rest
+    (page,), shown = read(writeup)
+    assert "$" not in shown
+    for words in (
+        "On ",
+        "Text , then bold , and th.",
+        "Before after.",
+        "• item",
+        "FID 1.5",
+        "Loss at",
+    ):
+        assert words in shown, shown
+    curves = []
+    page.extract_text(visitor_operand_before=lambda op, args, cm, tm: curves.append(op))
+    assert curves.count(b"c") > 200  # of letters, which are no text
+    assert curves.count(b"Do") == 1  # the picture: no formula is a bitmap
+
+
+def test_displayed_formulas_are_centred_and_others_stand_on_the_baseline(writeup, drawn):
+    """One on a line of its own in the middle, others at the height of the text, and in its size."""
+    text = "# $T$\n\n$T$\n\n$$T$$\n\nword $T$ word $\\dfrac{T}{T}$ end\n"
+    assert make(writeup, text).returncode == 0
+    (_, _, large, _), (_, left, small, _), (_, x, width, _), *inline = drawn
+    assert large / small == pytest.approx(18 / 10)
+    assert left == pytest.approx(20)
+    assert x + width / 2 == pytest.approx(105, abs=0.01)
+    (page,), _ = read(writeup)
+    heights = {}
+    page.extract_text(visitor_text=lambda text, cm, tm, *_: heights.update({text.strip(): tm[5]}))
+    for *_, baseline in inline:
+        assert (297 - baseline) * 72 / 25.4 == pytest.approx(heights["word"], abs=0.05)
+    assert heights["word"] == heights["end"]
+
+
+def test_lines_break_around_formulas_and_nothing_leaves_the_page(writeup, drawn):
+    """Formulas and the comma behind one stay together; what is wider than the page is shrunk."""
+    sum_of_many = " + ".join(f"a_{{{i}}}" for i in range(50))
+    rows = f"| {'word ' * 60} | ${sum_of_many}$ |\n" * 3
+    text = f"{'$x_t$, ' * 60}\n\n$${sum_of_many}$$\n\n{'letters' * 40}\n\n| a | b |\n|-|-|\n{rows}"
+    assert make(writeup, text).returncode == 0
+    assert len(drawn) == 64
+    for _, x, width, baseline in drawn:
+        assert 20 <= x <= x + width <= 190.01
+        assert 20 <= baseline <= 277
+    rights = [x + width for text, x, width, _ in drawn[:60]]
+    assert max(rights) < 189.2  # the comma fits too
+
+
+MONEY = [
+    "costs $5 and $10",
+    r"\$x\$ and \$y\$",
+    "$5-$10",
+    "$5 or A$ 6",
+    "a $ b $ c",
+    "100$",
+    "`$x_t$`",
+    "$\n\nx$",
+    "```\n$$x$$\n```",
+    "    $x$",
+]
+
+
+@pytest.mark.parametrize("text", MONEY)
+def test_dollars_that_are_no_formula_stay(writeup, drawn, text):
+    """Prices, escaped dollars, single ones, and all in code are shown as they are."""
+    process = make(writeup, f"# R\n\n{text}\n")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert drawn == []
+    _, shown = read(writeup)
+    plain = text.replace("\\$", "$").replace("`", "")
+    assert " ".join(plain.split()) in shown
+
+
+def test_tex_that_matplotlib_does_not_know_is_shown_as_typed(writeup, drawn):
+    """Each such formula is named once, with its line; the others are drawn all the same."""
+    text = "# R\n\na $x$\n$\\nosuch$ and $\\nosuch$ again\n\n"
+    text += "$$\n\\begin{align} a \\end{align}\n$$\n\n$\\text{数}$\n"
+    process = make(writeup, text)
+    assert process.returncode == 0
+    notes = process.stderr.splitlines()
+    expected = [("line 4", "$\\nosuch$"), ("line 6", "$$ \\begin{align} a \\end{align} $$")]
+    expected += [("line 10", "$\\text{数}$")]
+    for (line, formula), note in zip(
+        expected, [n for n in notes if "no font" not in n], strict=True
+    ):
+        assert f"report.md, {line}: matplotlib cannot draw {formula}," in note
+    assert [formula for formula, *_ in drawn] == ["$x$"]
+    assert "$\\nosuch$ and $\\nosuch$ again" in read(writeup)[1]
 
 
 def test_pictures_are_embedded_and_fit_the_page(writeup):
@@ -131,7 +318,7 @@ def test_text_of_all_kinds_comes_through(writeup):
     assert len(pages) > 1
     for words in (
         "Élan — Žižek, Ελένη, Иван",
-        "kept $\\epsilon_\\theta(x_t, t) = \\{a*b*c\\}$ and costs $5 or $6",
+        "kept and costs $5 or $6",
         "3. third bold code_x link",
         "• nested",
         "4. fourth",
@@ -203,8 +390,9 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path):
 
 
 def test_both_templates_ask_the_same():
-    """report.md and report.tex have the same numbered sections, questions and points."""
+    """report.md and report.tex have the same numbered sections, questions, formulas and points."""
     tex, markdown = template("report.tex"), template("report.md")
+    tex = re.sub(r"\\\[(.*)\\\]", r"\1", tex)
     titles = sections(markdown, r"^## \d+\. (.+)$")
     assert len(titles) == 5
     assert sections(tex, r"^\\section\{(.+)\}$") == titles
@@ -212,8 +400,8 @@ def test_both_templates_ask_the_same():
     assert sections(tex, r"^% .*\\includegraphics\[.*?\]\{(.+?)\}") == pictures
     body = tex.split(r"\midrule")[1].replace(r"\_", "_")
     body = re.sub(r"\\texttt\{(.*?)\}", r"\1", body).replace("$", "")
-    for line in re.sub(r"(?s)<!--.*?-->|`", "", markdown).splitlines():
-        words = re.sub(r"^(#+|-)? ?(\d\. )?", "", line)
+    for line in re.sub(r"(?s)<!--.*?-->|[`$]", "", markdown).splitlines():
+        words = re.sub(r"^(#+|-)? ?(\d\. )?", "", line).strip()
         if "|" not in words and not words.startswith(("Team", "Diffusion models: report")):
             assert words in body, words
 

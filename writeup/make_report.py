@@ -1,28 +1,36 @@
 """Turn report.md into report.pdf: python make_report.py [report.md] [--out report.pdf]
 
-Understands headings, lists, tables, quotes, code and pictures (PNG, JPEG) of paths relative to the
-Markdown file. Formulas appear as they are typed; with LaTeX, start from report.tex instead.
+Understands headings, lists, tables, quotes, code, pictures (PNG, JPEG) of paths relative to the
+Markdown file, and formulas between dollars: $x_t$ in the text, $$x_t$$ on a line of its own. Of TeX
+it knows what matplotlib's mathtext does; where more is needed, start from report.tex instead.
 Comments do not appear.
 """
 
 import argparse
 import contextlib
+import hashlib
 import logging
 import os
 import re
 import sys
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 try:
     import matplotlib
     from fontTools.ttLib import TTFont
-    from fpdf import FPDF, FontFace
+    from fpdf import FPDF
+    from fpdf.enums import PathPaintRule
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
-    from matplotlib.font_manager import findSystemFonts
+    from matplotlib.font_manager import FontProperties, findSystemFonts
+    from matplotlib.path import Path as Outline
+    from matplotlib.textpath import TextPath, text_to_path
     from PIL import Image
 except ImportError as missing:
     print(
@@ -43,14 +51,46 @@ FONT_FILES = {  # of matplotlib, by family and style
     ("mono", "BI"): "DejaVuSansMono-BoldOblique.ttf",
 }
 SIZE, LINE = 10, 5.2  # points, mm
+POINT = 25.4 / 72  # mm
 HEADINGS = {"h1": 18, "h2": 13.5, "h3": 11.5}
 MAX_PICTURE = 120  # mm of height: a square grid leaves room for text
+CELL = (1, 1.5)  # mm left free above and beside the text of a table
 SPACES = ("text", "softbreak", "hardbreak", "html_inline")
 STYLES = {"strong_open": "B", "em_open": "I", "s_open": "S"}
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 IGNORED = re.compile(r"<!--|<br\s*/?>|</")
 HTML = "HTML such as {} is not understood; write it as Markdown"
-MATH = re.compile(r"\$\$[^$]+\$\$|\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)")
+MATH = re.compile(
+    r"\$\$(?P<displayed>(?:\\.|[^$\\])+)\$\$|\$(?![\s$])(?P<inline>(?:\\.|[^$\\\n])+)(?<!\s)\$",
+    re.DOTALL,
+)
+TEX_SIGNS = re.compile(r"[\\^_={}<>]")
+ALIASES = {  # TeX that mathtext lacks, and what is as good
+    "tfrac": r"\frac",
+    "bm": r"\boldsymbol",
+    "le": r"\leq",
+    "ge": r"\geq",
+    "coloneqq": ":=",
+    "lVert": r"\|",
+    "rVert": r"\|",
+    "lvert": "|",
+    "rvert": "|",
+    "stackrel": r"\overset",
+    "textbf": r"\mathbf",
+    "textit": r"\mathit",
+    "textrm": r"\mathrm",
+    "implies": r"\Rightarrow",
+    "iff": r"\Leftrightarrow",
+    "argmin": r"\mathrm{arg\,min}",
+    "argmax": r"\mathrm{arg\,max}",
+}
+ALIASES |= dict.fromkeys(
+    "big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr".split(), ""
+)
+WORDS = re.compile(  # spaces, letters of scripts that break lines anywhere, and words
+    r"\n|[^\S\n]+|[\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]"
+    r"|[^\s\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]+"
+)
 
 
 class ReportError(Exception):
@@ -58,20 +98,112 @@ class ReportError(Exception):
 
 
 def read_math(state, silent: bool) -> bool:  # noqa: ANN001
-    """A rule for markdown-it: what stands between dollars is text, whatever signs it holds."""
+    """A rule for markdown-it: what stands between dollars is a formula, whatever signs it holds."""
     match = MATH.match(state.src, state.pos)
-    if not match:
+    if not match or is_price(match, state.src[match.end() : match.end() + 1]):
         return False
     if not silent:
-        state.push("math", "", 0).content = match[0]
+        token = state.push("math", "", 0)
+        token.content, token.block = match[0], match["inline"] is None
     state.pos = match.end()
     return True
+
+
+def is_price(match: re.Match, after: str) -> bool:
+    """Whether dollars are money, as in "$5 or A$ 6" and "$5-$10": no formula is written so."""
+    if match["inline"] is None:
+        return False
+    inside = match["inline"].replace(r"\$", "")
+    words = re.match(r"\d\S*\s.*[A-Za-z]{2}", inside)
+    return not TEX_SIGNS.search(inside) and bool(after.isdigit() or words)
+
+
+def read_math_block(state, first: int, last: int, silent: bool) -> bool:  # noqa: ANN001
+    """A rule for markdown-it: lines from $$ to $$ are a formula, not lists, headings or quotes."""
+    start = state.bMarks[first] + state.tShift[first]
+    if state.is_code_block(first) or not state.src.startswith("$$", start):
+        return False
+    lines = []
+    for number in range(first, last):
+        if number > first and state.sCount[number] < state.blkIndent:
+            return False
+        begin = state.bMarks[number] + state.tShift[number]
+        lines.append(state.src[begin : state.eMarks[number]])
+        text = "\n".join(lines).rstrip()
+        if len(text) > 4 and text.endswith("$$"):
+            break
+    match = MATH.fullmatch(text)
+    if not match or match["displayed"] is None:
+        return False
+    if not silent:
+        state.line = first + len(lines)
+        token = state.push("paragraph_open", "p", 1)
+        token = state.push("inline", "", 0)
+        token.content, token.map, token.children = text, [first, state.line], []
+        state.push("paragraph_close", "p", -1)
+    return True
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula as matplotlib draws it, from its left end on the baseline, in points."""
+
+    outline: Outline
+    width: float
+    above: float  # the baseline
+    below: float
+
+    @staticmethod
+    @cache
+    def of(content: str, size: float) -> "Formula | None":
+        """The formula between dollars in a text of a size in points; None for unknown TeX."""
+        is_displayed = content.startswith("$$")
+        known = {**ALIASES, "frac": r"\dfrac"} if is_displayed else ALIASES
+        source = " ".join((content[2:-2] if is_displayed else content[1:-1]).split())
+        source = re.sub(r"\\([A-Za-z]+)", lambda name: known.get(name[1], name[0]), source)
+        font = FontProperties(size=size, math_fontfamily="dejavusans")
+        try:
+            with no_missing_letters():
+                box = text_to_path.get_text_width_height_descent(f"${source}$", font, ismath=True)
+                outline = TextPath((0, 0), f"${source}$", size=size, prop=font)
+        except ValueError:
+            return None
+        width, height, below = map(float, box)
+        return Formula(outline, width, height - below, below)
+
+
+@contextlib.contextmanager
+def no_missing_letters() -> Iterator[None]:
+    """Raise ValueError for a letter that mathtext would replace by a dummy."""
+
+    def refuse(record: logging.LogRecord) -> bool:
+        raise ValueError(record.getMessage())
+
+    log = logging.getLogger("matplotlib.mathtext")
+    log.addFilter(refuse)
+    try:
+        yield
+    finally:
+        log.removeFilter(refuse)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A word, a space or a formula of running text."""
+
+    text: str
+    font: tuple[str, str, float] = ("text", "", SIZE)  # family, style, points
+    link: str = ""
+    formula: Formula | None = None
+    width: float = 0.0  # mm
 
 
 def parse(text: str, source: Path) -> list[Token]:
     """The Markdown's tokens, their pieces of text with lines in `meta`; without the comments."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     parser.inline.ruler.before("escape", "math", read_math)
+    interrupts = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    parser.block.ruler.before("fence", "math", read_math_block, interrupts)
     tokens: list[Token] = []
     line = 1
     for token in parser.parse(text):
@@ -86,7 +218,7 @@ def parse(text: str, source: Path) -> list[Token]:
         below = line
         for piece in token.children or ():
             piece.meta["line"] = below
-            below += piece.type in ("softbreak", "hardbreak")
+            below += piece.type in ("softbreak", "hardbreak") or piece.content.count("\n")
     return tokens
 
 
@@ -98,7 +230,9 @@ class Report(FPDF):
         self.source = source
         self.left = 20.0  # mm; grows inside lists and quotes
         self.lists: list[int | None] = []  # the number of the next item of each open list
-        self.marker_top = -1.0  # where the last bullet or number stands
+        self.marker = ""  # the bullet or number of an item whose first line is not written yet
+        self.unknown: set[str] = set()  # formulas that cannot be drawn
+        self.pictures: set[str] = set()  # names of files
         self.set_margins(20, 20)
         self.c_margin = 0
         self.set_auto_page_break(True, margin=20)
@@ -192,7 +326,12 @@ class Report(FPDF):
                     self.ln(2)
             case "list_item_open":
                 self.write_marker()
-            case "list_item_close" if self.y == self.marker_top:  # an empty item
+                self.make_room(2 * LINE)
+                number = self.lists[-1]
+                self.marker = "•" if number is None else f"{number}."
+                self.lists[-1] = None if number is None else number + 1
+            case "list_item_close" if self.marker:  # an empty item
+                self.write_marker()
                 self.ln(LINE)
             case "blockquote_open" | "blockquote_close":
                 self.left += 7 if token.type.endswith("open") else -7
@@ -211,21 +350,21 @@ class Report(FPDF):
             self.ln(3)
         self.start_section(plain(inline), level=int(tag[1]) - 1, strict=False)
         self.write_inline(inline.children, size, base="B")
-        self.ln(size * 0.55 + 1)
+        self.ln(1.3)
 
-    def write_marker(self) -> None:
-        """Begin an item of a list with its number or a bullet."""
-        number = self.lists[-1]
-        self.make_room(2 * LINE)
-        self.marker_top = self.y
-        self.set_font("text", size=SIZE)
-        self.set_x(self.left - 7)
-        self.cell(5.5, LINE, "•" if number is None else f"{number}.", align="R")
-        if number is not None:
-            self.lists[-1] = number + 1
+    def write_marker(self, down: float = 0.0) -> None:
+        """Write the number or bullet of an item beside its first line, mm lower than usual."""
+        if self.marker:
+            x, y = self.x, self.y
+            self.set_font("text", size=SIZE)
+            self.set_xy(self.left - 7, y + down)
+            self.cell(5.5, LINE, self.marker, align="R")
+            self.set_xy(x, y)
+            self.marker = ""
 
     def write_code(self, text: str) -> None:
         """Write a block of code on grey, with long lines broken anywhere."""
+        self.write_marker()
         self.set_font("mono", size=8.5)
         self.set_x(self.left)
         width = self.w - self.r_margin - self.left
@@ -236,21 +375,30 @@ class Report(FPDF):
         self.set_xy(self.l_margin, self.y + 2.5)
 
     def write_paragraph(self, inline: Token, tight: bool) -> None:
-        """Write a paragraph; pictures in it stand by themselves, several in a row side by side."""
-        runs: list[tuple[bool, list[Token]]] = []  # whether they are pictures, and the pieces
+        """Write a paragraph; pictures and displayed formulas in it stand by themselves.
+
+        Several pictures in a row stand side by side.
+        """
+        runs: list[tuple[str, list[Token]]] = []  # what the pieces are, and the pieces
         for piece in inline.children:
-            is_picture = piece.type == "image"
-            if piece.type in SPACES and runs and runs[-1][0] and not shown_text(piece).strip():
+            kind = "formula" if piece.type == "math" and piece.block else piece.type
+            kind = kind if kind in ("image", "formula") else "text"
+            blank = piece.type in SPACES and not shown_text(piece).strip()
+            if blank and runs and runs[-1][0] != "text":
                 continue
-            if not runs or runs[-1][0] != is_picture:
-                runs.append((is_picture, []))
+            if not runs or runs[-1][0] != kind or kind == "formula":
+                runs.append((kind, []))
             runs[-1][1].append(piece)
-        for is_picture, pieces in runs:
-            if is_picture:
+        for kind, pieces in runs:
+            if kind == "image":
                 self.write_pictures(pieces)
+            elif kind == "formula":
+                self.ln(1)
+                self.write_inline(pieces, align="C")
+                self.ln(2.5)
             elif "".join(map(shown_text, pieces)).strip():
                 self.write_inline(pieces)
-                self.ln(LINE if tight else LINE + 2)
+                self.ln(0 if tight else 2)
 
     # pictures and tables
 
@@ -265,6 +413,7 @@ class Report(FPDF):
         try:
             with Image.open(path) as image:
                 image.load()
+                self.pictures.add(name)
                 return path, image.height / image.width
         except Exception:  # Pillow raises many kinds
             self.fail(line, f"{name} is damaged or no PNG or JPEG")
@@ -273,60 +422,93 @@ class Report(FPDF):
         """Write pictures side by side over the width of the page, each with its text below."""
         room = self.w - self.r_margin - self.left
         width = (room - 4 * (len(group) - 1)) / len(group)
-        pictures = [(*self.open_picture(token), plain(token)) for token in group]
+        pictures = [(*self.open_picture(token), token) for token in group]
         heights = [min(width * ratio, MAX_PICTURE) for _, ratio, _ in pictures]
         self.make_room(max(heights) + 2 * LINE)
+        self.write_marker()
         top, bottom = self.y, self.y
-        for i, ((path, ratio, caption), height) in enumerate(zip(pictures, heights, strict=True)):
+        for i, ((path, ratio, token), height) in enumerate(zip(pictures, heights, strict=True)):
             left = self.left + i * (width + 4)
             shown = height / ratio
+            caption = plain(token)
             self.image(path, left + (width - shown) / 2, top, shown, height, alt_text=caption)
-            self.set_xy(left, top + height + 1)
-            self.set_font("text", "I", size=8.5)
+            self.set_y(top + height + 1)
             if caption:
-                self.multi_cell(width, 4.2, caption, align="C", new_x="LMARGIN", new_y="NEXT")
+                pieces = self.pieces_of(token.children, 8.5, "I")
+                self.write_lines(pieces, left, width, 4.2, "C")
             bottom = max(bottom, self.y)
         self.set_xy(self.l_margin, bottom + 3)
 
     def write_table(self, tokens: list[Token]) -> None:
         """Write a table; columns are as wide as their text asks, within limits."""
-        rows: list[list[tuple[Token, str]]] = []
+        self.write_marker()
+        rows: list[list[Token]] = []
+        aligns: list[str] = []
         for before, token in pairwise(tokens):
             if token.type == "tr_open":
                 rows.append([])
             elif token.type == "inline":
-                rows[-1].append((token, before.attrGet("style") or ""))
-        self.set_font("text", size=9)
-        columns = list(zip(*rows, strict=True))
-        widths = [max(self.get_string_width(plain(c[0])) for c in column) for column in columns]
+                rows[-1].append(token)
+                style = before.attrGet("style") or ""
+                if len(rows) == 1:
+                    aligns.append("R" if "right" in style else "C" if "center" in style else "L")
         room = self.w - self.r_margin - self.left
-        widths = [min(max(width + 6, 25), room / 2) for width in widths]
-        aligns = [
-            "R" if "right" in c[0][1] else "C" if "center" in c[0][1] else "L" for c in columns
+        cells = [
+            [self.cell_of(token, "" if i else "B") for token in row] for i, row in enumerate(rows)
         ]
-        with self.table(
-            width=room,
-            align="R",
-            col_widths=tuple(widths),
-            text_align=tuple(aligns),
-            borders_layout="HORIZONTAL_LINES",
-            headings_style=FontFace(emphasis="BOLD"),
-            line_height=5,
-            padding=(1, 1.5),
-        ) as table:
-            for row in rows:
-                cells = table.row()
-                for inline, _ in row:
-                    pictures = [piece for piece in inline.children if piece.type == "image"]
-                    if pictures and (pictures[1:] or plain(inline)):
-                        line = pictures[0].meta["line"]
-                        self.fail(line, "a cell holds either text or one picture; split it")
-                    if pictures:
-                        cells.cell(img=self.open_picture(pictures[0])[0], img_fill_width=True)
-                    else:
-                        cells.cell(plain(inline))
-        self.line(self.left, self.y, self.w - self.r_margin, self.y)
+        wanted = [
+            max(
+                sum(piece.width for piece in cell) if isinstance(cell, list) else 0
+                for cell in column
+            )
+            for column in zip(*cells, strict=True)
+        ]
+        wanted = [min(max(width + 6, 25), room / 2) for width in wanted]
+        widths = [width / sum(wanted) * room for width in wanted]
+        for number, row in enumerate(cells):
+            height = max(
+                self.height_of(cell, width) for cell, width in zip(row, widths, strict=True)
+            )
+            if height > self.h - self.t_margin - self.b_margin:
+                raise ValueError("higher than a page")
+            if self.will_page_break(height) and self.y > self.t_margin:
+                self.add_page()
+                if number > 1:  # the heading again
+                    self.write_row(cells[0], widths, aligns)
+            self.write_row(row, widths, aligns)
         self.set_xy(self.l_margin, self.y + 4)
+
+    def cell_of(self, inline: Token, style: str) -> "list[Piece] | Token":
+        """A table's cell: its text, or the picture that is all it holds."""
+        pictures = [piece for piece in inline.children if piece.type == "image"]
+        if pictures and (pictures[1:] or plain(inline)):
+            line = pictures[0].meta["line"]
+            self.fail(line, "a cell holds either text or one picture; split it")
+        return pictures[0] if pictures else self.pieces_of(inline.children, 9, style)
+
+    def height_of(self, cell: "list[Piece] | Token", width: float) -> float:
+        """The height of a table's cell of a width, in mm."""
+        inner = width - 2 * CELL[1]
+        if isinstance(cell, Token):
+            return 2 * CELL[0] + inner * self.open_picture(cell)[1]
+        lines = self.lines_of(cell, inner)
+        return 2 * CELL[0] + max(sum(sum(self.extent_of(line, 5)) for line in lines), 5)
+
+    def write_row(self, cells: list, widths: list[float], aligns: list[str]) -> None:
+        """Write a row of a table and the line below it; all of it fits the page."""
+        left, top = self.left, self.y
+        height = max(self.height_of(cell, width) for cell, width in zip(cells, widths, strict=True))
+        for cell, width, align in zip(cells, widths, aligns, strict=True):
+            inner = width - 2 * CELL[1]
+            self.set_y(top + CELL[0])
+            if isinstance(cell, Token):
+                path, ratio = self.open_picture(cell)
+                self.image(path, left + CELL[1], self.y, inner, inner * ratio)
+            else:
+                self.write_lines(cell, left + CELL[1], inner, 5, align)
+            left += width
+        self.set_y(top + height)
+        self.line(self.left, self.y, left, self.y)
 
     # text
 
@@ -335,32 +517,168 @@ class Report(FPDF):
         if self.will_page_break(height) and self.y > self.t_margin:
             self.add_page()
 
-    def write_inline(self, pieces: list[Token], size: float = SIZE, base: str = "") -> None:
-        """Write running text with its emphasis, code and links, from the current left edge."""
-        height = size * LINE / SIZE
-        old = self.l_margin
-        self.set_left_margin(self.left)  # where the lines after the first begin
-        self.set_x(self.left)
-        styles, link, begun = set(base), "", False
-        for piece in pieces:
-            if piece.type in STYLES:
-                styles.add(STYLES[piece.type])
-            elif piece.type.replace("close", "open") in STYLES:
-                styles -= {STYLES[piece.type.replace("close", "open")]} - set(base)
-            elif piece.type == "link_open":
-                href = piece.attrGet("href")
+    def write_inline(
+        self, tokens: list[Token], size: float = SIZE, base: str = "", align: str = "L"
+    ) -> None:
+        """Write running text with its emphasis, code, links and formulas, over the page's width."""
+        pieces = self.pieces_of(tokens, size, base)
+        room = self.w - self.r_margin - self.left
+        self.write_lines(pieces, self.left, room, size * LINE / SIZE, align)
+
+    def pieces_of(self, tokens: list[Token], size: float, base: str = "") -> list[Piece]:
+        """Running text in pieces, between which lines may break."""
+        pieces: list[Piece] = []
+        styles, link = set(base), ""
+        for token in tokens:
+            if token.type in STYLES:
+                styles.add(STYLES[token.type])
+            elif token.type.replace("close", "open") in STYLES:
+                styles -= {STYLES[token.type.replace("close", "open")]} - set(base)
+            elif token.type == "link_open":
+                href = token.attrGet("href")
                 link = href if re.match(r"https?://|mailto:", href) else ""
-            elif piece.type == "link_close":
+            elif token.type == "link_close":
                 link = ""
-            text = shown_text(piece) if begun else shown_text(piece).lstrip()
-            if text:
-                begun = True
-                family = "mono" if piece.type in ("code_inline", "math") else "text"
-                self.set_font(family, "".join(sorted(styles)), size * (0.92, 1)[family == "text"])
+            formula = self.formula_of(token, size) if token.type == "math" else None
+            is_code = token.type in ("code_inline", "math")
+            style = "".join(sorted(styles))
+            font = ("mono", style, size * 0.92) if is_code else ("text", style, size)
+            if formula:
+                pieces.append(Piece(token.content, font, link, formula, formula.width * POINT))
+            else:
+                pieces += self.words_of(shown_text(token), font, link)
+        return pieces
+
+    def formula_of(self, token: Token, size: float) -> Formula | None:
+        """A formula of a text of a size; None, said once, where it is shown as it is typed."""
+        formula = Formula.of(token.content, size)
+        if not formula and token.content not in self.unknown:
+            self.unknown.add(token.content)
+            typed = " ".join(token.content.split())
+            print(
+                f"note: {self.source}, line {token.meta['line']}: matplotlib cannot draw {typed}, "
+                "which is therefore shown as it is typed",
+                file=sys.stderr,
+            )
+        return formula
+
+    def words_of(self, text: str, font: tuple[str, str, float], link: str) -> list[Piece]:
+        """A text's words and spaces."""
+        self.set_font(font[0], font[1], font[2])
+        words = WORDS.findall(text)
+        return [
+            Piece(w, font, link, width=self.get_string_width(w) if w != "\n" else 0) for w in words
+        ]
+
+    def lines_of(self, pieces: list[Piece], room: float) -> list[list[Piece]]:
+        """Pieces broken into lines of a width in mm, at spaces where that is possible."""
+        lines: list[list[Piece]] = [[]]
+        used = 0.0
+        for is_space, group in groupby(pieces, key=lambda piece: piece.text.isspace()):
+            block = list(group)
+            width = sum(piece.width for piece in block)
+            if is_space:
+                breaks = sum("\n" in piece.text for piece in block)
+                lines += [[] for _ in range(breaks)]
+                if not breaks and lines[-1]:
+                    lines[-1] += block
+                used = 0.0 if breaks else used + width
+                continue
+            if used + width > room and lines[-1]:
+                lines.append([])
+                used = 0.0
+            for piece in self.fitting(block, room) if width > room else block:
+                if used + piece.width > room + 0.01 and lines[-1]:
+                    lines.append([])
+                    used = 0.0
+                lines[-1].append(piece)
+                used += piece.width
+        return [without_end(line) for line in lines]
+
+    def fitting(self, pieces: list[Piece], room: float) -> Iterator[Piece]:
+        """Pieces that fit a line: formulas become smaller, words are cut into letters."""
+        for piece in pieces:
+            if piece.width <= room:
+                yield piece
+            elif piece.formula:
+                yield replace(piece, width=room)
+            else:
+                self.set_font(*piece.font)
+                for letter in piece.text:
+                    yield replace(piece, text=letter, width=self.get_string_width(letter))
+
+    def extent_of(self, line: list[Piece], height: float) -> tuple[float, float]:
+        """How far a line reaches above and below its baseline in mm, at least the usual height."""
+        size = max((piece.font[2] for piece in line), default=SIZE) * POINT
+        above, below = height / 2 + 0.3 * size, height / 2 - 0.3 * size  # as cell() has it
+        for piece in line:
+            if piece.formula:
+                scale = piece.width / piece.formula.width if piece.formula.width else 1
+                above = max(above, piece.formula.above * scale + 0.4)
+                below = max(below, piece.formula.below * scale + 0.4)
+        return above, below
+
+    def write_lines(
+        self, pieces: list[Piece], left: float, room: float, height: float, align: str
+    ) -> None:
+        """Write pieces in lines of a width and a usual height, all in mm, down from here."""
+        lines = self.lines_of(pieces, room)
+        extents = [self.extent_of(line, height) for line in lines]
+        together = len(lines) if len(lines) <= 3 else 2  # no lonely line at the end of a page
+        self.make_room(sum(map(sum, extents[:together])))
+        for line, (above, below) in zip(lines, extents, strict=True):
+            self.make_room(above + below)
+            usual = self.extent_of([replace(p, formula=None) for p in line], height)[0]
+            top, baseline = self.y + above - usual, self.y + above
+            self.write_marker(top - self.y)
+            free = room - sum(piece.width for piece in line)
+            self.set_x(left + free * {"L": 0, "C": 0.5, "R": 1}[align])
+            for (font, link, formula), group in groupby(
+                line, key=lambda piece: (piece.font, piece.link, piece.formula)
+            ):
+                run = list(group)
+                if formula:
+                    for piece in run:
+                        self.draw(piece, baseline)
+                    continue
+                self.set_font(*font)
                 with self.local_context(**({"text_color": (20, 60, 160)} if link else {})):
-                    self.write(height, text, link=link)
-        self.set_left_margin(old)
+                    self.set_xy(self.x, top)
+                    text = "".join(piece.text for piece in run)
+                    self.cell(sum(piece.width for piece in run), height, text, link=link)
+            self.set_xy(self.l_margin, baseline + below)
         self.set_font("text", size=SIZE)
+
+    def draw(self, piece: Piece, baseline: float) -> None:
+        """Draw a formula from here, with its baseline at a height, and move behind it."""
+        scale = piece.width / piece.formula.width if piece.formula.width else 0
+        with self.new_path(paint_rule=PathPaintRule.FILL_NONZERO) as path:
+            path.style.fill_color = self.text_color
+            path.style.stroke_color = None
+            for points, code in piece.formula.outline.iter_segments(simplify=False):
+                at = [
+                    self.x + value * scale if i % 2 == 0 else baseline - value * scale
+                    for i, value in enumerate(map(float, points))
+                ]
+                match code:
+                    case Outline.MOVETO:
+                        path.move_to(*at)
+                    case Outline.LINETO:
+                        path.line_to(*at)
+                    case Outline.CURVE3:
+                        path.quadratic_curve_to(*at)
+                    case Outline.CURVE4:
+                        path.curve_to(*at)
+                    case Outline.CLOSEPOLY:
+                        path.close()
+        self.set_x(self.x + piece.width)
+
+
+def without_end(line: list[Piece]) -> list[Piece]:
+    """A line without the spaces at its end."""
+    while line and line[-1].text.isspace():
+        line = line[:-1]
+    return line
 
 
 def letters_of(path: Path) -> set[str]:
@@ -404,7 +722,16 @@ def make_pdf(source: Path, font: Path | None) -> bytes:
     report.set_title(titles[0] if titles else source.stem)
     report.check(tokens)
     report.write_blocks(tokens)
+    report.set_keywords(made_of(source, sorted(report.pictures)))
     return bytes(report.output())
+
+
+def made_of(source: Path, pictures: list[str]) -> str:
+    """The files that a PDF was made of, by which zip_submission.py sees whether they changed."""
+    names = [source.name, *pictures]
+    digests = [hashlib.sha256((source.parent / name).read_bytes()).hexdigest() for name in names]
+    files = (f"{quote(name)}={digest[:16]}" for name, digest in zip(names, digests, strict=True))
+    return f"made of {' '.join(files)}"
 
 
 def write_whole(path: Path, content: bytes) -> None:
