@@ -109,6 +109,12 @@ def test_links_of_all_texts_lead_somewhere():
     assert [wrong for file in ours for wrong in texts.broken_links(file, files)] == []
 
 
+def test_every_page_is_linked_from_the_students_readme(starter):
+    """A page of docs/ that nobody names is a page that nobody reads."""
+    linked = {link["path"] for link in texts.LINK.finditer(text_of(starter, "README.md"))}
+    assert {f for f in starter if f.startswith("docs/") and f.endswith(".md")} <= linked
+
+
 def test_what_is_for_instructors_is_cut():
     text = "a\n\n<!-- BEGIN INSTRUCTORS -->\nsecret\n<!-- END INSTRUCTORS -->\n\nb\n"
     assert texts.for_students(text, "a.md", {}) == "a\n\nb\n"
