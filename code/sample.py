@@ -1,4 +1,6 @@
-"""Draw samples from a trained model: python sample.py ../logs/RUN/model_final.pth --out grid.png
+"""Draw samples from a trained model: python sample.py ../logs/RUN/model_final.pth
+
+Without --out, a grid is written into the run's folder.
 
 The samples come from the sampler of --sampler, else of the run's train_cfg.sampler, else from the
 model's own p_sample_loop, with the averaged weights of the checkpoint. A model that was trained on
@@ -7,15 +9,10 @@ python sample.py --sd FILE --prompt "a red bus" --out bus.png
 """
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from libs import cli, sd_flags
-from libs.utils import default
-
-if TYPE_CHECKING:  # torch is imported late, so that its absence becomes a sentence
-    from torch import Tensor
+from libs.utils import default, slug, unused
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,11 +33,16 @@ def parse_args() -> argparse.Namespace:
         help="pictures drawn at once (default: as many as fit into memory, with --sd 4; for the "
         "model's own loop, whose pictures depend on it, 100)",
     )
-    parser.add_argument("--out", metavar="FILE", help="write a grid, one class or prompt a column")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write a grid, one class or prompt a column (default: a new file in the run's folder)",
+    )
     parser.add_argument("--out-dir", metavar="DIR", help="write single files DIR/CLASS/NUMBER.png")
     parser.add_argument(
         "--film", metavar="FILE", help="write the chain x_T ... x_0: a strip (.png) or a .gif"
     )
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
     cli.add_sampler_flags(parser)
     sd_flags.add(parser)
@@ -52,28 +54,14 @@ def parse_args() -> argparse.Namespace:
         parser.error("name a checkpoint, or Stable Diffusion's file with --sd")
     if min(args.num, default(args.batch_size, 1)) < 1:
         parser.error("--num and --batch-size must be at least 1")
-    if not (args.out or args.out_dir or args.film):
-        parser.error("say where the pictures go: --out FILE, --out-dir DIR or --film FILE")
     if "," in (args.guidance or "") and (args.out_dir or args.film):
         parser.error("several scales of --guidance are for a grid: give --out FILE alone")
     return args
 
 
-def written(batches: "Iterator[Tensor]", folder: Path, names: list[str]) -> "Iterator[Tensor]":
-    """Pass batches of images on, and write each to folder/NAME/ROW.png, in rows of these names."""
-    from libs.visualize import save_image
-
-    drawn = 0
-    for batch in batches:
-        for image in batch:
-            row, column = divmod(drawn, len(names))
-            save_image(image, folder / names[column] / f"{row:05d}.png")
-            drawn += 1
-        yield batch
-
-
 def main() -> None:
     args = parse_args()
+    cli.check_pictures({"--out": args.out, "--film": args.film}, args.force)
     if args.sd:
         from libs import text_to_image
 
@@ -82,38 +70,37 @@ def main() -> None:
 
     import torch
 
-    from libs import checkpoint, runtime, visualize
+    from libs import checkpoint, runtime
     from libs.batch_size import fitting_batch_size
     from libs.columns import pick_columns
-    from libs.config import shown
     from libs.sampling import Film, Sampler, draw_samples
+    from libs.visualize import Outputs
 
     device = runtime.pick_device([args.device])
-    model, config, classes = checkpoint.load_for_sampling(Path(args.checkpoint), device)
+    file = Path(args.checkpoint)
+    file = checkpoint.newest(file) if file.is_dir() else file
+    args.checkpoint = str(file)  # a run that goes on may write a newer one
+    model, config, classes = checkpoint.load_for_sampling(file, device)
     precision = runtime.Precision.pick(config.dtype, device)
     samplers = Sampler.sweep_from_args(args, model, Sampler.of_run(config.train_cfg))
     guided = samplers[0].guidance is not None
     columns = pick_columns(args, model, config, classes, guided)
     labels = torch.tensor(columns.labels).repeat(args.num)  # row by row
+    scales = [f"{sampler.guidance:g}" for sampler in samplers if len(samplers) > 1]
+    if not (args.out or args.out_dir or args.film):
+        name = slug(" ".join([file.stem, str(samplers[0]), *scales[1:]]))
+        args.out = unused(file.parent / f"samples-{name}-seed-{args.seed}.png")
+    outputs = Outputs(columns.names, args.num, args.out, args.film, args.out_dir, args.force)
 
     film = Film(model) if args.film else None
-    grids = []
+    blocks = []
     for sampler in samplers:
         print(f"sampler: {sampler}", flush=True)
         fitting = args.batch_size or fitting_batch_size(model, sampler, precision, of_own=100)
         options = args.seed, fitting, film
-        batches = draw_samples(model, labels, precision, *options, sampler=sampler)
-        if args.out_dir:
-            batches = written(batches, Path(args.out_dir), columns.names)
-        images = [batch for batch in batches if args.out]
-        if args.out:
-            grids.append(columns.grid(torch.cat(images)))
-    if args.out:
-        visualize.save_image(torch.cat(grids, dim=1), Path(args.out))
-    if args.film:
-        visualize.save_film(film.frames, Path(args.film))
-    for path in filter(None, (args.out_dir, args.film, args.out)):
-        print(f"wrote {shown(Path(path).resolve())}")
+        blocks += outputs.take(draw_samples(model, labels, precision, *options, sampler=sampler))
+    grid = columns.grid(blocks, [f"guidance {scale}" for scale in scales]) if blocks else None
+    outputs.finish(grid, film.frames if film else ())
 
 
 if __name__ == "__main__":

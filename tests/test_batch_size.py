@@ -138,8 +138,8 @@ def test_sample_draws_the_same_with_little_memory(run_folder, tmp_path, have, si
         process = call_script("code/sample.py", run_folder, *args, *flags)
         assert process.returncode == 0, process.stderr
         pictures.append(np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int))
-        call_script("code/sample.py", run_folder, *args, "--device", "cpu")
-        call_script("code/sample.py", run_folder, *args, *flags, "--batch-size", "5")
+        for more in (["--device", "cpu"], [*flags, "--batch-size", "5"]):
+            call_script("code/sample.py", run_folder, *args, "--force", *more)
     assert sizes == [100, 100, 5, 1, 100, 5]
     assert abs(pictures[0] - pictures[1]).max() <= 8  # of 255: the last bits depend on the batch
 

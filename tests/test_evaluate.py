@@ -44,8 +44,10 @@ def test_report_and_pictures(run_folder, tmp_path):
     for name, score in scores.items():
         assert f"| {name} | {score['samples']:.4g}" in report
     assert "no sign" in report
-    assert Image.open(out / "samples.png").size == (11 * 68 + 4, 10 * 68 + 4)
-    assert Image.open(out / "memorization.png").size == (4 * 68 + 4, 10 * 68 + 4)
+    for name, columns in (("samples", 11), ("memorization", 4)):
+        width, height = Image.open(out / f"{name}.png").size
+        assert 0 < height - (10 * 68 + 4) < 30  # names of the columns
+        assert 0 <= width - (columns * 68 + 4) < 30  # of samples, names of the classes
 
     before = {p: p.stat().st_mtime_ns for p in (run_folder.parent / "feature_cache").iterdir()}
     again = evaluate(run_folder, *args)
@@ -195,7 +197,7 @@ def test_full_disk_costs_no_score(run_folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", full)
     process = call_script("code/evaluate.py", run_folder, *args)
-    assert_refused(process, f"--json: could not write {place} (No space left on device)")
+    assert_refused(process, f"could not write {place} (No space left on device)")
     assert process.stderr.count("\n") == 1
     assert "grain" in process.stdout
     assert not place.exists()

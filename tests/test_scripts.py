@@ -1,12 +1,21 @@
 """The scripts as users call them: what sample.py and evaluate.py write, and what is refused."""
 
+import errno
 import json
+import os
 import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT, assert_refused, call_script, run_script
 from PIL import Image
+
+from libs.utils import UserError, save_json, save_result
+from libs.visualize import save_image
 
 
 def test_same_seed_same_pictures(run_folder, tmp_path):
@@ -18,7 +27,8 @@ def test_same_seed_same_pictures(run_folder, tmp_path):
         process = call_script("code/sample.py", run_folder / "model_final.pth", *args)
         assert process.returncode == 0, process.stderr
         pictures.append(np.asarray(Image.open(out)))
-    assert pictures[0].shape == (4 * 68 + 4, 3 * 68 + 4, 3)
+    assert pictures[0].shape[0] > 4 * 68 + 4  # names of the classes are above
+    assert pictures[0].shape[1:] == (3 * 68 + 4, 3)
     assert (pictures[0] == pictures[1]).all()
     assert (pictures[0] != pictures[2]).any()
 
@@ -32,6 +42,186 @@ def test_single_files_and_films(run_folder, tmp_path):
     assert files == [f"{c}/{n:05d}.png" for c in (3, 7) for n in range(3)]
     assert Image.open(tmp_path / "many" / "3" / "00000.png").size == (8, 8)
     assert Image.open(tmp_path / "film.gif").n_frames >= 11
+
+
+def test_labels_named_again_are_drawn_again(run_folder, tmp_path):
+    """--labels 0,3,0,0 leaves as many files as were drawn, numbered within each class."""
+    args = ["--labels", "0,3,0,0", "--num", "2", "--out-dir", tmp_path]
+    process = call_script("code/sample.py", run_folder, *args)
+    assert process.returncode == 0, process.stderr
+    files = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*.png")}
+    assert sorted(files) == [
+        *(f"0/{number:05d}.png" for number in range(6)),
+        *(f"3/{number:05d}.png" for number in range(2)),
+    ]
+    assert len(set(files.values())) == 8
+
+
+def test_without_out_the_grid_goes_into_the_runs_folder(run_folder):
+    """sample.py RUN writes a new file beside the checkpoint each time, and says where."""
+    before = set(run_folder.iterdir())
+    for suffix in ("", "-2"):
+        for given in (run_folder, run_folder / "model_final.pth"):
+            args = ["--labels", "1", "--num", "1", "--sampler", "ddim", "--steps", "2"]
+            process = call_script("code/sample.py", given, *args, "--seed", f"7{len(given.name)}")
+            assert process.returncode == 0, process.stderr
+            name = f"samples-model-final-ddim-2-steps-eta-0-seed-7{len(given.name)}{suffix}.png"
+            assert process.stdout.endswith(f"{name}\n")
+            assert (run_folder / name).is_file()
+    new = set(run_folder.iterdir()) - before
+    assert len(new) == 4
+    for path in new:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--out", "{tmp}/kept.png"],
+        ["--film", "{tmp}/kept.gif"],
+        ["--out-dir", "{tmp}"],
+        ["--sampler", "ddim", "--out", "{tmp}/kept.png", "--film", "{tmp}/new.gif"],
+    ],
+)
+def test_nothing_is_overwritten_without_force(run_folder, tmp_path, monkeypatch, flags):
+    """A picture that exists is refused by its name before anything is drawn; --force replaces it"""
+    kept = [tmp_path / name for name in ("kept.png", "kept.gif", "1/00000.png")]
+    (tmp_path / "1").mkdir()
+    for path in kept:
+        path.write_bytes(b"mine")
+    flags = [flag.format(tmp=tmp_path) for flag in flags]
+    args = ["code/sample.py", run_folder, "--labels", "1,2", "--num", "1", *flags]
+    with monkeypatch.context() as patch:
+        patch.setattr("libs.sampling.draw_samples", None)  # what would draw
+        named = "00000.png" if "--out-dir" in flags else "kept."
+        assert_refused(call_script(*args), named, "exists already", "--force")
+    assert all(path.read_bytes() == b"mine" for path in kept)
+    process = call_script(*args, "--force")
+    assert process.returncode == 0, process.stderr
+    assert sum(path.read_bytes() != b"mine" for path in kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--out", "{tmp}/a.xyz"], ["--out", "'.xyz'", ".png"]),
+        (["--film", "{tmp}/a.mp4"], ["--film", "'.mp4'", ".gif for an animation"]),
+        (["--out", "{tmp}/a"], ["--out", "no suffix", ".png"]),
+        (["--out", "{tmp}"], ["--out", "is a folder", "grid.png"]),
+        (["--out", "{tmp}/file/a.png"], ["--out", "cannot write to", "is a file"]),
+        (["--out", "{tmp}/" + "x" * 300 + ".png"], ["--out", "cannot write"]),
+        (["--out-dir", "{tmp}/file"], ["--out-dir", "cannot write to", "is a file"]),
+        (["--out-dir", "{tmp}/file/deep"], ["--out-dir", "cannot write to", "is a file"]),
+        (["--out", "{tmp}/a.gif", "--film", "{tmp}/x/../a.gif"], ["name the same file"]),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_drawing(run_folder, tmp_path, flags, words):
+    """Files of no format, folders and files in the way cost one sentence, and leave nothing."""
+    (tmp_path / "file").write_text("")
+    flags = [flag.format(tmp=tmp_path) for flag in flags]
+    process = call_script("code/sample.py", run_folder, *flags)
+    assert_refused(process, *words)
+    assert "sampler:" not in process.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("flag", ["--out", "--film", "--out-dir", "", "--json"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_full_disk_is_found_before_drawing(run_folder, tmp_path, monkeypatch, flag, code):
+    """No room and no permission are named before anything is drawn, without flags as well."""
+
+    class Full:
+        def __init__(self, **_: object):
+            pass
+
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def write(self, content: bytes) -> None:
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", Full)
+    script = "evaluate" if flag == "--json" else "sample"
+    args = [flag, tmp_path / "a.gif"] if flag else []
+    process = call_script(f"code/{script}.py", run_folder, *args)
+    assert_refused(process, flag, str(tmp_path if flag else run_folder), os.strerror(code))
+    assert "sampler:" not in process.stdout
+
+
+def full_from(monkeypatch, number: int, folder: Path) -> None:
+    """Have the disk fill up below a folder with the picture of this number, counted from 0."""
+    save, calls = Image.Image.save, iter(range(10**6))
+
+    def failing(picture: Image.Image, file: object, *args: object, **options: object) -> None:
+        if isinstance(file, Path) and folder in file.parents and next(calls) >= number:
+            file.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(picture, file, *args, **options)
+
+    monkeypatch.setattr(Image.Image, "save", failing)
+
+
+def test_a_disk_that_fills_up_loses_no_picture(run_folder, tmp_path, monkeypatch):
+    """What cannot go where it was asked for goes to the folder for temporary files, and is named"""
+    spare, full = tmp_path / "spare", tmp_path / "full"
+    spare.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spare))
+    full_from(monkeypatch, 3, full)
+    flags = ["--out", full / "g.png", "--film", full / "f.gif", "--out-dir", full / "many"]
+    process = call_script("code/sample.py", run_folder, "--labels", "1,2", "--num", "3", *flags)
+    assert_refused(process, "No space left on device", "00001.png", str(spare), "g.png", "f.png")
+    assert process.stderr.count("\n") == 1
+    files = {p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file()}
+    assert len([p for p in files if p.parts[0] == "full"]) == 3
+    names = sorted(p.name for p in files if p.parts[0] == "spare")
+    assert names == ["00001.png", "00002.png", "00002.png", "f.png", "g.png"]
+    for path in files:
+        Image.open(tmp_path / path).load()
+
+
+def test_a_format_that_cannot_hold_the_grid_loses_no_picture(run_folder, tmp_path, monkeypatch):
+    """A grid that its format refuses once it is drawn is kept as PNG beside it."""
+    save = Image.Image.save
+
+    def failing(picture: Image.Image, file: object, kind: str, **options: object) -> None:
+        if kind == "JPEG" and isinstance(file, Path):
+            raise OSError("encoder error -2 when writing image file")
+        save(picture, file, kind, **options)
+
+    monkeypatch.setattr(Image.Image, "save", failing)
+    args = ["--labels", "1", "--num", "1", "--out", tmp_path / "g.jpg"]
+    process = call_script("code/sample.py", run_folder, *args)
+    assert_refused(process, "g.jpg", "encoder error", str(tmp_path / "g.png"))
+    Image.open(tmp_path / "g.png").load()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_results_survive_a_disk_that_is_really_full(tmp_path, monkeypatch):
+    """Scores and pictures that the system refuses to write are kept elsewhere, and named."""
+    spare = tmp_path / "spare"
+    spare.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spare))
+    (tmp_path / "x.json").symlink_to("/dev/full")
+    (tmp_path / "x.png").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"No space left.*saved as .*x-2\.json instead"):
+        save_json({"fid": 1.5}, tmp_path / "x.json")
+    assert json.loads((tmp_path / "x-2.json").read_text()) == {"fid": 1.5}
+    write = partial(save_image, torch.rand(3, 8, 8))
+    with pytest.raises(UserError, match=r"No space left.*saved as .*x-2\.png instead"):
+        save_result(tmp_path / "x.png", write)
+    assert Image.open(tmp_path / "x-2.png").size == (8, 8)
+
+
+def test_help_does_not_import_torch(tmp_path):
+    """--help answers at once: it needs neither torch nor any other package."""
+    for name in ("torch", "PIL", "numpy", "yaml"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    process = run_script("code/sample.py", "--help", PYTHONPATH=str(tmp_path))
+    assert process.returncode == 0, process.stderr
+    assert "--force" in process.stdout
 
 
 @pytest.mark.parametrize(
@@ -50,7 +240,9 @@ def test_samplers_draw_grids_and_films(run_folder, tmp_path, flags, text):
     process = call_script("code/sample.py", run_folder, *args)
     assert process.returncode == 0, process.stderr
     assert f"sampler: {text}\n" in process.stdout
-    assert Image.open(tmp_path / "grid.png").size == (2 * 68 + 4, 2 * 68 + 4)
+    width, height = Image.open(tmp_path / "grid.png").size
+    assert width == 2 * 68 + 4
+    assert 0 < height - (2 * 68 + 4) < 30  # names of the classes are above
     assert Image.open(tmp_path / "film.gif").n_frames > 3
 
 
@@ -92,7 +284,6 @@ def test_evaluate_prints_and_writes_scores(run_folder, tmp_path):
         ("sample", ["--guidance", "3", "--out", "x.png"], ["model.label_dropout"]),
         ("sample", ["--guidance", "0,3", "--film", "x.png"], ["--out FILE alone"]),
         ("sample", ["--out", "x.png", "--device", "cuda:9"], ["cuda:9", "--device auto"]),
-        ("sample", [], ["--out FILE"]),
         ("sample", ["--num", "0", "--out", "x.png"], ["--num"]),
         ("evaluate", ["--metrics", "acuracy"], ["did you mean 'accuracy'"]),
     ],
@@ -213,10 +404,11 @@ def test_guidance_sweep_is_one_grid(run_folder, tmp_path):
         process = run_script("-c", code, *args)
         assert process.returncode == 0, process.stderr
         pictures.append(np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int))
-    blocks = np.split(pictures[0], 3)
-    assert blocks[0].shape == pictures[1].shape
-    assert abs(blocks[1] - pictures[1]).mean() < 1
-    assert abs(blocks[2] - pictures[1]).mean() > abs(blocks[1] - pictures[1]).mean()
+    height, width = 2 * 68 + 4, 3 * 68 + 4
+    blocks = np.split(pictures[0][-3 * height :, -width:], 3)  # right of and below the margins
+    plain = pictures[1][-height:]
+    assert abs(blocks[1] - plain).mean() < 1
+    assert abs(blocks[2] - plain).mean() > abs(blocks[1] - plain).mean()
 
 
 @pytest.mark.slow

@@ -633,10 +633,13 @@ def test_sample_script_draws_a_grid(example, tmp_path, monkeypatch, capsys):
     run(tmp_path / "b.png", *both[2:], "--batch-size", "1", "--out-dir", str(tmp_path / "alone"))
     pictures = [
         torch.frombuffer(bytearray(Image.open(tmp_path / path).tobytes()), dtype=torch.uint8).int()
-        for path in ("single/prompt-2/00000.png", "alone/prompt-1/00000.png")
+        for path in (
+            "single/02-two-dogs-on-a-long-empty-beach/00000.png",
+            "alone/01-two-dogs-on-a-long-empty-beach/00000.png",
+        )
     ]
     assert (pictures[0] - pictures[1]).abs().max() <= 1
-    image = tmp_path / "single/prompt-1/00001.png"
+    image = tmp_path / "single/01-a-red-bus/00001.png"
     run(tmp_path / "c.png", "--prompt", "", "--init-image", str(image), "--strength", "0.5")
     assert (tmp_path / "c.png").is_file()
 
@@ -677,6 +680,7 @@ def test_sample_script_by_itself(example, tmp_path):
     assert process.returncode == 0, process.stderr
     assert "cut off: 'dog a dog" in process.stdout or "cut off: 'a dog" in process.stdout
     assert out.is_file()
-    assert_refused(run_script("code/sample.py", *flags, "--size", "100"), "divisible by 64")
+    assert_refused(run_script("code/sample.py", *flags), "exists already", "--force")
+    assert_refused(run_script("code/sample.py", *flags, "--force", "--size", "100"), "by 64")
     assert_refused(run_script("code/sample.py", "--out", out), "--sd")
-    assert_refused(run_script("code/sample.py", "x.pth", "--out", out, "--size", "64"), "add --sd")
+    assert_refused(run_script("code/sample.py", "x.pth", "--size", "64"), "add --sd")

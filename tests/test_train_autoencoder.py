@@ -126,7 +126,8 @@ def test_stages_train_and_hand_on(tmp_path, monkeypatch):
     assert scores["stage 1"]["after"]["psnr"] > scores["stage 1"]["before"]["psnr"] + 3
     columns, cell = 8, 64 + 4
     with Image.open(tmp_path / "run/stage-1/reconstruction-10.png") as picture:
-        assert picture.size == (columns * cell + 4, 2 * cell + 4)
+        assert picture.width > columns * cell + 4  # the rows have names
+        assert picture.height == 2 * cell + 4
 
 
 def test_done_stages_are_not_repeated(tmp_path, monkeypatch, capsys):
@@ -417,7 +418,8 @@ def test_samples_need_no_file_of_the_autoencoder(trained, tmp_path, monkeypatch)
     grid = tmp_path / "grid.png"
     run(monkeypatch, "sample", tmp_path / "run", "--num", 1, "--device", "cpu", "--out", grid)
     with Image.open(grid) as picture:
-        assert picture.size == (10 * (64 + 4) + 4, 64 + 2 * 4)
+        assert picture.width == 10 * (64 + 4) + 4
+        assert picture.height > 64 + 2 * 4  # the columns have names
 
 
 def published(folder: Path) -> tuple[Path, KLAutoencoder]:

@@ -93,8 +93,9 @@ def test_run_folder_holds_everything(make_trainer, tmp_path):
     assert [e.step for e in events.Images("samples")] == [20, 30]
 
     columns, rows, cell = 10, 2, 64 + 4
-    size = Image.open(tmp_path / "run" / "sample-3.png").size
-    assert size == (columns * cell + 4, rows * cell + 4)
+    width, height = Image.open(tmp_path / "run" / "sample-3.png").size
+    assert width == columns * cell + 4
+    assert 0 < height - (rows * cell + 4) < 30  # names of the classes are above
 
 
 def test_config_yaml_repeats_the_run(make_trainer, tmp_path):

@@ -16,6 +16,7 @@ from libs.visualize import (
     save_image,
     save_training_curve,
     to_pil,
+    with_margins,
 )
 
 PADDING = 4
@@ -121,6 +122,54 @@ def test_captions_stand_under_their_pictures():
     assert 0 < lines_of[0].sum() < lines_of[1].sum() / 3
 
 
+NAMES = {
+    "short": (["cat", "dog", "ship"], False),
+    "empty in between": (["cat", "", "ship"], False),
+    "one wide": (["cat", "a leopard seen from above", "ship"], True),
+    "endless": (["cat", "w" * 500, "line\nbreak"], True),
+}
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("beside", [[], ["guidance 0", "guidance 7.5"], ["a", "long " * 60]])
+def test_margins_keep_to_their_places(names, beside):
+    """The grid stays whole below and right of its margins; no name leaves its column or block."""
+    grid = image_grid(torch.rand(12, 3, 64, 64), columns=3)
+    names, turned = NAMES[names]
+    page = with_margins(grid, names, beside)
+    assert page.dtype == torch.uint8
+    _, height, width = grid.shape
+    assert torch.equal(page[:, -height:, -width:], grid)
+    assert (page.shape[2] > width) == bool(beside)
+    top, left = page[0, :-height, -width:] < GREY, page[0, -height:, :-width] < GREY
+    assert not (page[0, :-height, : page.shape[2] - width] < GREY).any()
+    assert (top.shape[0] > 30) == turned
+    assert top.shape[0] < 200
+    assert left.shape[1] < 150
+    for i, name in enumerate(names):
+        assert top[:, PADDING + i * 68 : (i + 1) * 68].any() == bool(name)
+        assert not top[:, (i + 1) * 68 : (i + 1) * 68 + PADDING].any()
+    for i in range(len(beside)):
+        assert left[i * 136 + PADDING : (i + 1) * 136].any()
+        assert not left[(i + 1) * 136 : (i + 1) * 136 + PADDING].any()
+
+
+def test_without_names_there_is_no_margin():
+    """A grid of no classes stays as it is."""
+    grid = image_grid(torch.rand(4, 1, 8, 8), columns=2)
+    assert torch.equal(with_margins(grid, ["", ""], []), grid)
+    assert torch.equal(with_margins(grid), grid)
+
+
+@pytest.mark.parametrize("cell", [8, 128, 256])
+def test_letters_grow_with_the_cells(cell):
+    """Names are readable beside small cells, and larger beside large ones."""
+    grid = image_grid(torch.rand(2, 3, cell, cell), columns=2)
+    ink = with_margins(grid, ["H", "H"])[0, : -grid.shape[1]] < GREY
+    tall = int(ink.any(dim=1).sum())
+    assert tall >= (12 if cell > 128 else 7)
+
+
 # Films
 
 
@@ -140,7 +189,12 @@ def test_film_strip(tmp_path, length, columns):
     save_film(frames, tmp_path / "deep/film.png")
     with Image.open(tmp_path / "deep/film.png") as file:
         grid = torch.from_numpy(np.asarray(file).copy()).permute(2, 0, 1)
-    shades = cells(grid, 2, columns)[:, :, 0, 0, 0]
+    margin = grid.shape[1] - (2 * 68 + 4)
+    assert (margin > 0) == (columns > 1)
+    ink = (grid[0, :margin] < GREY).any(dim=0)  # x_T above the first column, x_0 above the last
+    assert ink[:68].any() == ink[-68:].any() == (columns > 1)
+    assert not ink[68:-68].any()
+    shades = cells(grid[:, margin:], 2, columns)[:, :, 0, 0, 0]
     for sample in range(2):
         row = shades[sample].tolist()
         assert row == sorted(row)

@@ -1,10 +1,11 @@
 """What stands in the columns of a grid of samples: classes, prompts, or nothing in particular."""
 
-import re
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from .config import Config
@@ -12,8 +13,8 @@ from .ddpm import DDPM
 from .edm import EDM
 from .progress import say
 from .prompts import number_prompts
-from .utils import UserError, default, did_you_mean
-from .visualize import captioned_grid, image_grid
+from .utils import UserError, default, did_you_mean, slug
+from .visualize import captioned_grid, image_grid, with_margins
 
 UNLABELLED = 10  # columns of a grid of samples without labels
 
@@ -26,16 +27,26 @@ class Columns:
         labels: what is drawn, one a column, and again in each row.
         names: of folders for each column's pictures.
         number: of columns in the grid.
-        captions: what stands below the pictures of each column, or None.
+        titles: what is written above the columns.
+        captions: what is written below each picture of a column, or None.
     """
 
     labels: list[int]
     names: list[str]
     number: int
+    titles: Sequence[str] = ()
     captions: list[str] | None = None
 
-    def grid(self, images: Tensor) -> Tensor:
-        """Lay images [N, C, H, W] in [0, 1] out, row by row, as uint8 [3, H', W']."""
+    def grid(self, blocks: Sequence[Tensor], names: Sequence[str] = ()) -> Tensor:
+        """Lay blocks of images [N, C, H, W] in [0, 1] out, row by row, as uint8 [3, H', W'].
+
+        Args:
+            blocks: one below the other, each with the same columns.
+            names: written beside the blocks, one each.
+        """
+        return with_margins(torch.cat([self._block(b) for b in blocks], dim=1), self.titles, names)
+
+    def _block(self, images: Tensor) -> Tensor:
         if self.captions is None:
             return image_grid(images, self.number)
         rows = len(images) // self.number
@@ -65,8 +76,12 @@ def pick_columns(
             )
     if config.model.conditional:
         labels = pick_labels(args.labels, classes, config.model.num_classes)
-        names = [classes[label] if label < len(classes) else str(label) for label in labels]
-        return Columns(labels, names, len(labels))
+        titles = [classes[label] if label < len(classes) else str(label) for label in labels]
+        names = [
+            _class_folder(label, title, classes)
+            for label, title in zip(labels, titles, strict=True)
+        ]
+        return Columns(labels, names, len(labels), titles)
     if args.labels is None:
         return Columns([0], [""], UNLABELLED)
     raise UserError("--labels: the model was trained without labels; leave the flag out")
@@ -103,11 +118,11 @@ def _of_prompts(
         say("no --prompt: drawing captions of training images")
     prompts = default(args.prompt, shown)
     labels = number_prompts(Path(args.checkpoint), model, config, prompts, args.negative)
-    names = [_folder_name(*pair) for pair in zip(labels, prompts, strict=True)]
-    return Columns(labels, names, len(labels), prompts)
+    names = [slug(f"{label:02d} {prompt}") for label, prompt in zip(labels, prompts, strict=True)]
+    return Columns(labels, names, len(labels), captions=prompts)
 
 
-def _folder_name(number: int, prompt: str) -> str:
-    """A short name for a prompt's pictures, such as 01-a-red-bus."""
-    words = re.findall(r"[a-z0-9]+", prompt.lower())
-    return "-".join([f"{number:02d}", *words])[:60]
+def _class_folder(label: int, name: str, classes: Sequence[str]) -> str:
+    """A class's name, with its number where another differs in case alone, as EMNIST's A and a."""
+    alike = sum(other.casefold() == name.casefold() for other in classes)
+    return f"{label}-{name}" if alike > 1 else name

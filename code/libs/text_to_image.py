@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms import functional as transforms
 
 from . import heun_flags
-from .config import load_config, shown
+from .config import load_config
 from .guidance import parse_scale
 from .progress import progress_bar
 from .runtime import DTYPES, Precision, generator_for, pick_device
@@ -22,8 +22,8 @@ from .sd_files import StableDiffusion, load_stable_diffusion
 from .sd_flags import DEFAULT
 from .stable_diffusion import guided_eps, sample_guided
 from .stable_diffusion_config import StableDiffusionConfig
-from .utils import UserError, default, did_you_mean
-from .visualize import captioned_grid, save_image
+from .utils import UserError, check_result, default, did_you_mean, slug, unused
+from .visualize import Outputs, captioned_grid
 
 SAMPLERS = ("ddim", "dpm++")
 ALIASES = {"dpmpp": "dpm++"}  # easier to type
@@ -37,7 +37,7 @@ class Job:
     Args:
         prompts: one or several.
         negative: what the pictures are to avoid; may be empty.
-        num: pictures of each prompt.
+        num: pictures of each prompt, and again where it is named again.
         seed: number k of each prompt follows from (seed, k) alone, on every device.
         height, width: in pixels.
         sampler: ddim or dpm++, its steps, their spacing and the scale of guidance.
@@ -85,19 +85,22 @@ def draw(
     start = None
     if job.init_image is not None:
         start = vae.encoder(job.init_image[None].to(weight.device)).float()
-    numbers = range(job.num * len(job.prompts))
+    prompts = list(job.prompts) * job.num
+    numbers = range(len(prompts))
+    count_of = [prompts[:number].count(prompts[number]) for number in numbers]
     batches = [numbers[i : i + batch_size] for i in numbers[::batch_size]]
     with progress_bar(len(times) * len(batches), "sampling", "step") as bar:
         for batch in batches:
-            places = [divmod(number, len(job.prompts)) for number in batch]  # row, column
-            x = torch.stack([_noise(size, job.seed, row) for row, _ in places]).to(weight.device)
+            columns = [number % len(job.prompts) for number in batch]
+            noise = [_noise(size, job.seed, count_of[number]) for number in batch]
+            x = torch.stack(noise).to(weight.device)
             if start is not None:
                 alpha_bar = alphas_cumprod[times[0]].item()
                 x = math.sqrt(alpha_bar) * start + math.sqrt(1 - alpha_bar) * x
             x = _walk(
                 network,
                 x,
-                torch.stack([contexts[column] for _, column in places]),
+                torch.stack([contexts[column] for column in columns]),
                 negative.expand(len(batch), -1, -1),
                 alphas_cumprod,
                 times,
@@ -121,12 +124,14 @@ def _walk(
     """From noise to latents with the chosen sampler; arguments as of `sample_guided`."""
     scale = sampler.guidance
     if sampler.name == "ddim":
-        return sample_guided(
+        found = sample_guided(
             network, x, context, negative, alphas_cumprod, times, scale, on_step=on_step
         )
+        return check_result(found, sample_guided, "latents", x.shape)
 
     def eps_model(x: Tensor, t: Tensor) -> Tensor:
-        return guided_eps(network, x, t, context, negative, scale)
+        eps = guided_eps(network, x, t, context, negative, scale)
+        return check_result(eps, guided_eps, "the noise", x.shape)
 
     last = alphas_cumprod[0].item()
     return sampler.function()(
@@ -163,22 +168,25 @@ def run(args: Namespace) -> None:
     if dtype not in (*DTYPES, "auto"):
         raise UserError(f"--dtype: {dtype} is none of auto, {', '.join(DTYPES)}")
     precision = Precision.pick(dtype, device)
+    outputs = _outputs(args)
     path, vocabulary = Path(args.sd), args.vocabulary and Path(args.vocabulary)
     model = load_stable_diffusion(path, config, device, DTYPES[precision.name], vocabulary)
     print(f"sampler: {job.sampler}", flush=True)
-    drawn = []
-    for number, image in enumerate(draw(model, config, job, args.batch_size)):
-        row, column = divmod(number, len(job.prompts))
-        if args.out_dir:
-            save_image(image, Path(args.out_dir) / f"prompt-{column + 1}" / f"{row:05d}.png")
-        if args.out:
-            drawn.append(image)
-    if args.out:
-        captions = list(job.prompts) * job.num
-        grid = captioned_grid(torch.stack(drawn), captions, len(job.prompts))
-        save_image(grid, Path(args.out))
-    for written in filter(None, (args.out_dir, args.out)):
-        print(f"wrote {shown(Path(written).resolve())}")
+    batches = (image[None] for image in draw(model, config, job, args.batch_size))
+    images = outputs.take(batches)
+    captions = list(job.prompts) * job.num
+    grid = captioned_grid(images[0], captions, len(job.prompts)) if images else None
+    outputs.finish(grid)
+
+
+def _outputs(args: Namespace) -> Outputs:
+    """Where the pictures go: by default a grid named after the prompt, in the current folder."""
+    prompts = list(dict.fromkeys(args.prompt))
+    names = [slug(f"{prompts.index(prompt) + 1:02d} {prompt}") for prompt in args.prompt]
+    if not (args.out or args.out_dir):
+        more = f"-and-{len(prompts) - 1}-more" if len(prompts) > 1 else ""
+        args.out = unused(Path(f"{slug(prompts[0]) or 'picture'}{more}-seed-{args.seed}.png"))
+    return Outputs(names, args.num, args.out, None, args.out_dir, args.force)
 
 
 def job_from(args: Namespace, config: StableDiffusionConfig) -> Job:

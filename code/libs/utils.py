@@ -2,20 +2,30 @@
 
 import contextlib
 import difflib
+import functools
+import json
+import linecache
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a path to write to that becomes `path` at the end, so that it is never half written.
 
-    Where writing fails, what was written is removed and an earlier file of that name survives.
+    Where writing fails, what was written is removed and an earlier file of that name survives. A
+    link goes on leading where it did; a device, such as /dev/stdout, is written to directly.
     """
+    if in_place(path):
+        yield path
+        return
+    path = path.resolve()
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         yield partial
@@ -26,8 +36,69 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def in_place(path: Path) -> bool:
+    """Whether a path is a device or a pipe, which no finished file can replace."""
+    return path.parent == Path("/dev") or (path.exists() and not path.is_file())
+
+
 class UserError(Exception):
     """A mistake the user can mend. Scripts print its text as one sentence and exit with code 2."""
+
+
+def save_result(path: Path, write: Callable[[Path], object], suffix: str | None = None) -> None:
+    """Write a result that took long to make; where that fails, write it to another place.
+
+    Args:
+        path: where it belongs; the folder is made where it is missing.
+        write: called with a path.
+        suffix: of the file in another place, such as ".png" for pictures; by default that of path.
+
+    Raises:
+        UserError: it could not be written to `path`; says why, and where it is instead.
+    """
+    import tempfile  # which would take a fifth of --help's time
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write(path)
+    except (OSError, ValueError) as error:  # ValueError: a picture that its format cannot hold
+        problem = f"could not write {path} ({reason(error)})"
+    name = path.stem + (path.suffix if suffix is None else suffix)
+    for folder in (lambda: path.parent, tempfile.gettempdir, os.getcwd):
+        with contextlib.suppress(OSError, ValueError):
+            place = unused(Path(folder()) / name)
+            write(place)
+            raise UserError(f"{problem}; it was saved as {place} instead")
+    raise UserError(f"{problem}, and no other place could be written to: free some disk space")
+
+
+def save_json(content: object, path: Path) -> None:
+    """Write a result as JSON; see `save_result`."""
+    save_text(json.dumps(content, indent=1), path)
+
+
+def save_text(text: str, path: Path) -> None:
+    """Write a result as text; see `save_result`."""
+
+    def write(path: Path) -> None:
+        with replacing(path) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
+
+    save_result(path, write)
+
+
+def unused(path: Path) -> Path:
+    """The path, or where there is such a file already, the first free one of NAME-2, NAME-3 ..."""
+    free, number = path, 1
+    while free.exists() or free.is_symlink():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
+def reason(error: Exception) -> str:
+    """Why something could not be written or read, in a few words."""
+    return getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or str(type(error))
 
 
 def default(value: T | None, fallback: T) -> T:
@@ -47,3 +118,83 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {str(k).lower(): str(k) for k in known}
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
     return f" (did you mean '{by_lower[close[0]]}'?)" if close else ""
+
+
+def slug(text: str) -> str:
+    """A short name for a file that says what a text says, such as 01-a-red-bus."""
+    return "-".join(re.findall(r"[a-z0-9+.]+", text.lower()))[:60].rstrip("-.")
+
+
+# What a student's functions answer
+
+
+def check_result(
+    result: T,
+    function: Callable[..., T],
+    expected: str,
+    shape: Sequence[int | str] | None = None,
+    did: str = "returned",
+) -> T:
+    """Return what a function gave, if it is a tensor of the expected shape.
+
+    Args:
+        result: of the function, which may be a student's.
+        function: to name in the message, with its file and line.
+        expected: what it should have given, in words.
+        shape: sizes, or letters such as "H" that stand for any size; None for any shape.
+        did: how the function gave it.
+
+    Raises:
+        UserError: it is something else; names the function, what it gave and what is expected.
+    """
+    found = getattr(result, "shape", None)
+    if found is not None:
+        sizes = zip(found, shape or found, strict=False)
+        alike = all(a == b for a, b in sizes if not isinstance(b, str))
+        if shape is None or (alike and len(found) == len(shape)):
+            return result
+        text = f"a tensor of shape {list(found)}"
+    else:
+        text = "None" if result is None else f"{type(result).__name__} {str(result)[:50]}"
+    wanted = expected if shape is None else f"{expected}, [{', '.join(map(str, shape))}]"
+    hint = ": is a return missing?" if result is None and did == "returned" else ""
+    raise UserError(f"{place_of(function)} {did} {text}, expected is {wanted}{hint}")
+
+
+@contextlib.contextmanager
+def results_checked(owner: object, name: str, expected: str) -> Iterator[None]:
+    """Within this context owner.name(x, ...) must return a tensor of the shape of x."""
+    function, before = getattr(owner, name), vars(owner).get(name)
+
+    @functools.wraps(function)
+    def checked(*args: object, **kwargs: object) -> object:
+        __tracebackhide__ = True  # for cli.py, too
+        result = function(*args, **kwargs)
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        return check_result(result, function, expected, getattr(first, "shape", None))
+
+    setattr(owner, name, checked)  # shadows the method on this instance
+    try:
+        yield
+    finally:
+        delattr(owner, name) if before is None else setattr(owner, name, before)
+
+
+def place_of(function: Callable) -> str:
+    """Where a function is defined: "q_sample in code/libs/ddpm.py, line 133"."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    function = getattr(function, "__func__", function)  # of a method
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return getattr(function, "__qualname__", repr(function))
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
+    decorators = next((i for i, line in enumerate(lines) if line.lstrip().startswith("def ")), 0)
+    where = f"{file_shown(code.co_filename)}, line {code.co_firstlineno + decorators}"
+    return f"{function.__name__} in {where}"
+
+
+def file_shown(file: str) -> str:
+    """A file of the project relative to its root, another one as it is."""
+    path = Path(file).resolve()
+    return path.relative_to(ROOT).as_posix() if ROOT in path.parents else str(path)

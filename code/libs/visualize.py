@@ -1,7 +1,11 @@
-"""Pictures: grids of samples, films of the reverse process, training curves."""
+"""Pictures: grids of samples, films of the reverse process, training curves; and their files."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +15,14 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from . import cli
+from .config import shown
+from .utils import UserError, reason, replacing, save_result
+
 CELL = 64  # pixels: smaller images are enlarged to about this size
 PADDING_GREY = 0.5
 PADDING = 4  # pixels
+SMALLEST, LARGEST = 11, 20  # pixels of the letters in the margins
 
 
 def image_grid(images: Tensor, columns: int) -> Tensor:
@@ -50,6 +59,74 @@ def captioned_grid(images: Tensor, captions: Sequence[str], columns: int) -> Ten
     return torch.cat([F.pad(row, (0, full - row.shape[2]), value=255) for row in rows], dim=1)
 
 
+def with_margins(grid: Tensor, above: Sequence[str] = (), beside: Sequence[str] = ()) -> Tensor:
+    """Write names above the columns of a grid and beside its rows, uint8 [3, H', W'].
+
+    Where a name is wider than its column, all names are turned to run upwards; what is too long
+    for its place is cut.
+
+    Args:
+        grid: as `image_grid` gives it, uint8 [3, H, W].
+        above: one per column, of equal widths.
+        beside: one per row, or per block of rows, of equal heights.
+    """
+    above, beside = ([" ".join(text.split()) for text in texts] for texts in (above, beside))
+    if not any([*above, *beside]):
+        return grid
+    picture = to_pil(grid)
+    width, height = (
+        (side - PADDING) / max(1, n)
+        for side, n in ((picture.width, len(above)), (picture.height, len(beside)))
+    )
+    size = int(min(LARGEST, max(SMALLEST, min(width, height) / 8)))
+    font = ImageFont.load_default(size)
+    line = size + PADDING
+    turned = any(font.getlength(text) > width - PADDING for text in above)
+    longest = 12 * size if turned else math.floor(width)
+    tops = [_written(_cut(text, font, longest), font, line) for text in above]
+    tops = [top.rotate(90, expand=True) if turned else top for top in tops]
+    lines = max(1, int((height - 2 * PADDING) // line))
+    sides = [_written(_few_lines(text, font, 8 * size, lines), font, line) for text in beside]
+    left = max((side.width for side in sides), default=0)
+    top = max((text.height for text in tops), default=0)
+    page = Image.new("RGB", (left + picture.width, top + picture.height), "white")
+    page.paste(picture, (left, top))
+    for i, text in enumerate(tops):
+        middle = left + (PADDING + i * width + PADDING / 2 + (i + 1) * width) / 2
+        page.paste(text, (round(middle - text.width / 2), top - text.height))
+    for i, text in enumerate(sides):
+        middle = top + PADDING / 2 + (i + 0.5) * height
+        page.paste(text, (0, round(middle - text.height / 2)))
+    return torch.from_numpy(np.array(page)).permute(2, 0, 1)
+
+
+def _written(text: str, font: ImageFont.ImageFont, line: int) -> Image.Image:
+    """Black on white, as large as the text needs; `line` is the height of one line."""
+    lines = text.split("\n")
+    width = math.ceil(max(font.getlength(each) for each in lines)) + 2 * PADDING
+    page = Image.new("RGB", (width, line * len(lines) + PADDING), "white")
+    for i, each in enumerate(lines):
+        ImageDraw.Draw(page).text((PADDING, i * line), each, "black", font)
+    return page
+
+
+def _cut(text: str, font: ImageFont.ImageFont, width: int) -> str:
+    """The text, or as much of its beginning as fits into a width."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}...") > width:
+        text = text[:-1]
+    return f"{text.rstrip()}..."
+
+
+def _few_lines(text: str, font: ImageFont.ImageFont, width: int, most: int) -> str:
+    """The text wrapped to a width, and cut to so many lines."""
+    lines = _wrapped(text, font, width).split("\n")
+    if len(lines) > most:
+        lines[most - 1] = _cut(" ".join(lines[most - 1 :]), font, width)
+    return "\n".join(lines[:most])
+
+
 def _wrapped(text: str, font: ImageFont.ImageFont, width: int) -> str:
     """The text with line breaks, so that no line is wider; a longer word is broken, too."""
     lines = [""]
@@ -68,8 +145,16 @@ def _wrapped(text: str, font: ImageFont.ImageFont, width: int) -> str:
 
 def save_image(image: Tensor, path: Path) -> None:
     """Write an image, uint8 [3, H, W] or float [C, H, W] in [0, 1], as PNG or by the suffix."""
+    _save(to_pil(image), path)
+
+
+def _save(picture: Image.Image, path: Path, **options: object) -> None:
+    """Write a picture so that its file is either complete or not there."""
+    Image.init()
+    kind = Image.registered_extensions().get(path.suffix.lower())
     path.parent.mkdir(parents=True, exist_ok=True)
-    to_pil(image).save(path)
+    with replacing(path) as unfinished:
+        picture.save(unfinished, kind, **options)
 
 
 def to_pil(image: Tensor) -> Image.Image:
@@ -86,18 +171,115 @@ def save_film(frames: Sequence[Tensor], path: Path, columns: int = 11) -> None:
     A path that ends in .gif becomes an animation that rests on the last frame; any other becomes a
     strip with one sample a row and time running to the right.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".gif":
         rows = math.ceil(len(frames[0]) / 5)
         pictures = [to_pil(image_grid(f, math.ceil(len(f) / rows))) for f in frames]
         rest = 15
         pictures += pictures[-1:] * rest
-        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=80, loop=0)
-        return
+        animation = {"save_all": True, "append_images": pictures[1:], "duration": 80, "loop": 0}
+        return _save(pictures[0], path, **animation)
     columns = min(columns, len(frames))
     chosen = [frames[round(i * (len(frames) - 1) / max(1, columns - 1))] for i in range(columns)]
     strip = torch.stack(chosen, dim=1).flatten(0, 1)  # sample by sample, each over time
-    save_image(image_grid(strip, columns), path)
+    ends = ["x_T", *[""] * (columns - 2), "x_0"] if columns > 1 else []
+    save_image(with_margins(image_grid(strip, columns), ends), path)
+
+
+class Outputs:
+    """Where the pictures that a script draws go: a grid, single files, a film.
+
+    Args:
+        names: of the columns; single pictures go to folder/NAME/NUMBER.png.
+        rows: how many pictures each column gets.
+        grid, film: files, or None.
+        folder: for single pictures, or None.
+        force: files that exist may be overwritten.
+
+    Raises:
+        UserError: something cannot be written, or exists already.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        rows: int,
+        grid: str | None = None,
+        film: str | None = None,
+        folder: str | None = None,
+        force: bool = False,
+    ):
+        self.grid, self.film, self.folder = (name and Path(name) for name in (grid, film, folder))
+        self.problems: list[str] = []
+        self.paths = iter(())
+        cli.check_pictures({"--out": grid, "--film": film}, force)
+        if folder is not None:
+            cli.check_folder("--out-dir", self.folder)
+            cli.refuse_existing("--out-dir", _numbered(self.folder, names, rows), force)
+            self.paths = _numbered(Path(), names, rows)
+
+    def take(self, batches: Iterable[Tensor]) -> list[Tensor]:
+        """Write single pictures as they are drawn, if asked for, and return all for a grid.
+
+        On a disk that is full, from then on they go to a folder for temporary files.
+
+        Args:
+            batches: images [N, C, H, W] in [0, 1], row by row.
+
+        Returns:
+            One tensor of all images, or none where no grid was asked for.
+
+        Raises:
+            UserError: there is no room for temporary files either.
+        """
+        kept = []
+        for images in batches:
+            for image, path in zip(images, self.paths, strict=False):  # there may be no paths
+                self._write(image, path)
+            kept += [images] if self.grid else []
+        return [torch.cat(kept)] if kept else []
+
+    def _write(self, image: Tensor, path: Path) -> None:
+        try:
+            save_image(image, self.folder / path)
+        except OSError as error:
+            problem = f"could not write {self.folder / path} ({reason(error)})"
+            if not self.problems:
+                with contextlib.suppress(OSError):
+                    self.folder = Path(tempfile.mkdtemp(prefix="samples-"))
+                    self.problems = [f"{problem}; the pictures from there on are in {self.folder}"]
+                    return self._write(image, path)
+            raise UserError("; ".join([problem, *self.problems])) from None
+
+    def finish(self, grid: Tensor | None = None, film: Sequence[Tensor] = ()) -> None:
+        """Write the grid, uint8 [3, H, W], and the film, and say where all is.
+
+        Raises:
+            UserError: something is not where it was asked for; says where it is instead.
+        """
+        wrote = [self.folder] if self.folder and not self.problems else []
+        for path, write in (
+            (self.film, partial(save_film, film)),
+            (self.grid, partial(save_image, grid)),
+        ):
+            try:
+                if path is not None:
+                    save_result(path, write, suffix=".png")
+                    wrote.append(path)
+            except UserError as error:
+                self.problems.append(str(error))
+        for path in wrote:
+            print(f"wrote {shown(path.resolve())}")
+        if self.problems:
+            raise UserError("; ".join(self.problems))
+
+
+def _numbered(folder: Path, names: Sequence[str], rows: int) -> Iterator[Path]:
+    """The files of single pictures, row by row, numbered within each name."""
+    numbers = Counter()
+    for _ in range(rows):
+        for name in names:
+            yield folder / name / f"{numbers[name]:05d}.png"
+            numbers[name] += 1
 
 
 def save_training_curve(history: dict[str, list], path: Path) -> None:

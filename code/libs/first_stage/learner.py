@@ -13,7 +13,7 @@ from ..optim import learning_rate
 from ..runtime import Precision, Processes, generator_for
 from ..updater import StepResult, Updater
 from ..utils import UserError
-from ..visualize import image_grid
+from ..visualize import image_grid, with_margins
 from ..weights import load_strictly
 from .autoencoder import KLAutoencoder
 from .discriminator import PatchDiscriminator
@@ -163,7 +163,8 @@ class AutoencoderLearner(Learner):
         """A few held-out images above their reconstructions."""
         dataset = self.held_out().at_most(SHOWN)
         images, decoded = next(iter(self.reconstructed(dataset, SHOWN)))
-        return "reconstruction", image_grid(torch.cat([images, decoded]), columns=len(images))
+        grid = image_grid(torch.cat([images, decoded]), columns=len(images))
+        return "reconstruction", with_margins(grid, beside=["original", "decoded"])
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -1,17 +1,16 @@
 """What evaluate.py shows: a table, a JSON file, and a folder with a report and pictures."""
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..datasets import Images
-from ..utils import UserError, replacing
-from ..visualize import PADDING_GREY, image_grid, save_image
+from ..utils import UserError, save_json, save_result, save_text
+from ..visualize import PADDING_GREY, image_grid, save_image, with_margins
 from .scoring import Evidence, Score, all_images, compares_pixels
 
 ROWS, PER_CLASS = 10, 5  # classes in the picture of samples, and pictures of each
@@ -96,18 +95,7 @@ def write_json(scores: Sequence[Score], setup: Setup, evidence: Evidence, file: 
         content["memorized"] = evidence.verdict.memorized
         content["verdict"] = str(evidence.verdict)
     content["nearly_equal"] = evidence.nearly_equal
-    with written("--json", file), replacing(file) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def written(flag: str, place: Path) -> Iterator[None]:
-    """Within this context what cannot be written ends in a UserError, which names the flag."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{flag}: could not write {place} ({reason})") from None
+    save_json(content, file)
 
 
 def write_report(scores: Sequence[Score], setup: Setup, evidence: Evidence, folder: Path) -> None:
@@ -135,11 +123,9 @@ def write_report(scores: Sequence[Score], setup: Setup, evidence: Evidence, fold
             "![Suspicious samples, left, and their nearest training images](memorization.png)"
         ]
         pictures["memorization.png"] = suspects_beside_train(evidence)
-    with written("--out", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        for name, picture in pictures.items():
-            save_image(picture, folder / name)
+    save_text("\n".join(lines), folder / "report.md")
+    for name, picture in pictures.items():
+        save_result(folder / name, partial(save_image, picture))
 
 
 def equality_line(evidence: Evidence, setup: Setup) -> str:
@@ -165,17 +151,22 @@ def samples_beside_real(evidence: Evidence) -> Tensor:
     order = torch.randperm(len(evidence.images.train), generator=torch.Generator().manual_seed(0))
     labels = evidence.images.train.labels[order]
     blank = torch.full_like(evidence.samples[:1], round(PADDING_GREY * 255))
-    rows = []
+    rows, names = [], []
     for label in evidence.labels.unique()[:ROWS]:
         drawn = evidence.samples[evidence.labels == label][:PER_CLASS]
         alike = order[labels == label] if evidence.conditional else order[len(rows) * PER_CLASS :]
         images, alike = evidence.images.train, alike[:PER_CLASS]
+        if evidence.conditional:
+            names.append(images.classes[label])
         if evidence.captioned is not None:
             images, alike = evidence.captioned.images, label[None]
+            names.append(evidence.captioned.texts[label])
         real = [_pick(images, index[None]) for index in alike]
         row = torch.cat([drawn, *[blank] * (PER_CLASS + 1 - len(drawn)), *real])
         rows.append(torch.cat([row, blank.expand(COLUMNS - len(row), -1, -1, -1)]))
-    return image_grid(torch.cat(rows).float() / 255, COLUMNS)
+    above = [""] * COLUMNS
+    above[PER_CLASS // 2], above[-(PER_CLASS // 2) - 1] = "samples", "real"
+    return with_margins(image_grid(torch.cat(rows).float() / 255, COLUMNS), above, names)
 
 
 def suspects_beside_train(evidence: Evidence) -> Tensor:
@@ -184,7 +175,8 @@ def suspects_beside_train(evidence: Evidence) -> Tensor:
     for sample, neighbours in zip(verdict.suspects, verdict.neighbours, strict=True):
         rows += [evidence.samples[sample][None], _pick(evidence.images.train, neighbours)]
     columns = 1 + verdict.neighbours.shape[1]
-    return image_grid(torch.cat(rows).float() / 255, columns)
+    above = ["sample", "nearest", "second", "third"][:columns]
+    return with_margins(image_grid(torch.cat(rows).float() / 255, columns), above)
 
 
 def _of_the_same(evidence: Evidence) -> str:
