@@ -32,7 +32,7 @@ from libs.progress import say
 from libs.runtime import Precision, Processes, pick_device
 from libs.sampling import Sampler
 from libs.trainer import Trainer
-from libs.utils import UserError, replacing
+from libs.utils import UserError, save_text
 
 SEED = 0
 LABEL_DROPOUT, GUIDANCE = 0.1, 3.0  # for a config that has none
@@ -191,7 +191,7 @@ class Judge:
         result = Result(
             name, str(sampler), scores, training["seconds"], seconds, training["parameters"]
         )
-        write(json.dumps({"facts": facts, "result": asdict(result)}, indent=1), file)
+        save_text(json.dumps({"facts": facts, "result": asdict(result)}, indent=1), file)
         return result
 
 
@@ -221,12 +221,6 @@ def markdown(results: list[Result], config: Config, args: argparse.Namespace) ->
     )
 
 
-def write(text: str, file: Path) -> None:
-    """Write a file that is either complete or as it was."""
-    with replacing(file) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
-
-
 def main() -> None:
     args = parse_args()
     budget = [] if args.epochs is None else [f"train_cfg.epochs={args.epochs}"]
@@ -243,8 +237,10 @@ def main() -> None:
             say("  ".join(rows(results[-1:])[0]))
     table = markdown(results, config, args)
     print(table)
-    write(table, args.out / "ablation.md")
-    write(json.dumps([asdict(result) for result in results], indent=1), args.out / "ablation.json")
+    save_text(table, args.out / "ablation.md")
+    save_text(
+        json.dumps([asdict(result) for result in results], indent=1), args.out / "ablation.json"
+    )
     print(f"wrote ablation.md and ablation.json to {args.out}")
 
 

@@ -11,7 +11,6 @@ and growth.png to --out.
 """
 
 import argparse
-import json
 import math
 import statistics
 import time
@@ -38,7 +37,7 @@ from libs.metrics.fid import statistics as gaussian
 from libs.progress import say
 from libs.runtime import Precision, Processes
 from libs.updater import Updater
-from libs.utils import UserError
+from libs.utils import UserError, save_json
 
 SLACK = 0.3  # by which an order in seconds may exceed the expected one
 ROUNDING = 1e-6  # the same for FLOPs, which are exact
@@ -247,9 +246,8 @@ def main() -> None:
     cli.check_writable(args.json, args.out)
     found = list(grow(args))
     print(table(found))
-    text = json.dumps([asdict(growth) for growth in found], indent=1)
     file = args.json or args.out / "growth.json"
-    file.write_text(text + "\n", encoding="utf-8")
+    save_json([asdict(growth) for growth in found], file)
     plot(found, args.out / "growth.png")
     print(f"wrote {file} and {args.out / 'growth.png'}")
 

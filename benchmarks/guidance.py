@@ -1,14 +1,15 @@
 """What guidance does to a text model: python benchmarks/guidance.py logs/RUN/model_final.pth
 
 Draws the same captions from the same noise at each scale, and scores the samples by CLIP: how well
-they show their captions, and how alike those of one caption are. Writes guidance.json, and
-guidance.png with a scale a row and a caption a column, to --out.
+they show their captions, and how alike those of one caption are. Writes to --out: guidance.json;
+guidance.png, with a scale per row and a caption per column; scales.png, each metric against the
+scale, beside that of real images.
 """
 
 import argparse
-import json
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import kit  # noqa: F401
 
@@ -16,6 +17,10 @@ import kit  # noqa: F401
 
 from libs import cli
 from libs.metrics import FEATURES, PUBLISHED_CLIP, parse_metrics
+from libs.utils import UserError, save_json
+
+if TYPE_CHECKING:  # torch is imported late, so that --help is fast
+    from libs.metrics.scoring import Score
 
 SHOWN = 8  # captions in the picture
 
@@ -48,25 +53,55 @@ def main() -> None:
 
     import torch
 
+    from libs.guidance import parse_scale
     from libs.metrics import report, scoring
     from libs.metrics.evaluation import gather_evidence
-    from libs.visualize import captioned_grid, save_image
+    from libs.visualize import captioned_grid, save_image, with_margins
 
     cli.check_writable(None, args.out)
-    results, rows, captions = {}, [], []
-    for scale in args.scales.split(","):
+    scores, rows, captions = {}, [], []
+    scales = args.scales.split(",")
+    for scale in scales:
+        parse_scale(scale)
+    for scale in scales:
         flags = vars(args) | {"guidance": scale, "alexnet_weights": None}
         evidence, setup = gather_evidence(Namespace(**flags), names)
-        scores = scoring.score(names, evidence)
-        print(f"guidance {scale}\n{report.table(scores, setup)}\n{setup.floor}", flush=True)
-        results[scale] = {score.name: score.samples for score in scores}
+        found = scoring.score(names, evidence)
+        print(f"guidance {scale}\n{report.table(found, setup)}\n{setup.floor}", flush=True)
+        scores[scale] = found
         texts = evidence.captioned.texts[:SHOWN] if evidence.captioned else [""] * SHOWN
         rows.append(evidence.samples[: len(texts)].float() / 255)
-        captions += [f"{scale}: {text}" for text in texts]
-    (args.out / "guidance.json").write_text(json.dumps(results, indent=1) + "\n")
+        captions += texts
+    results = {scale: {s.name: s.samples for s in found} for scale, found in scores.items()}
+    save_json(results | {"real": {s.name: s.real for s in found}}, args.out / "guidance.json")
     picture = captioned_grid(torch.cat(rows), captions, len(rows[0]))
+    picture = with_margins(picture, beside=[f"guidance {scale}" for scale in scores])
     save_image(picture, args.out / "guidance.png")
-    print(f"wrote {args.out / 'guidance.json'} and guidance.png")
+    plot(scores, args.out / "scales.png")
+    print(f"wrote guidance.json, guidance.png and scales.png to {args.out}")
+
+
+def plot(scores: "dict[str, list[Score]]", file: Path) -> None:
+    """Draw each metric against the scale of guidance, with a line where real images are."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError("the plot needs a package: pip install matplotlib") from None
+    scales = sorted(scores, key=float)
+    metrics = scores[scales[0]]
+    figure = Figure(figsize=(4.5 * len(metrics), 3.6), layout="constrained")
+    for i, axes in enumerate(figure.subplots(1, len(metrics), squeeze=False)[0]):
+        values, errors = zip(
+            *((scores[s][i].samples, scores[s][i].error) for s in scales), strict=True
+        )
+        shown = None if None in errors else errors
+        axes.errorbar([float(s) for s in scales], values, shown, marker="o", label="samples")
+        if metrics[i].real is not None:
+            axes.axhline(metrics[i].real, color="0.6", linestyle="--", label="real images")
+        axes.set(xlabel="scale of guidance", ylabel=metrics[i].name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(file, dpi=130)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Prints images a second, and the share of the time that is spent waiting for the 
 
 import argparse
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from libs.diffusion import DiffusionLearner
 from libs.loading import EpochBatches, make_loader
 from libs.progress import say
 from libs.runtime import Precision, Processes, pick_device
-from libs.utils import UserError
+from libs.utils import UserError, save_json
 
 
 @dataclass
@@ -200,7 +199,7 @@ def main() -> None:
             "results": [asdict(result) for result in results],
             "gain": asdict(gain),
         }
-        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        save_json(found, args.json)
         print(f"wrote {args.json}")
 
 

@@ -7,7 +7,6 @@ program takes a share of every core meanwhile.
 """
 
 import argparse
-import json
 import os
 import re
 import statistics
@@ -25,7 +24,7 @@ import kit  # noqa: F401
 from libs import cli
 from libs.config import REPOSITORY
 from libs.progress import progress_bar
-from libs.utils import UserError
+from libs.utils import UserError, save_json
 
 LIMIT = 1800  # seconds that one run may take
 LAUNCHER = "-m torch.distributed.run --standalone --nproc_per_node"
@@ -126,7 +125,7 @@ def main() -> None:
         print(f"| {name} | {spread} | {ratios[name]:.2f} |")
     if args.json is not None:
         numbers = {"config": args.config, "beside": args.beside, "images_per_second": found}
-        args.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        save_json(numbers, args.json)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ class. Prints a table, and writes samplers.json and samplers.png to --out.
 """
 
 import argparse
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,7 +29,7 @@ from libs.progress import say
 from libs.runtime import Precision, pick_device
 from libs.sampling import Sampler, draw_samples
 from libs.schedules import time_grid
-from libs.utils import UserError
+from libs.utils import UserError, save_json
 
 FASTER = {  # DDIM with eta = 1 would be ddpm again
     "ddim": Sampler("ddim"),
@@ -190,8 +189,7 @@ def main() -> None:
     cli.check_writable(None, args.out)
     results = compare(args)
     print(table(results))
-    text = json.dumps([asdict(result) for result in results], indent=1)
-    (args.out / "samplers.json").write_text(text + "\n", encoding="utf-8")
+    save_json([asdict(result) for result in results], args.out / "samplers.json")
     plot(results, args.out / "samplers.png")
     print(f"wrote samplers.json and samplers.png to {args.out}")
 

@@ -7,7 +7,6 @@ faster, in fp32. The peers are described in peers.py.
 """
 
 import argparse
-import json
 import math
 import statistics
 import time
@@ -26,7 +25,7 @@ from libs import cli
 from libs.config import REPOSITORY, Config, load_config
 from libs.progress import progress_bar
 from libs.runtime import Precision, pick_device
-from libs.utils import UserError
+from libs.utils import UserError, save_json
 from peers import NONE, Batch, Contestant, Ideas
 
 SHAPES = {"mnist": "mnist", "cifar10": "cifar10_cfg", "afhq": "afhq", "mnist_cpu": "mnist_cpu"}
@@ -240,8 +239,7 @@ def main() -> None:
         reference = results[name]["reference"]
         print(table(name, results[name], args.batch_size, reference), end="\n\n", flush=True)
     if args.json is not None and results:
-        text = json.dumps({"threads": torch.get_num_threads(), "shapes": results}, indent=1)
-        args.json.write_text(text + "\n", encoding="utf-8")
+        save_json({"threads": torch.get_num_threads(), "shapes": results}, args.json)
 
 
 if __name__ == "__main__":

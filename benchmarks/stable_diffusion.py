@@ -34,6 +34,7 @@ from libs.stable_diffusion import StableDiffusionUNet
 from libs.stable_diffusion_config import StableDiffusionConfig
 from libs.text_encoder import TextEncoder, load_tokenizer, make_text_model
 from libs.text_to_image import Job, draw
+from libs.utils import save_json
 
 PROMPT, NEGATIVE = "a red bus in front of a church", "blurry"
 SIDES = ("ours", "diffusers")
@@ -158,8 +159,7 @@ def main() -> None:
         ours, theirs = (statistics.median(run[name] for run in measured[side]) for side in SIDES)
         print(f"| {name} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |")
     settings = {name: str(value) for name, value in vars(args).items()}
-    text = json.dumps({"settings": settings, "measured": measured}, indent=1)
-    (args.out / "stable_diffusion.json").write_text(text + "\n")
+    save_json({"settings": settings, "measured": measured}, args.out / "stable_diffusion.json")
 
 
 if __name__ == "__main__":

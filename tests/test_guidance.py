@@ -1,11 +1,19 @@
 """Classifier-free guidance: the formula, its ends, and the model it is put into for a while."""
 
+import json
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
+from conftest import assert_refused
+from PIL import Image
 from torch import nn
 
+from libs import cli
 from libs.ddpm import DDPM
 from libs.guidance import Guided, guided
+from libs.metrics import evaluation, report, scoring
 from libs.runtime import Precision
 from libs.sampling import Sampler, draw_samples
 
@@ -103,3 +111,81 @@ def test_samplers_are_guided(model, name):
     torch.testing.assert_close(draw([0, 1, 2], 1.0), plain, rtol=0, atol=1e-4)
     torch.testing.assert_close(draw([0, 1, 2], 0.0), draw([NULL] * 3), rtol=0, atol=1e-4)
     assert (draw([0, 1, 2], 4.0) - plain).abs().max() > 0.01
+
+
+# benchmarks/guidance.py
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """benchmarks/guidance.py, which here scores samples that say nothing."""
+    import guidance
+
+    asked = []
+
+    def gather(args, names):
+        asked.append(args.guidance)
+        samples = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
+        captioned = SimpleNamespace(texts=["a red bus", "two cats"])
+        return SimpleNamespace(samples=samples, captioned=captioned), SimpleNamespace(floor="")
+
+    def score(names, evidence):
+        scale = float(asked[-1])
+        return [
+            scoring.Score("CLIP score", 20 + scale, 31.5),
+            scoring.Score("CLIP consistency", scale / 100, None),
+        ]
+
+    monkeypatch.setattr(evaluation, "gather_evidence", gather)
+    monkeypatch.setattr(scoring, "score", score)
+    monkeypatch.setattr(report, "table", lambda *_: "")
+    return SimpleNamespace(main=guidance.main, asked=asked)
+
+
+def test_benchmark_draws_each_metric_against_the_scale(benchmark, tmp_path, monkeypatch):
+    """A panel per metric, its axes labelled, the scales in order, and a line for real images."""
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    drawn, save = [], figure.savefig
+
+    def keep(self, *args, **options):
+        drawn.append(self)
+        save(self, *args, **options)
+
+    monkeypatch.setattr(figure, "savefig", keep)
+    argv = ["guidance.py", "x.pth", "--scales", "3,1,7.5", "--out", str(tmp_path / "new")]
+    for _ in range(2):  # a later call replaces what the first one wrote
+        monkeypatch.setattr(sys, "argv", argv)
+        cli.run(benchmark.main)
+    score, consistency = drawn[0].axes
+    for axes, name in ((score, "CLIP score"), (consistency, "CLIP consistency")):
+        assert axes.get_xlabel() == "scale of guidance"
+        assert axes.get_ylabel() == name
+        points = axes.containers[0].lines[0]
+        assert list(points.get_xdata()) == [1, 3, 7.5]
+    assert list(score.containers[0].lines[0].get_ydata()) == [21, 23, 27.5]
+    floors = [line for line in score.lines if list(line.get_ydata()) == [31.5, 31.5]]
+    assert [line.get_label() for line in floors] == ["real images"]
+    assert len(score.lines) == len(consistency.lines) + 1
+    assert {p.name for p in (tmp_path / "new").iterdir()} == {
+        "guidance.json",
+        "guidance.png",
+        "scales.png",
+    }
+    found = json.loads((tmp_path / "new" / "guidance.json").read_text())
+    assert found["3"]["CLIP score"] == 23
+    assert found["real"] == {"CLIP score": 31.5, "CLIP consistency": None}
+    width, _ = Image.open(tmp_path / "new" / "guidance.png").size
+    assert width > 2 * 68 + 4  # scales are written on the left
+
+
+def test_benchmark_refuses_a_wrong_scale_before_drawing(benchmark, tmp_path, monkeypatch, capsys):
+    """A scale that is no number is found before the first one is drawn."""
+    argv = ["guidance.py", "x.pth", "--scales", "1,much", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as end:
+        cli.run(benchmark.main)
+    assert_refused(
+        SimpleNamespace(returncode=end.value.code, stdout="", stderr=capsys.readouterr().err),
+        "'much'",
+    )
+    assert benchmark.asked == []
