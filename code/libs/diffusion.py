@@ -30,9 +30,9 @@ from .runtime import Precision, Processes, fork_rng, generator_for
 from .sampling import Sampler, draw_samples, spread_evenly
 from .text_encoder import TextEncoder
 from .updater import StepResult, Updater
-from .utils import UserError, default
+from .utils import UserError, check_result, default, place_of, results_checked
 from .variants import PromptTable
-from .visualize import captioned_grid, image_grid
+from .visualize import captioned_grid, image_grid, with_margins
 from .weights import load_strictly
 
 STEP_STREAM, EVAL_STREAM, DROPOUT_STREAM = 1, 2, 5  # keep random numbers of different uses apart
@@ -61,12 +61,27 @@ class TrainingLoss(nn.Module):
         An EDM gets its noise levels as `t`.
         """
         if not self.ddpm.use_vae:
-            return self.compute_loss(2 * x - 1, label, t, noise)
+            return self._checked(2 * x - 1, label, t, noise)
         self.ddpm.use_vae = not self.cached_latents  # cached latents are encoded already
         try:
-            return self.compute_loss(x, label, t, noise)
+            return self._checked(x, label, t, noise)
         finally:
             self.ddpm.use_vae = True
+
+    def _checked(self, *batch: Tensor) -> Tensor:
+        """The loss; a UserError that names a student's function where there is none."""
+        is_edm = isinstance(self.ddpm, EDM)
+        step = ("denoise", "images without noise") if is_edm else ("q_sample", "x_t")
+        with results_checked(self.ddpm, *step):
+            loss = self.compute_loss(*batch)
+        if getattr(loss, "shape", None) != (1,):  # which is as good as a scalar
+            check_result(loss, self.compute_loss, "the loss, a scalar tensor", ())
+        if torch.is_grad_enabled() and not loss.requires_grad:
+            raise UserError(
+                f"{place_of(self.compute_loss)} returned a loss that depends on no weight of the "
+                "network: was it detached, or computed in torch.no_grad()?"
+            )
+        return loss
 
 
 class JointLoss(nn.Module):
@@ -319,10 +334,12 @@ class DiffusionLearner(Learner):
                 self.model, labels, self.precision, seed=self.config.seed, sampler=self.sampler
             )
             images = torch.cat(list(batches))
+        names = [self.classes[i] for i in drawn.tolist()]
         if self.contexts is None:
             grid = image_grid(images, columns)
+            grid = with_margins(grid, names if self.config.model.conditional else ())
         else:
-            grid = captioned_grid(images, self.classes * rows, columns)
+            grid = captioned_grid(images, names * rows, columns)
         self.loss.train()
         return "sample", grid
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .ddpm import DDPM
 from .edm import EDM
-from .utils import UserError
+from .utils import UserError, check_result
 
 
 class Guided(nn.Module):
@@ -38,6 +38,7 @@ class Guided(nn.Module):
         """Predict the noise in x, [B, C, H, W], with one call of the network on [2 B, C, H, W]."""
         null = torch.full_like(label, self.null_label)
         eps = self.network(torch.cat([x, x]), torch.cat([null, label]), time.repeat(2))
+        check_result(eps, self.network, "the noise", (2 * len(x), *x.shape[1:]))
         # Under autocast eps comes in half precision: too coarse to multiply differences by s
         eps_uncond, eps_cond = eps.to(x.dtype).chunk(2)
         return eps_uncond + self.scale * (eps_cond - eps_uncond)

@@ -15,12 +15,12 @@ from . import heun_flags
 from .config import TrainConfig
 from .config_checks import HAVE_ETA
 from .ddpm import DDPM
-from .edm import EDM, Heun, sample_heun
+from .edm import EDM, Heun, heun_step, sample_heun
 from .guidance import guided, parse_scale
 from .progress import progress_bar
 from .runtime import Precision, fork_rng, generator_for
 from .schedules import time_grid
-from .utils import UserError, default, did_you_mean
+from .utils import UserError, check_result, default, did_you_mean
 
 SAMPLERS = {"ddpm": "ancestral", "ddim": "ddim", "dpm++": "dpm_solver"}  # files of this folder
 OF_DDPM = ("own", *SAMPLERS)
@@ -264,12 +264,15 @@ def watch_chain(model: DDPM, on_state: OnState) -> Iterator[None]:
     seen = 0
 
     @functools.wraps(p_sample)
-    def watched(x: Tensor, *args, **kwargs) -> Tensor:
+    def watched(*args, **kwargs) -> Tensor:
         nonlocal seen
+        __tracebackhide__ = True  # for cli.py, too
+        x = args[0] if args else next(iter(kwargs.values()), None)
         if seen % model.timesteps == 0:
             on_state(model.timesteps, x)
         seen += 1
-        x = p_sample(x, *args, **kwargs)
+        shape = getattr(x, "shape", None)
+        x = check_result(p_sample(*args, **kwargs), p_sample, "x_{t-1}", shape)
         on_state(model.timesteps - 1 - (seen - 1) % model.timesteps, x)
         return x
 
@@ -337,7 +340,9 @@ def _own_chain(
 ) -> Tensor:
     """Images [B, C, H, W] in [0, 1] from the model's p_sample_loop."""
     with watch_chain(model, on_state), fork_rng(seed, precision.device), precision.autocast():
-        return model.p_sample_loop(labels)
+        images = model.p_sample_loop(labels)
+    shape = ("C", "H", "W") if model.use_vae else model.img_shape
+    return check_result(images, model.p_sample_loop, "images", (len(labels), *shape))
 
 
 @torch.no_grad()
@@ -378,20 +383,28 @@ def _walk_back_in_time(
 
     def eps_model(x: Tensor, t: Tensor) -> Tensor:
         with precision.autocast():
-            return model.model(x, labels, t).float()
+            eps = model.model(x, labels, t)
+        return check_result(eps, model.model, "the noise", x.shape).float()
 
-    times = sampler.times(model)
+    times, shape = sampler.times(model), x.shape
+    function = sampler.function()
     on_state(len(times), x)
-    return sampler.function()(
+
+    def on_step(i: int, x: Tensor) -> None:
+        check_result(x, function, "the state after a step", shape, did="gave on_step")
+        on_state(len(times) - 1 - i, x)
+
+    x = function(
         eps_model,
         x,
         alpha_bars(model),
         times,
         clip_x0=not model.use_vae,  # only pixels have known bounds
         draw_noise=draw_noise,
-        on_step=lambda i, x: on_state(len(times) - 1 - i, x),
+        on_step=on_step,
         **({"eta": sampler.eta} if sampler.name in HAVE_ETA else {}),
     )
+    return check_result(x, function, "x_0", shape)
 
 
 def _walk_down_sigma(
@@ -409,7 +422,8 @@ def _walk_down_sigma(
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
         with precision.autocast():
-            return model.denoise(x, labels, torch.full((len(x),), sigma, device=x.device)).float()
+            found = model.denoise(x, labels, torch.full((len(x),), sigma, device=x.device))
+        return check_result(found, model.denoise, "images without noise", x.shape).float()
 
     def show(i: int, x: Tensor) -> None:
         """Pass on a state as large as the data, whatever its noise level, so that it can be seen"""
@@ -422,5 +436,5 @@ def _walk_down_sigma(
         steps,
         sampler.heun,
         draw_noise=draw_noise,
-        on_step=lambda i, x: show(i + 1, x),
+        on_step=lambda i, x: show(i + 1, check_result(x, heun_step, "images", noise.shape)),
     )

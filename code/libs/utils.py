@@ -182,6 +182,7 @@ def results_checked(owner: object, name: str, expected: str) -> Iterator[None]:
 
 def place_of(function: Callable) -> str:
     """Where a function is defined: "q_sample in code/libs/ddpm.py, line 133"."""
+    function = getattr(function, "forward", function)  # of a network
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     function = getattr(function, "__func__", function)  # of a method

@@ -11,9 +11,9 @@ from ..autoencoder_config import AutoencoderConfig
 from ..config import shown
 from ..loading import EpochBatches
 from ..metrics.features import Viewer
-from ..metrics.fid import frechet_distance, statistics
 from ..metrics.inception import Inception
 from ..metrics.lenet import fitted_lenet
+from ..metrics.scoring import frechet_of_features
 from ..metrics.store import Store
 from ..progress import say
 from ..runtime import Precision, Processes
@@ -131,6 +131,6 @@ def reconstruction_fid(learner: AutoencoderLearner) -> dict[str, float]:
         net = fitted_lenet(learner.splits.train.plain(), shape, device, store)
     viewer = Viewer(net, device, store)
     pairs = learner.reconstructed(images, config.loader.batch_size)
-    of_images = statistics(viewer.look_at(images).features)
-    of_pairs = statistics(viewer.look((decoded for _, decoded in pairs), len(images)).features)
-    return {"rfid": frechet_distance(*of_images, *of_pairs)}
+    of_images = viewer.look_at(images).features
+    of_pairs = viewer.look((decoded for _, decoded in pairs), len(images)).features
+    return {"rfid": frechet_of_features(of_images, of_pairs)}

@@ -16,7 +16,7 @@ from .. import datasets
 from ..config import Config
 from ..datasets import Images, Splits
 from ..loading import in_order
-from ..utils import UserError, default
+from ..utils import UserError, check_result, default
 from .clip import Clip, clip_score, consistency, recall_at, similarity_of_nearest
 from .features import Seen, Viewer
 from .fid import frechet_distance, statistics
@@ -271,10 +271,25 @@ def score(names: Sequence[str], evidence: Evidence) -> list[Score]:
 
 
 def _fid(evidence: Evidence) -> list[Score]:
-    def distance(x: Tensor, y: Tensor) -> float:
-        return frechet_distance(*statistics(x), *statistics(y))
+    return [Score("FID", *evidence.compare(frechet_of_features, needed=2))]
 
-    return [Score("FID", *evidence.compare(distance, needed=2))]
+
+def frechet_of_features(x: Tensor, y: Tensor) -> float:
+    """The Fréchet distance between features [N, D] and [M, D].
+
+    Raises UserError where a function of fid.py gives something else than it should.
+    """
+    gaussians = []
+    for features in (x, y):
+        found, size = statistics(features), features.shape[1]
+        is_pair = isinstance(found, tuple | list) and len(found) == 2
+        mean, covariance = found if is_pair else (None, None)
+        gaussians.append(check_result(mean, statistics, "the mean", (size,)))
+        gaussians.append(check_result(covariance, statistics, "the covariance", (size, size)))
+    distance = frechet_distance(*gaussians)
+    if not isinstance(distance, int | float):
+        check_result(distance, frechet_distance, "a number", ())
+    return float(distance)
 
 
 def _kid(evidence: Evidence) -> list[Score]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..utils import check_result
 from .distances import nearest
 from .memorization import c_t, calibrated_distance, nearest_neighbour_ratio
 
@@ -68,8 +69,8 @@ def judge(samples: Tensor, train: Tensor, held_out: Tensor, seed: int = 0) -> Ve
     findings = [
         _compare_low_ends(
             "nearest-neighbour ratio",
-            nearest_neighbour_ratio(samples, train),
-            nearest_neighbour_ratio(held_out, train),
+            _ratio(samples, train),
+            _ratio(held_out, train),
         ),
         _compare_low_ends("calibrated distance", calibrated, calibrated_distance(held_out, train)),
         _copying_statistic(samples, train, held_out, seed),
@@ -77,6 +78,11 @@ def judge(samples: Tensor, train: Tensor, held_out: Tensor, seed: int = 0) -> Ve
     suspects = calibrated.argsort()[:NUM_SHOWN]
     _, neighbours = nearest(samples[suspects], train, NUM_NEIGHBOURS)
     return Verdict(findings, suspects.cpu(), neighbours.cpu())
+
+
+def _ratio(samples: Tensor, train: Tensor) -> Tensor:
+    ratio = nearest_neighbour_ratio(samples, train)
+    return check_result(ratio, nearest_neighbour_ratio, "one ratio per sample", (len(samples),))
 
 
 def _compare_low_ends(test: str, samples: Tensor, held_out: Tensor) -> Finding:
