@@ -303,6 +303,9 @@ def test_targets_take_the_newest_run(student):
         path.touch()
         os.utime(path, (1e9 + age, 1e9 + age))
     assert "sample.py logs/digits_new " in make(student, "--dry-run", "sample").stdout
+    assert re.search(
+        r"--out logs/digits_new/grid-\d+-\d+\.png", make(student, "-n", "sample").stdout
+    )
     assert "evaluate.py logs/x" in make(student, "--dry-run", "evaluate", "RUN=logs/x").stdout
 
 
