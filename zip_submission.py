@@ -190,8 +190,11 @@ class Survey:
         self.files[name] = path
 
     def names(self, tops: tuple[str, ...], *suffixes: str) -> list[str]:
-        """Names of the files to pack that lie below one of the folders and end in a suffix."""
+        """Names of the files to pack below one of the folders that end in a suffix."""
         return [n for n in self.files if n.split("/")[0] in tops and n.lower().endswith(suffixes)]
+
+
+# Names, and what keeps a file out
 
 
 def is_unicode(name: str) -> bool:
@@ -228,7 +231,7 @@ def archive_reason(path: Path) -> str | None:
 
 
 def line_of_secret(path: Path) -> int | None:
-    """The line of a file in which a password, key or token stands, or None."""
+    """The line of a file that holds a password, key or token, or None."""
     if path.stat().st_size > MAX_TEXT:
         return None
     content = path.read_bytes()
@@ -257,6 +260,9 @@ def check_names(names: list[str]) -> Iterator[str]:
                 break
 
 
+# The report
+
+
 def reports(survey: Survey) -> dict[str, bytes]:
     """The PDFs directly in writeup/ (one in a folder below may be a mere figure), by name."""
     names = [name for name in survey.names(("writeup",), ".pdf") if name.count("/") == 1]
@@ -278,7 +284,7 @@ def check_answers(survey: Survey) -> Iterator[tuple[bool, str]]:
     for name, content in reports(survey).items():
         left, teams = count_in_pdf(content, ANSWER, TEAM)
         if left >= ANSWERS:
-            yield True, f"{name} is the template: no question is answered"
+            yield True, f"{name} is the template; answer its questions and make it again"
         elif left:
             places = "in one place" if left == 1 else f"in {left} places"
             yield False, f"{name} still says '{ANSWER}' {places}; answer there, or take it out"
@@ -418,11 +424,14 @@ def read_letters(data: bytes) -> LetterTable:
     return LetterTable(min(width, 4), letters)
 
 
+# The team
+
+
 def check_team(survey: Survey) -> Iterator[str]:
     """Problems of team.csv, each with its line."""
     header = ",".join(TEAM_COLUMNS)
     if "team.csv" not in survey.files:
-        yield f"team.csv is missing; its first line is {header}, then comes one line a member"
+        yield f"team.csv is missing; its first line is {header}, then comes one line per member"
         return
     source = survey.files["team.csv"].read_bytes()
     conflict = conflict_in("team.csv", source)
@@ -438,7 +447,7 @@ def check_team(survey: Survey) -> Iterator[str]:
         return
     missing = [column for column in TEAM_COLUMNS if column not in (reader.fieldnames or ())]
     if not text.strip():
-        yield f"team.csv is empty; its first line is {header}, then comes one line a member"
+        yield f"team.csv is empty; its first line is {header}, then comes one line per member"
     elif missing:
         hint = ", with commas between them" if ";" in text or "\t" in text else ""
         yield (
@@ -446,7 +455,7 @@ def check_team(survey: Survey) -> Iterator[str]:
             f" its first line must be {header}{hint}"
         )
     elif not any((row[column] or "").strip() for _, row in rows for column in TEAM_COLUMNS):
-        yield "team.csv names nobody; add one line a member"
+        yield "team.csv names nobody; add one line per member"
     else:
         seen: dict[str, int] = {}
         for line, row in rows:
@@ -454,7 +463,7 @@ def check_team(survey: Survey) -> Iterator[str]:
             netid = (row["NetID"] or "").strip()
             other = seen.setdefault(netid.lower(), line) if netid else line
             if other != line:
-                yield f"team.csv, line {line}: the NetID {netid} stands in line {other} already"
+                yield f"team.csv, line {line}: the NetID {netid} is already in line {other}"
 
 
 def check_member(where: str, row: dict) -> Iterator[str]:
@@ -471,6 +480,9 @@ def check_member(where: str, row: dict) -> Iterator[str]:
         yield f"{where}: nothing under {' and '.join(empty)}"
     elif re.search(r"[\s,;/]", values["NetID"]):
         yield f"{where}: '{values['NetID']}' is not one NetID; give each member a line"
+
+
+# Code and configs
 
 
 def check_code(survey: Survey) -> Iterator[str]:
@@ -553,7 +565,7 @@ def absolute_paths(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def harmless_parts(node: ast.AST) -> list[ast.AST | None]:
-    """Parts of a node that, as strings, are never opened as they stand: docstrings, help, ..."""
+    """Parts of a node that, as strings, are never opened as files: docstrings, help, ..."""
     if isinstance(node, ast.Expr):
         return [node.value]
     if isinstance(node, ast.JoinedStr):  # judged as a whole
@@ -659,6 +671,9 @@ def check_unfinished(survey: Survey) -> Iterator[str]:
             yield f"{stub} is not implemented, and gets no points like this"
 
 
+# Sizes, results, notebooks
+
+
 def check_size(survey: Survey) -> Iterator[str]:
     """A problem where all files together, before compression, exceed the limit."""
     sizes = {name: path.stat().st_size for name, path in survey.files.items()}
@@ -716,6 +731,9 @@ def shown_size(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.1f} {name}"
     return f"{size / 1e3:.1f} kB"
+
+
+# The zip, and the script itself
 
 
 def write_zip(out: Path, survey: Survey, extra: dict[str, Path | bytes]) -> int:
@@ -857,7 +875,7 @@ def say_list(title: str, lines: list[str], file: TextIO | None = None) -> None:
 
 
 def other_folder(root: Path) -> str:
-    """One sentence where the script does not lie in the homework's folder, else nothing."""
+    """One sentence where the script is not in the homework's folder, else nothing."""
     names = (f"libs/{name}" for name in CORE_FILES)
     if any(next((root / "code").rglob(name), None) for name in (*names, *CORE_FILES)):
         return ""

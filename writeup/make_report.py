@@ -98,7 +98,7 @@ class ReportError(Exception):
 
 
 def read_math(state, silent: bool) -> bool:  # noqa: ANN001
-    """A rule for markdown-it: what stands between dollars is a formula, whatever signs it holds."""
+    """A rule for markdown-it: what is between dollars is a formula, whatever signs it holds."""
     match = MATH.match(state.src, state.pos)
     if not match or is_price(match, state.src[match.end() : match.end() + 1]):
         return False
@@ -375,9 +375,9 @@ class Report(FPDF):
         self.set_xy(self.l_margin, self.y + 2.5)
 
     def write_paragraph(self, inline: Token, tight: bool) -> None:
-        """Write a paragraph; pictures and displayed formulas in it stand by themselves.
+        """Write a paragraph; its pictures and displayed formulas get lines of their own.
 
-        Several pictures in a row stand side by side.
+        Several pictures in a row are set side by side.
         """
         runs: list[tuple[str, list[Token]]] = []  # what the pieces are, and the pieces
         for piece in inline.children:
