@@ -41,7 +41,8 @@ def hand_ins(tmp_path_factory) -> Path:
 def graded(hand_ins: Path, tmp_path_factory) -> tuple[Path, str]:
     """The folder of results, and what grading printed."""
     out = tmp_path_factory.mktemp("out")
-    done = run_script("autograder/grade.py", hand_ins, "--out", out, "--seed", 11, "--jobs", 2)
+    args = (hand_ins, "--out", out, "--seed", 11, "--jobs", 2)
+    done = run_script("autograder/grade.py", *args, PYTHONIOENCODING="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return out, done.stdout
 

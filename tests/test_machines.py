@@ -10,7 +10,7 @@ from unittest import mock
 
 import machines
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_script
 from machines import IN_TURN, MACHINES, Machine, Result
 
 REPORT = """<testsuites><testsuite>
@@ -165,3 +165,12 @@ def test_the_demo_must_reach_its_accuracy(accuracy, good, monkeypatch):
     done = subprocess.CompletedProcess([], 0)
     with mock.patch.object(subprocess, "run", return_value=done):
         assert machines.run(Machine("trained", demo=True), []).good == good
+
+
+def test_a_console_without_a_letter_shows_its_number():
+    """Scripts print what a plain ASCII console lacks, such as a class's name, and go on."""
+    code = "from libs import cli; cli.run(lambda: print('caf\\u00e9 \\u00b1 1'))"
+    env = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT / "code")}
+    process = run_script("-c", code, **env)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == "caf\\xe9 \\xb1 1\n"

@@ -35,6 +35,9 @@ def run(main: Callable[[], None]) -> None:
     traceback. With --debug, which all scripts take, every mistake shows one.
     """
     keep_freed_memory()
+    for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a class or a path
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     given = sys.argv
     sys.argv = [arg for arg in given if arg != "--debug"]
     try:
