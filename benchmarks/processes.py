@@ -85,7 +85,7 @@ def images_per_second(
     environment = {**inherited, **environment}
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=LIMIT
+            command, env=environment, capture_output=True, encoding="utf-8", timeout=LIMIT
         )
     except subprocess.TimeoutExpired:
         raise UserError(

@@ -151,7 +151,9 @@ def main() -> None:
     for _ in range(args.repeats):
         for side in SIDES:
             command = [sys.executable, *sys.argv, "--side", side]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            output = subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, encoding="utf-8"
+            ).stdout
             measured[side].append(json.loads(output.splitlines()[-1]))
             print(side, measured[side][-1], flush=True)
     print(f"\n| | {' | '.join(SIDES)} | ratio |\n| --- | --- | --- | --- |")

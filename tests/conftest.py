@@ -38,7 +38,7 @@ def run_script(*args: object, cwd: Path = ROOT, timeout: float = 900, **env: str
         cwd=cwd,
         env={**ENVIRONMENT, **env},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=timeout,
         check=False,
     )

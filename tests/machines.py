@@ -154,7 +154,9 @@ def find_python(version: str) -> str | None:
     found += sorted(map(str, pyenv.glob(f"{version}.*/bin/python")), reverse=True)
     asks = "import sys; print('%d.%d' % sys.version_info[:2])"
     for path in filter(None, found):  # a shim of pyenv may be there without its Python
-        answer = subprocess.run([path, "-c", asks], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [path, "-c", asks], capture_output=True, encoding="utf-8", check=False
+        )
         if answer.stdout.strip() == version:
             return path
     return None
@@ -311,7 +313,12 @@ def demo_accuracy(python: Sequence[str], folder: Path, env: Mapping[str, str]) -
     output = ""
     for script in scripts:
         ended = subprocess.run(
-            [*python, *script], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
+            [*python, *script],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
         )
         output = ended.stdout
         if ended.returncode:

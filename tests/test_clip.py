@@ -147,7 +147,7 @@ def test_scores_of_a_run(run, clip_folder, monkeypatch, tmp_path, capsys):  # no
     said = capsys.readouterr().out
     assert "captions drawn: 3 of training images" in said
     assert "real training images" in said
-    scores = json.loads((tmp_path / "s.json").read_text())["scores"]
+    scores = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["scores"]
 
     clip = load_clip(clip_folder)
     texts = clip.read(["a red square", "a green square", "a blue square"])
@@ -162,7 +162,9 @@ def test_scores_of_a_run(run, clip_folder, monkeypatch, tmp_path, capsys):  # no
     expected = (texts * texts[likeness.argmax(dim=1)]).sum(dim=1).mean().item()
     assert scores["caption similarity"]["real"] == pytest.approx(expected, abs=0.01)
     assert -1 <= scores["caption similarity"]["samples"] <= 1.001
-    assert "beside real images of the same captions" in (tmp_path / "report/report.md").read_text()
+    assert "beside real images of the same captions" in (tmp_path / "report/report.md").read_text(
+        encoding="utf-8"
+    )
     assert (tmp_path / "report" / "samples.png").is_file()
     evaluate(monkeypatch, run, *flags)  # what needs no classes and no download
     said = capsys.readouterr().out

@@ -229,7 +229,7 @@ class LocalCluster:
                 break
             assert self.processes["scheduler"].poll() is None
             time.sleep(0.1)
-        self.address = json.loads(file.read_text())["address"]
+        self.address = json.loads(file.read_text(encoding="utf-8"))["address"]
 
     def start_worker(self, name: str) -> None:
         # --no-nanny: the process that is killed is the one that grades, and none takes its place

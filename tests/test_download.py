@@ -153,7 +153,7 @@ class Kit:
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
             preexec_fn=heed_interrupts,
         )

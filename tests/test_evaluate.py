@@ -34,13 +34,13 @@ def test_report_and_pictures(run_folder, tmp_path):
     out, file = tmp_path / "out", tmp_path / "new" / "scores.json"
     first = evaluate(run_folder, *args, "--out", out, "--json", file)
     assert {p.name for p in out.iterdir()} == {"report.md", "samples.png", "memorization.png"}
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     scores = content["scores"]
     assert content["sampler"].startswith("ddim, 5 steps")
     assert content["memorized"] is False  # a model that has hardly been trained draws noise
     assert scores["FID"]["samples"] > 3 * scores["FID"]["real"] > 0
     assert scores["precision"]["real"] > 0.7
-    report = (out / "report.md").read_text()
+    report = (out / "report.md").read_text(encoding="utf-8")
     for name, score in scores.items():
         assert f"| {name} | {score['samples']:.4g}" in report
     assert "no sign" in report
@@ -91,7 +91,7 @@ def test_two_processes_score_like_one(run_folder, tmp_path, sampler):
         assert process.stdout.count("accuracy of the classifier") == 1
         (drawn,) = (run_folder.parent / "feature_cache").glob("samples-*.pth")
         images = torch.load(drawn, weights_only=True)["tensors"]["images"]
-        scores.append((images.int(), json.loads(file.read_text())["scores"]))
+        scores.append((images.int(), json.loads(file.read_text(encoding="utf-8"))["scores"]))
     # a picture may be rounded differently in a batch of another size
     assert (scores[0][0] - scores[1][0]).abs().max() <= 1
     for name, score in scores[0][1].items():
@@ -149,7 +149,7 @@ def test_any_source_that_draws_counts(tmp_path):
             file.write("\n# changed\n")
         seen.append(drawing.code_that_draws(code))
     assert len(set(seen)) == len(seen)
-    (code / "libs" / "metrics" / "fid.py").write_text("# changed")
+    (code / "libs" / "metrics" / "fid.py").write_text("# changed", encoding="utf-8")
     (code / "libs" / ".#ddpm.py").symlink_to("lock of an editor")
     assert drawing.code_that_draws(code) == seen[-1]
 
@@ -167,11 +167,14 @@ def test_repaired_code_is_scored(run_folder, tmp_path, file, right, wrong, flags
     one that draws grey pictures is told so, by other scores and in a sentence."""
     shutil.copytree(drawing.CODE, tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__"))
     source = tmp_path / "code" / "libs" / file
-    assert source.read_text().count(right) == 1
+    assert source.read_text(encoding="utf-8").count(right) == 1
     args = [tmp_path / "code" / "evaluate.py", run_folder, "--num", "40", "--seed", "33", *flags]
     outputs = []
     for change in (wrong, right, wrong):
-        source.write_text(source.read_text().replace(wrong, right).replace(right, change))
+        source.write_text(
+            source.read_text(encoding="utf-8").replace(wrong, right).replace(right, change),
+            encoding="utf-8",
+        )
         process = run_script(*args, "--device", "cpu")
         assert process.returncode == 0, process.stderr
         outputs.append(process.stdout)
@@ -236,7 +239,7 @@ def test_features_of_inception(run_folder, tmp_path, random_inception):
     args = ["--metrics", "fid,is", "--num", "12", "--features", "inception"]
     args += ["--inception-weights", random_inception]
     evaluate(run_folder, *args, "--json", tmp_path / "scores.json")
-    content = json.loads((tmp_path / "scores.json").read_text())
+    content = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
     assert content["features"] == "inception"
     assert content["scores"]["FID"]["real"] >= 0
 
@@ -267,7 +270,7 @@ def test_inception_without_network_or_weights(run_folder, monkeypatch):
 )
 def test_refused_before_drawing(run_folder, tmp_path, args, words):
     """What cannot work is refused in one sentence before a sample is drawn."""
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     args = [arg.format(tmp=tmp_path) for arg in args]
     process = call_script("code/evaluate.py", run_folder, *args, "--seed", "99")
     assert_refused(process, *words)

@@ -55,7 +55,7 @@ def kit(tmp_path_factory):
     for place in (root / "autograder", root / "autograder" / "sandbox"):
         (place / "__pycache__").mkdir(exist_ok=True)
         (place / "__pycache__" / "stale.cpython-311.pyc").write_bytes(b"stale")
-        (place / ".notes").write_text("mine")
+        (place / ".notes").write_text("mine", encoding="utf-8")
     for name in BY_NAME:
         script = root / "autograder" / "gradescope" / name
         script.write_bytes(script.read_bytes().replace(b"\n", b"\r\n"))
@@ -88,7 +88,11 @@ def test_the_hidden_tests_go_in_and_the_solution_does_not():
     files = bundle()
     assert {"autograder/oracles.py", "autograder/mistakes.py", "requirements.txt"} <= set(files)
     assert not {name for name in files if Path(name).name in ("ddpm.py", "unet.py")}
-    regions = [region for name in GRADED for region in cut((ROOT / name).read_text(), name)[1]]
+    regions = [
+        region
+        for name in GRADED
+        for region in cut((ROOT / name).read_text(encoding="utf-8"), name)[1]
+    ]
     assert len(regions) >= 7
     assert find_leaks(regions, {n: c for n, c in files.items() if n.startswith("code/")}) == []
     # the check does find a solution where one is
@@ -114,7 +118,7 @@ def test_a_folder_that_is_not_there_is_refused():
 
 
 def write_stub(path: Path, text: str) -> None:
-    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -169,7 +173,7 @@ def test_setup_finds_or_installs_a_python(tmp_path, present, on_offer, chosen, c
             "AUTOGRADER_PYTHON": f"{venv}/bin/python",
         },
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     if complaint:
@@ -177,7 +181,7 @@ def test_setup_finds_or_installs_a_python(tmp_path, present, on_offer, chosen, c
         assert complaint in done.stdout
         return
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = log.read_text().splitlines()
+    lines = log.read_text(encoding="utf-8").splitlines()
     assert f"{chosen} PYTHONPATH= -m venv {venv}" in lines
     assert lines[-3].endswith(
         f"-m pip install --no-cache-dir -r {tmp_path}/source/requirements.txt"
@@ -246,7 +250,7 @@ def test_a_result_that_is_theirs_is_not_called_the_graders():
 def test_what_is_graded_in_the_folder_of_the_upload(tmp_path, files, expected):
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
+        (tmp_path / name).write_text("x", encoding="utf-8")
     found = grade_submission.find_submission(tmp_path)
     assert found == tmp_path / expected
 
@@ -265,9 +269,11 @@ def container():
         shutil.copy(root / "source" / "run_autograder", root / "run_autograder")
         (root / "run_autograder").chmod(0o755)
         users = [{"email": "example1@example.com", "name": "Example Name"}]
-        (root / "submission_metadata.json").write_text(json.dumps({"id": 123456, "users": users}))
+        (root / "submission_metadata.json").write_text(
+            json.dumps({"id": 123456, "users": users}), encoding="utf-8"
+        )
         # left there by somebody: it must never count
-        (root / "results" / "results.json").write_text(json.dumps({"score": 12}))
+        (root / "results" / "results.json").write_text(json.dumps({"score": 12}), encoding="utf-8")
         yield root
 
 
@@ -279,7 +285,7 @@ def run(root: Path, **environment: str) -> tuple[dict, str]:
         cwd=root,
         env={**ENVIRONMENT, **settings, **environment},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
         check=False,
     )
@@ -299,11 +305,13 @@ def test_where_the_grader_breaks_down_the_results_say_whose_fault_it_is(containe
     if why == "no Python":
         environment["AUTOGRADER_PYTHON"] = "/no/such/python"
     elif why == "a damaged grader":
-        (container / "source" / "autograder" / "rubric.yaml").write_text("parts: 5")
+        (container / "source" / "autograder" / "rubric.yaml").write_text(
+            "parts: 5", encoding="utf-8"
+        )
         said = "Traceback"
     else:
         script = container / "source" / "autograder" / "gradescope" / "grade_submission.py"
-        script.write_text("import os; os.kill(os.getpid(), 9)")
+        script.write_text("import os; os.kill(os.getpid(), 9)", encoding="utf-8")
         said = "exit code 137"
     results, printed = run(container, **environment)
     assert results["score"] == 0
@@ -421,8 +429,8 @@ def python_for_others(folder: Path) -> str:
         pytest.skip(f"other users may not run the Python in {sys.base_prefix}")
     site = folder / "venv" / "lib" / system.name / "site-packages"
     site.mkdir(parents=True)
-    (site / "these.pth").write_text(packages)
-    (folder / "venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    (site / "these.pth").write_text(packages, encoding="utf-8")
+    (folder / "venv" / "pyvenv.cfg").write_text("home = /usr/bin\n", encoding="utf-8")
     (folder / "venv" / "bin").mkdir()
     (folder / "venv" / "bin" / "python").symlink_to(system)
     return str(folder / "venv" / "bin" / "python")
@@ -439,7 +447,9 @@ def test_a_submission_that_writes_its_own_results_gets_nothing(container, weak):
         python = python_for_others(container.parent)
         batch = container / "source" / "autograder" / "batch.py"
         without = "Sandbox(_without=('landlock', 'view', 'namespaces', 'seccomp'))"
-        batch.write_text(batch.read_text().replace("Sandbox()", without))
+        batch.write_text(
+            batch.read_text(encoding="utf-8").replace("Sandbox()", without), encoding="utf-8"
+        )
     lay_hostile(container)
     before = {p: p.read_bytes() for p in (container / "source").rglob("*.py")}
     results, printed = run(container, AUTOGRADER_PYTHON=python)
@@ -451,5 +461,7 @@ def test_a_submission_that_writes_its_own_results_gets_nothing(container, weak):
     assert "STOLEN" not in printed
     assert {p: p.read_bytes() for p in (container / "source").rglob("*.py")} == before
     time.sleep(2.5)  # longer than what the submission left behind would go on
-    assert json.loads((container / "results" / "results.json").read_text()) == results
+    assert (
+        json.loads((container / "results" / "results.json").read_text(encoding="utf-8")) == results
+    )
     assert os.listdir(container / "results") == ["results.json"]

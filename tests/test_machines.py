@@ -107,7 +107,7 @@ def test_user_is_not_root_and_cannot_write_at_home():
     code = "import os, pathlib; print(os.geteuid()); pathlib.Path.home().joinpath('x').touch()"
     with machines.surroundings(machine) as (_, env):
         ran = subprocess.run(
-            [*prefix, sys.executable, "-c", code], env=env, capture_output=True, text=True
+            [*prefix, sys.executable, "-c", code], env=env, capture_output=True, encoding="utf-8"
         )
     assert ran.stdout.strip() not in ("", "0")
     assert "PermissionError" in ran.stderr
@@ -117,7 +117,9 @@ def test_locale_is_really_without_utf8():
     machine = next(m for m in MACHINES if m.env.get("LC_ALL") == "C")
     code = "import locale; print(locale.getpreferredencoding(False))"
     with machines.surroundings(machine) as (_, env):
-        ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, encoding="utf-8"
+        )
     assert "UTF-8" not in ran.stdout.upper(), ran.stdout
 
 

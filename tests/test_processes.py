@@ -46,7 +46,7 @@ def start(args, cwd=ROOT, **kwargs):
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         **kwargs,
     )
 

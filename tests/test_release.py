@@ -24,7 +24,7 @@ def cut_tree(root: Path, files: dict[str, str]) -> dict[str, bytes]:
     """Build a starter from files written below root."""
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+        (root / name).write_text(text, encoding="utf-8")
     return release.build(root, list(files))
 
 
@@ -137,13 +137,15 @@ def test_zip_repeats_byte_for_byte(tmp_path, starter):
 
 def test_used_folder_is_refused(tmp_path):
     """A folder that holds something is never written into."""
-    (tmp_path / "mine.txt").write_text("keep")
+    (tmp_path / "mine.txt").write_text("keep", encoding="utf-8")
     with pytest.raises(release.ReleaseError, match="not empty"):
         release.write_folder({"a": b""}, tmp_path)
 
 
 def git(folder: Path, *args: str) -> str:
-    done = subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["git", *args], cwd=folder, capture_output=True, encoding="utf-8", check=True
+    )
     return done.stdout
 
 
@@ -164,7 +166,7 @@ def clone(tmp_path):
 
 def test_branch_has_its_own_history(clone):
     """--branch commits the starter alone, once for each change, and leaves the tree untouched."""
-    (clone / "unsaved.txt").write_text("mine")
+    (clone / "unsaved.txt").write_text("mine", encoding="utf-8")
     for expected in ("committed", "no new commit"):
         process = run_script("instructor/release.py", "--branch", "starter", cwd=clone)
         assert process.returncode == 0, process.stderr
@@ -205,7 +207,7 @@ def test_starter_trains_when_filled_in(tmp_path, digits_args):
         where = f"{function} is not implemented yet: code/libs/{file}.py, line "
         assert_refused(process, where)
         line = int(process.stderr.split("line ")[1].split()[0])
-        text = (starter / f"code/libs/{file}.py").read_text().splitlines()
+        text = (starter / f"code/libs/{file}.py").read_text(encoding="utf-8").splitlines()
         assert "raise NotImplementedError" in text[line - 1]
         done.add((file, function))
         fill_in(starter, file, {f for name, f in done if name == file})
@@ -216,11 +218,11 @@ def test_starter_trains_when_filled_in(tmp_path, digits_args):
 
 def fill_in(starter: Path, file: str, functions: set[str]) -> None:
     """Write a file with the reference's regions in these functions, and stubs in the others."""
-    kept, function, text = [], "", (ROOT / f"code/libs/{file}.py").read_text()
+    kept, function, text = [], "", (ROOT / f"code/libs/{file}.py").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line.strip().startswith("def "):
             function = line.split("def ")[1].split("(")[0]
         solved = function in functions and line.strip() in (release.BEGIN, release.END)
         kept.append("" if solved else line)
     cut, _ = release.cut("\n".join(kept), f"code/libs/{file}.py")
-    (starter / f"code/libs/{file}.py").write_text(cut)
+    (starter / f"code/libs/{file}.py").write_text(cut, encoding="utf-8")

@@ -382,7 +382,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path):
     process = subprocess.run(
         [sys.executable, "-I", "-S", tmp_path / "make_report.py"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
     )
     assert_refused(process, "is missing", "pip install -r requirements.txt -r requirements-report")

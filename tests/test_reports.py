@@ -185,7 +185,7 @@ def test_a_persons_points_show_and_the_graders_own_are_stored(tmp_path):
     own, final = team(1), team(1)
     final.part("report_unet").points = 1.5
     reports.write_submission(own, RUBRIC, tmp_path, final)
-    results = json.loads((tmp_path / "team-01.zip" / "results.json").read_text())
+    results = json.loads((tmp_path / "team-01.zip" / "results.json").read_text(encoding="utf-8"))
     assert results["score"] == 7.5
     assert results["tests"][6]["name"].startswith("report_unet: ")
     assert "1.5 of 2" in Page(tmp_path / "team-01.zip" / "report.html").text
@@ -198,7 +198,7 @@ def test_a_persons_points_show_and_the_graders_own_are_stored(tmp_path):
 def test_a_damaged_result_is_named(tmp_path, content):
     reports.write_submission(team(1), RUBRIC, tmp_path)
     broken = tmp_path / "team-01.zip" / "results.json"
-    broken.write_text(content)
+    broken.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(str(broken))):
         reports.load_grades(tmp_path)
 
@@ -259,7 +259,7 @@ def test_the_report_says_what_was_found(written):
     ):  # fmt: skip
         assert words in page.text, words
     assert len(page.all("img", "src")) == 1
-    assert (folder / "team-03.zip" / "log.txt").read_text() == "printed \n" * 3
+    assert (folder / "team-03.zip" / "log.txt").read_text(encoding="utf-8") == "printed \n" * 3
 
 
 def test_the_overview_shows_the_class(written, tmp_path):
@@ -352,7 +352,7 @@ def test_pages_load_nothing_from_outside(written):
         policy = next(v["content"] for _, v in page.tags if v.get("http-equiv"))
         assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
         assert "unsafe" not in policy
-        assert "url(" not in path.read_text()
+        assert "url(" not in path.read_text(encoding="utf-8")
         assert ("viewport", True) in [
             (v.get("name"), "width=device-width" in v.get("content", "")) for _, v in page.tags
         ]
@@ -373,7 +373,7 @@ def test_what_students_wrote_shows_as_written_and_does_nothing(written):
         assert "\\x1b[31m" in page.text
         assert "\\u202eevil" in page.text
         assert "{{ 7 * 7 }}" in page.text
-    assert "\\x1b[31m" in (place / "log.txt").read_text()
+    assert "\\x1b[31m" in (place / "log.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -396,7 +396,7 @@ def test_every_view_shows_maxima_and_what_a_person_grades(tmp_path):
     """Terminal, results.json and report.html say the same of a grade."""
     one = team(2, failed=["q_sample"])
     reports.write_submission(one, RUBRIC, tmp_path)
-    results = json.loads((tmp_path / "team-02.zip" / "results.json").read_text())
+    results = json.loads((tmp_path / "team-02.zip" / "results.json").read_text(encoding="utf-8"))
     page = Page(tmp_path / "team-02.zip" / "report.html").text
     shown = reports.table(one, RUBRIC, 100)
     assert re.search(r"^total +5 of 6 by the autograder, bonus: 0 of 8$", shown, re.M)
@@ -506,7 +506,7 @@ def browse(tmp_path, pages, *flags):
     process = subprocess.run(
         [browser, "--headless", "--disable-gpu", "--hide-scrollbars", *root, *flags, "--dump-dom",
          f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "wrapper.html").as_uri()],
-        capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
+        capture_output=True, encoding="utf-8", timeout=120, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     found = re.search(r'<pre id="found">(.+?)</pre>', process.stdout, re.S)
     assert found, process.stderr[-2000:]
@@ -528,9 +528,9 @@ def test_pages_in_a_browser(written, tmp_path):
     folder, grades = written
     evil = reports.submission_folder(folder, grades[-1].submission) / "report.html"
     sources = {
-        "index": (folder / "index.html").read_text(),
-        "report": opened((folder / "team-03.zip" / "report.html").read_text()),
-        "evil": opened(evil.read_text()),
+        "index": (folder / "index.html").read_text(encoding="utf-8"),
+        "report": opened((folder / "team-03.zip" / "report.html").read_text(encoding="utf-8")),
+        "evil": opened(evil.read_text(encoding="utf-8")),
     }
     sources["no policy"] = without_policy(sources["evil"])  # escaping alone must do
     keys = [(name, width) for name in sources for width in (390, 1280)]
@@ -559,7 +559,7 @@ def test_the_policy_stops_what_escaping_would_let_through(written, tmp_path):
     def attacked(path, name):
         run = f"(top.ran ??= []).push('{name}')"
         attack = f"<script>{run}</script><img src='x' onerror=\"{run}\"></body>"
-        return path.read_text().replace("</body>", attack)
+        return path.read_text(encoding="utf-8").replace("</body>", attack)
 
     index, report = folder / "index.html", folder / "team-01.zip" / "report.html"
     pages = [attacked(index, "index"), attacked(report, "report")]
@@ -572,7 +572,7 @@ def test_the_policy_stops_what_escaping_would_let_through(written, tmp_path):
 def test_pages_are_dark_where_the_reader_wants_it(written, tmp_path):
     """The browser's preference alone decides."""
     folder, _ = written
-    page = (folder / "team-01.zip" / "report.html").read_text()
+    page = (folder / "team-01.zip" / "report.html").read_text(encoding="utf-8")
     dark = browse(tmp_path, [(page, 390)], "--blink-settings=preferredColorScheme=0")[0]
     assert dark["background"] == "rgb(18, 21, 25)"
 
@@ -587,7 +587,7 @@ def luminance(colour):
 
 def test_text_has_the_contrast_that_wcag_asks_for():
     """4.5 to 1 for every colour of text on every ground, by day and by night."""
-    style = (reports.TEMPLATES / "style.css").read_text()
+    style = (reports.TEMPLATES / "style.css").read_text(encoding="utf-8")
     sets = [
         dict(re.findall(r"--(\w+): (#\w+);", block))
         for block in re.findall(r":root \{.*?\}", style, re.S)

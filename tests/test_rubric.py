@@ -43,10 +43,10 @@ def marked(rubric, tests, part, **arguments):
 
 def changed(tmp_path, change):
     """Path of a copy of the rubric after `change` of its values."""
-    values = yaml.safe_load(DEFAULT.read_text())
+    values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     change(values)
     path = tmp_path / "rubric.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return path
 
 
@@ -63,7 +63,7 @@ def refused(path, *words):
 
 def test_parts_and_points_are_those_of_the_assignment_text(rubric):
     """Headings and points are read from docs/assignment.md, so that the two cannot part ways."""
-    text = (ROOT / "docs" / "assignment.md").read_text()
+    text = (ROOT / "docs" / "assignment.md").read_text(encoding="utf-8")
     headings = dict(re.findall(r"^### (\d\. [^(]+) \((\d) points?.*\)$", text, re.M))
     assert rubric.ids == IDS
     for heading, points in headings.items():

@@ -566,7 +566,9 @@ for attempt in (lambda: open({str(public / "of_root")!r}, "w"), lambda: os.kill(
     except PermissionError:
         print("refused")
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False
+    )
     assert run.stdout.splitlines() == ["a uid of its own []", "mine mine", *["refused"] * 4], (
         run.stderr
     )
@@ -889,7 +891,7 @@ def test_nothing_is_left_when_the_judge_is_killed(without, tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "TMPDIR": str(temporary)},
     ) as judge:
         holder, *pids = [int(word) for word in judge.stdout.readline().split()]

@@ -92,7 +92,7 @@ def test_spreadsheets_run_nothing(tmp_path, evil):
     sheets.write_sheets([bad], RUBRIC, tmp_path)
     sheets.merge_manual([bad], RUBRIC, tmp_path)
     for name in ("grades.csv", "canvas.csv", "moodle.csv", "manual.csv"):
-        text = (tmp_path / name).read_text()
+        text = (tmp_path / name).read_text(encoding="utf-8")
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\r\t]", text)
         for delimiter in ",;":
             for row in csv.reader(io.StringIO(text), delimiter=delimiter):
@@ -157,7 +157,7 @@ def test_a_persons_points_deductions_and_comments_are_merged(tmp_path):
     row = next(r for r in read(tmp_path / "grades.csv") if r["submission"] == "team-02.zip")
     assert (row["report_unet"], row["report_mnist"], row["report_afhq"]) == ("1.5", "2", "")
     assert (row["deductions"], row["total"]) == ("0.6", "6.9")
-    assert "Good figures, too" in (tmp_path / "moodle.csv").read_text()
+    assert "Good figures, too" in (tmp_path / "moodle.csv").read_text(encoding="utf-8")
 
 
 def test_a_persons_points_come_beside_those_of_the_tests(tmp_path):
@@ -189,7 +189,7 @@ def test_a_person_grades_another_formulation_in_full(tmp_path):
     (merged,) = sheets.merge_manual(grades, RUBRIC, tmp_path, file)
     assert merged.part("bonus_edm").earned == 4
     write_submission(grades[0], RUBRIC, tmp_path, merged)
-    assert "4 of 4 more" in (tmp_path / "team-01.zip" / "report.html").read_text()
+    assert "4 of 4 more" in (tmp_path / "team-01.zip" / "report.html").read_text(encoding="utf-8")
     file = write(tmp_path, "submission,bonus_edm", "team-01.zip,4.5")
     with pytest.raises(InputError, match=r"between 0 and 4, not 4\.5"):
         sheets.merge_manual(grades, RUBRIC, tmp_path, file)

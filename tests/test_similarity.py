@@ -64,7 +64,7 @@ OTHER = """
 def kit(tmp_path):
     """The kit's code, with a ddpm.py of our own."""
     shutil.copytree(ROOT / "code" / "libs", tmp_path / "kit" / "libs")
-    (tmp_path / "kit" / "libs" / "ddpm.py").write_text(STARTER)
+    (tmp_path / "kit" / "libs" / "ddpm.py").write_text(STARTER, encoding="utf-8")
     return tmp_path / "kit"
 
 
@@ -77,7 +77,7 @@ def hand_in(tmp_path):
         for name, body in bodies.items():
             libs = tmp_path / name / "code" / "libs"
             libs.mkdir(parents=True)
-            (libs / "ddpm.py").write_text(HANDED_OUT.replace(stub, body or stub))
+            (libs / "ddpm.py").write_text(HANDED_OUT.replace(stub, body or stub), encoding="utf-8")
         return [tmp_path / name for name in bodies]
 
     return make
@@ -92,7 +92,7 @@ def test_the_starters_lines_and_no_solutions_are_taken_out(kit, hand_in):
     mine = [line.strip() for line in MINE.splitlines() if line.strip()]
     assert [line.text.strip() for line in own] == mine
     assert own[-1].file == "libs/ddpm.py"
-    file = (kit.parent / "a" / "code" / "libs" / "ddpm.py").read_text().splitlines()
+    file = (kit.parent / "a" / "code" / "libs" / "ddpm.py").read_text(encoding="utf-8").splitlines()
     assert file[own[-1].number - 1] == own[-1].text
 
 
@@ -110,7 +110,7 @@ def test_a_copy_under_other_names_is_found_and_nothing_else(tmp_path, kit, hand_
     with (tmp_path / "out" / "similarity.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["first"], row["second"]) for row in rows] == [("a", "b")]
-    page = (tmp_path / "out" / "similarity.html").read_text()
+    page = (tmp_path / "out" / "similarity.html").read_text(encoding="utf-8")
     assert "coefficients" in page
     assert "5 submissions compared" in page
     assert "could not be read: <bdi>f.zip</bdi>" in page
@@ -138,7 +138,7 @@ def test_hostile_code_is_shown_and_does_nothing(tmp_path, kit, hand_in):
     pairs = similarity.write_similarity(hand_in(a=evil, b=evil), tmp_path / "out", kit)
     assert len(pairs) == 1
     assert pairs[0].same_lines == len(evil.strip().splitlines())
-    page = (tmp_path / "out" / "similarity.html").read_text()
+    page = (tmp_path / "out" / "similarity.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert not {"\x1b", "\u202e"} & set(page)
@@ -151,7 +151,7 @@ def test_odd_files_are_read(tmp_path, kit):
     assert similarity.own_lines(folder, set()) == []
     (folder / "a.py").write_bytes(b"x = '\xff'\n\x00\n")
     (folder / "link.py").symlink_to(kit / "libs" / "ddpm.py")
-    (folder / "z.py").write_text("yy = 1\n" * similarity.LONGEST)
+    (folder / "z.py").write_text("yy = 1\n" * similarity.LONGEST, encoding="utf-8")
     lines = similarity.own_lines(folder, set())
     assert {line.file for line in lines} == {"a.py", "z.py"}
     assert sum(len(line.text) for line in lines) <= similarity.LONGEST

@@ -798,7 +798,12 @@ def test_helpers_beside_an_earlier_edition_can_be_imported(tmp_path):
     )
     command = [sys.executable, "-c", program_text]
     done = subprocess.run(
-        command, cwd=submission.code_folder, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=submission.code_folder,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
     )
     assert done.stdout.split() == ["own", "own", "True"], done.stderr
     assert "libs/unet.py" not in copied(submission)

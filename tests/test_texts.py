@@ -96,8 +96,8 @@ def test_names_of_what_is_there_are_fine(file, text):
 def test_release_refuses_a_text_that_names_what_stays(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "tests").mkdir()
-    (tmp_path / "docs/a.md").write_text("# A\nSee tests/test_a.py.\n")
-    (tmp_path / "tests/test_a.py").write_text("")
+    (tmp_path / "docs/a.md").write_text("# A\nSee tests/test_a.py.\n", encoding="utf-8")
+    (tmp_path / "tests/test_a.py").write_text("", encoding="utf-8")
     with pytest.raises(release.ReleaseError, match=r"docs/a\.md, line 2: tests/test_a\.py is not"):
         release.build(tmp_path, ["docs/a.md", "tests/test_a.py"])
 
@@ -152,7 +152,7 @@ def test_release_says_what_the_course_leaves_open(tmp_path):
     process = call_script("instructor/release.py", "--zip", tmp_path / "a.zip")
     assert process.returncode == 0, process.stderr
     assert "leaves open: course, due, where, contact" in process.stdout
-    (tmp_path / "course.yaml").write_text("due: 10 December\nwhere: Canvas\n")
+    (tmp_path / "course.yaml").write_text("due: 10 December\nwhere: Canvas\n", encoding="utf-8")
     read = texts.read_course(tmp_path / "course.yaml")
     assert (read.due, read.missing) == ("10 December", ["course", "contact"])
 
@@ -171,7 +171,7 @@ def test_release_says_what_the_course_leaves_open(tmp_path):
 def test_mistakes_in_the_courses_file_get_a_sentence(tmp_path, content, words):
     path = tmp_path / "course.yaml"
     if content is not None:
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError) as error:
         texts.read_course(path)
     assert str(path) in str(error.value)
@@ -231,7 +231,7 @@ def test_plotting_snippet_runs(tmp_path, monkeypatch):
     history = {"epochs": [1, 2], "train_loss": [0.3, 0.2], "test_loss": [None, 0.25]}
     (tmp_path / "logs/RUN").mkdir(parents=True)
     (tmp_path / "results").mkdir()
-    (tmp_path / "logs/RUN/loss_history.json").write_text(json.dumps(history))
+    (tmp_path / "logs/RUN/loss_history.json").write_text(json.dumps(history), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     exec(compile(ast.parse(code), "assignment.md", "exec"), {})
     assert (tmp_path / "results/curves.png").stat().st_size > 1000
@@ -258,7 +258,7 @@ def student(tmp_path, starter) -> Path:
     release.write_folder(starter, folder)
     python = folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     python.chmod(0o755)
     (folder / ".venv/installed").touch()
     os.utime(folder / ".venv/installed", (4e9, 4e9))  # newer than requirements.txt
@@ -270,7 +270,12 @@ def make(folder: Path, *args: str) -> subprocess.CompletedProcess:
         k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "RUN")
     }
     return subprocess.run(
-        ["make", *args], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        ["make", *args],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
 
 

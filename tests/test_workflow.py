@@ -68,7 +68,8 @@ def run_steps(steps: list[dict], repository: Path, work: Path) -> tuple[bool, st
     # pip has a network to talk to there; here it only has to be asked for the right thing
     (stubs / "python").write_text(
         f'#!/bin/bash\n[ "$1 $2" = "-m pip" ] && {{ echo "$@" >> {work}/pip; exit; }}\n'
-        f'exec {sys.executable} "$@"\n'
+        f'exec {sys.executable} "$@"\n',
+        encoding="utf-8",
     )
     (stubs / "python").chmod(0o755)
     summary = work / "summary"
@@ -78,13 +79,13 @@ def run_steps(steps: list[dict], repository: Path, work: Path) -> tuple[bool, st
     for step in steps:
         if "run" not in step or not (well or step.get("if") == "always()"):
             continue
-        (work / "step.sh").write_text(step["run"])
+        (work / "step.sh").write_text(step["run"], encoding="utf-8")
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", work / "step.sh"],
             cwd=repository,
             env={**ENVIRONMENT, **settings, **step.get("env", {})},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=300,
             check=False,
         )
@@ -107,7 +108,7 @@ def test_the_steps_put_points_and_hints_into_the_summary(steps, starter, solved,
     assert (lines[0], lines[-1]) == ("```text", "```")
     points = dict(re.findall(r"^(\w+) +([\d.]+/1) ", summary, re.MULTILINE))
     assert points == dict.fromkeys(PARTS, "1/1" if solved else "0/1")
-    assert "-m pip install -r requirements.txt" in (tmp_path / "pip").read_text()
+    assert "-m pip install -r requirements.txt" in (tmp_path / "pip").read_text(encoding="utf-8")
     # what the upload step takes
     uploaded = [step["with"]["path"] for step in steps if "upload" in step.get("uses", "")]
     assert uploaded == ["${{ runner.temp }}/grades"]
