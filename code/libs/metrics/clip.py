@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from ..progress import counted
 from ..text_encoder import TextEncoder, load_tokenizer
 from ..utils import UserError
 from . import PUBLISHED_CLIP
@@ -35,7 +36,8 @@ class Clip(nn.Module):
     @torch.no_grad()
     def look(self, images: Tensor) -> Tensor:
         """Directions [N, D], on the CPU, of images, uint8 [N, C, H, W]."""
-        return torch.cat([self._look(batch) for batch in images.split(BATCH)])
+        batches = counted(images.split(BATCH), len(images), "looking at images")
+        return torch.cat([self._look(batch) for batch in batches])
 
     def _look(self, images: Tensor) -> Tensor:
         size = self.model.config.vision_config.image_size
@@ -50,7 +52,8 @@ class Clip(nn.Module):
     def read(self, texts: Sequence[str]) -> Tensor:
         """Directions [N, D], on the CPU, of captions."""
         tokens = self.reader.tokenize(texts).to(self._device)
-        parts = [self.model.text_model(batch).pooler_output for batch in tokens.split(BATCH)]
+        batches = counted(tokens.split(BATCH), len(tokens), "reading captions", "caption")
+        parts = [self.model.text_model(batch).pooler_output for batch in batches]
         return F.normalize(self.model.text_projection(torch.cat(parts)), dim=1).cpu()
 
     @property

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..progress import counted
+
 QUERIES, POINTS = 512, 8192  # distances held at once
 
 
@@ -17,7 +19,8 @@ def nearest(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
         Distances, float32 [N, k], the nearest first, and indices of the points, int64 [N, k].
     """
     queries, points = queries.flatten(1), points.flatten(1)
-    found = [_nearest_to_chunk(chunk.float(), points, k) for chunk in queries.split(QUERIES)]
+    chunks = counted(queries.split(QUERIES), len(queries), "looking for neighbours")
+    found = [_nearest_to_chunk(chunk.float(), points, k) for chunk in chunks]
     distances, indices = zip(*found, strict=True)
     return torch.cat(distances), torch.cat(indices)
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..progress import counted
 from ..utils import UserError
 from ..weights import load_strictly, read_file
 from .weight_files import weights_file
@@ -43,7 +44,8 @@ def diversity(images: Tensor, labels: Tensor, distance: Distance, seed: int = 0)
         seed: of the pairs.
     """
     pairs = same_class_pairs(labels, seed)
-    distances = [distance(*(images[i].float() / 255 for i in p.T)) for p in pairs.split(BATCH)]
+    batches = counted(pairs.split(BATCH), len(pairs), "comparing images", "pair")
+    distances = [distance(*(images[i].float() / 255 for i in p.T)) for p in batches]
     return torch.cat(distances).mean().item()
 
 
