@@ -736,3 +736,13 @@ def test_scripts(settings, tmp_path):
     assert process.stdout.strip().splitlines()[-1].startswith("conditional accuracy")
     args = ["benchmarks/samplers.py", run, "--out", tmp_path / "benchmark"]
     assert_refused(run_script(*args), "is an EDM", "--sampler heun")
+
+
+def test_images_of_one_colour_are_refused(make_trainer):
+    """Their deviation is 0, by which the network's input would be divided: one sentence instead."""
+    learner = make_trainer().learner
+    learner.splits.train = replace(
+        learner.splits.train, images=torch.full_like(learner.splits.train.images, 77)
+    )
+    with pytest.raises(UserError, match=r"one and the same colour.*dataset\.data_folder"):
+        learner.measure(8)

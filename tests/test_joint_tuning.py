@@ -86,6 +86,15 @@ def test_resume_is_exact(make_trainer, tmp_path, stop_at):
     assert same(expected, resumed.learner.model.state_dict())
 
 
+def test_the_losses_are_told_apart(make_trainer):
+    """The curve compares diffusion losses alone; what training minimises is named beside them."""
+    learner = make_trainer("vae.vae_lambda=0.25").learner
+    freeze = learner.config.vae.freeze_vae_epoch
+    extra = f", plus 0.25 times the autoencoder's loss until epoch {freeze}"
+    assert learner.loss_name == "mean squared error of the noise"
+    assert learner.objective_name.removeprefix(learner.loss_name).endswith(extra)
+
+
 def test_the_diffusion_loss_does_not_reach_the_autoencoder(make_trainer):
     """Without a weight of its own loss, the autoencoder gets no gradient but zero."""
     trainer = make_trainer("vae.vae_lambda=0")

@@ -15,7 +15,7 @@ from PIL import Image
 from test_trainer import FakeWandb
 from torch import nn
 
-from libs import checkpoint, cli
+from libs import checkpoint, cli, run_log
 from libs.autoencoder_config import AutoencoderConfig, Stage
 from libs.config import load_config
 from libs.diffusion import DiffusionLearner
@@ -254,6 +254,29 @@ class Distance(nn.Module):
     def forward(self, one, other):
         self.calls += 1
         return (one - other).abs().amax(dim=(1, 2, 3))
+
+
+def test_losses_are_named_and_measured_alike(tmp_path, monkeypatch):
+    """Of an autoencoder the curve shows the distance of reconstructions, for training images as for
+    test images, and beside it what the stage minimises."""
+    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
+    stages = f"{PLAIN}, {{resolution: 8, reconstruction: mse, kl_weight: 0.5, disc_start: 3}}"
+    config = make_config("dataset.test_split=test", "train_cfg.eval_images=20", stages=stages)
+    learner = make_learner(config, 1)
+    assert learner.loss_name == "mean squared error of reconstructions"
+    judged = "the discriminator's judgement from step 3"
+    assert learner.objective_name == f"mean squared error + 0.5 KL + {judged}"
+    learner = make_learner(config)
+    assert learner.objective_name == "mean absolute error + 1e-06 KL"
+    trainer = Trainer(learner, learner.config, tmp_path, learner.precision, Processes(), 1)
+    monkeypatch.setattr(learner, "evaluate", lambda images, batch_size: float(len(images)))
+    trainer.fit()
+    values = trainer.history.values
+    assert values["train_loss"] == values["test_loss"], "as many images of both"
+    assert values["loss_name"] == "mean absolute error of reconstructions"
+    parts = values["step_parts"]
+    assert len(parts) == len(values["step_loss"])
+    assert parts[0].keys() == set(learner.part_names())
 
 
 def test_loss_against_arithmetic():

@@ -1,24 +1,32 @@
 """The training loop in one process: what it writes, skips, refuses, and goes on from."""
 
+import errno
 import json
+import math
 import os
+import re
 import sys
 import types
+from argparse import Namespace
+from itertools import pairwise
+from unittest import mock
 
 import pytest
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from libs import checkpoint, ddim, diffusion
+from libs import checkpoint, ddim, diffusion, progress, run_log
 from libs.config import WandbConfig, load_config
+from libs.ddpm import DDPM
 from libs.diffusion import DiffusionLearner
 from libs.metrics import in_training
-from libs.run_folder import check_same_run
-from libs.run_log import RunLog
+from libs.run_folder import check_same_run, choose
+from libs.run_log import History, RunLog
 from libs.runtime import Precision, Processes
 from libs.tiny_autoencoder import TAESD
 from libs.trainer import Trainer
+from libs.updater import StepResult
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -81,8 +89,8 @@ def test_run_folder_holds_everything(make_trainer, tmp_path):
 
     history = json.loads((tmp_path / "run" / "loss_history.json").read_text())
     assert history["epochs"] == [1, 2, 3]
-    assert all(0 < loss < 2 for loss in history["train_loss"])
-    for name in ("val_loss", "test_loss"):
+    assert all(0 < loss < 2 for loss in history["epoch_loss"])
+    for name in ("train_loss", "val_loss", "test_loss"):
         assert history[name][0] is None, "epoch 1 is not one of every two"
         assert all(0 < loss < 2 for loss in history[name][1:])
 
@@ -233,7 +241,7 @@ def test_ten_bad_losses_end_the_run(make_trainer, monkeypatch):
     """Ten bad losses in a row stop with a sentence that names the step and likely causes."""
     trainer = make_trainer("train_cfg.max_steps=40", "dataset.test_split=null")
     poison(monkeypatch, set(range(3, 40)))
-    with pytest.raises(UserError, match=r"up to step 13, were NaN.*learning rate.*fp32"):
+    with pytest.raises(UserError, match=r"up to step 13, were NaN.*learning rate"):
         trainer.fit()
 
 
@@ -568,3 +576,289 @@ def test_wandb_is_optional(make_trainer, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)
     make_trainer("wandb.project=team-07", "train_cfg.max_steps=1").fit()
     assert "pip install wandb" in capsys.readouterr().out
+
+
+def curve_free(monkeypatch):
+    """Leave out the plot, which takes a second."""
+    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
+
+
+def test_training_and_held_out_losses_are_measured_alike(make_trainer, monkeypatch, tmp_path):
+    """A loss that depends on t alone shows no gap between images, though training draws t by
+    min-SNR weights and drops labels: a gap would be told as overfitting."""
+    curve_free(monkeypatch)
+
+    def of_t(self, x, label, t, noise):
+        return t.float().mean() + 0 * self.ddpm.model.conv_in.weight.sum()
+
+    monkeypatch.setattr(diffusion.TrainingLoss, "forward", of_t)
+    options = ["train_cfg.min_snr_gamma=2", "model.label_dropout=0.1", "dataset.val_fraction=0.2"]
+    options += ["train_cfg.eval_images=64", "train_cfg.eval_every=2", "train_cfg.epochs=3"]
+    trainer = make_trainer(*options)
+    trainer.fit()
+    history = json.loads((tmp_path / "run" / "loss_history.json").read_text())
+    assert history["train_loss"] == history["test_loss"] == history["val_loss"]
+    assert history["train_loss"][0] is None, "epoch 1 is not one of every two"
+    uniform = (trainer.learner.model.timesteps - 1) / 2
+    assert history["train_loss"][1:] == pytest.approx(2 * [uniform], rel=0.2)
+    assert min(history["epoch_loss"]) > 1.2 * uniform, "min-SNR draws large t more often"
+    assert history["loss_name"] == "mean squared error of the noise"
+    assert history["objective_name"] == f"{history['loss_name']}, t drawn by min-SNR weights"
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    for tag in ("train/evaluated_loss", "validation/loss", "test/loss"):
+        assert [e.value for e in events.Scalars(tag)] == pytest.approx(history["train_loss"][1:])
+
+
+def test_without_held_out_images_nothing_is_measured_beside(make_trainer, monkeypatch):
+    """There is nothing to compare with: the training loss is the mean over the epoch's batches."""
+    curve_free(monkeypatch)
+    trainer = make_trainer("train_cfg.max_steps=2", "dataset.test_split=null")
+    monkeypatch.setattr(trainer.learner, "evaluate", None)
+    trainer.fit()
+    values = trainer.history.values
+    assert values["train_loss"] == values["epoch_loss"] != [None]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "loss", "objective"),
+    [
+        (["train_cfg.min_snr_gamma=null"], "mean squared error of the noise", None),
+        (
+            ["model.prediction=v", "train_cfg.loss=l1"],
+            "mean absolute error of v",
+            "mean absolute error of v, t drawn by min-SNR weights",
+        ),
+        (
+            ["model.prediction=x0", "train_cfg.loss=huber", "train_cfg.min_snr_gamma=null"],
+            "Huber loss of x_0",
+            None,
+        ),
+        (
+            [f"model{key}" for key in ("_name=EDM", ".timesteps=100", ".beta_end=null")],
+            "squared error of the denoised image, with EDM's weights",
+            None,
+        ),
+    ],
+)
+def test_losses_are_named(make_trainer, overrides, loss, objective):
+    """The curve's titles say what was measured, and what training minimised."""
+    if "model_name=EDM" in overrides:
+        overrides = [*overrides, "train_cfg.min_snr_gamma=null"]  # it has no such weights
+    learner = make_trainer(*overrides).learner
+    assert (learner.loss_name, learner.objective_name) == (loss, objective or loss)
+
+
+def test_history_of_an_earlier_checkpoint():
+    """Its train_loss was a mean over batches, which is not measured as the others are."""
+    old = {"epochs": [1, 2], "train_loss": [0.5, 0.4], "val_loss": [None] * 2}
+    old |= {"test_loss": [None, 0.6], "step_epochs": [0.5], "step_loss": [0.7]}
+    values = History("a", "b", old).values
+    assert (values["epoch_loss"], values["train_loss"]) == ([0.5, 0.4], [None, None])
+    assert (values["scores"], values["step_parts"]) == ([None, None], [None])
+    again = History("a", "b", values)
+    again.add_epoch(3.0, 0.3, {"train": 0.4, "test": 0.5})
+    assert again.values["train_loss"] == [None, None, 0.4]
+    old["test_loss"] = [None, None]
+    assert History("a", "b", old).values["train_loss"] == [0.5, 0.4]
+
+
+FINE = StepResult(0.5, 1.0, 1e-3, True)  # a step of which only the result counts
+
+
+class Clock:
+    """A clock that stands still unless work is done; it notes when lines are printed."""
+
+    def __init__(self, monkeypatch):
+        self.time, self.lines = 1000.0, []
+        monkeypatch.setattr(progress, "now", lambda: self.time)
+        monkeypatch.setattr(progress, "_last_line", None)
+        monkeypatch.setattr(
+            progress.tqdm, "write", lambda text: self.lines.append((self.time, text))
+        )
+
+    def takes(self, seconds, work):
+        """The same work, which takes so long."""
+
+        def slow(*args, **kwargs):
+            self.time += seconds
+            return work(*args, **kwargs)
+
+        return slow
+
+
+def test_time_left_includes_evaluation_and_drawing(make_trainer, monkeypatch):
+    """Before the first of them a line speaks of training alone; after that it tells, to the second,
+    what the run still takes."""
+    curve_free(monkeypatch)
+    options = ["train_cfg.max_steps=40", "train_cfg.eval_every=1", "train_cfg.ckpt_steps=4"]
+    trainer = make_trainer(*options, ckpt_freq=2, print_freq=5)
+    clock, learner = Clock(monkeypatch), trainer.learner
+    monkeypatch.setattr(learner, "step", clock.takes(2, lambda *args: FINE))
+    monkeypatch.setattr(learner, "evaluate", clock.takes(50, lambda *args: 1.0))
+    monkeypatch.setattr(learner, "picture", clock.takes(400, lambda: None))
+    monkeypatch.setattr(trainer, "_save", clock.takes(7, lambda name: None))
+    trainer.fit()
+    told = [(when, text) for when, text in clock.lines if text.endswith(" left")]
+    assert len(told) == 8
+    for number, (when, text) in enumerate(told):
+        left = text.split("images/s  ")[1].removesuffix(" left")
+        if number < 4:  # the first picture is drawn after 22 steps
+            assert left.endswith(" of training"), text
+            continue
+        assert left == progress.duration(clock.time - when), text
+
+
+def test_a_run_without_a_terminal_is_never_silent_for_long(make_trainer, monkeypatch):
+    """With steps of 12 s, and evaluations and pictures that take minutes, there is a line at least
+    every half minute, and none where another one was just printed."""
+    curve_free(monkeypatch)
+    options = ["train_cfg.max_steps=13", "train_cfg.num_eval_samples=1", "model.timesteps=9"]
+    trainer = make_trainer(*options, "train_cfg.eval_images=128")
+    clock, learner = Clock(monkeypatch), trainer.learner
+    began = clock.time
+    monkeypatch.setattr(learner, "step", clock.takes(12, lambda *args: FINE))
+    forward = diffusion.TrainingLoss.forward
+    monkeypatch.setattr(diffusion.TrainingLoss, "forward", clock.takes(12, forward))
+    monkeypatch.setattr(DDPM, "p_sample", clock.takes(12, DDPM.p_sample))
+    trainer.fit()
+    times = [began, *(when for when, _ in clock.lines), clock.time]
+    gaps = [b - a for a, b in pairwise(times)]
+    assert max(gaps) <= progress.SILENCE + 12
+    text = "\n".join(line for _, line in clock.lines)
+    for words in ("training: 96 of 416 img, loss ", "evaluating: ", "sampling: "):
+        assert words in text, text
+    bars = [b - a for (a, _), (b, line) in pairwise(clock.lines) if re.match(r"\w+: \d+ of", line)]
+    assert min(bars) >= progress.SILENCE
+
+
+@pytest.mark.parametrize("with_tqdm", [True, False])
+def test_bar_without_a_terminal(monkeypatch, capsys, with_tqdm):
+    """Lines come after half a minute without one, also where tqdm is not installed."""
+    time = 0.0
+    monkeypatch.setattr(progress, "now", lambda: time)
+    monkeypatch.setattr(progress, "_last_line", None)
+    if not with_tqdm:
+        monkeypatch.setattr(progress, "tqdm", None)
+    with progress.progress_bar(10, "encoding images", "image", 2) as bar:
+        for _ in range(4):
+            time += 16
+            bar.update(2)
+    with progress.progress_bar(0, "downloading", "byte", enabled=False) as silent:
+        time += 100
+        silent.update(5)
+    with progress.progress_bar(0, "downloading", "byte") as unknown:
+        unknown.update(5)
+    lines = ["encoding images: 6 of 10 image", "encoding images: 10 of 10 image"]
+    assert capsys.readouterr().out.splitlines() == [*lines, "downloading: 5 byte"]
+
+
+def test_bar_on_a_terminal(monkeypatch, capsys):
+    """There, tqdm draws, and no lines come between."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with progress.progress_bar(3, "training", "img") as bar:
+        assert isinstance(bar, progress.tqdm)
+        bar.update()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_advice_against_nan_fits_the_run(make_trainer, monkeypatch, dtype):
+    """Half precision is blamed only where it is used, and checkpoints are named only where there
+    are some."""
+    curve_free(monkeypatch)
+    bad = StepResult(math.nan, math.nan, 1e-3, False)
+    monkeypatch.setattr(DiffusionLearner, "step", lambda *args: bad)
+    options = ["train_cfg.max_steps=10", "dataset.test_split=null"]
+    with pytest.raises(UserError, match=r"learning rate.* or a mistake in compute_loss$") as first:
+        make_trainer(*options, dtype=dtype).fit()
+    assert ("half precision (dtype is bf16" in str(first.value)) == (dtype == "bf16")
+    with pytest.raises(UserError, match=r"compute_loss; earlier .* intact.*--resume"):
+        make_trainer(*options, "train_cfg.ckpt_steps=2", dtype=dtype).fit()
+
+
+def no_space(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_full_disk_keeps_the_last_checkpoint(make_trainer, monkeypatch, tmp_path):
+    """A checkpoint that cannot be written ends the run with a sentence; earlier ones stay good, and
+    are spoken of only if they are there."""
+    curve_free(monkeypatch)
+    options = ["train_cfg.max_steps=1", "dataset.test_split=null"]
+    monkeypatch.setattr(torch, "save", no_space)
+    with pytest.raises(UserError, match=r"could not save .*No space left.*disk space$"):
+        make_trainer(*options).fit()
+    monkeypatch.undo()
+    curve_free(monkeypatch)
+    make_trainer(*options).fit()
+    before = (tmp_path / "run" / "model_final.pth").read_bytes()
+    state = checkpoint.read(tmp_path / "run")
+    trainer = make_trainer("train_cfg.max_steps=2", *options[1:], state=state)
+    monkeypatch.setattr(torch, "save", no_space)
+    with pytest.raises(UserError, match=r"could not save .*intact.*--resume"):
+        trainer.fit()
+    assert (tmp_path / "run" / "model_final.pth").read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.partial"))
+    denied = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(torch, "save", mock.Mock(side_effect=denied))
+    with pytest.raises(UserError, match="make the folder writable"):
+        checkpoint.save({}, tmp_path / "run" / "x.pth")
+
+
+def test_a_run_goes_on_without_what_it_can_spare(make_trainer, monkeypatch, capsys, tmp_path):
+    """Pictures, curves, numbers and TensorBoard's events that cannot be written are told of, one
+    sentence each, and the trained model is there."""
+    trainer = make_trainer("train_cfg.max_steps=2", "train_cfg.num_eval_samples=1", print_freq=1)
+    monkeypatch.setattr("libs.trainer.save_image", no_space)
+    monkeypatch.setattr(run_log, "save_training_curve", no_space)
+    monkeypatch.setattr(run_log.json, "dumps", no_space)
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", no_space)
+    assert trainer.fit().is_file()
+    said = [line for line in capsys.readouterr().out.splitlines() if "No space left" in line]
+    names = "events.out.tfevents* loss_history.json training_curve.png sample-1.png".split()
+    assert len(said) == len(names), said
+    for name, line in zip(names, said, strict=True):
+        assert f"{name} (No space left on device): going on without it" in line
+
+
+def test_tensorboard_shows_the_config(make_trainer, monkeypatch, tmp_path):
+    """What distinguishes runs side by side is in the TEXT tab, as YAML."""
+    curve_free(monkeypatch)
+    make_trainer("train_cfg.max_steps=1", "dataset.test_split=null").fit()
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    (entry,) = events.Tensors("config/text_summary")
+    assert b"timesteps: 10" in entry.tensor_proto.string_val[0]
+
+
+def test_smallest_data(make_trainer, monkeypatch, capsys):
+    """One training image is trained on, and told of; parts of a batch are counted in."""
+    curve_free(monkeypatch)
+    one = make_trainer("dataset.subset=0.0001", "train_cfg.epochs=1")
+    assert "batch size 1 instead of 32: there is 1 training image\n" in capsys.readouterr().out
+    assert one.fit().is_file()
+    options = "dataset.subset=0.02", "train_cfg.accumulate=4"
+    make_trainer(*options)
+    words = (
+        "batch size 28 instead of 32: there are 30 training images, and a batch has 4 equal parts"
+    )
+    assert words in capsys.readouterr().out
+    with pytest.raises(
+        UserError, match="there is 1 training image, too few for a batch in 4 parts"
+    ):
+        make_trainer("dataset.subset=0.0001", "train_cfg.accumulate=4")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "/tmp/x", "a/b", "a\\b", "", " ", "..", ".", "a\nb", "a\0b", "x" * 300]
+)
+def test_name_of_a_run_is_a_plain_name(tmp_path, name):
+    """A name that leads elsewhere, or that is none, is refused with a sentence; a plain one is the
+    end of the folder's name."""
+    config = Namespace(output_folder=tmp_path)
+    with pytest.raises(UserError, match=r"--output .*--set output_folder"):
+        choose(config, "digits", name, None)
+    with pytest.raises(UserError, match="--output"):
+        choose(config, "digits", name, tmp_path / "model_final.pth")
+    assert choose(config, "digits", "first-2.b", None) == tmp_path / "digits_first-2.b"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from libs import visualize
 from libs.run_log import History
 from libs.visualize import (
     CELL,
@@ -233,14 +234,31 @@ def test_gif_of_any_number_of_samples(tmp_path, number):
 
 # Curves
 
+LOSS = "mean squared error of the noise"
 PART = {"epochs": [1, 2, 3], "train_loss": [1.0, None, 0.5], "val_loss": [None, None, None]}
+PART |= {"epoch_loss": [1.5, None, 0.7]}
+FULL = PART | {"test_loss": [0.9, None, 0.6], "step_epochs": [1, 2], "step_loss": [1.0, 0.8]}
+FINE = PART | {"test_loss": [None] * 3, "step_epochs": [1, 2, 3, 4], "step_loss": [1.0] * 4}
+ONE = {k: [1.0] for k in (*History.EPOCHS, *History.STEPS)} | {"scores": [None]}
+NONE = {"epochs": [1], "step_epochs": [], "step_loss": []}
+NONE |= {key: [None] for key in ("train_loss", "val_loss", "test_loss", "epoch_loss")}
+SCORED = {"scores": [{"fid": 9.0, "accuracy": 0.5}, None, {"fid": 3.0, "accuracy": 0.9}]}
+SCORED |= {"step_parts": [{"kl": 2.0, "perceptual": 0.0}, {"kl": 1.0, "perceptual": 0.0}]}
+
+
+def history(values: dict, objective: str = LOSS) -> dict:
+    """A run's history with these values."""
+    return History(LOSS, objective, values).values
+
+
 CURVES = {
-    "full": PART | {"test_loss": [0.9, None, 0.6], "step_epochs": [1, 2], "step_loss": [1.0, 0.8]},
-    "fine": PART | {"test_loss": [None] * 3, "step_epochs": [1, 2, 3, 4], "step_loss": [1.0] * 4},
-    "one epoch": {k: [1.0] for k in History().values},
-    "no epoch": History().values,
-    "only None": {"epochs": [1], "step_epochs": [], "step_loss": []}
-    | {key: [None] for key in ("train_loss", "val_loss", "test_loss")},
+    "full": history(FULL),
+    "fine": history(FINE),
+    "one epoch": history(ONE | {"step_parts": [None]}),
+    "no epoch": history({}),
+    "only None": history(NONE),
+    "scores": history(FULL | SCORED, "another loss"),
+    "negative": history(FULL | {"step_parts": [{"adversarial": -1.0}, {"adversarial": 20.0}]}),
 }
 
 
@@ -256,11 +274,63 @@ def test_training_curve(tmp_path, name):
         assert min(picture.size) > 300
 
 
-def test_training_curve_shows_the_losses(tmp_path):
-    """The picture changes with the losses that it shows."""
+@pytest.fixture
+def panels(monkeypatch, tmp_path):
+    """A function that gives the panels which a history is drawn as."""
     pytest.importorskip("matplotlib")
-    pictures = []
-    for extra in ({}, {"val_loss": [1.0, 0.9, 0.8]}, {"train_loss": [1.0, 0.9, 0.5]}):
-        save_training_curve(CURVES["full"] | extra, tmp_path / "curve.png")
-        pictures.append((tmp_path / "curve.png").read_bytes())
-    assert len(set(pictures)) == 3
+    drawn = []
+    monkeypatch.setattr(visualize.Panel, "draw", lambda panel, axes: drawn.append(panel))
+
+    def of(values: dict) -> list[visualize.Panel]:
+        drawn.clear()
+        save_training_curve(values, tmp_path / "curve.png")
+        return drawn
+
+    return of
+
+
+def test_training_curve_compares_what_was_measured_alike(panels):
+    """Held-out and training images share a panel under the name of their loss; what training
+    minimised joins them only where it is the same quantity."""
+    (panel,) = panels(history(FULL))
+    assert panel.title == LOSS
+    assert [line[0] for line in panel.lines] == [
+        "training batches",
+        "train, averaged weights",
+        "test, averaged weights",
+    ]
+    assert panel.lines[1][1:3] == ([1, 3], [1.0, 0.5])
+    alike, training = panels(history(FULL, f"{LOSS}, t drawn by min-SNR weights"))
+    assert [line[0].split(",")[0] for line in alike.lines] == ["train", "test"]
+    assert training.title == f"while training: {LOSS}, t drawn by min-SNR weights"
+    assert [line[1:3] for line in training.lines] == [([1, 3], [1.5, 0.7])]
+    (alone,) = panels(history(FINE, "mean absolute error + 1e-06 KL"))
+    assert (alone.title, len(alone.lines)) == ("mean absolute error + 1e-06 KL", 1)
+    assert alone.lines[0][2] == [1.0] * 4
+
+
+def test_training_curve_shows_scores_and_parts(panels):
+    """Each score, and each part of the loss that is not zero all along, has a panel."""
+    _, fid, accuracy, kl = panels(history(FULL | SCORED))
+    titles = fid.title, accuracy.title, kl.title
+    assert titles == ("score: fid (lower is better)", "score: accuracy", "in training: kl")
+    assert fid.lines[0][1:3] == ([1, 3], [9.0, 3.0])
+    assert accuracy.lines[0][1:3] == ([1, 3], [0.5, 0.9])
+    assert kl.lines[0][1:3] == ([1, 2], [2.0, 1.0])
+
+
+def test_training_curve_survives_a_full_disk(tmp_path, monkeypatch):
+    """A curve that cannot be written leaves the one before as it was."""
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    save_training_curve(CURVES["full"], tmp_path / "curve.png")
+    before = (tmp_path / "curve.png").read_bytes()
+
+    def half(self, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(figure, "savefig", half)
+    with pytest.raises(OSError, match="No space"):
+        save_training_curve(CURVES["fine"], tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1

@@ -1,5 +1,6 @@
 """Checkpoints: one file format for training, resuming and sampling, written atomically."""
 
+import errno
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -94,10 +95,21 @@ def save(state: dict[str, Any], path: Path) -> None:
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
+        denied = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS)
+        advice = "make the folder writable" if denied else "free some disk space"
         raise UserError(
-            f"could not save {path} ({reason}): free some disk space; earlier checkpoints in "
-            f"{path.parent} are intact, go on from there with --resume {path.parent}"
+            f"could not save {path} ({reason}): {advice}{hint_to_resume(path.parent)}"
         ) from None
+
+
+def hint_to_resume(folder: Path) -> str:
+    """How to go on from a run's checkpoints, as the end of a sentence; empty where it has none."""
+    if not _resumable(folder):
+        return ""
+    return (
+        f"; earlier checkpoints in {folder} are intact, go on from the last one with "
+        f"--resume {folder}"
+    )
 
 
 def read(path: Path, device: torch.device | str = "cpu", kind: str = Config.kind) -> dict[str, Any]:
@@ -143,10 +155,15 @@ def _of_kind(state: dict[str, Any], path: Path, kind: str) -> dict[str, Any]:
 
 def newest(folder: Path) -> Path:
     """The checkpoint of a run folder that was written last."""
-    found = [p for p in folder.glob("*.pth") if p.name != "best.pth"]
+    found = _resumable(folder)
     if not found:
         raise UserError(f"there is no checkpoint in {folder}")
     return max(found, key=lambda p: p.stat().st_mtime_ns)
+
+
+def _resumable(folder: Path) -> list[Path]:
+    """A run's checkpoints but for the best one, which may be far behind."""
+    return [path for path in folder.glob("*.pth") if path.name != "best.pth"]
 
 
 def remove_old(folder: Path, keep: int) -> None:

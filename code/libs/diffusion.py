@@ -6,6 +6,7 @@ run that was killed goes on to the very same weights. What dropout drops depends
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -24,8 +25,9 @@ from .learner import Learner
 from .loading import in_order, load_together
 from .metrics.in_training import SampleScores
 from .metrics.store import hash_of
-from .objective import min_snr_weights, partly_uniform, training_loss
+from .objective import loss_name, min_snr_weights, partly_uniform, training_loss
 from .optim import learning_rate
+from .progress import counted
 from .runtime import Precision, Processes, fork_rng, generator_for
 from .sampling import Sampler, draw_samples, spread_evenly
 from .text_encoder import TextEncoder
@@ -119,6 +121,7 @@ class DiffusionLearner(Learner):
     """
 
     kind = Config.kind
+    loss_code = "compute_loss"
 
     def __init__(self, config: Config, precision: Precision, processes: Processes):
         self.config, self.precision, self.processes = config, precision, processes
@@ -170,8 +173,27 @@ class DiffusionLearner(Learner):
             self.step_weights = partly_uniform(weights, config.train_cfg.uniform_share)
         self.loss = TrainingLoss(self.model, config)
         self.joint = config.vae.freeze_vae_epoch is not None
+        self._name_losses()
         trained = self._with_autoencoder() if self.joint else self.loss
         self.updater = Updater(self.model, trained, config.train_cfg, precision, processes)
+
+    def _name_losses(self) -> None:
+        """Say what evaluation measures, and what training minimises."""
+        train, vae = self.config.train_cfg, self.config.vae
+        if isinstance(self.model, EDM):
+            self.loss_name = "squared error of the denoised image, with EDM's weights"
+        else:
+            self.loss_name = loss_name(self.config.model.prediction, train.loss)
+        self.objective_name = self.loss_name
+        if self.step_weights is not None:
+            self.objective_name += ", t drawn by min-SNR weights"
+            if train.uniform_share:
+                self.objective_name += f", {train.uniform_share:.0%} of them all alike"
+        if self.joint:
+            self.objective_name += (
+                f", plus {vae.vae_lambda:g} times the autoencoder's loss until epoch "
+                f"{vae.freeze_vae_epoch}"
+            )
 
     def _use_encoder(self, encoder: TextEncoder) -> None:
         """Have captions read by a text encoder, and number those that pictures and scores show.
@@ -203,7 +225,8 @@ class DiffusionLearner(Learner):
         if not isinstance(self.model, EDM) or self.config.edm.sigma_data is not None:
             return
         count, total, squares = 0, 0.0, 0.0
-        for images, _ in in_order(self.splits.train.at_most(MEASURED_IMAGES), batch_size):
+        dataset = self.splits.train.at_most(MEASURED_IMAGES)
+        for images, _ in self._batches(dataset, batch_size, "measuring sigma_data"):
             images = images.to(self.device)
             if not self.model.use_vae:
                 images = 2 * images - 1
@@ -214,16 +237,29 @@ class DiffusionLearner(Learner):
             count += values.numel()
             total += values.sum().item()
             squares += values.square().sum().item()
-        deviation = math.sqrt(squares / count - (total / count) ** 2)
+        variance = squares / count - (total / count) ** 2
+        if variance < 1e-12:
+            raise UserError(
+                f"all training images in {shown(self.config.dataset.data_folder)} are of one and "
+                "the same colour, there is nothing to learn: name another 'dataset.data_folder'"
+            )
+        deviation = math.sqrt(variance)
         self.model.sigma_data.fill_(self.processes.same(deviation))
 
     def _measure_latents(self, vae: FirstStage) -> None:
         """Have the latents scaled; a resumed run finds the same scale, which its cache needs."""
         images = self.splits.train.plain().at_most(MEASURED_IMAGES)
         with self.precision.autocast():
-            vae.measure(batch for batch, _ in in_order(images, BATCH))
+            vae.measure(batch for batch, _ in self._batches(images, BATCH, "measuring latents"))
         for buffer in vae.encoder.standardize.buffers():  # of which processors may round otherwise
             buffer.copy_(self.processes.same(buffer.cpu()))
+
+    def _batches(
+        self, dataset: Images, batch_size: int, what: str
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All batches of a data set, in its own order, with a bar that says what for."""
+        batches = in_order(dataset, batch_size)
+        return counted(batches, len(dataset), what, enabled=self.processes.is_main)
 
     def _with_autoencoder(self) -> JointLoss:
         """The loss while the autoencoder is trained, too; lets its weights have gradients."""
@@ -294,12 +330,15 @@ class DiffusionLearner(Learner):
 
     @torch.no_grad()
     def evaluate(self, dataset: Images, batch_size: int) -> float:
-        """The averaged model's loss on a data set, with t and noise the same every time."""
+        """The averaged model's loss on a data set, with t and noise the same every time.
+
+        All t come up alike, whatever `min_snr_gamma` has training do, and no label is dropped.
+        """
         generator = generator_for(EVAL_STREAM, device=self.device)
         total = 0.0
         self.loss.eval()
         with self.updater.ema.applied(), self.precision.autocast():
-            for images, labels in in_order(dataset, batch_size):
+            for images, labels in self._batches(dataset, batch_size, "evaluating"):
                 t, noise = self._draw(len(labels), generator)
                 condition = self._condition(labels.to(self.device))
                 loss = self.loss(images.to(self.device), condition, t, noise)

@@ -17,12 +17,18 @@ class Learner(ABC):
         model: all that `state_dict` saves, on its device.
         splits: the images; `classes` are named after the training images' folders.
         classes: names of the classes.
+        loss_name: what `evaluate` returns, such as "mean squared error of the noise".
+        objective_name: what `step` minimises: often the same, drawn or weighed otherwise, or more.
+        loss_code: where the loss is written, for messages.
     """
 
     kind: str
     model: nn.Module
     splits: Splits
     classes: list[str]
+    loss_name: str
+    objective_name: str
+    loss_code: str
 
     @abstractmethod
     def describe(self) -> str:

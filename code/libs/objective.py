@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PREDICTIONS = ("eps", "v", "x0")
 DISTANCES = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
+DISTANCE_NAMES = {"mse": "mean squared error", "l1": "mean absolute error", "huber": "Huber loss"}
+TARGET_NAMES = {"eps": "the noise", "v": "v", "x0": "x_0"}
 
 
 class IndirectUNet(UNet):
@@ -91,6 +93,11 @@ def training_loss(
         noise_rate = ddpm._extract(ddpm.sqrt_one_minus_alphas_cumprod, t, x_t.shape)
         target = signal_rate * noise - noise_rate * x_start
     return DISTANCES[distance](predicted, target)
+
+
+def loss_name(prediction: str, distance: str) -> str:
+    """What `training_loss` returns, in words."""
+    return f"{DISTANCE_NAMES[distance]} of {TARGET_NAMES[prediction]}"
 
 
 def min_snr_weights(ddpm: "DDPM", gamma: float) -> Tensor:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .utils import reason
+
 try:
     from tqdm import tqdm
 except ImportError:  # optional: lines tell how far a script is
@@ -90,7 +92,7 @@ def going_on_without(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        say(f"could not write {file} ({error.strerror or error}): going on without it")
+        say(f"could not write {file} ({reason(error)}): going on without it")
 
 
 def _note_line() -> None:

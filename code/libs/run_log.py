@@ -2,54 +2,83 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
+import yaml
 from torch import Tensor
 
 from .config import WandbConfig, shown
-from .progress import say
+from .progress import going_on_without, say
 from .utils import default, replacing
 from .visualize import save_training_curve
 
+EVENTS = "events.out.tfevents*"  # TensorBoard's files
+
 
 class History:
-    """Losses over a run: one entry an epoch, and averages over a few steps in between.
+    """Losses and scores over a run: an entry per epoch, and averages over a few steps in between.
 
-    `values` has the keys train_loss, val_loss, test_loss, scores and epochs, lists of equal length
-    with None where nothing was measured, and step_epochs and step_loss, the finer training curve.
+    `values` has lists of equal length with None where nothing was measured:
+
+    - epochs, and at each train_loss, val_loss and test_loss: loss_name of the averaged weights on
+      images of each kind, measured alike, so that a gap between them is one between the images.
+      Where nothing is held out, train_loss is epoch_loss.
+    - epoch_loss, the mean of what training minimised (objective_name) over the epoch's batches, by
+      weights that changed from one to the next, and scores.
+    - step_epochs, and at each step_loss, the same mean over a few steps, and step_parts, what the
+      last of these had beside its loss.
     """
 
-    def __init__(self, values: dict[str, list] | None = None):
-        keys = "train_loss val_loss test_loss scores epochs step_epochs step_loss".split()
-        self.values = values or {key: [] for key in keys}
-        # Earlier checkpoints had no scores
-        self.values.setdefault("scores", [None] * len(self.values["epochs"]))
+    EPOCHS = "epochs train_loss val_loss test_loss epoch_loss scores".split()
+    STEPS = "step_epochs step_loss step_parts".split()
+
+    def __init__(
+        self, loss_name: str, objective_name: str, values: dict[str, Any] | None = None
+    ) -> None:
+        values = values or {}
+        self.values = {key: list(values.get(key, [])) for key in (*self.EPOCHS, *self.STEPS)}
+        epochs, steps = len(self.values["epochs"]), len(self.values["step_epochs"])
+        if values and "epoch_loss" not in values:  # an earlier checkpoint's train_loss was that
+            self.values["epoch_loss"] = list(values["train_loss"])
+            if any(loss is not None for loss in values["val_loss"] + values["test_loss"]):
+                self.values["train_loss"] = [None] * epochs
+        self.values["scores"] = self.values["scores"] or [None] * epochs  # earlier ones had none
+        self.values["step_parts"] = self.values["step_parts"] or [None] * steps
+        self.values |= {"loss_name": loss_name, "objective_name": objective_name}
 
     def add_epoch(
         self,
         epoch: float,
-        train: float | None,
-        val: float | None,
-        test: float | None,
+        mean: float | None,
+        losses: dict[str, float],
         scores: dict[str, float] | None = None,
     ) -> None:
-        """Add the losses and scores of an epoch; a fraction such as 2.5 is an unfinished one."""
-        entries = {"epochs": epoch, "train_loss": train, "val_loss": val, "test_loss": test}
-        entries["scores"] = scores or None
-        for key, value in entries.items():
+        """Add an epoch; a fraction such as 2.5 is an unfinished one.
+
+        Args:
+            epoch: how many are done.
+            mean: of the epoch's batches.
+            losses: measured alike, by "train", "validation" and "test".
+            scores: by name.
+        """
+        alike = [losses.get(name) for name in ("train", "validation", "test")]
+        for key, value in zip(self.EPOCHS, (epoch, *alike, mean, scores or None), strict=True):
             self.values[key].append(value)
 
-    def add_step(self, epoch: float, loss: float | None) -> None:
-        """Add an average over the last few steps, or None if none of them had a finite loss."""
-        self.values["step_epochs"].append(epoch)
-        self.values["step_loss"].append(loss)
+    def add_steps(self, epoch: float, loss: float | None, parts: dict[str, float]) -> None:
+        """Add the average over the last few steps, or None if none of them had a finite loss."""
+        for key, value in zip(self.STEPS, (epoch, loss, parts or None), strict=True):
+            self.values[key].append(value)
 
     def write(self, folder: Path) -> None:
-        """Write loss_history.json and training_curve.png."""
-        with replacing(folder / "loss_history.json") as partial:
+        """Write loss_history.json and training_curve.png; say so where that fails."""
+        numbers, curve = folder / "loss_history.json", folder / "training_curve.png"
+        with going_on_without(numbers), replacing(numbers) as partial:
             partial.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
-        save_training_curve(self.values, folder / "training_curve.png")
+        with going_on_without(curve):
+            save_training_curve(self.values, curve)
 
 
 class RunLog:
@@ -75,11 +104,17 @@ class RunLog:
     ):
         self.board = self.wandb = None
         self.wandb_id = default(wandb.resume_id, wandb_id)
+        self.enabled = enabled
         if not enabled:
             return
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-        self.board = SummaryWriter(str(folder), purge_step=step if step > 0 else None)
+        self.folder, self.report = folder, threading.excepthook
+        threading.excepthook = self._report_error
+        with going_on_without(folder / EVENTS):
+            self.board = SummaryWriter(str(folder), purge_step=step if step > 0 else None)
+        text = yaml.safe_dump(config, sort_keys=False, default_flow_style=None)
+        self._to_board("add_text", "config", f"```yaml\n{text}```", step)
         if wandb.project is not None:
             self.wandb = _start_wandb(folder, wandb, config, self.wandb_id)
         if self.wandb is not None:
@@ -88,15 +123,13 @@ class RunLog:
     def scalars(self, values: dict[str, float | None], step: int) -> None:
         """Log numbers at a step; None stands for one that was not measured."""
         values = {name: value for name, value in values.items() if value is not None}
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(name, value, step)
+        for name, value in values.items():
+            self._to_board("add_scalar", name, value, step)
         self._to_wandb(values, step)
 
     def image(self, name: str, image: Tensor, step: int) -> None:
         """Log a picture, uint8 [3, H, W]."""
-        if self.board is not None:
-            self.board.add_image(name, image, step)
+        self._to_board("add_image", name, image, step)
         if self.wandb is not None:
             from wandb import Image
 
@@ -104,8 +137,9 @@ class RunLog:
 
     def close(self) -> None:
         """Write what is still in memory."""
-        if self.board is not None:
-            self.board.close()
+        self._to_board("close")
+        if self.enabled:
+            threading.excepthook = self.report
         if self.wandb is None:
             return
         try:
@@ -124,6 +158,21 @@ class RunLog:
         except Exception as error:  # a log is not worth a run
             say(f"Weights & Biases takes no more numbers: {_reason(error)}")
             self.wandb = None
+
+    def _report_error(self, error: threading.ExceptHookArgs) -> None:
+        """Leave it to `_to_board` to tell where the thread of TensorBoard's writer cannot write."""
+        of_writer = type(error.thread).__module__.startswith("tensorboard.")
+        if not (of_writer and issubclass(error.exc_type, OSError)):
+            self.report(error)
+
+    def _to_board(self, method: str, *arguments: Any) -> None:
+        """Call a method of TensorBoard's writer; where it cannot write, go on without it."""
+        if self.board is None:
+            return
+        board, self.board = self.board, None
+        with going_on_without(self.folder / EVENTS):
+            getattr(board, method)(*arguments)
+            self.board = board
 
 
 def _start_wandb(

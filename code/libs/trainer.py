@@ -3,25 +3,29 @@
 import math
 import shutil
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import DataLoader
 
-from . import checkpoint
+from . import checkpoint, progress
 from .config import LOWER_IS_BETTER, Config, dump_config, shown, to_dict
 from .datasets import Images
 from .learner import Learner
 from .loading import EpochBatches, make_loader
-from .progress import progress_bar, say
+from .progress import Pace, duration, going_on_without, progress_bar, say
 from .run_log import History, RunLog
 from .runtime import Precision, Processes, rng_state, set_rng_state
 from .updater import StepResult
-from .utils import UserError
+from .utils import UserError, replacing
 from .visualize import save_image
 
 MAX_BAD_STEPS = 10  # in a row
+LOSS_TAGS = {  # TensorBoard's names of what is measured alike
+    "train": "train/evaluated_loss",
+    "validation": "validation/loss",
+    "test": "test/loss",
+}
 
 
 class Trainer:
@@ -63,13 +67,15 @@ class Trainer:
         if config.train_cfg.max_steps is not None:
             self.last_step = min(self.last_step, config.train_cfg.max_steps)
 
-        self.history = History()
+        self.names = learner.loss_name, learner.objective_name
+        self.history = History(*self.names)
         self.step = 0
         self.wandb_id: str | None = None  # of the run to go on in
         self.best_val_loss: float | None = None
         self.best_scores: dict[str, float] = {}
         self.bad_steps = 0
         self.epoch_losses: list[float] = []
+        self.pace = Pace()
         self.asked_to_stop = False
         if state is None:
             learner.measure(self.batch_size)
@@ -83,7 +89,7 @@ class Trainer:
         images = ", ".join(f"{len(d)} {name}" for name, d in sizes.items() if d is not None)
         return (
             f"{self.learner.describe()}; {images} images; "
-            f"{self.steps_per_epoch} steps an epoch; "
+            f"{self.steps_per_epoch} steps per epoch; "
             f"{self.precision.device} in {self.precision.name}"
             + (f"; {self.processes.world} processes" if self.processes.world > 1 else "")
         )
@@ -107,19 +113,17 @@ class Trainer:
         loader = make_loader(self.splits.train, self.batches, workers, pin=on_gpu)
         total, done = (n * self.batch_size for n in (self.last_step, self.step))
         is_main = self.processes.is_main
-        self.seconds, self.timed_steps = 0.0, 0
         try:
             with progress_bar(total, "training", "img", done, enabled=is_main) as self.bar:
                 while self.step < self.last_step:
                     self._train_epoch(loader)
             final = self._final_name()
-            self._save(final)
-            self._draw()
+            self._checkpoint(final)
         finally:
             self.log.close()
             for number, handler in zip(stop_signals, handlers, strict=True):
                 signal.signal(number, handler)
-            if is_new and self.timed_steps == 0:  # failed in the first step: nothing worth keeping
+            if is_new and self.pace.each("step") is None:  # no step done: nothing worth keeping
                 shutil.rmtree(self.folder)
         return self.folder / final
 
@@ -127,24 +131,24 @@ class Trainer:
         """Train from the current step to the end of its epoch, or of the run."""
         self.batches.epoch, self.batches.start = divmod(self.step, self.steps_per_epoch)
         self.learner.begin_epoch(self.batches.epoch)
-        started = time.perf_counter()
+        started = progress.now()
         for images, labels in loader:
             result = self.learner.step(self.step, self.steps_per_epoch, images, labels)
             self.step += 1
-            self.seconds += time.perf_counter() - started
-            self.timed_steps += 1
+            self.pace.add("step", progress.now() - started)
             self._count_bad_steps(result)
             self._report(result)
             ckpt_steps = self.config.train_cfg.ckpt_steps
             stop = self.processes.any(self.asked_to_stop, self.precision.device)
             stop = stop and self.step < self.last_step  # else the run has reached its end
             if stop or (ckpt_steps is not None and self.step % ckpt_steps == 0):
-                self._save(f"step-{self.step:08d}.pth")
+                with self.pace.timing("saving"):
+                    self._save(f"step-{self.step:08d}.pth")
             if stop:
                 raise KeyboardInterrupt(f"go on with --resume {shown(self.folder)}")
             if self.step == self.last_step:
                 break
-            started = time.perf_counter()
+            started = progress.now()
         self._end_epoch()
 
     def _count_bad_steps(self, result: StepResult) -> None:
@@ -156,12 +160,16 @@ class Trainer:
         if self.processes.is_main:
             say(f"step {self.step}: the loss or its gradient is NaN or infinite, step skipped")
         if self.bad_steps == MAX_BAD_STEPS:
+            causes = [f"a learning rate that is too high (it is {result.learning_rate:.2g})"]
+            if self.precision.name != "fp32":
+                causes.append(
+                    f"overflow in half precision (dtype is {self.precision.name}, try fp32)"
+                )
+            causes.append(f"a mistake in {self.learner.loss_code}")
+            listed = f"{', '.join(causes[:-1])} or {causes[-1]}"
             raise UserError(
                 f"the last {MAX_BAD_STEPS} losses, up to step {self.step}, were NaN or infinite. "
-                f"Likely causes: a learning rate that is too high (it is "
-                f"{result.learning_rate:.2g}), overflow in half precision (dtype is "
-                f"{self.precision.name}, try fp32), or a mistake in compute_loss. Checkpoints in "
-                f"{self.folder} are intact"
+                f"Likely causes: {listed}{checkpoint.hint_to_resume(self.folder)}"
             )
 
     def _ask_to_stop(self, number: int, frame: object) -> None:
@@ -175,59 +183,107 @@ class Trainer:
     def _report(self, result: StepResult) -> None:
         """Update the progress bar; every `print_freq` steps print a line and log numbers."""
         self.epoch_losses.append(result.loss)
-        speed = self.timed_steps * self.batch_size / self.seconds
+        speed = self.batch_size / self.pace.each("step")
         self.bar.set_postfix_str(f"loss {result.loss:.4f}, {speed:.0f} images/s", refresh=False)
         self.bar.update(self.batch_size)
         if self.step % self.print_freq != 0 and self.step != self.last_step:
             return
         loss = _finite_mean(self.epoch_losses[-self.print_freq :])
         epoch = self.step / self.steps_per_epoch
-        self.history.add_step(epoch, loss)
+        named = zip(self.learner.part_names(), result.parts, strict=True)
+        parts = {name: number for name, number in named if math.isfinite(number)}
+        self.history.add_steps(epoch, loss, parts)
         numbers = {
             "train/loss": loss,
             "train/learning_rate": result.learning_rate,
             "train/images_per_second": speed,
             "train/grad_norm": result.grad_norm,
         }
-        for name, number in zip(self.learner.part_names(), result.parts, strict=True):
-            numbers[f"train/{name}"] = number
+        numbers |= {f"train/{name}": number for name, number in parts.items()}
         self.log.scalars(numbers, self.step)
         if self.processes.is_main:
-            left = (self.last_step - self.step) * self.batch_size / speed
             shown_loss = "none" if loss is None else f"{loss:.4f}"
             say(
                 f"epoch {epoch:.2f}/{self.config.train_cfg.epochs}  step {self.step}  loss "
                 f"{shown_loss}  lr {result.learning_rate:.2g}  {speed:.0f} images/s  "
-                f"{_duration(left)} left"
+                f"{self._time_left()}"
             )
+
+    def _time_left(self) -> str:
+        """What the rest of the run takes, as evaluations and checkpoints took so far."""
+        seconds, unknown = self.pace.left(self._to_come())
+        return f"{duration(seconds)} " + ("of training left" if unknown else "left")
+
+    def _to_come(self) -> dict[str, int]:
+        """How many of each timed part the run has left, after a step."""
+        train = self.config.train_cfg
+        this, last = (math.ceil(n / self.steps_per_epoch) for n in (self.step, self.last_step))
+
+        def at_ends_of_epochs(every: int) -> int:  # from this one on, and always of the last one
+            return (last - 1) // every - (this - 1) // every + 1
+
+        saves = 0
+        if train.ckpt_steps is not None:
+            saves = self.last_step // train.ckpt_steps - (self.step - 1) // train.ckpt_steps
+        return {
+            "step": self.last_step - self.step,
+            "saving": saves,
+            "evaluation": at_ends_of_epochs(train.eval_every),
+            "checkpoint": at_ends_of_epochs(self.ckpt_freq),
+        }
 
     def _end_epoch(self) -> None:
         """Losses, and at some epochs a checkpoint with samples."""
         epoch, beyond = divmod(self.step, self.steps_per_epoch)
         is_last = self.step == self.last_step
-        train = _finite_mean(self.epoch_losses)
-        val = test = None
+        mean = _finite_mean(self.epoch_losses)
+        losses = {} if self._held_out() else {"train": mean}  # else nothing to compare with
         scores: dict[str, float] = {}
-        if is_last or epoch % self.config.train_cfg.eval_every == 0:
-            val, test = self._evaluate(self.splits.val), self._evaluate(self.splits.test)
+        is_evaluated = is_last or epoch % self.config.train_cfg.eval_every == 0
+        started = progress.now()
+        if is_evaluated:
+            losses |= self._evaluate()
             scores = self._score()
-        self.history.add_epoch(self.step / self.steps_per_epoch, train, val, test, scores)
-        losses = {"train/epoch_loss": train, "validation/loss": val, "test/loss": test}
-        self.log.scalars(losses, self.step)
+        self.history.add_epoch(self.step / self.steps_per_epoch, mean, losses, scores)
+        self.log.scalars({"train/epoch_loss": mean}, self.step)
+        if self._held_out():
+            self.log.scalars({LOSS_TAGS[name]: loss for name, loss in losses.items()}, self.step)
         self.log.scalars({f"score/{name}": value for name, value in scores.items()}, self.step)
         if beyond == 0:
             self.epoch_losses = []
-        if self._is_best(val, scores) and self.config.train_cfg.keep_best_model:
+        is_best = self._is_best(losses.get("validation"), scores)
+        if is_best and self.config.train_cfg.keep_best_model:
             self._save("best.pth")
+        if is_evaluated:
+            self.pace.add("evaluation", progress.now() - started)
         if not is_last and epoch % self.ckpt_freq == 0:
-            self._save(f"epoch-{epoch:04d}.pth")
-            self._draw()
+            self._checkpoint(f"epoch-{epoch:04d}.pth")
 
-    def _evaluate(self, dataset: Images | None) -> float | None:
-        if dataset is None or len(dataset) == 0:
-            return None
-        dataset = dataset.at_most(self.config.train_cfg.eval_images)
-        return self.processes.same(self.learner.evaluate(dataset, self.batch_size))
+    def _held_out(self) -> dict[str, Images]:
+        """The validation and test images that there are."""
+        splits = {"validation": self.splits.val, "test": self.splits.test}
+        return {name: images for name, images in splits.items() if images}
+
+    def _evaluate(self) -> dict[str, float]:
+        """The averaged model's losses on held-out images, and on as many training images.
+
+        All are measured alike, so that a gap between them is one between the images.
+        """
+        limit = self.config.train_cfg.eval_images
+        sets = {name: images.at_most(limit) for name, images in self._held_out().items()}
+        if not sets:
+            return {}
+        number = max(len(images) for images in sets.values())
+        sets = {"train": self.splits.train.plain().at_most(number), **sets}
+        found = self.processes.same(
+            {name: self.learner.evaluate(images, self.batch_size) for name, images in sets.items()}
+        )
+        losses = {name: loss for name, loss in found.items() if math.isfinite(loss)}
+        if self.processes.is_main:
+            listed = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+            epoch = self.step / self.steps_per_epoch
+            say(f"epoch {epoch:.4g}: {self.learner.loss_name}, averaged weights: {listed}")
+        return losses
 
     def _score(self) -> dict[str, float]:
         """The learner's scores, the same in all processes, without those that are not finite."""
@@ -257,11 +313,19 @@ class Trainer:
         if picture is not None:
             name, image = picture
             epoch = math.ceil(self.step / self.steps_per_epoch)
-            save_image(image, self.folder / f"{name}-{epoch}.png")
+            file = self.folder / f"{name}-{epoch}.png"
+            with going_on_without(file):
+                save_image(image, file)
             self.log.image(f"{name}s", image, self.step)
         self.processes.wait()
 
     # Saving and going on
+
+    def _checkpoint(self, name: str) -> None:
+        """Write a checkpoint, the loss history and a picture."""
+        with self.pace.timing("checkpoint"):
+            self._save(name)
+            self._draw()
 
     def _save(self, name: str) -> None:
         """Write a checkpoint and the loss history."""
@@ -297,7 +361,7 @@ class Trainer:
         """Go on from a checkpoint."""
         if state["steps_per_epoch"] != self.steps_per_epoch:
             raise UserError(
-                f"{state['path']} was trained with {state['steps_per_epoch']} steps an epoch, now "
+                f"{state['path']} was trained with {state['steps_per_epoch']} steps per epoch, now "
                 f"there are {self.steps_per_epoch}: the images in the data folder have changed"
             )
         if state["step"] >= self.last_step:
@@ -309,7 +373,7 @@ class Trainer:
             )
         self.learner.load_state_dict(state)
         set_rng_state(state["rng"])
-        self.history = History(state["history"])
+        self.history = History(*self.names, state["history"])
         self.step = state["step"]
         self.best_val_loss = state["best_val_loss"]
         self.best_scores = state.get("best_scores", {})  # earlier checkpoints had none
@@ -322,18 +386,25 @@ class Trainer:
 
     def _fitting_batch_size(self, wanted: int) -> int:
         """The batch size, or less where the data set is smaller, as a multiple of its parts."""
+        number = len(self.splits.train)
         parts = self.processes.world * self.config.train_cfg.accumulate
         if wanted % parts:
             raise UserError(
                 f"'loader.batch_size' {wanted} must be divisible by the number of processes times "
                 f"'train_cfg.accumulate', {parts}"
             )
-        number = len(self.splits.train)
         fitting = min(wanted, number // parts * parts)
+        there = (
+            "there is 1 training image" if number == 1 else f"there are {number} training images"
+        )
         if fitting == 0:
-            raise UserError(f"{number} training images are too few for {parts} parts of a batch")
+            raise UserError(
+                f"{there}, too few for a batch in {parts} parts, the number of processes times "
+                "'train_cfg.accumulate'"
+            )
         if fitting < wanted and self.processes.is_main:
-            say(f"batch size {fitting} instead of {wanted}: there are {number} training images")
+            split = f", and a batch has {parts} equal parts" if parts > 1 else ""
+            say(f"batch size {fitting} instead of {wanted}: {there}{split}")
         return fitting
 
     def _open_folder(self) -> None:
@@ -342,7 +413,8 @@ class Trainer:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 text = dump_config(self.config, self.folder)
-                (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+                with replacing(self.folder / "config.yaml") as partial:
+                    partial.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise UserError(f"cannot write to the run's folder: {error}") from None
         resolved = to_dict(self.config, self.folder)
@@ -360,9 +432,3 @@ def _finite_mean(values: list[float]) -> float | None:
     """The mean of the finite values; None where there is none."""
     finite = [v for v in values if math.isfinite(v)]
     return sum(finite) / len(finite) if finite else None
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

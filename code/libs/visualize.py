@@ -3,10 +3,13 @@
 import contextlib
 import math
 import tempfile
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,8 +19,11 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from . import cli
-from .config import shown
+from .config import LOWER_IS_BETTER, shown
 from .utils import UserError, reason, replacing, save_result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CELL = 64  # pixels: smaller images are enlarged to about this size
 PADDING_GREY = 0.5
@@ -282,26 +288,98 @@ def _numbered(folder: Path, names: Sequence[str], rows: int) -> Iterator[Path]:
             numbers[name] += 1
 
 
-def save_training_curve(history: dict[str, list], path: Path) -> None:
-    """Plot a loss history (see run_log.History) over epochs. Does nothing without matplotlib."""
+@dataclass
+class Panel:
+    """One plot of a training curve: its title, and lines as (label, epochs, values, style)."""
+
+    title: str
+    lines: list[tuple[str, list[float], list[float], dict[str, Any]]]
+    is_loss: bool = True
+
+    def draw(self, axes: "Axes") -> None:
+        """Draw the lines; a positive loss that changes tenfold on a logarithmic scale."""
+        axes.set_title("\n".join(textwrap.wrap(self.title, 58)), fontsize=10)
+        axes.set_xlabel("epoch")
+        for label, epochs, values, style in self.lines:
+            axes.plot(epochs, values, label=label, **style)
+        values = [v for line in self.lines for v in line[2]]
+        if self.is_loss and values and 0 < 10 * min(values) < max(values):
+            axes.set_yscale("log")
+        axes.set_xlim(left=0)
+        axes.grid(alpha=0.3, which="both")
+        if any(label for label, *_ in self.lines):
+            axes.legend(fontsize=8)
+
+
+def save_training_curve(history: dict[str, Any], path: Path) -> None:
+    """Plot a run's history (see run_log.History) over epochs. Does nothing without matplotlib.
+
+    Losses of training, validation and test images, which are measured alike, share a panel. The
+    loss of the training batches joins them where it is the same quantity; else it has a panel of
+    its own. Each score, and each part that the training's loss is made of, has one, too.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:  # optional: loss_history.json holds the numbers
         return
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot(
-        xlabel="epoch", ylabel="loss (mean squared error of the noise)", yscale="log"
-    )
-    if len(history["step_loss"]) > len(history["epochs"]):  # finer than one point an epoch
-        losses = [math.nan if v is None else v for v in history["step_loss"]]
-        axes.plot(history["step_epochs"], losses, color="0.75", label="train, a few steps each")
-    for name, label in (("train_loss", "train"), ("val_loss", "validation"), ("test_loss", "test")):
-        points = [
-            (e, v) for e, v in zip(history["epochs"], history[name], strict=True) if v is not None
-        ]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
-    axes.grid(alpha=0.3, which="both")
-    if axes.lines:
-        axes.legend()
-    figure.savefig(path, dpi=130)
+    panels = _loss_panels(history) + _small_panels(history)
+    columns = 1 if len(panels) <= 2 else 2
+    rows = math.ceil(len(panels) / columns)
+    size = {1: (7, 4), 2: (7, 6.5)}.get(len(panels), (10, 3 * rows))
+    figure = Figure(figsize=size, layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axes, panel in zip(places, panels, strict=False):
+        panel.draw(axes)
+    for axes in places[len(panels) :]:
+        axes.set_axis_off()
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=130, format="png")
+
+
+def _loss_panels(history: dict[str, Any]) -> list[Panel]:
+    """The panels of what training minimised, and of the losses that are measured alike."""
+    grey = {"color": "0.7"}
+    batches = _line("training batches", history["epochs"], history["epoch_loss"], marker="o")
+    if len(history["step_loss"]) > len(history["epochs"]):  # finer than one point per epoch
+        label = "training batches, a few steps per point"
+        batches = _line(label, history["step_epochs"], history["step_loss"], **grey)
+    alike = [
+        _line(f"{name}, averaged weights", history["epochs"], history[key], marker="o")
+        for name, key in (
+            ("train", "train_loss"),
+            ("validation", "val_loss"),
+            ("test", "test_loss"),
+        )
+    ]
+    alike = [line for line in alike if line[1]]
+    title, objective = history["loss_name"], history["objective_name"]
+    if all(v is None for key in ("val_loss", "test_loss") for v in history[key]):
+        return [Panel(objective, [batches])]  # nothing to compare with
+    if title == objective:
+        batches[3].update(grey)
+        return [Panel(title, [batches, *alike])]
+    return [Panel(title, alike), Panel(f"while training: {objective}", [batches])]
+
+
+def _small_panels(history: dict[str, Any]) -> list[Panel]:
+    """A panel for each score, and for each part of the training's loss that was ever used."""
+    panels = []
+    for of_epochs, key in (("epochs", "scores"), ("step_epochs", "step_parts")):
+        entries = [entry or {} for entry in history[key]]
+        for name in dict.fromkeys(name for entry in entries for name in entry):
+            marks = {"marker": "o"} if key == "scores" else {"color": "0.5"}
+            line = _line("", history[of_epochs], [entry.get(name) for entry in entries], **marks)
+            if key == "scores":
+                hint = " (lower is better)" if name in LOWER_IS_BETTER else ""
+                panels.append(Panel(f"score: {name}{hint}", [line], is_loss=False))
+            elif any(line[2]):
+                panels.append(Panel(f"in training: {name}", [line]))
+    return panels
+
+
+def _line(label: str, epochs: list, values: list, **style: Any) -> tuple:
+    """A line of those values that there are."""
+    points = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
+    if "marker" in style:
+        style["markersize"] = 3
+    return label, [e for e, _ in points], [v for _, v in points], style

@@ -9,7 +9,9 @@ from ..autoencoder_config import AutoencoderConfig
 from ..datasets import Images
 from ..learner import Learner
 from ..loading import in_order, load_together
+from ..objective import DISTANCE_NAMES
 from ..optim import learning_rate
+from ..progress import counted
 from ..runtime import Precision, Processes, generator_for
 from ..updater import StepResult, Updater
 from ..utils import UserError
@@ -39,6 +41,7 @@ class AutoencoderLearner(Learner):
     """
 
     kind = AutoencoderConfig.kind
+    loss_code = "libs/first_stage/losses.py"
 
     def __init__(
         self, config: AutoencoderConfig, number: int, precision: Precision, processes: Processes
@@ -72,11 +75,22 @@ class AutoencoderLearner(Learner):
             self.model.encoder.compile()
             self.model.decoder.compile()
         self.loss = ReconstructionLoss(self.model, self.stage, perceptual, self.discriminator)
+        self.loss_name = f"{DISTANCE_NAMES[self.stage.reconstruction]} of reconstructions"
+        self.objective_name = self._objective_name(with_lpips=perceptual is not None)
         options = config.train_cfg, precision, processes
         self.updater = Updater(self.model, self.loss, *options)
         self.adversary = Updater(
             self.discriminator, DiscriminatorLoss(self.discriminator), *options
         )
+
+    def _objective_name(self, with_lpips: bool) -> str:
+        stage = self.stage
+        terms = [f"{DISTANCE_NAMES[stage.reconstruction]} + {stage.kl_weight:g} KL"]
+        if with_lpips:
+            terms.append(f"{stage.lpips_weight:g} LPIPS")
+        if stage.disc_start is not None:
+            terms.append(f"the discriminator's judgement from step {stage.disc_start}")
+        return " + ".join(terms)
 
     def describe(self) -> str:
         numbers = f"{self.updater.num_parameters / 1e6:.2f}M parameters"
@@ -138,8 +152,14 @@ class AutoencoderLearner(Learner):
         The latents are the posterior's means.
         """
         self.loss.eval()
+        batches = counted(
+            in_order(dataset, batch_size),
+            len(dataset),
+            "reconstructing",
+            enabled=self.processes.is_main,
+        )
         with self.updater.ema.applied(), self.precision.autocast():
-            for images, _ in in_order(dataset, batch_size):
+            for images, _ in batches:
                 posterior = self.model.encode(2 * images.to(self.device) - 1)
                 decoded = self.model.decode(posterior.mode()).float()
                 yield images, ((decoded + 1) / 2).clamp(0, 1).cpu()

@@ -15,7 +15,7 @@ from ..metrics.inception import Inception
 from ..metrics.lenet import fitted_lenet
 from ..metrics.scoring import frechet_of_features
 from ..metrics.store import Store
-from ..progress import say
+from ..progress import going_on_without, say
 from ..runtime import Precision, Processes
 from ..trainer import Trainer
 from ..utils import UserError, default, replacing
@@ -71,8 +71,14 @@ def train_stages(
         if asked_to_stop and final != finals[-1]:  # in the stage's last step
             raise KeyboardInterrupt(f"go on with --resume {shown(folder)}")
     if processes.is_main:
-        with replacing(folder / "model_final.pth") as copy:
-            shutil.copyfile(finals[-1], copy)
+        try:
+            with replacing(folder / "model_final.pth") as copy:
+                shutil.copyfile(finals[-1], copy)
+        except OSError as error:
+            raise UserError(
+                f"could not copy {finals[-1]} to {folder / 'model_final.pth'} ({error.strerror}): "
+                "all stages are done, use that file, or go on with --resume once there is room"
+            ) from None
     processes.wait()
     return folder / "model_final.pth"
 
@@ -106,9 +112,10 @@ def _note(
         scores = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         found = learner.scores() | reconstruction_fid(learner)
         scores.setdefault(f"stage {number + 1}", {})[when] = found
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as written:
-            written.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+        with going_on_without(file):
+            folder.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as written:
+                written.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
         listed = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
         print(f"stage {number + 1}, {when}: {listed}", flush=True)
     processes.wait()
