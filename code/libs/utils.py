@@ -181,7 +181,7 @@ def results_checked(owner: object, name: str, expected: str) -> Iterator[None]:
 
 
 def place_of(function: Callable) -> str:
-    """Where a function is defined: "q_sample in code/libs/ddpm.py, line 133"."""
+    """Where a function is defined: its name, the file, and the line of its def."""
     function = getattr(function, "forward", function)  # of a network
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
