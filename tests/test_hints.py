@@ -10,7 +10,7 @@ from autograder import hints
 from autograder.cases import Case, load_goldens
 from autograder.evidence import suspect
 from autograder.oracles import make_cases
-from autograder.student import Finding
+from autograder.student import Asked, Finding, Tensor
 from autograder.tests import (
     test_bonus_edm,
     test_bonus_sampling,
@@ -156,6 +156,24 @@ def test_mistakes_of_the_bonus_are_named(part):
             names.add(name)
             told |= {name} if hint == own else set()
     assert told == names
+
+
+def test_a_network_asked_twice_at_each_time_is_asked_too_often():
+    """Not at the wrong times: a second call per step is slow, and nothing else."""
+    case = cases_of("bonus_sampling")[0]
+    walk, batch = test_bonus_sampling.Walk(case, "plain"), len(case.inputs["start"])
+    times = case.inputs["times"].tolist()
+
+    def hint(asked_at: list[int]) -> str:
+        t = [Tensor("int64", "cpu", [batch], np.full(batch, time)) for time in asked_at]
+        return hint_of(
+            lambda: walk.check_times([Asked("eps_model", [None, each], {}) for each in t])
+        )
+
+    assert hint(times) == RIGHT
+    assert hint([time for time in times for _ in range(2)]) == "ddim_loop_calls"
+    assert hint([times[0], times[0], times[1]]) == "ddim_loop_calls"
+    assert hint(times[::-1]) == hint([times[0], times[2]]) == "ddim_loop_times"
 
 
 def test_general_hints_have_texts():

@@ -256,6 +256,25 @@ def test_the_reason_is_that_of_the_first_failed_test_with_a_known_mistake(rubric
     assert (part.reason, part.hint, part.hint_id) == ("other", "Hm.", "")
 
 
+def test_a_general_hint_gives_way_to_a_precise_one_of_the_same_test(rubric):
+    """Another schedule may tell what the first one cannot; another test may be about more."""
+
+    def missed(name, hint_id):
+        return result("p_sample", FAILED, name=name, reason=hint_id, hint_id=hint_id)
+
+    general = missed("test_noise[mnist]", "p_sample_wrong_sigma")
+    precise = missed("test_noise[cosine]", "p_sample_log_variance")
+    other = missed("test_again[mnist]", "noise_repeated")
+    for tests, hint_id in (
+        ([general, precise], "p_sample_log_variance"),
+        ([general, other], "p_sample_wrong_sigma"),
+        ([other, general, precise], "noise_repeated"),
+        ([missed("test_noise[mnist]", "p_sample_no_noise"), precise], "p_sample_no_noise"),
+    ):
+        part = marked(rubric, tests, "p_sample")
+        assert (part.hint_id, part.reason) == (hint_id, hint_id)
+
+
 def test_a_failed_test_without_words_is_named(rubric):
     part = marked(rubric, [result("unet", FAILED, name="test_skips[mnist]")], "unet")
     assert "test_skips[mnist]" in part.reason
