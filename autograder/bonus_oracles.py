@@ -12,7 +12,7 @@ import numpy as np
 from autograder.cases import Case, diffused_shape
 from autograder.edm_oracles import make_edm_cases
 from autograder.scaling_oracles import make_scaling_cases
-from autograder.schedule import normal, rounded, schedule_of
+from autograder.schedule import normal, schedule_of
 
 Array = np.ndarray
 Triple = tuple[Array, Array, Array]
@@ -248,13 +248,14 @@ def evaluation_case(config: str, shape: tuple[int, int], random: np.random.Gener
     """Two sets of features with their Gaussians, and images with copies among them.
 
     The features come from a matrix product, whose last digits depend on the processor: it is taken
-    in float64 and rounded far above them, so that every machine makes the same case.
+    in float64 and rounded far above them, so that every machine makes the same case. They need the
+    digits of float32: in half precision, a wrong answer must show.
     """
     n, d = shape
     mix = random.standard_normal((d, d))
     first = normal(random, (n, d)).astype(np.float64) @ mix + 30
     second = 1.5 * normal(random, (n, d)) + 30 + normal(random, (d,))
-    inputs = {"features": rounded(first)}
+    inputs = {"features": (np.round(first * 2**16) / 2**16).astype(np.float32)}
     features = inputs["features"].astype(np.float64)
     mean, cov = features.mean(axis=0), covariance(features)
     other = second.astype(np.float64)

@@ -158,6 +158,18 @@ def test_evaluation_is_that_of_scipy_and_numpy(config):
     assert case.expected["ratio"].min() == 0
 
 
+@pytest.mark.parametrize("seed", [SEED, 1, 2, 3])
+def test_a_covariance_in_half_precision_shows(seed):
+    """The features have more digits than float16 holds, by more than the test allows."""
+    worst = 0.0
+    for case in (c for c in make_bonus_cases(seed) if c.part == "bonus_evaluation"):
+        features = case.inputs["features"]
+        assert features.dtype == np.float32
+        off = covariance(features.astype(np.float16).astype(np.float64)) - case.expected["cov"]
+        worst = max(worst, np.abs(off).max() / np.abs(case.expected["cov"]).max())
+    assert worst > 2e-4
+
+
 KERNELS = ("Prescott", "Haswell", "SkylakeX")  # OpenBLAS has others; each rounds in its own way
 
 
