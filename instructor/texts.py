@@ -129,8 +129,8 @@ def find_dangling(starter: dict[str, bytes], stays: Collection[str]) -> list[str
         stays: files of this branch that students do not get.
 
     A text may name a file by the end of its path, such as `metrics/fid.py`. It must not name a file
-    or a folder that stays or that does not exist, a target that the Makefile lacks, or the number
-    of a line. Links must lead to files and headings that are there.
+    or a folder that stays or that does not exist, or a target that the Makefile lacks, and a
+    document must not give the number of a line. Links must lead to files and headings that are there.
     """
     folders = {folder for file in starter for folder in _parents(file)}
     private = {folder for file in stays for folder in _parents(file)} - folders
@@ -144,6 +144,9 @@ def find_dangling(starter: dict[str, bytes], stays: Collection[str]) -> list[str
         if found and file.endswith(".py"):  # in code, only comments and sentences are read
             read = dict(_prose(starter[file].decode("utf-8")))
             found = [(at, w) for at in read for w in _wrong(read[at], here, there, targets)]
+        elif not file.endswith(".py"):  # a docstring may show the form of a message
+            stale = "a line's number goes stale with the next edit"
+            found += [(at, stale) for at, text in lines if LINE_NUMBER.search(text)]
         wrong += [f"{file}, line {at}: {what}" for at, what in found]
         if file.endswith(".md"):
             wrong += broken_links(file, starter)
@@ -165,8 +168,6 @@ def _wrong(text: str, here: set[str], there: set[str], targets: Collection[str])
     for target in TARGET.findall(text):
         if target not in targets:
             yield f"the starter has no `make {target}`"
-    if LINE_NUMBER.search(text):
-        yield "a line's number goes stale with the next edit"
 
 
 def _parents(file: str) -> list[str]:
