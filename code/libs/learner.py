@@ -55,7 +55,7 @@ class Learner(ABC):
 
     @abstractmethod
     def evaluate(self, dataset: Images, batch_size: int) -> float:
-        """The averaged model's loss on a data set, the same every time."""
+        """The averaged model's loss on a data set, the same every time; for the first process."""
 
     def part_names(self) -> list[str]:
         """Names of the numbers in StepResult.parts."""

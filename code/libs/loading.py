@@ -29,9 +29,11 @@ def load_together(
     facts = {}
     for name, dataset in vars(splits).items():
         if dataset is not None:
-            labels = hashlib.sha256(dataset.labels.numpy().tobytes()).hexdigest()[:8]
+            labels = hashlib.sha256(dataset.labels.numpy().tobytes())
+            if dataset.captions is not None:
+                labels.update(repr(dataset.captions.texts).encode())
             facts[f"the number of {name} images"] = len(dataset)
-            facts[f"the hash of the {name} images' labels"] = labels
+            facts[f"the hash of the {name} images' labels"] = labels.hexdigest()[:8]
     processes.must_agree(facts, "all machines need the same images in their 'dataset.data_folder'")
     return splits
 

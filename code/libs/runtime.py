@@ -159,9 +159,9 @@ class Processes:
         return values[0]
 
     def ask_first(self, question: Callable[[], T]) -> T:
-        """What a function returns in the first process, which alone has the run's folder.
+        """What a function returns in the first process, which alone has the run's folder, in all.
 
-        Raises the UserError that it raises there, in all processes.
+        Raises in all the UserError that it raises there.
         """
         answer = error = None
         if self.is_main:

@@ -275,8 +275,9 @@ class Trainer:
             return {}
         number = max(len(images) for images in sets.values())
         sets = {"train": self.splits.train.plain().at_most(number), **sets}
-        found = self.processes.same(
-            {name: self.learner.evaluate(images, self.batch_size) for name, images in sets.items()}
+        size = self.batch_size
+        found = self.processes.ask_first(
+            lambda: {name: self.learner.evaluate(images, size) for name, images in sets.items()}
         )
         losses = {name: loss for name, loss in found.items() if math.isfinite(loss)}
         if self.processes.is_main:
