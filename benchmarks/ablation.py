@@ -85,6 +85,7 @@ def variants(config: Config) -> dict[str, Config]:
             "and 'model.use_vae: true', with TAESD's weights or 'vae: {kind: kl, weights: FILE}'"
         )
     full = copy.deepcopy(config)
+    full.train_cfg.keep_last_model = True  # by which `train` finds it
     full.model.bottleneck = "transformer"
     full.model.label_dropout = full.model.label_dropout or LABEL_DROPOUT
     if full.train_cfg.guidance is None:
