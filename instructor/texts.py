@@ -130,7 +130,7 @@ def find_dangling(starter: dict[str, bytes], stays: Collection[str]) -> list[str
 
     A text may name a file by the end of its path, such as `metrics/fid.py`. It must not name a file
     or a folder that stays or that does not exist, or a target that the Makefile lacks, and a
-    document must not give the number of a line. Links must lead to files and headings that are there.
+    document must not give the number of a line. Links must lead to files and headings that exist.
     """
     folders = {folder for file in starter for folder in _parents(file)}
     private = {folder for file in stays for folder in _parents(file)} - folders

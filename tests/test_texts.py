@@ -345,7 +345,7 @@ def test_every_target_works_in_a_cut_starter(student):
     for text in ("README.md", "docs/assignment.md"):
         assert quoted in read(student / text), "texts quote what the scripts say"
     process = run_script(
-        "-m", "pytest", "autograder/tests", "--collect-only", "-q", cwd=student, timeout=600
+        "-m", "pytest", "autograder/tests", "--collect-only", cwd=student, timeout=600
     )
     assert "cases: public" in process.stdout
     assert process.returncode == 0, process.stdout
