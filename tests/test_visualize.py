@@ -1,6 +1,7 @@
 """Pictures: grids, films and training curves."""
 
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -317,6 +318,23 @@ def test_training_curve_shows_scores_and_parts(panels):
     assert fid.lines[0][1:3] == ([1, 3], [9.0, 3.0])
     assert accuracy.lines[0][1:3] == ([1, 3], [0.5, 0.9])
     assert kl.lines[0][1:3] == ([1, 2], [2.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [([0.18, 0.15], "from 0"), ([1.0, 0.02], "logarithmic"), ([1.0, -0.5], "free"), ([], "free")],
+)
+def test_scale_of_a_loss(values, scale):
+    """A cut-off scale would magnify the gap between two losses; a loss that falls tenfold is shown
+    on a logarithmic scale, which takes no negative values; a score is as it is."""
+    axes, score = mock.Mock(), mock.Mock()
+    lines = [("train", list(range(len(values))), values, {})]
+    visualize.Panel("loss", lines).draw(axes)
+    visualize.Panel("score", lines, is_loss=False).draw(score)
+    assert axes.set_ylim.mock_calls == ([mock.call(bottom=0)] if scale == "from 0" else [])
+    assert axes.set_yscale.called == (scale == "logarithmic")
+    assert not score.set_ylim.called
+    assert not score.set_yscale.called
 
 
 def test_training_curve_survives_a_full_disk(tmp_path, monkeypatch):

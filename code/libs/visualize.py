@@ -297,7 +297,10 @@ class Panel:
     is_loss: bool = True
 
     def draw(self, axes: "Axes") -> None:
-        """Draw the lines; a positive loss that changes tenfold on a logarithmic scale."""
+        """Draw the lines; a positive loss that changes tenfold on a logarithmic scale.
+
+        Any other loss is shown from 0 on, since a scale that is cut off magnifies each gap.
+        """
         axes.set_title("\n".join(textwrap.wrap(self.title, 58)), fontsize=10)
         axes.set_xlabel("epoch")
         for label, epochs, values, style in self.lines:
@@ -305,6 +308,8 @@ class Panel:
         values = [v for line in self.lines for v in line[2]]
         if self.is_loss and values and 0 < 10 * min(values) < max(values):
             axes.set_yscale("log")
+        elif self.is_loss and values and min(values) >= 0:
+            axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
         axes.grid(alpha=0.3, which="both")
         if any(label for label, *_ in self.lines):
