@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import torch
 from conftest import ROOT, assert_refused, call_script, run_script
 from PIL import Image
 
+from libs.columns import pick_columns
+from libs.config import Config
 from libs.utils import UserError, save_json, save_result
 from libs.visualize import save_image
 
@@ -55,6 +58,14 @@ def test_labels_named_again_are_drawn_again(run_folder, tmp_path):
         *(f"3/{number:05d}.png" for number in range(2)),
     ]
     assert len(set(files.values())) == 8
+
+
+def test_classes_that_differ_in_case_alone_get_two_folders():
+    """EMNIST's A and a are two folders where a disk does not tell them apart, too."""
+    args = Namespace(labels="2,0,1", prompt=None, negative=None)
+    columns = pick_columns(args, None, Config(), ["A", "b", "a"], guided=False)
+    assert columns.names == ["2-a", "0-A", "b"]
+    assert columns.titles == ["a", "A", "b"]
 
 
 def test_without_out_the_grid_goes_into_the_runs_folder(run_folder):

@@ -19,11 +19,10 @@ from .utils import UserError, file_shown, in_place, place_of
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # names of glibc's settings for mallopt
 ROOM = 2**20  # bytes that a disk must have left for a result
 CODE = Path(__file__).resolve().parents[1]
-# Files of libs/ that students fill in, and those that their code calls
+# Files of libs/ that students fill in, and those with functions that a student's loop calls back
 STUDENTS = "ddpm.py unet.py ddim.py edm.py stable_diffusion.py metrics/fid.py".split()
 STUDENTS += ["metrics/memorization.py"]
-CALLED = "blocks.py first_stage guidance.py latent_space.py objective.py schedules.py".split()
-CALLED += "tiny_autoencoder.py utils.py variants.py metrics".split()
+CALLED_BACK = "sampling.py text_to_image.py progress.py".split()
 LONGEST = 500  # letters of a message
 MISSING = object()
 
@@ -69,8 +68,10 @@ def _explained(error: Exception) -> str | None:
             f"error: the package {error.name} is not installed for {sys.executable}: run "
             "`make setup` and `. .venv/bin/activate`, or pip install -r requirements.txt"
         )
-    if "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
-        return f"error: there is too little memory; take a smaller batch ({_text(error)})"
+    is_full = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    if is_full or "allocate memory" in str(error):
+        flags = "loader.batch_size for train.py, --batch-size for others"
+        return f"error: too little memory, take a smaller batch ({flags}): {_text(error)}"
     if "modified by an inplace operation" in str(error):
         return (
             "error: the loss has no gradient: compute_loss or the network changed a tensor in "
@@ -83,7 +84,8 @@ def _explained(error: Exception) -> str | None:
 def _students_mistake(error: Exception) -> str | None:
     """What went wrong where in a file that students fill in; None where it was not there.
 
-    What torch or a file that students call (CALLED) refuses counts for the line that called it.
+    What torch or another file of libs/ refuses counts for the student's line that called it; what
+    fails in a function that was called back does not.
     """
     if isinstance(error, SyntaxError):
         if _part(error.filename or "") is None:
@@ -98,12 +100,12 @@ def _students_mistake(error: Exception) -> str | None:
             continue
         if part in STUDENTS:
             own.append(step)
-        elif not own and part.split("/")[0] not in CALLED:
-            return _at_the_border(error, _place(step))
         elif not own:
             inner = inner or step
+            if part in CALLED_BACK:
+                break
     if not own:
-        return None
+        return inner and _at_the_border(error, _place(inner))
     parts = [f"{_place(own[0])}, failed: {type(error).__name__}: {_text(error)}"]
     parts += [f"in {_place(inner)}"] if inner else []
     with contextlib.suppress(Exception):  # a help alone
@@ -178,7 +180,7 @@ def _values(step: TracebackType) -> Iterator[str]:
 
 
 def _origin(lines: list[str], name: str, line: int) -> str:
-    """Where a name got its value last before a line: ", from self.q_sample(x, t) in line 180"."""
+    """Where a name got its value last before a line: the expression, and its line."""
     import ast
 
     nodes = list(ast.walk(ast.parse("".join(lines))))
