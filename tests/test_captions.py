@@ -554,6 +554,11 @@ def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
     assert height > 2 * 64 + 3 * 4  # captions below
     found = sorted(str(p.relative_to(tmp_path / "d")) for p in (tmp_path / "d").rglob("*.png"))
     assert found == [f"{d}/0000{i}.png" for d in ("01-a-red-square", "02") for i in range(2)]
+    again = ["--prompt", "a red square", "--prompt", "a red square", *flags[2:]]
+    sample(monkeypatch, run, *again, "--num", 1, "--out-dir", tmp_path / "again")
+    files = sorted((tmp_path / "again").rglob("*.png"))
+    assert [file.parent.name for file in files] == ["01-a-red-square", "02-a-red-square"]
+    assert files[0].read_bytes() != files[1].read_bytes()
     sample(monkeypatch, run, *flags, "--out", tmp_path / "y.png")
     assert "no --prompt: drawing captions" in capsys.readouterr().out
     assert Image.open(tmp_path / "y.png").size[0] == 3 * 64 + 4 * 4
