@@ -608,8 +608,9 @@ def test_loop_visits_the_times_and_ends_at_time_0():
 # sample.py --sd
 
 
-def draw_flags(example: Example, out: Path, *flags: str) -> list[str]:
-    always = ["--sd", str(example.folder / "model.safetensors"), "--out", str(out)]
+def draw_flags(example: Example, out: Path | None, *flags: str) -> list[str]:
+    always = ["--sd", str(example.folder / "model.safetensors")]
+    always += [] if out is None else ["--out", str(out)]
     always += ["--sd-config", str(example.config_file), "--device", "cpu"]
     return [*always, "--vocabulary", str(example.config.vocabulary), *flags]
 
@@ -618,7 +619,7 @@ def draw_flags(example: Example, out: Path, *flags: str) -> list[str]:
 def test_sample_script_draws_a_grid(example, tmp_path, monkeypatch, capsys):
     """Prompts become a grid with captions; a picture is the same in a batch of any size."""
 
-    def run(out: Path, *flags: str) -> str:
+    def run(out: Path | None, *flags: str) -> str:
         argv = draw_flags(example, out, "--steps", "2", "--sampler", "dpmpp", *flags)
         monkeypatch.setattr(sys, "argv", ["sample.py", *argv])
         sample.main()
@@ -642,6 +643,18 @@ def test_sample_script_draws_a_grid(example, tmp_path, monkeypatch, capsys):
     image = tmp_path / "single/01-a-red-bus/00001.png"
     run(tmp_path / "c.png", "--prompt", "", "--init-image", str(image), "--strength", "0.5")
     assert (tmp_path / "c.png").is_file()
+    with pytest.raises(UserError, match=r"c\.png exists already"):
+        run(tmp_path / "c.png", "--prompt", "")
+
+    monkeypatch.chdir(tmp_path)
+    again = ["--prompt", "A red bus!", "--prompt", "x", "--prompt", "A red bus!"]
+    run(None, *again, "--out-dir", "again")  # a prompt that is named again is drawn again
+    files = {p.relative_to("again").as_posix(): p.read_bytes() for p in Path("again").rglob("*.*")}
+    assert sorted(files) == ["01-a-red-bus/00000.png", "01-a-red-bus/00001.png", "02-x/00000.png"]
+    assert len(set(files.values())) == 3
+    for name in ("a-red-bus-seed-0.png", "a-red-bus-seed-0-2.png"):
+        assert name in run(None, *again[:2])
+        assert Path(name).is_file()
 
 
 WRONG_FLAGS = {
