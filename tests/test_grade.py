@@ -88,7 +88,7 @@ def test_the_table_says_what_is_wrong_and_what_to_look_at(graded):
     assert "seed 11: --seed 11 repeats these tests" in printed
     words = " ".join(printed.split())
     assert re.search(r"q_sample 0 of 1 ✗ At t = \d+ \(T = 500\), x_t holds", words)
-    assert "The two weights of eq. 4 look exchanged" in words
+    assert "The two weights of eq. 4 look swapped" in words
     assert "Not implemented yet (code/libs/ddpm.py, line" in words
 
 
