@@ -106,8 +106,8 @@ def test_the_steps_put_points_and_hints_into_the_summary(steps, starter, solved,
     assert well == solved
     lines = summary.splitlines()
     assert (lines[0], lines[-1]) == ("```text", "```")
-    points = dict(re.findall(r"^(\w+) +([\d.]+/1) ", summary, re.MULTILINE))
-    assert points == dict.fromkeys(PARTS, "1/1" if solved else "0/1")
+    points = dict(re.findall(r"^(\w+) +([\d.]+ of 1) ", summary, re.MULTILINE))
+    assert points == dict.fromkeys(PARTS, "1 of 1" if solved else "0 of 1")
     assert "-m pip install -r requirements.txt" in (tmp_path / "pip").read_text(encoding="utf-8")
     # what the upload step takes
     uploaded = [step["with"]["path"] for step in steps if "upload" in step.get("uses", "")]
