@@ -22,11 +22,12 @@ CODE = Path(__file__).resolve().parents[2]
 def code_that_draws(code: Path = CODE) -> str:
     """A text that changes when a source file that samples may depend on does, or torch.
 
-    These are all files below `code`, its metrics excepted: the model, its samplers, what they
-    import, and whatever file a student adds to them.
+    These are all files below `code`, its metrics and hidden folders excepted: the model, its
+    samplers, what they import, and whatever file a student adds to them.
     """
     metrics = code / "libs" / "metrics"
     files = [f for f in code.rglob("*.py") if metrics not in f.parents and f.is_file()]
+    files = [f for f in files if not any(p.startswith(".") for p in f.relative_to(code).parts)]
     return f"{hash_of_files([*files, metrics / Path(__file__).name])}, torch {torch.__version__}"
 
 
