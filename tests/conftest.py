@@ -19,6 +19,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # OpenMP threads that spin while waiting would slow parallel test processes down several times.
 ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
 
+# Where the locale is plain ASCII, Python can give no file a name of other letters.
+any_name = pytest.mark.skipif(
+    sys.getfilesystemencoding().lower() != "utf-8", reason="file names here are not UTF-8"
+)
+
 
 def find_asset(relative: str) -> Path:
     """A real file or folder below the project's root or below ../shared; skips where neither is."""

@@ -19,6 +19,7 @@ from autograder import reports, sheets, text
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError, visible
+from conftest import any_name
 
 RUBRIC = load_rubric()
 AUTOMATIC = "unet q_sample p_sample p_sample_loop compute_loss latent".split()
@@ -233,6 +234,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@any_name
 def test_each_submission_has_a_folder_of_its_own_inside(tmp_path):
     folders = [reports.submission_folder(tmp_path, name) for name in NAMES]
     assert len(set(folders)) == len(NAMES)
@@ -300,9 +302,10 @@ def test_empty_class_and_class_without_hints_are_written(tmp_path):
     assert "Hints given" not in Page(tmp_path / "index.html").text
 
 
-@pytest.mark.parametrize(
-    "name", ["a b.zip", "100%.zip", "a#b?c.zip", "javascript:x", "ü/../x", "'\""]
-)
+ODD_NAMES = ["a b.zip", "100%.zip", "a#b?c.zip", "javascript:x", "u/../x", "'\""]
+
+
+@pytest.mark.parametrize("name", [*ODD_NAMES, pytest.param("ü/../x", marks=any_name)])
 def test_the_overview_links_to_each_report(tmp_path, name):
     one = team(1)
     one.submission = name

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from autograder.reading import archives, program
 from autograder.submission import Refused, Submission, find_submissions, open_submission
-from conftest import ROOT
+from conftest import ROOT, any_name, run_script
 
 KIT = ROOT / "code"
 DDPM, UNET = b"class DDPM: pass\n", b"class UNet: pass\n"
@@ -546,6 +546,7 @@ def test_name_with_nul(tmp_path):
     assert any("NUL" in look for look in submission.needs_look)
 
 
+@any_name
 def test_utf8_names_without_the_mark(tmp_path):
     """As macOS writes them: read as UTF-8. What is no UTF-8 is read as cp437, as zip says."""
     names = {"code/grüße.txt": "grüße.txt".encode(), "code/za\u00f1.txt": b"za\xa4.txt"}
@@ -559,6 +560,16 @@ def test_utf8_names_without_the_mark(tmp_path):
     assert {n.lstrip("_") for n in copied(read(tmp_path / "in" / "a.zip"))} >= {
         n[5:] for n in names
     }
+
+
+def test_a_name_that_the_locale_cannot_write_is_a_file_left_out(tmp_path):
+    """Where Python writes names in plain ASCII, one with other letters ends no grading."""
+    code = "import sys; from pathlib import Path; from autograder.reading import program\n"
+    code += "print(program.write_file(Path(sys.argv[1]), ('zo\\u00eb.txt',), b'1'))"
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    process = run_script("-c", code, tmp_path, PYTHONPATH=str(ROOT), **ascii_only)
+    assert process.stdout.split() == ["False"], process.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_links_and_special_entries_in_a_zip(tmp_path):

@@ -222,6 +222,8 @@ def write_file(root: Path, name: Name, content: bytes) -> bool:
         with open(path, "xb") as file:
             file.write(content)
         path.chmod(0o644)
+    except UnicodeEncodeError:  # a locale of plain ASCII
+        return False
     except OSError as error:
         if error.errno not in BAD_NAME:
             raise
