@@ -203,7 +203,7 @@ def interpreter(machine: Machine) -> str:
         subprocess.run([base, "-m", "venv", "--clear", folder], check=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
         subprocess.run([*pip, "-r", folder / "requirements-dev.txt"], check=True)
         installed.write_text(wanted, encoding="utf-8")
     return str(python)

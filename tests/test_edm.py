@@ -590,7 +590,8 @@ def test_configs_differ_in_the_model_alone(name):
     assert (edm.model_name, ddpm.model_name) == ("EDM", "DDPM")
     for section in (edm.model, ddpm.model):
         section.timesteps, section.beta_end = 1, None
-    edm.model_name, ddpm.train_cfg.min_snr_gamma = "DDPM", None
+    edm.model_name = "DDPM"
+    ddpm.train_cfg.min_snr_gamma, ddpm.train_cfg.uniform_share = None, 0.0
     assert edm == ddpm
 
 
