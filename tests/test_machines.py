@@ -176,3 +176,12 @@ def test_a_console_without_a_letter_shows_its_number():
     process = run_script("-c", code, **env)
     assert process.returncode == 0, process.stderr
     assert process.stdout == "caf\\xe9 \\xb1 1\n"
+
+
+def test_a_home_that_cannot_be_written_is_no_news():
+    """Matplotlib warns of it in three lines; a script says only what concerns its user."""
+    code = "from libs import cli; cli.run(lambda: __import__('matplotlib'))"
+    env = {"HOME": os.devnull, "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": "", "MPLCONFIGDIR": ""}
+    process = run_script("-c", code, PYTHONPATH=str(ROOT / "code"), **env)
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""

@@ -21,6 +21,10 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
+QUIET = logging.getLogger("matplotlib")
+QUIET.setLevel(logging.ERROR)  # it warns, line by line, of a home that it cannot write
+QUIET.getChild("mathtext").setLevel(logging.WARNING)  # see `no_missing_letters`
+
 try:
     import matplotlib
     from fontTools.ttLib import TTFont

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import io
 import linecache
+import logging
 import re
 import sys
 import traceback
@@ -37,6 +38,7 @@ def run(main: Callable[[], None]) -> None:
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a class or a path
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home it cannot write
     given = sys.argv
     sys.argv = [arg for arg in given if arg != "--debug"]
     try:
