@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 import sample
 from libs import sd_files, text_to_image
-from libs.config import load_config
+from libs.config import from_dict, load_config
 from libs.first_stage.autoencoder import KLAutoencoder
 from libs.sampling import Sampler
-from libs.schedules import time_grid
+from libs.schedules import SPACINGS, time_grid
 from libs.sd_files import StableDiffusion, load_stable_diffusion
 from libs.sd_flags import DEFAULT
 from libs.stable_diffusion import StableDiffusionUNet, guided_eps, rename, sample_guided
@@ -220,6 +220,15 @@ def job(**changes) -> Job:
     sampler = Sampler("ddim", 10, spacing="leading", guidance=7.5)
     facts = {"prompts": PROMPTS, "negative": NEGATIVE, "num": 1, "seed": 3, "sampler": sampler}
     return Job(**facts | {"height": 64, "width": 128} | changes)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_time_steps_of_each_spacing(spacing):
+    """Every spacing that the flag of sample.py names, or a config, gives a chain's time steps."""
+    config = from_dict({"sampling": {"spacing": spacing}}, ROOT, "text", StableDiffusionConfig)
+    times = text_to_image._times(config, Sampler("ddim", 10, spacing=config.sampling.spacing))
+    assert len(set(times)) == 10
+    assert times == sorted(times, reverse=True)
 
 
 def their_pictures(example: Example, job: Job, **options) -> Tensor:

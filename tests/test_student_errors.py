@@ -144,6 +144,22 @@ def test_a_step_that_gives_nothing(edited):
     one_sentence(told(lambda: draw(model, film=Film(model))), *words)
 
 
+def test_arguments_given_by_name_may_come_in_any_order(edited):
+    """A right step is not refused because its call names t, or the labels, before the images."""
+    ddpm = edited(
+        "ddpm",
+        ("self.q_sample(x_start, t, noise)", "self.q_sample(t=t, noise=noise, x_start=x_start)"),
+        (
+            "self.p_sample(x, labels, t, t_index)",
+            "self.p_sample(t_index=t_index, t=t, label=labels, x=x)",
+        ),
+    )
+    model = ddpm.DDPM(**SIZES)
+    assert loss_of(model).requires_grad
+    film = Film(model)
+    assert draw(model, film=film)[0].shape == film.frames[0].shape == (2, 1, 8, 8)
+
+
 def test_samplers_that_give_nothing(edited, monkeypatch):
     """A ddim_step or heun_step without return is reported where it is noticed first."""
     ddim = edited("ddim", ("return x_next + sigma * noise if sigma > 0 else x_next", "pass"))

@@ -20,7 +20,7 @@ from .guidance import guided, parse_scale
 from .progress import progress_bar
 from .runtime import Precision, fork_rng, generator_for
 from .schedules import time_grid
-from .utils import UserError, check_result, default, did_you_mean
+from .utils import UserError, check_result, default, did_you_mean, first_argument
 
 SAMPLERS = {"ddpm": "ancestral", "ddim": "ddim", "dpm++": "dpm_solver"}  # files of this folder
 OF_DDPM = ("own", *SAMPLERS)
@@ -267,7 +267,7 @@ def watch_chain(model: DDPM, on_state: OnState) -> Iterator[None]:
     def watched(*args, **kwargs) -> Tensor:
         nonlocal seen
         __tracebackhide__ = True  # for cli.py, too
-        x = args[0] if args else next(iter(kwargs.values()), None)
+        x = first_argument(p_sample, args, kwargs)
         if seen % model.timesteps == 0:
             on_state(model.timesteps, x)
         seen += 1

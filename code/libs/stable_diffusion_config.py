@@ -49,7 +49,7 @@ class SamplingConfig:
 
     sampler: Literal["ddim", "dpm++"] = "ddim"
     steps: int = 30
-    spacing: Literal["leading", "trailing", "linspace"] = "leading"
+    spacing: Literal["leading", "trailing", "linspace", "log_snr"] = "leading"
     offset: int = 1  # of the time steps with leading spacing
     guidance: float = 7.5
     negative: str = ""

@@ -152,8 +152,8 @@ def _alphas_cumprod(config: StableDiffusionConfig) -> Tensor:
 
 
 def _times(config: StableDiffusionConfig, sampler: Sampler) -> list[int]:
-    steps, offset = config.schedule.timesteps, config.sampling.offset
-    return time_grid(steps, sampler.steps, sampler.spacing, offset=offset)
+    options = {"offset": config.sampling.offset, "alphas_cumprod": _alphas_cumprod(config)}
+    return time_grid(config.schedule.timesteps, sampler.steps, sampler.spacing, **options)
 
 
 # From flags to a grid

@@ -170,14 +170,23 @@ def results_checked(owner: object, name: str, expected: str) -> Iterator[None]:
     def checked(*args: object, **kwargs: object) -> object:
         __tracebackhide__ = True  # for cli.py, too
         result = function(*args, **kwargs)
-        first = args[0] if args else next(iter(kwargs.values()), None)
-        return check_result(result, function, expected, getattr(first, "shape", None))
+        shape = getattr(first_argument(function, args, kwargs), "shape", None)
+        return check_result(result, function, expected, shape)
 
     setattr(owner, name, checked)  # shadows the method on this instance
     try:
         yield
     finally:
         delattr(owner, name) if before is None else setattr(owner, name, before)
+
+
+def first_argument(
+    function: Callable, args: Sequence[object], kwargs: Mapping[str, object]
+) -> object:
+    """What a call gives to a function's first parameter, by place or by name; else None."""
+    import inspect  # which torch has loaded by then
+
+    return args[0] if args else kwargs.get(next(iter(inspect.signature(function).parameters), ""))
 
 
 def place_of(function: Callable) -> str:
