@@ -32,7 +32,7 @@ from libs.progress import say
 from libs.runtime import Precision, Processes, pick_device
 from libs.sampling import Sampler
 from libs.trainer import Trainer
-from libs.utils import UserError, save_text
+from libs.utils import UserError, save_json, save_text
 
 SEED = 0
 LABEL_DROPOUT, GUIDANCE = 0.1, 3.0  # for a config that has none
@@ -192,7 +192,7 @@ class Judge:
         result = Result(
             name, str(sampler), scores, training["seconds"], seconds, training["parameters"]
         )
-        save_text(json.dumps({"facts": facts, "result": asdict(result)}, indent=1), file)
+        save_json({"facts": facts, "result": asdict(result)}, file)
         return result
 
 
@@ -239,9 +239,7 @@ def main() -> None:
     table = markdown(results, config, args)
     print(table)
     save_text(table, args.out / "ablation.md")
-    save_text(
-        json.dumps([asdict(result) for result in results], indent=1), args.out / "ablation.json"
-    )
+    save_json([asdict(result) for result in results], args.out / "ablation.json")
     print(f"wrote ablation.md and ablation.json to {args.out}")
 
 

@@ -1,10 +1,10 @@
 """Quality against cost of all samplers: python benchmarks/samplers.py logs/RUN/model_final.pth
 
 Draws with every sampler at each number of steps, with the full chain of DDPM and with the model's
-own, which does not clip. Each draw is
-scored by the Fréchet distance of LeNet features to training images and by the grain of its pixels,
-each beside its floor for real images, and by the share of samples that a classifier gives their
-class. Prints a table, and writes samplers.json and samplers.png to --out.
+own, which does not clip. Each draw is scored by the Fréchet distance of LeNet features to training
+images and by the grain of its pixels, each beside its floor for real images, and by the share of
+samples that a classifier gives their class. Prints a table, and writes samplers.json and
+samplers.png to --out.
 """
 
 import argparse

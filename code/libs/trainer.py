@@ -124,7 +124,7 @@ class Trainer:
             for number, handler in zip(stop_signals, handlers, strict=True):
                 signal.signal(number, handler)
             if is_new and self.pace.each("step") is None:  # no step done: nothing worth keeping
-                shutil.rmtree(self.folder)
+                shutil.rmtree(self.folder, ignore_errors=True)
         return self.folder / final
 
     def _train_epoch(self, loader: DataLoader) -> None:

@@ -104,5 +104,5 @@ def find_perceptual(
     if reason and processes.is_main:
         say(reason)
     has_it = {"LPIPS": "there" if loss is not None else "missing"}
-    processes.must_agree(has_it, f"install it on all machines, or set '{key}' weights to 0")
+    processes.must_agree(has_it, "install it on all machines, or set its weight in the loss to 0")
     return loss
