@@ -40,7 +40,7 @@ def mnist(tmp_path):
     return (train.float() / 255, *(test[order].float() / 255).split(1000))
 
 
-@pytest.fixture(params=["digits", "MNIST"])
+@pytest.fixture(params=["digits", pytest.param("MNIST", marks=pytest.mark.slow)])
 def images(request, tmp_path):
     return real_digits() if request.param == "digits" else mnist(tmp_path)
 

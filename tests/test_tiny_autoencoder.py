@@ -235,6 +235,7 @@ def load_faces(size: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(imgs)).permute(0, 3, 1, 2) / 255
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_official_weights_reconstruct_real_faces(official):
     """Faces at 256x256 survive encoding and decoding: PSNR of at least 22 dB each."""
