@@ -280,11 +280,12 @@ def check_report(survey: Survey) -> Iterator[str]:
 
 
 def check_answers(survey: Survey) -> Iterator[tuple[bool, str]]:
-    """What the reports still hold of the template: whether that is all of it, and a sentence."""
-    for name, content in reports(survey).items():
-        left, teams = count_in_pdf(content, ANSWER, TEAM)
+    """What the reports still hold of the template: whether it costs points, and a sentence."""
+    found = {n: count_in_pdf(content, ANSWER, TEAM) for n, content in reports(survey).items()}
+    nothing_else = all(left >= ANSWERS for left, _ in found.values())  # is the team's report
+    for name, (left, teams) in found.items():
         if left >= ANSWERS:
-            yield True, f"{name} is the template; answer its questions and make it again"
+            yield nothing_else, f"{name} is the template; answer its questions and make it again"
         elif left:
             places = "in one place" if left == 1 else f"in {left} places"
             yield False, f"{name} still says '{ANSWER}' {places}; answer there, or take it out"
@@ -364,7 +365,8 @@ def pdf_streams(content: bytes) -> Iterator[bytes]:
         yield data
 
 
-PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*)\)|<([0-9A-Fa-f\s]*)>", re.DOTALL)
+# one that never ends matches too: else each of its letters would be tried as the beginning again
+PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*)\)?|<([0-9A-Fa-f\s]*)>", re.DOTALL)
 PDF_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|\r?\n|(.))", re.DOTALL)
 PDF_CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
@@ -824,23 +826,13 @@ def find_problems(survey: Survey, model: Path | None) -> list[str]:
     return problems + list(check_model(model))
 
 
-def find_losses(survey: Survey) -> list[str]:
-    """What breaks no instruction, but gets no points as it is; needs the code read."""
-    answers = list(check_answers(survey))
-    templates = [sentence for is_template, sentence in answers if is_template]
-    if len(templates) < len(reports(survey)):  # another PDF is the report
-        templates = []
-    return templates + list(check_unfinished(survey))
-
-
 def find_warnings(survey: Survey, model: Path | None) -> list[str]:
     """What may be meant so, or is too small to stop for, one sentence each."""
     found = list(survey.warnings)
-    found += [sentence for _, sentence in check_answers(survey)]
     for check in (check_age, check_results, check_notebooks):
         found.extend(check(survey))
     found.extend(check_names([*survey.files, *([f"model/{model.name}"] if model else [])]))
-    return [sentence for sentence in found if sentence not in find_losses(survey)]
+    return found
 
 
 def print_notes(survey: Survey, model: Path | None) -> None:
@@ -893,9 +885,14 @@ def check_and_pack(root: Path, args: argparse.Namespace) -> int:
     out = args.out.absolute()
     survey = Survey(root, out)
     problems = find_problems(survey, args.with_model)
-    losses = find_losses(survey)
+    answers = list(check_answers(survey))
+    # what breaks no instruction, but gets no points as it is
+    losses = [sentence for costs_points, sentence in answers if costs_points]
+    losses += check_unfinished(survey)
+    noted = [sentence for costs_points, sentence in answers if not costs_points]
+    noted += find_warnings(survey, args.with_model)
     print_notes(survey, args.with_model)
-    say_list("Warnings", find_warnings(survey, args.with_model))
+    say_list("Warnings", noted)
     say_list("Problems", problems + losses, sys.stderr)
     old = f"the {out.name} that is there is an older one" if out.exists() else ""
     if (problems or losses) and not args.force:

@@ -1034,6 +1034,7 @@ def test_a_pdf_made_to_keep_the_reader_busy(monkeypatch):
         bomb * 3,
         page(b"beginbfchar" * 200_000),
         page(b"Tj " + b"(" * 200_000),
+        page(b"Tj (" + b"\\(" * 100_000),
         page(b"beginbfrange" + b"[" * 200_000),
         page(b"beginbfrange" + b"<0000><ffffffff><0000>" * 9_000),
     ):
