@@ -60,14 +60,14 @@ def test_parts_are_added_one_by_one(ablation, tmp_path):
     weights = {"vae_encoder_weights", "vae_decoder_weights"}
     assert differences == [{"use_vae", *weights}, {"label_dropout", "guidance"}, {"bottleneck"}]
 
-    results = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    results = json.loads((tmp_path / "out" / "ablation.json").read_text(encoding="utf-8"))
     assert [r["model"] for r in results[::2]] == [
         "DDPM", "+ VAE", "+ guidance", "+ transformer"
     ]  # fmt: skip
     assert [r["sampler"].split(",")[0] for r in results] == ["own", "ddim"] * 4
     assert ["guidance 3" in r["sampler"] for r in results] == [False] * 4 + [True] * 4
     assert all(r["scores"]["fid"] > 0 and r["scores"]["is"] >= 1 for r in results)
-    table = (tmp_path / "out" / "ablation.md").read_text()
+    table = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
     assert all(f"| {r['model']} | {r['sampler']} |" in table for r in results)
 
     finals = [tmp_path / "out" / name / "model_final.pth" for name in TRAINED]
@@ -75,7 +75,7 @@ def test_parts_are_added_one_by_one(ablation, tmp_path):
     again = ablation()
     assert again.stdout.count("is trained already") == 4
     assert [path.stat().st_mtime_ns for path in finals] == written
-    assert json.loads((tmp_path / "out" / "ablation.json").read_text()) == results
+    assert json.loads((tmp_path / "out" / "ablation.json").read_text(encoding="utf-8")) == results
 
     other = ablation(extra=["train_cfg.lr=1e-3"])
     assert_refused(other, "trained with other settings", "--out")

@@ -54,7 +54,14 @@ def test_every_config_loads(write):
     files, empty = sorted((ROOT / "configs").glob("*.yaml")), write("{}\n")
     special = {"stages:": AutoencoderConfig, "unet:": StableDiffusionConfig}
     kinds = [
-        next((k for section, k in special.items() if f"\n{section}" in file.read_text()), Config)
+        next(
+            (
+                k
+                for section, k in special.items()
+                if f"\n{section}" in file.read_text(encoding="utf-8")
+            ),
+            Config,
+        )
         for file in files
     ]
     assert set(kinds) == {AutoencoderConfig, StableDiffusionConfig, Config}

@@ -100,7 +100,9 @@ def test_notebook_stops_at_the_first_stub(tmp_path):
     words = r"q_sample is not implemented yet: code/libs/ddpm\.py, line (\d+)"
     place = re.fullmatch(words, sentence)
     assert place, sentence
-    line = (starter / "code/libs/ddpm.py").read_text().splitlines()[int(place[1]) - 1]
+    line = (
+        (starter / "code/libs/ddpm.py").read_text(encoding="utf-8").splitlines()[int(place[1]) - 1]
+    )
     assert "raise NotImplementedError" in line
 
 

@@ -319,7 +319,7 @@ def test_config_writes_the_defaults_out():
     assert load_config(DEFAULT, kind=StableDiffusionConfig).unet == StableDiffusionConfig().unet
     arguments = inspect.signature(StableDiffusionUNet).parameters
     defaults = {name: p.default for name, p in arguments.items()}
-    written = yaml.safe_load((ROOT / DEFAULT).read_text())
+    written = yaml.safe_load((ROOT / DEFAULT).read_text(encoding="utf-8"))
     assert {n: list(v) if isinstance(v, tuple) else v for n, v in defaults.items()} == written[
         "unet"
     ]

@@ -36,7 +36,7 @@ def edited(monkeypatch):
 
     def edit(name: str, *changes: tuple[str, str]) -> types.ModuleType:
         file = str(LIBS / f"{name}.py")
-        text = Path(file).read_text()
+        text = Path(file).read_text(encoding="utf-8")
         for old, new in changes:
             assert text.count(old) == 1, (old, text.count(old))
             text = text.replace(old, new)
@@ -242,7 +242,7 @@ def test_shapes_in_the_decoder(edited):
     )
     called = next(
         i
-        for i, line in enumerate((LIBS / "ddpm.py").read_text().splitlines(), 1)
+        for i, line in enumerate((LIBS / "ddpm.py").read_text(encoding="utf-8").splitlines(), 1)
         if "predicted_noise = self.model(x_t, label, t)" in line
     )
     assert f"code/libs/ddpm.py, line {called} (" in text
@@ -381,7 +381,7 @@ def test_the_list_of_students_files_is_that_of_the_release():
     marked = {
         path.relative_to(LIBS).as_posix()
         for path in LIBS.rglob("*.py")
-        if "# BEGIN SOLUTION" in path.read_text()
+        if "# BEGIN SOLUTION" in path.read_text(encoding="utf-8")
     }
     assert marked == set(cli.STUDENTS)
     assert all((LIBS / name).exists() for name in cli.CALLED_BACK)
@@ -393,7 +393,8 @@ def test_train_ends_in_the_students_line(tmp_path, digits_args):
     shutil.copytree(ROOT / "code", tmp_path / "code")
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     file = tmp_path / "code" / "libs" / "ddpm.py"
-    file.write_text(file.read_text().replace(LOSS, "F.mse_loss(predicted_noise, noise)"))
+    text = file.read_text(encoding="utf-8").replace(LOSS, "F.mse_loss(predicted_noise, noise)")
+    file.write_text(text, encoding="utf-8")
     process = run_script(*digits_args, cwd=tmp_path)
     assert_refused(process, "compute_loss in code/libs/ddpm.py, line ", "returned None")
     assert not list((tmp_path / "logs").rglob("*.yaml"))

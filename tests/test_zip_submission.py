@@ -890,6 +890,7 @@ FOR_WINDOWS = [
 FOR_ALL = ["auxiliary.txt", "console.py", "com10.txt", "my.aux", ".hidden", "a b (1).png", "ä.png"]
 
 
+@any_name
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 def test_names_that_windows_refuses(team):
     """Each name, also of a folder, is named on one line; names that only look alike are not."""
