@@ -111,6 +111,14 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "digits_run"
 
 
+@pytest.fixture(scope="session")
+def starter() -> dict[str, bytes]:
+    """What students get, as {path: content}."""
+    import release
+
+    return release.build(ROOT, release.tracked_files())
+
+
 @pytest.fixture
 def digits_args(tmp_path: Path) -> list[str]:
     """Arguments of a tiny digits run whose output goes to a temporary folder."""

@@ -53,16 +53,10 @@ def test_every_config_loads(write):
     """
     files, empty = sorted((ROOT / "configs").glob("*.yaml")), write("{}\n")
     special = {"stages:": AutoencoderConfig, "unet:": StableDiffusionConfig}
+    texts = [file.read_text(encoding="utf-8") for file in files]
     kinds = [
-        next(
-            (
-                k
-                for section, k in special.items()
-                if f"\n{section}" in file.read_text(encoding="utf-8")
-            ),
-            Config,
-        )
-        for file in files
+        next((k for section, k in special.items() if f"\n{section}" in text), Config)
+        for text in texts
     ]
     assert set(kinds) == {AutoencoderConfig, StableDiffusionConfig, Config}
     for file, kind in zip(files, kinds, strict=True):

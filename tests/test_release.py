@@ -104,11 +104,6 @@ def test_given_lines_are_no_leak(tmp_path):
     assert b"raise NotImplementedError" in starter["code/a.py"]
 
 
-@pytest.fixture(scope="module")
-def starter() -> dict[str, bytes]:
-    return release.build(ROOT, release.tracked_files())
-
-
 def test_what_goes_out_and_what_stays(starter):
     """The starter has code, configs and scripts; no solution, test, release tool or CI goes out."""
     expected = "code/libs/ddpm.py code/train.py configs/digits.yaml requirements.txt Makefile"

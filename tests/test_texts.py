@@ -27,11 +27,6 @@ COURSE = texts.Course(
 )
 
 
-@pytest.fixture(scope="module")
-def starter() -> dict[str, bytes]:
-    return release.build(ROOT, release.tracked_files())
-
-
 def read(file: str | Path) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
 
