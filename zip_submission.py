@@ -48,7 +48,7 @@ MAX_OUTPUTS = 1_000_000  # of a notebook, in bytes
 MAX_TEXT = 1_000_000  # longer files are not searched for secrets
 MAX_PATH = 200  # Windows allows 260 letters, with the folder that the zip is unpacked to
 MAX_UNPACKED, MAX_PAGE, MAX_PAGES = 100_000_000, 2_000_000, 8_000_000  # bytes of a PDF
-MAX_LETTERS, MAX_FONTS = 5_000_000, 32  # of a PDF, that are read
+MAX_LETTERS, MAX_FONTS, MAX_CODES = 5_000_000, 32, 500_000  # of a PDF, that are read
 COPY_SECONDS = 60  # within which the times of files that were copied together may differ
 CHECK_SECONDS = 600  # for the public tests
 
@@ -328,12 +328,14 @@ def count_in_pdf(content: bytes, *phrases: str) -> list[int]:
     """
     wanted = ["".join(phrase.split()) for phrase in phrases]
     tables, pages = [LetterTable(1, {code: chr(code) for code in range(256)})], []
+    codes_left = MAX_CODES
     for data in pdf_streams(content):
         if b"beginbf" in data:
-            tables.append(read_letters(data))
+            table, codes_left = read_letters(data, codes_left)
+            if len(tables) < MAX_FONTS and any(map(table.has, wanted)):
+                tables.append(table)
         elif re.search(rb"T[jJ]\b", data) and len(data) <= MAX_PAGE:
             pages.append(data)
-    tables = [table for table in tables if any(map(table.has, wanted))][:MAX_FONTS]
     numbers, bytes_left, letters_left = [0] * len(wanted), MAX_PAGES, MAX_LETTERS
     for page in pages:
         bytes_left -= len(page)
@@ -403,19 +405,19 @@ class LetterTable:
         return "".join(self.letters.get(number, "\ufffd") for number in numbers)
 
 
-def read_letters(data: bytes) -> LetterTable:
-    """A font's ToUnicode table."""
-    width, letters, left = 1, {}, 1 << 16
+def read_letters(data: bytes, left: int) -> tuple[LetterTable, int]:
+    """A font's ToUnicode table of at most so many codes, and how many of these are left."""
+    width, letters = 1, {}
     for part in data.split(b"beginbf")[1:]:
         block, _, _ = part.partition(b"endbf")
         each = 2 if block.startswith(b"char") else 3
-        fields = re.findall(rb"<([0-9A-Fa-f]+)>|\[([^\[\]]*)\]", block)
+        fields = re.findall(rb"<([0-9A-Fa-f]{1,64})>|\[([^\[\]]*)\]", block)
         for at in range(0, len(fields) - each + 1, each):
             *codes, (target, several) = fields[at : at + each]
             first, last = int(codes[0][0] or b"0", 16), int(codes[-1][0] or b"0", 16)
             width = max(width, len(codes[0][0]) // 2)
-            targets = re.findall(rb"<([0-9A-Fa-f]+)>", several)
-            for step in range(min(last - first + 1, left)):
+            targets = re.findall(rb"<([0-9A-Fa-f]{1,64})>", several)
+            for step in range(min(last - first + 1, left, 1 << 16)):
                 if target and len(target) <= 4:
                     letters[first + step] = chr(int(target, 16) + step)
                 elif target or step < len(targets):
@@ -423,7 +425,7 @@ def read_letters(data: bytes) -> LetterTable:
                     text = bytes.fromhex(digits[: len(digits) // 4 * 4].decode())
                     letters[first + step] = text.decode("utf-16-be", "replace")
                 left -= 1
-    return LetterTable(min(width, 4), letters)
+    return LetterTable(min(width, 4), letters), left
 
 
 # The team

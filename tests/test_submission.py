@@ -918,6 +918,10 @@ def test_reports(tmp_path):
     submission = read_zip(tmp_path / "e", {**rest, "writeup/r.pdf": template})
     assert submission.needs_look[0].startswith("The report is the template: no question is")
     assert submission.findings == []
+    (tmp_path / "f").mkdir()
+    one_left = b"%PDF-1.5 stream\n(Your answer here) Tj endstream"
+    submission = read_zip(tmp_path / "f", {**rest, "writeup/r.pdf": one_left})
+    assert submission.needs_look[0].startswith("The report still says 'Your answer here' in 1 of 9")
     notes, findings = remarks("d", {"report.pdf": b"%PDF-1.4"})
     assert (findings, len(notes)) == ([], 1)
     assert "report.pdf" in notes[0]

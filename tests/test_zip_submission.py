@@ -1038,6 +1038,8 @@ def test_a_pdf_made_to_keep_the_reader_busy(monkeypatch):
         page(b"Tj (" + b"\\(" * 100_000),
         page(b"beginbfrange" + b"[" * 200_000),
         page(b"beginbfrange" + b"<0000><ffffffff><0000>" * 9_000),
+        page(b"beginbfrange<0000><ffffffff><0000>") * 2_000,
+        page(b"beginbfrange<0000><ffffffff><" + b"0041" * 50_000 + b">"),
     ):
         assert zip_submission.count_in_pdf(content, "x") == [0]
     assert len(list(zip_submission.pdf_streams(bomb * 3))) == 1

@@ -138,7 +138,7 @@ def check_answers(report: Entry, remarks: Remarks) -> None:
     if left >= ANSWERS:
         remarks.look("The report is the template: no question is answered", report.path)
     elif left:
-        remarks.look(f"The report still says '{ANSWER}', {left} times", report.path)
+        remarks.look(f"The report still says '{ANSWER}' in {left} of {ANSWERS} places", report.path)
     if left < ANSWERS and teams:
         remarks.note(f"The report still says '{TEAM}'", report.path)
 
