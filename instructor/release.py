@@ -286,9 +286,11 @@ def commit_branch(starter: dict[str, bytes], branch: str) -> str:
 
 def git(*args: str, data: bytes | None = None, env: dict | None = None, check: bool = True) -> str:
     """Run git in the repository; returns what it prints."""
-    done = subprocess.run(
-        ["git", *args], cwd=ROOT, input=data, env={**os.environ, **(env or {})}, capture_output=True
-    )
+    options = {"cwd": ROOT, "input": data, "env": {**os.environ, **(env or {})}}
+    try:
+        done = subprocess.run(["git", *args], capture_output=True, **options)
+    except FileNotFoundError:
+        raise ReleaseError("git, which lists the files that go out, is not installed") from None
     if check and done.returncode != 0:
         raise ReleaseError(f"git {args[0]}: {done.stderr.decode().strip()}")
     return done.stdout.decode()

@@ -144,6 +144,14 @@ def git(folder: Path, *args: str) -> str:
     return done.stdout
 
 
+def test_without_git_there_is_a_sentence(tmp_path):
+    process = run_script(
+        ROOT / "instructor/release.py", "--out", tmp_path / "s", PATH=str(tmp_path)
+    )
+    assert_refused(process, "error: git,", "is not installed")
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.fixture
 def clone(tmp_path):
     """A repository with this tree's files, as a clone of the private branch would be."""

@@ -141,7 +141,7 @@ def read_math_block(state, first: int, last: int, silent: bool) -> bool:  # noqa
         return False
     if not silent:
         state.line = first + len(lines)
-        token = state.push("paragraph_open", "p", 1)
+        state.push("paragraph_open", "p", 1)
         token = state.push("inline", "", 0)
         token.content, token.map, token.children = text, [first, state.line], []
         state.push("paragraph_close", "p", -1)
