@@ -36,7 +36,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="write a grid, one class or prompt a column (default: a new file in the run's folder)",
+        help="write a grid with a class or prompt per column (default: a new file in the run's "
+        "folder)",
     )
     parser.add_argument("--out-dir", metavar="DIR", help="write single files DIR/CLASS/NUMBER.png")
     parser.add_argument(

@@ -15,6 +15,7 @@ import torch
 from conftest import ROOT, assert_refused, call_script, run_script
 from PIL import Image
 
+from libs import cli
 from libs.columns import pick_columns
 from libs.config import Config
 from libs.utils import UserError, save_json, save_result
@@ -207,6 +208,19 @@ def test_a_format_that_cannot_hold_the_grid_loses_no_picture(run_folder, tmp_pat
     assert_refused(process, "g.jpg", "encoder error", str(tmp_path / "g.png"))
     Image.open(tmp_path / "g.png").load()
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_room_for_a_part_of_a_result_is_not_enough(tmp_path):
+    """A place that takes a few bytes, and then no more, is refused before anything is drawn."""
+    resource = pytest.importorskip("resource")  # not on Windows
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(UserError, match="--out-dir: cannot write to"):
+            cli.check_folder("--out-dir", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -365,8 +365,9 @@ def _probe(flag: str, folder: Path) -> None:
             folder = folder.parent
         if not folder.is_dir():
             raise UserError(f"{flag}: cannot write to {folder}, which is a file, not a folder")
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(ROOM))
+            file.flush()  # without a buffer, a disk with less room would take a part, and no error
     except OSError as error:
         raise UserError(f"{flag}: cannot write to {folder} ({error.strerror})") from None
 
