@@ -213,7 +213,7 @@ class TrainConfig:
 
 @dataclass
 class WandbConfig:
-    """Weights & Biases, see docs/wandb.md; the API key is no key of a config, which goes around."""
+    """Weights & Biases, see docs/wandb.md. The API key is not set here: configs get shared."""
 
     project: str | None = None  # null: no Weights & Biases
     entity: str | None = None  # a user or team; null: the default of whoever is logged in
