@@ -137,7 +137,7 @@ def train(config: Config, folder: Path, device: torch.device) -> Path:
         trainer.fit()
     except KeyboardInterrupt:
         raise KeyboardInterrupt("go on with the same command") from None
-    seconds = trainer.seconds * trainer.last_step / trainer.timed_steps
+    seconds = trainer.pace.each("step") * trainer.last_step
     found = {"seconds": seconds, "parameters": learner.updater.num_parameters}
     facts.write_text(json.dumps(found) + "\n", encoding="utf-8")
     return final

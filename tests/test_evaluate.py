@@ -328,7 +328,9 @@ def test_model_without_labels(tmp_path):
     process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
     assert process.returncode == 0, process.stderr
     folder = tmp_path / "digits_run"
-    assert_refused(call_script("code/evaluate.py", folder), "needs a model with labels")
+    refused = call_script("code/evaluate.py", folder, "--metrics", "accuracy")
+    assert_refused(refused, "needs a model with labels")
+    assert "accuracy" not in evaluate(folder, "--num", "20")
     evaluate(folder, "--metrics", "fid,pr", "--num", "20", "--out", tmp_path / "out")
     assert (tmp_path / "out" / "samples.png").exists()
 
