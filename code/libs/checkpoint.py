@@ -162,7 +162,7 @@ def newest(folder: Path) -> Path:
 
 
 def _resumable(folder: Path) -> list[Path]:
-    """A run's checkpoints but for the best one, which may be far behind."""
+    """A run's checkpoints except the best one, which may be far behind."""
     return [path for path in folder.glob("*.pth") if path.name != "best.pth"]
 
 
