@@ -10,7 +10,7 @@ import numpy as np
 
 from autograder.evidence import close, is_tensor_like, shown
 from autograder.student import Asked, Finding, Tensor
-from autograder.wiring import Wiring, same
+from autograder.wiring import Wiring, same, same_condition
 
 MIDDLE = ("mid_res_block1", "mid_attn", "mid_res_block2")
 
@@ -89,7 +89,7 @@ class WholeUNet(Wiring):
             raise Finding(reason, self.input_hint(found, wanted))
         expected = {"t_emb": self.output("time_embd"), "context": self.context}.get(condition)
         found = args[1] if len(args) > 1 else None
-        if expected is not None and (not isinstance(found, Tensor) or not same(found, expected)):
+        if expected is not None and not same_condition(found, expected):
             raise Finding(
                 f"{name} got {shown(found)} beside its input; expected {condition}.",
                 f"sd_unet_{condition}",

@@ -120,7 +120,7 @@ class Wiring:
             raise Finding(f"In the decoder, {who} got {found}; expected {names}.", hint)
         if condition is None:
             return
-        if len(args) < 2 or not isinstance(args[1], Tensor) or not same(args[1], condition):
+        if len(args) < 2 or not same_condition(args[1], condition):
             found = self.explain(args[1] if len(args) > 1 else None)
             raise Finding(
                 f"In the decoder, {who} got {found} as its condition; expected "
@@ -204,3 +204,19 @@ def levels(structure: dict[str, Any], name: str) -> list[list[bool]]:
 def same(value: Tensor, array: np.ndarray) -> bool:
     """Whether a tensor has these very values."""
     return value.array is not None and np.array_equal(value.array, array)
+
+
+def same_condition(value: Any, array: np.ndarray) -> bool:
+    """Whether a block's condition has these values for each sample.
+
+    Axes of length 1 do not count: a label's embedding may be [B, context_dim] or one token of a
+    context, [B, 1, context_dim], and who adds the axis is a matter of style.
+    """
+    if not isinstance(value, Tensor) or value.array is None or not value.array.ndim:
+        return False
+    return np.array_equal(without_ones(value.array), without_ones(array))
+
+
+def without_ones(array: np.ndarray) -> np.ndarray:
+    """The array without its axes of length 1 but the first, that of the batch."""
+    return array.reshape(len(array), *(n for n in array.shape[1:] if n != 1))
