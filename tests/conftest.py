@@ -98,6 +98,15 @@ def assert_refused(process: subprocess.CompletedProcess, *words: str) -> None:
         assert word in process.stderr, process.stderr
 
 
+@pytest.fixture(autouse=True)
+def _curves_where_asked_for(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    """Runs in this process plot their losses in tests marked `curve` only: it takes as long as ten
+    training steps."""
+    run_log = sys.modules.get("libs.run_log")
+    if run_log is not None and request.node.get_closest_marker("curve") is None:
+        monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
+
+
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished tiny run on the digits."""

@@ -14,7 +14,7 @@ from conftest import assert_refused, call_script, find_asset
 from PIL import Image
 from test_eval_during_training import assert_same_state
 
-from libs import checkpoint, columns, prompts, run_log, text_encoder
+from libs import checkpoint, columns, prompts, text_encoder
 from libs.captions import read_captions
 from libs.config import DatasetConfig, load_config
 from libs.datasets import load_splits
@@ -42,9 +42,8 @@ read_once = functools.cache(text_encoder.load_tokenizer)
 
 @pytest.fixture(autouse=True)
 def _save_time(monkeypatch):
-    """Reading the vocabulary takes half a second: the tests share it. Nor are curves drawn."""
+    """Reading the vocabulary takes half a second: the tests share it."""
     monkeypatch.setattr(text_encoder, "load_tokenizer", read_once)
-    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from conftest import run_script
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from libs import checkpoint, diffusion, run_log
+from libs import checkpoint, diffusion
 from libs.autoencoder_config import AutoencoderConfig
 from libs.config import load_config
 from libs.diffusion import DiffusionLearner
@@ -30,7 +30,6 @@ STEPS_PER_EPOCH = 2  # 45 digits in batches of 16
 @pytest.fixture
 def make_trainer(tmp_path, monkeypatch):
     """Build trainers of a tiny digits model, with overrides as for --set."""
-    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)  # takes a second
     monkeypatch.setattr(lenet, "MIN_STEPS", 1)
     monkeypatch.setattr(lenet, "MIN_EPOCHS", 1)
 
@@ -131,9 +130,8 @@ def test_best_checkpoint_by_a_score(make_trainer, tmp_path, monkeypatch, metric,
     assert state["best_scores"] == {metric: values[best - 1]}
 
 
-def test_autoencoder_is_kept_by_its_psnr(tmp_path, monkeypatch):
+def test_autoencoder_is_kept_by_its_psnr(tmp_path):
     """An autoencoder's best.pth is that of the highest PSNR, which is in the history."""
-    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
     tiny = ["autoencoder.ch=4", "stages=[{epochs: 2, resolution: 8}]", "loader.batch_size=32"]
     tiny += [
         "train_cfg.eval_images=20",

@@ -15,7 +15,7 @@ from PIL import Image
 from test_trainer import FakeWandb
 from torch import nn
 
-from libs import checkpoint, cli, run_log
+from libs import checkpoint, cli
 from libs.autoencoder_config import AutoencoderConfig, Stage
 from libs.config import load_config
 from libs.diffusion import DiffusionLearner
@@ -259,7 +259,6 @@ class Distance(nn.Module):
 def test_losses_are_named_and_measured_alike(tmp_path, monkeypatch):
     """Of an autoencoder the curve shows the distance of reconstructions, for training images as for
     test images, and beside it what the stage minimises."""
-    monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
     stages = f"{PLAIN}, {{resolution: 8, reconstruction: mse, kl_weight: 0.5, disc_start: 3}}"
     config = make_config("dataset.test_split=test", "train_cfg.eval_images=20", stages=stages)
     learner = make_learner(config, 1)
