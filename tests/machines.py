@@ -204,13 +204,13 @@ def interpreter(machine: Machine) -> str:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
-        subprocess.run([*pip, "-r", folder / "requirements-dev.txt"], check=True)
+        subprocess.run([*pip, *(f"-r{folder / name}" for name in files)], check=True)
         installed.write_text(wanted, encoding="utf-8")
     return str(python)
 
 
 def requirements() -> list[Path]:
-    """All requirements files; those for development name the others."""
+    """All requirements files."""
     return sorted(ROOT.glob("requirements*.txt"))
 
 

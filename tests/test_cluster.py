@@ -45,8 +45,9 @@ def write_messy_folder(folder: Path) -> Path:
     files |= {"my env/pyvenv.cfg": b"", "my env/bin/z.py": b"z", "data/train/1.png": b"1"}
     files |= {"a b/\u00e4 \u6f22.py": b"n", ".DS_Store": b"x", "code/model.pth": b"m" * 3000}
     for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+        path = folder / os.fsdecode(name.encode())  # these very bytes, in a locale of ASCII, too
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     (folder / os.fsdecode(b"caf\xe9.py")).write_bytes(b"no UTF-8 name")
     (folder / "code" / "libs" / "unet.py").symlink_to("/etc/passwd")
     (folder / "elsewhere").symlink_to("/etc")

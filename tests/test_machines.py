@@ -54,6 +54,21 @@ def test_list_names_all_and_what_is_set(capsys: pytest.CaptureFixture):
     assert "ATEN_CPU_CAPABILITY=avx2" in next(line for line in lines if line.startswith("avx2"))
 
 
+def test_environment_holds_all_requirements_at_the_pinned_versions(tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(machines, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(machines.subprocess, "run", lambda words, **_: commands.append(words))
+    folder = tmp_path / "old"
+    folder.mkdir()
+    machine = Machine("old", pins={"torch": "2.6.0"})
+    for _ in range(2):  # the second time all is there
+        assert machines.interpreter(machine) == str(folder / "bin" / "python")
+    _, pip = commands
+    installed = [Path(word.removeprefix("-r")) for word in pip if str(word).startswith("-r")]
+    assert {path.name for path in installed} == {path.name for path in machines.requirements()}
+    assert "torch==2.6.0" in "".join(path.read_text(encoding="utf-8") for path in installed)
+
+
 def test_machine_that_cannot_be_had_is_named_with_the_reason():
     assert machines.why_not(Machine("old", flag="no_such_flag")) == (
         "the processor has no no_such_flag"
