@@ -27,13 +27,19 @@ class Order:
     seed: int
     public: bool = False
     only: str | None = None
+    trust: bool = False  # grade even where a submission could grade itself
+    private: tuple[str, ...] = ()  # folders of submissions and grades, which no worker may read
 
 
 def grade_one(path: Path, order: Order) -> Grade:
-    """Grade a submission with this process's own sandbox, which its first call starts."""
+    """Grade a submission with this process's own sandbox, which its first call starts.
+
+    Raises:
+        SandboxError: nothing can be graded on this machine, or only with `order.trust`.
+    """
     global _sandbox
     if _sandbox is None:
-        _sandbox = Sandbox().__enter__()
+        _sandbox = Sandbox(trusted=order.trust, private=order.private).__enter__()
         atexit.register(_sandbox.close)
     return judge(
         path,

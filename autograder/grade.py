@@ -14,10 +14,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from autograder.text import InputError, check_installed, did_you_mean, not_installed
+from autograder.text import InputError, check_installed, did_you_mean, not_installed, one_line
 
 try:
     from autograder.batch import Order, grade_all
+    from autograder.judge import IS_STARTER
     from autograder.reports import load_grades, table, write_class, write_submission
     from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
     from autograder.rubric import Rubric, load_rubric
@@ -44,6 +45,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--manual", type=Path, metavar="FILE.csv", help="a person's points to add")
     parser.add_argument("--similarity", action="store_true", help="also compare the submissions")
     parser.add_argument("--dask", metavar="ADDRESS", help="grade on a Dask cluster")
+    parser.add_argument(
+        "--trust", action="store_true", help="grade even where a submission could grade itself"
+    )
     args = parser.parse_args()
     if not args.paths and not args.manual:
         parser.error("name a zip, a submission's folder, or a folder of them")
@@ -51,8 +55,7 @@ def parse_args() -> argparse.Namespace:
         parser.error("--jobs must be at least 1")
     if args.seed is not None and args.seed < 0:
         parser.error("--seed must be 0 or more")
-    if not args.public and not (ROOT / "autograder" / "oracles.py").exists():
-        args.public = True  # a starter: there are no others
+    args.public |= IS_STARTER  # which has no others
     for flag, module in (("similarity", "similarity"), ("dask", "cluster")):
         if getattr(args, flag) and not (ROOT / "autograder" / f"{module}.py").exists():
             parser.error(f"--{flag} is for instructors; this copy of the grader does not have it")
@@ -83,16 +86,20 @@ def main() -> int:
         check_folder(args.out)
     check_names(paths)
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
-    order = Order(rubric, seed, args.public, args.only)
+    own = IS_STARTER or all(path.resolve() == ROOT for path in paths)
+    trust = args.trust or own  # nobody grades their own work against their will
+    order = Order(rubric, seed, args.public, args.only, trust, private_paths(paths, args.out))
     left = [p for p in paths if not (args.resume and is_done(stored.get(p.name), p, order))]
     if len(left) < len(paths):
         print(f"{len(paths) - len(left)} of {len(paths)} are graded already")
     if left and not args.public:
         print(f"seed {seed}: --seed {seed} repeats these tests")
-    all_passed = True
+    all_passed, holes = True, {}
     try:
         for done, grade in enumerate(run(left, order, args), start=1):
             all_passed &= all(is_fine(part, rubric) for part in grade.parts)
+            if grade.hole and not own:
+                holes.setdefault(grade.hole, []).append(grade.submission)
             if args.out:
                 write_submission(with_part(stored, grade, order), rubric, args.out)
             print(f"\n{done} of {len(left)}: " if len(left) > 1 else "\n", end="")
@@ -100,11 +107,19 @@ def main() -> int:
     finally:
         if args.out:
             summarise(args.out, args.manual, rubric)
+        for hole, names in holes.items():  # last, so that it stays on the screen
+            print(f"Warning, graded without full protection ({len(names)}): {one_line(hole)}")
     if args.similarity:
         from autograder.similarity import write_similarity
 
         write_similarity(paths, args.out)
     return 1 if args.public and not all_passed else 0
+
+
+def private_paths(paths: list[Path], out: Path | None) -> tuple[str, ...]:
+    """The folders that hold submissions and grades, where there is more than one's own."""
+    folders = {path.parent for path in paths} if len(paths) > 1 else set()
+    return tuple(sorted(str(path.absolute()) for path in folders | ({out} if out else set())))
 
 
 def is_fine(part: PartResult, rubric: Rubric) -> bool:

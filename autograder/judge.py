@@ -5,6 +5,7 @@ pytest runs in this process, which is trusted; the submission runs in a sandbox 
 
 import contextlib
 import io
+import secrets
 import socket
 import tempfile
 import threading
@@ -29,6 +30,8 @@ from autograder.text import visible
 TESTS = Path(__file__).with_name("tests")
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
 LOG_BYTES = 100_000
+# A starter's grader has no hidden tests, and grades the work of whoever runs it.
+IS_STARTER = not Path(__file__).with_name("oracles.py").exists()
 
 
 @dataclass
@@ -85,7 +88,7 @@ def examine(
     elif sandbox is not None:
         yield Examination(submission, lambda: sandbox.worker(submission.code_folder, log))
     else:
-        with Sandbox() as own:
+        with Sandbox(trusted=IS_STARTER) as own:
             yield Examination(submission, lambda: own.worker(submission.code_folder, log))
 
 
@@ -165,12 +168,18 @@ def judge(
         seed: of the hidden cases.
         public: run the public cases instead of the hidden ones.
         only: id of the one part to test.
+
+    Raises:
+        SandboxError: no worker can be started, or a submission could grade itself.
     """
     start = time.monotonic()
     grade = Grade(submission=path.name, seed=seed, public=public)
     with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
-        work = Path(folder)
-        work.chmod(0o755)  # the worker may run as another user
+        # The worker may run as another user, who gets to its own submission and to no other: the
+        # name of the folder inside cannot be guessed, nor found by listing.
+        Path(folder).chmod(0o711)
+        work = Path(folder) / secrets.token_hex(16)
+        work.mkdir(0o755)
         results: list[TestResult] = []
         try:
             with examine(path, work, sandbox=sandbox) as examination:
@@ -189,7 +198,7 @@ def judge(
         if result.hint_id == "grader_failed":
             grade.needs_look.append(f"A test of {result.part} broke down: {result.reason}")
     grade.parts = rubric.mark(results, [only] if only else None)
-    grade.protections = dict(sandbox.protections)
+    grade.protections, grade.hole = dict(sandbox.protections), sandbox.hole
     grade.seconds = time.monotonic() - start
     return grade
 

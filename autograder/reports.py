@@ -158,6 +158,7 @@ def write_class(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
             distribution=_distribution(grades, rubric),
             hints=_hints(grades),
             look=_needs_look(grades),
+            holes=_holes(grades),
             galleries=[(grade, samples) for grade, samples in galleries if samples],
             link=lambda grade: _link(folder, grade),
         )
@@ -296,6 +297,15 @@ def _needs_look(grades: list[Grade]) -> list[tuple[Grade, list[str]]]:
         if reasons:
             rows.append((grade, reasons))
     return rows
+
+
+def _holes(grades: list[Grade]) -> dict[str, list[Grade]]:
+    """What the sandbox did not protect against, with the grades that were made so."""
+    found: dict[str, list[Grade]] = defaultdict(list)
+    for grade in grades:
+        if grade.hole:
+            found[grade.hole].append(grade)
+    return dict(found)
 
 
 def render(template: str, **values: Any) -> str:

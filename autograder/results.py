@@ -69,6 +69,7 @@ class Grade:
     seed: int = 0  # of the hidden tests; --seed repeats the run
     public: bool = False  # graded with the public tests alone
     protections: dict[str, str] = field(default_factory=dict)  # what the sandbox had in force
+    hole: str = ""  # what it did not protect against, one sentence
     seconds: float = 0.0
     log: str = ""  # what the submission printed, capped, control characters made visible
 

@@ -86,6 +86,7 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab
             if without not in started:
                 sandbox = Sandbox(
                     "hostile_worker:serve",
+                    trusted=True,
                     _without=without,
                     _preload=(),
                     _helpers=(str(ROOT / "tests"),),
@@ -470,9 +471,10 @@ def test_the_filter_decides_the_same_on_both_processors(machine, architecture):
     code = seccomp.program(machine, own_pid=77)
     column = ["x86_64", "aarch64"].index(machine)
 
-    def decide(name: str, argument: int = 0, architecture: int = architecture) -> int:
+    def decide(name: str, *arguments: int, architecture: int = architecture) -> int:
         number = {**seccomp.DENIED, **seccomp.OTHERS, "read": (0, 63)}[name][column]
-        return run_filter(code, {0: number, 4: architecture, 16: argument})
+        words = {16 + 8 * at: (arguments + (0,) * 6)[at] for at in range(6)}
+        return run_filter(code, {0: number, 4: architecture, **words})
 
     allow, eperm, enosys = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
     assert decide("read") == allow
@@ -485,7 +487,20 @@ def test_the_filter_decides_the_same_on_both_processors(machine, architecture):
     assert decide("clone", 0x1200011) == eperm  # as glibc forks
     assert [decide("kill", pid) for pid in (77, 1, 0, 2**32 - 1)] == [allow, eperm, eperm, eperm]
     assert [decide("tgkill", pid) for pid in (77, 78)] == [allow, eperm]
-    assert [decide("prlimit64", pid) for pid in (0, 77, 1)] == [allow, allow, eperm]
+    for name in ("prlimit64", "sched_setaffinity"):
+        assert [decide(name, pid) for pid in (0, 77, 1)] == [allow, allow, eperm]
+    assert decide("clone", 0x3D0F00 | 0x40000000) == eperm  # a thread in another network
+    assert decide("openat2") == enosys  # flags that cannot be seen
+    commands = {1: allow, 4: allow, 6: allow, 1030: allow}  # GETFD, SETFL, SETLK, DUPFD_CLOEXEC
+    commands |= dict.fromkeys((8, 10, 15, 1024, 1026), eperm)  # SETOWN SETSIG SETOWN_EX SETLEASE
+    assert {command: decide("fcntl", 5, command) for command in commands} == commands
+    commands = {0x5401: allow, 0x541B: allow, 0x5421: allow}  # TCGETS, FIONREAD, FIONBIO
+    commands |= dict.fromkeys((0x8901, 0x8902, 0x5412, 0x5452, 0x40086602), eperm)
+    assert {command: decide("ioctl", 5, command) for command in commands} == commands
+    options = {3: allow, 39: allow, 17: eperm, 77: eperm}  # TYPE, DOMAIN, PEERCRED, PEERPIDFD
+    assert {option: decide("getsockopt", 3, 1, option) for option in options} == options
+    flags = {0o2000000: allow, 0o1101: allow, 0o1002: allow, 0o1000: eperm, 3: eperm, 0o1003: eperm}
+    assert {flag: decide("openat", 0, 0, flag) for flag in flags} == flags
     assert [decide("prctl", option) for option in (15, 0x53564D41, 1, 4)] == [allow] * 2 + [
         eperm
     ] * 2
@@ -555,7 +570,7 @@ confine.readable_paths = lambda folder: ["/usr", folder]
 plan = confine.Plan({str(public / "code")!r}, {str(public / "scratch")!r}, {str(ROOT)!r},
                     confine.Limits(), without=("view", "namespaces", "landlock", "seccomp"))
 os.setgroups([4, 27])  # as those of an administrator
-print(confine.confine(plan)["user"], os.getgroups())
+print(confine.confine(plan).words()["user"], os.getgroups())
 print(open(plan.code_folder + "/ddpm.py").read(), open(plan.code_folder + "/private.py").read())
 open("own", "w").close()
 for attempt in (lambda: open({str(public / "of_root")!r}, "w"), lambda: os.kill(os.getppid(), 0),
@@ -865,7 +880,8 @@ import os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from autograder.sandbox.sandbox import Sandbox
-sandbox = Sandbox("hostile_worker:serve", _without={without!r}, _preload=(), _helpers=({tests!r},))
+sandbox = Sandbox("hostile_worker:serve", trusted=True, _without={without!r}, _preload=(),
+                  _helpers=({tests!r},))
 workers = [sandbox.worker(Path({folder!r}), Path({folder!r}) / "log") for _ in range(2)]
 for worker in workers:
     worker.channel.send({{"code": "import signal, time\\nsignal.signal(15, signal.SIG_IGN)\\n"
@@ -1017,7 +1033,9 @@ torch.save(model.state_dict(), 'weights.pth')
 result = len(torch.load('weights.pth', weights_only=True))
 """
     with (
-        Sandbox("hostile_worker:serve", _without=without, _helpers=helpers) as sandbox,
+        Sandbox(
+            "hostile_worker:serve", trusted=True, _without=without, _helpers=helpers
+        ) as sandbox,
         Lab(sandbox, tmp_path).worker() as worker,
     ):
         for module in ("torch.fft", "scipy.stats", "torchvision.transforms", "torch.utils.data"):

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from autograder.sandbox import holes
 from autograder.sandbox.limits import Limits
 
 LINUX = sys.platform == "linux"
@@ -33,7 +34,9 @@ class Plan:
     scratch: str  # a folder of the worker's own, for where it cannot have a file system of its own
     root: str  # the repository, which no worker may see
     limits: Limits
+    private: tuple[str, ...] = ()  # what else holds other submissions or grades
     without: tuple[str, ...] = ()  # layers left out: only tests do that
+    landlock: int = 99  # the newest version of Landlock to use: only tests set it
     isolation: str = ""  # how the pid namespace was made: "root", "user", or "" for none
 
 
@@ -43,6 +46,8 @@ class Record:
 
     in_force: dict[str, list[str]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
+    layers: set[str] = field(default_factory=set)  # as holes.py names them
+    open_paths: list[str] = field(default_factory=list)  # that permissions should close
 
     def add(self, subject: str, words: str) -> None:
         self.in_force.setdefault(subject, []).append(words)
@@ -51,13 +56,14 @@ class Record:
         self.missing.setdefault(subject, []).append(words)
 
     def attempt(self, layer: str, subjects: dict[str, str], action: Callable[[], object]) -> bool:
-        """Try a layer; notes for each subject what it gives, or why it is missing."""
+        """Try a layer; notes it, and for each subject what it gives, or why it is missing."""
         try:
             action()
         except OSError as error:
             for subject in subjects:
                 self.lacks(subject, f"{layer} ({error.strerror or error})")
             return False
+        self.layers.add(layer)
         for subject, words in subjects.items():
             self.add(subject, words)
         return True
@@ -83,11 +89,11 @@ def readable_paths(code_folder: str) -> list[str]:
     return [*SYSTEM, *HARDWARE, *parts, *packages, code_folder]
 
 
-def confine(plan: Plan) -> dict[str, str]:
+def confine(plan: Plan) -> Record:
     """Confine this process for good, and move it into an empty scratch folder.
 
     Returns:
-        What is in force, in words by subject.
+        What is in force, and what is missing.
     """
     record = Record()
     os.setsid()
@@ -103,7 +109,7 @@ def confine(plan: Plan) -> dict[str, str]:
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     tempfile.tempdir = None  # it may have been asked for before the environment changed
-    return record.words()
+    return record
 
 
 def _confine_on_linux(plan: Plan, record: Record) -> str:
@@ -113,13 +119,15 @@ def _confine_on_linux(plan: Plan, record: Record) -> str:
     warn_of_root(plan, readable, record)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # where memory runs out, this one goes first
-    new_uid = user.choose_uid() if os.geteuid() == 0 and "user" not in plan.without else None
+    may_change = "user" not in plan.without and user.can_change()
+    new_uid = user.choose_uid() if may_change else None
+    note_permissions(plan, record)
     if "namespaces" not in plan.without:
         leave_namespaces(plan, record)
     if "view" not in plan.without:
         owner = os.geteuid() if new_uid is None else new_uid
         if record.attempt(
-            "a file system of its own",
+            holes.VIEW,
             {"files": "a file system of its own with nothing else in it"},
             lambda: view.enter(readable, DEVICES, plan.limits.disk_mb, owner),
         ):
@@ -134,17 +142,20 @@ def _confine_on_linux(plan: Plan, record: Record) -> str:
 def leave_namespaces(plan: Plan, record: Record) -> None:
     """A network without any address, and shared memory and queues of one's own."""
     if plan.isolation:  # made by the supervisor, for a pid namespace begins with a fork
-        record.add("processes", "a pid namespace")
+        record.add("processes", holes.PID_NAMESPACE)
+        record.layers.add(holes.PID_NAMESPACE)
     else:
-        record.lacks("processes", "a pid namespace")
+        record.lacks("processes", holes.PID_NAMESPACE)
+    if plan.isolation == "user":
+        record.layers.add(holes.USER_NAMESPACE)
     record.attempt(
-        "a network namespace",
+        holes.NETWORK_NAMESPACE,
         {"network": "a namespace with nothing in it"},
         lambda: kernel.unshare(kernel.CLONE_NEWNET),
     )
     record.attempt(
-        "an IPC namespace",
-        {"processes": "an IPC namespace"},
+        holes.IPC_NAMESPACE,
+        {"processes": holes.IPC_NAMESPACE},
         lambda: kernel.unshare(kernel.CLONE_NEWIPC),
     )
 
@@ -171,6 +182,8 @@ def set_limits(limits: Limits, data_mb: int, record: Record, count_processes: bo
             record.lacks("limits", f"{name} ({error})")
         else:
             record.add("limits", name)
+            if name == "private memory":
+                record.layers.add(holes.MEMORY_LIMIT)
 
 
 def become_harmless(
@@ -179,14 +192,7 @@ def become_harmless(
     """Landlock, another user without capabilities, and the filter of system calls."""
     files_closed = "files" in record.in_force
     if "landlock" not in plan.without:
-        words = {"files": f"Landlock (ABI {landlock.version()})"}
-        if landlock.version() >= 4:
-            words["network"] = "Landlock: no TCP"
-        if landlock.version() >= 6:
-            words["processes"] = "Landlock: no signals to others"
-        files_closed |= record.attempt(
-            "Landlock", words, lambda: landlock.restrict(readable, DEVICES, scratch)
-        )
+        files_closed |= enter_landlock(plan, readable, scratch, record)
     if not files_closed:
         record.add("files", "only the permission bits of the system")
     filtered = "seccomp" not in plan.without and seccomp.available()
@@ -196,8 +202,30 @@ def become_harmless(
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     if "seccomp" not in plan.without:
         given = {"processes": "seccomp: no new ones", "network": "seccomp: no sockets"}
-        if not record.attempt("seccomp", given, lambda: seccomp.restrict(os.getpid())):
+        if not record.attempt(holes.FILTER, given, lambda: seccomp.restrict(os.getpid())):
             kernel.set_capabilities(0)
+
+
+def enter_landlock(plan: Plan, readable: list[str], scratch: str, record: Record) -> bool:
+    """Use the newest Landlock that there is; returns whether there is any."""
+    abi = min(landlock.version(), plan.landlock)
+    words = {"files": f"Landlock (ABI {abi})"}
+    if abi >= 4:
+        words["network"] = "Landlock: no TCP"
+    if abi >= 6:
+        words["processes"] = "Landlock: no signals to others"
+    entered = record.attempt(
+        holes.LANDLOCK, words, lambda: landlock.restrict(abi, readable, DEVICES, scratch)
+    )
+    if entered and abi >= 6:
+        record.layers.add(holes.LANDLOCK_SIGNALS)
+    return entered
+
+
+def note_permissions(plan: Plan, record: Record) -> None:
+    """Note whether permissions alone would keep another user from the tests and the grades."""
+    closed = [path for path in (f"{plan.root}/autograder", f"{plan.root}/code", *plan.private)]
+    record.open_paths = [p for p in closed if os.path.exists(p) and user.open_to_others(p)]
 
 
 def change_user(
@@ -216,24 +244,33 @@ def change_user(
     """
     kernel.drop_bounding_set()
     if new_uid is None:
-        kernel.set_capabilities(0)
-        record.add("user", "the judge's own, without capabilities")
+        record.add("user", give_up_capabilities())
         return
     closed = [p for p in readable if os.path.exists(p) and not user.open_to_others(p)]
     if plan.code_folder in closed and not safe_to_read:
         closed.remove(plan.code_folder)
         plan.code_folder = user.own_copy(plan.code_folder, scratch, new_uid)
-    if closed and not safe_to_read:
+    right = user.right_to_read() if closed and safe_to_read else 0
+    if closed and not right:
         os.chown(scratch, os.geteuid(), os.getegid())
-        kernel.set_capabilities(0)
-        record.add("user", "root without capabilities")
+        record.add("user", give_up_capabilities())
         record.lacks("user", f"another user, who could not read {closed[0]}")
         return
     os.chown(scratch, new_uid, new_uid)
-    user.become(new_uid, 1 << kernel.CAP_DAC_READ_SEARCH if closed else 0)
+    user.become(new_uid, right)
     record.add("user", "a uid of its own")
+    record.layers.add(holes.USER)
     if closed:
         record.add("user", f"with the right to read {closed[0]}")
+    elif not record.open_paths:
+        record.layers.add(holes.PERMISSIONS)
+
+
+def give_up_capabilities() -> str:
+    """Drop every capability, and stay the same user; returns the words for it."""
+    kernel.set_capabilities(0)
+    who = "root" if os.geteuid() == 0 else "the judge's own"
+    return f"{who}, without capabilities"
 
 
 def private_mb() -> int:

@@ -1,19 +1,23 @@
 """Linux system calls that Python does not wrap; a failed one raises OSError."""
 
+import contextlib
 import ctypes
 import os
 import platform
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MACHINE = platform.machine()
+CAPGET, CAPABILITY_VERSION = {"x86_64": 125, "aarch64": 90}, 0x20080522
 CAPSET = {"x86_64": 126, "aarch64": 91}
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAPBSET_DROP = 1, 8, 24
-PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
+PR_SET_SECUREBITS, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 28, 36, 38
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x8000000, 0x10000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
-CAP_DAC_READ_SEARCH = 2
+CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SETGID, CAP_SETUID = 0, 1, 2, 6, 7
+# NOROOT and NO_CAP_AMBIENT_RAISE, each with its lock: root is a user like any other from here on.
+NO_ROOT = 1 << 0 | 1 << 1 | 1 << 6 | 1 << 7
 
 
 def _checked(function: str, *arguments: object) -> int:
@@ -60,8 +64,18 @@ def pivot_root(folder: str) -> None:
     os.chdir("/")
 
 
+def capabilities() -> int:
+    """The mask of the capabilities in effect for this process."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    data = (ctypes.c_uint32 * 6)()
+    syscall(CAPGET[MACHINE], header, data)
+    return data[0] | data[3] << 32
+
+
 def drop_bounding_set() -> None:
-    """No program started from here could ever gain a capability."""
+    """No program started from here could ever gain a capability, as far as that can be had."""
+    with contextlib.suppress(OSError):
+        prctl(PR_SET_SECUREBITS, NO_ROOT)
     for capability in range(64):
         try:
             prctl(PR_CAPBSET_DROP, capability)
@@ -71,7 +85,7 @@ def drop_bounding_set() -> None:
 
 def set_capabilities(mask: int) -> None:
     """Give up all capabilities of this process but those in mask, for good."""
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
     data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
     syscall(CAPSET[MACHINE], header, data)

@@ -35,10 +35,11 @@ def version() -> int:
         return 0
 
 
-def restrict(readable: list[str], devices: list[str], writable: str) -> None:
+def restrict(abi: int, readable: list[str], devices: list[str], writable: str) -> None:
     """Limit this process, for good, to reading some paths and writing in one folder.
 
     Args:
+        abi: the version of the interface to use
         readable: folders and files; those that do not exist are passed over
         devices: may be read and written
         writable: a folder
@@ -46,7 +47,6 @@ def restrict(readable: list[str], devices: list[str], writable: str) -> None:
     Raises:
         OSError where the system has no Landlock.
     """
-    abi = version()
     if not abi:
         raise OSError("the kernel has no Landlock")
     every = (1 << RIGHTS[min(abi, 5)]) - 1

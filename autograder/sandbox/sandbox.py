@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from autograder.sandbox import holes
 from autograder.sandbox.limits import Limits, SandboxError
 from autograder.sandbox.wire import Channel
 
@@ -51,25 +52,34 @@ class Sandbox:
         serve: "module:function" of trusted code that a worker calls with its channel and the name
             of its code folder; it must import all it needs of the repository at once, since the
             worker cannot read the repository any more.
+        trusted: run workers even where a submission could grade itself.
+        private: other paths that no worker may read, such as those of all submissions.
     """
 
     def __init__(
         self,
         serve: str = "autograder.sandbox.worker:serve",
         *,
+        trusted: bool = False,
+        private: tuple[str, ...] = (),
         _without: tuple[str, ...] = (),  # for tests: layers to leave out,
+        _landlock: int = 99,  # the newest version of Landlock to use,
         _preload: tuple[str, ...] = ("torch",),  # what to import instead of torch,
         _helpers: tuple[str, ...] = (),  # and folders where to find `serve`
     ) -> None:
         self._settings = {
             "serve": serve,
+            "private": private,
             "without": _without,
+            "landlock": _landlock,
             "preload": _preload,
             "helpers": _helpers,
         }
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
+        self._trusted = trusted
         self._protections: dict[str, str] = {}
+        self._hole = self._refusal = ""
 
     def __enter__(self) -> "Sandbox":
         with self._lock:
@@ -91,6 +101,15 @@ class Sandbox:
                 self.worker(Path(folder), log.fileno()).kill()
         return self._protections
 
+    @property
+    def hole(self) -> str:
+        """What a submission could do here all the same, in one sentence, "" for nothing.
+
+        Raises:
+            SandboxError
+        """
+        return self._hole if self.protections else ""
+
     def worker(self, code_folder: Path, log: Path | int, limits: Limits | None = None) -> "Worker":
         """Fork a fresh confined worker.
 
@@ -100,8 +119,10 @@ class Sandbox:
             log: gets, at the end, what the worker prints; an open file descriptor stays open
 
         Raises:
-            SandboxError where no worker can be started.
+            SandboxError where no worker can be started, or a submission could grade itself.
         """
+        if self._refusal:
+            raise SandboxError(self._refusal)
         limits = limits or Limits()
         request = {
             "code_folder": str(Path(code_folder).resolve()),
@@ -122,8 +143,19 @@ class Sandbox:
             finally:
                 os.close(log_handle)
         worker = Worker(Channel(ours), status)
-        self._protections = worker.protections
+        if not self._protections:
+            self._look_for_holes(worker)
         return worker
+
+    def _look_for_holes(self, worker: "Worker") -> None:
+        """The first worker, which has met no student code, shows what all others will have."""
+        if not self._trusted:
+            self._refusal = holes.refusal(worker.layers, worker.open_paths)
+        if self._refusal:
+            worker.kill()
+            raise SandboxError(self._refusal)
+        self._hole = holes.sentence(holes.found(worker.layers))
+        self._protections = worker.protections
 
     def close(self) -> None:
         """End the zygote. Workers that are still alive go on until they or the judge end."""
@@ -243,6 +275,8 @@ class Worker:
             raise SandboxError(f"A worker could not be started: {error}.")
         self.pid: int = report["pid"]
         self.protections: dict[str, str] = report["protections"]
+        self.layers: list[str] = report["layers"]
+        self.open_paths: list[str] = report["open_paths"]
 
     def kill(self) -> str:
         """End it now, with all that it started; returns how it ended, as `end` does."""

@@ -30,11 +30,12 @@ def run_worker(
         channel, ready = _keep_only(channel, log, ready)
         with os.fdopen(ready, "w") as file:
             try:
-                protections = confine(plan)
+                record = confine(plan)
             except Exception as error:
                 json.dump({"error": f"the worker could not be confined: {error}"}, file)
                 raise
-            json.dump({"protections": protections}, file)
+            said = {"layers": sorted(record.layers), "open_paths": record.open_paths}
+            json.dump({"protections": record.words(), **said}, file)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         gc.enable()
         serve(Channel(socket.socket(fileno=channel)), plan.code_folder)

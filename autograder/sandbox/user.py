@@ -12,6 +12,19 @@ FREE_UIDS = range(2_000_000_000, 2_140_000_000)
 FEW_UIDS = 5000
 
 
+def can_change() -> bool:
+    """Whether this process may become another user, and give files to that one."""
+    needed = (kernel.CAP_CHOWN, kernel.CAP_SETGID, kernel.CAP_SETUID)
+    held = kernel.capabilities()
+    return os.geteuid() == 0 and all(held >> number & 1 for number in needed)
+
+
+def right_to_read() -> int:
+    """The mask of the least capability held that reads any file; 0 where there is none."""
+    masks = [1 << kernel.CAP_DAC_READ_SEARCH, 1 << kernel.CAP_DAC_OVERRIDE]
+    return next((mask for mask in masks if kernel.capabilities() & mask), 0)
+
+
 def become(uid: int, capabilities: int) -> None:
     """Turn from root into another user, for good, with no capabilities but those in a mask."""
     kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)

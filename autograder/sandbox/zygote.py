@@ -96,7 +96,9 @@ def take_request(
         **request,
         root=str(ROOT),
         isolation=settings["isolation"],
+        private=tuple(settings["private"]),
         without=tuple(settings["without"]),
+        landlock=settings["landlock"],
     )
     pid = os.fork()
     if pid == 0:
