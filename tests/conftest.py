@@ -114,7 +114,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = ["model.dim=8", "model.timesteps=10", "train_cfg.num_eval_samples=1"]
     settings += ["train_cfg.max_steps=12", f"output_folder={folder}"]
     overrides = [part for s in settings for part in ("--set", s)]
-    process = run_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
+    process = call_script("code/train.py", "configs/digits.yaml", "--output", "run", *overrides)
     assert process.returncode == 0, process.stderr
     assert "0.1" in process.stdout
     return folder / "digits_run"

@@ -19,7 +19,7 @@ from conftest import ROOT, find_asset
 from PIL import Image
 
 SHELL = shutil.which("dash") or shutil.which("sh")
-BASIC_TOOLS = "cat cut dd dirname find grep head mkdir mv rm rmdir sed sleep sort wc".split()
+BASIC_TOOLS = "cat cut dd dirname find grep head mkdir mv rm rmdir sed sort wc".split()
 TOOLS = ["curl", "sha1sum", "shasum", "openssl", "md5sum", "unzip"]
 PAGE = b"<!DOCTYPE html><html><body>Too many downloads today</body></html>"
 ENCODER = bytes(range(256)) * 400
@@ -108,6 +108,7 @@ class Kit:
             if shutil.which(tool):
                 self.link(tool)
         self.program("python3", f'exec "{sys.executable}" "$@"')
+        self.program("sleep", f"exec {shutil.which('sleep')} 0")  # the pauses between attempts
         self.env = {
             "PATH": str(self.bin),
             "HOME": str(folder),
@@ -279,7 +280,7 @@ def test_every_hash_program_agrees(kit: Kit, tool: str):
 def test_slow_server(kit: Kit, downloader: str):
     """A server that sends in pieces with pauses is waited for."""
     kit.use(downloader)
-    kit.server.pause = 0.15
+    kit.server.pause = 0.05
     kit.run("taesd")
     assert kit.files() == TAESD_FILES
 
@@ -546,7 +547,7 @@ def test_interrupted_unpacking(kit: Kit, group: bool):
     kit.server.files["afhq.zip"] = afhq_zip()
     kit.link("unzip")
     real = (kit.bin / "unzip").resolve()
-    kit.program("unzip", f'{real} "$@"; case $1 in -q*) exec sleep 20 ;; esac')
+    kit.program("unzip", f'{real} "$@"; case $1 in -q*) exec {shutil.which("sleep")} 20 ;; esac')
     process = kit.start("afhq")
     wait_until(lambda: list(kit.root.glob("data/afhq.unpacking.*/test/wild/1.png")))
     kit.interrupt(process, signal.SIGINT, group)

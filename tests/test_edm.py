@@ -673,7 +673,8 @@ def test_sigma_data_of_latents(make_trainer, tmp_path):
     vae = TAESD()
     for name, half in (("encoder", vae.encoder), ("decoder", vae.decoder)):
         torch.save(half.state_dict(), tmp_path / f"{name}.pth")
-    latent = ["model.use_vae=true", "model.img_shape=[3, 32, 32]", "dataset.subset=0.02"]
+    latent = ["model.use_vae=true", "model.img_shape=[3, 16, 16]", "dataset.subset=0.02"]
+    latent += ["model.dim_mults=[1, 2]", "train_cfg.eval_images=8"]
     latent += [f"model.vae_{n}_weights={tmp_path / n}.pth" for n in ("encoder", "decoder")]
     latent += ["loader.batch_size=8", "train_cfg.max_steps=1"]
     for cache in ("false", "true"):
@@ -685,7 +686,7 @@ def test_sigma_data_of_latents(make_trainer, tmp_path):
         assert found == pytest.approx(latents.std(), rel=1e-3)  # cached latents are float16
     trainer.fit()
     loaded, *_ = checkpoint.load_for_sampling(tmp_path / "run", CPU)
-    assert draw(loaded, [0, 1], sampler=Sampler("heun", 2)).shape == (2, 3, 32, 32)
+    assert draw(loaded, [0, 1], sampler=Sampler("heun", 2)).shape == (2, 3, 16, 16)
 
 
 def test_another_model_cannot_go_on(make_trainer, tmp_path):

@@ -99,8 +99,14 @@ def test_reports_say_what_protected_the_grader(graded):
     assert {"files", "network", "processes"} <= set(results["extra_data"]["protections"])
 
 
-def test_one_part_again_keeps_the_others(graded, hand_ins):
+def test_one_part_again_keeps_the_others_and_a_persons_points(graded, hand_ins, tmp_path):
     out, _ = graded
+    sheet = tmp_path / "manual.csv"
+    columns, row = "report_unet,bonus_sampling,deductions", "1.5,2,0"
+    sheet.write_text(f"submission,{columns}\nswapped.zip,{row}\n", encoding="utf-8")
+    done = call_program("autograder/grade.py", "--manual", sheet, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert total(out, "swapped.zip") == "16.5"
     before = rows(out)
     path = hand_ins / "swapped.zip"
     done = run_script("autograder/grade.py", path, "--out", out, "--only", "q_sample")
@@ -108,34 +114,25 @@ def test_one_part_again_keeps_the_others(graded, hand_ins):
     assert rows(out) == before
 
 
-def test_a_persons_points_come_in_and_stay(graded, hand_ins, tmp_path):
-    out, _ = graded
-    sheet = tmp_path / "manual.csv"
-    columns, row = "report_unet,bonus_sampling,deductions", "1.5,2,0"
-    sheet.write_text(f"submission,{columns}\nreference.zip,{row}\n", encoding="utf-8")
-    done = run_script("autograder/grade.py", "--manual", sheet, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert total(out, "reference.zip") == "17.5"
-    run_script("autograder/grade.py", hand_ins / "reference.zip", "--out", out, "--only", "unet")
-    assert total(out, "reference.zip") == "17.5"
-
-
 def test_mistakes_in_a_persons_file_are_listed_and_nothing_is_lost(graded, tmp_path):
     out, _ = graded
     before = (out / "grades.csv").read_bytes()
     sheet = tmp_path / "manual.csv"
     sheet.write_text("submission,report_unet\nnobody.zip,1\nreference.zip,9\n", encoding="utf-8")
-    done = run_script("autograder/grade.py", "--manual", sheet, "--out", out)
+    done = call_program("autograder/grade.py", "--manual", sheet, "--out", out)
     assert_refused(done, "nobody.zip", "9")
     assert (out / "grades.csv").read_bytes() == before
 
 
-def test_results_folder_inside_the_class_folder_is_no_submission(graded, hand_ins, tmp_path):
+def test_results_folder_inside_the_class_folder_is_no_submission(hand_ins, tmp_path, monkeypatch):
+    def grade_all(paths, *_):
+        return (Grade(path.name) for path in paths)
+
+    monkeypatch.setattr("autograder.batch.grade_all", grade_all)
     inside = tmp_path / "class"
-    shutil.copytree(graded[0] / "starter.zip", inside / "grades" / "starter.zip")
-    (inside / "starter.zip").write_bytes((hand_ins / "starter.zip").read_bytes())
-    args = ("--out", inside / "grades", "--only", "unet")
-    done = run_script("autograder/grade.py", inside, *args)
+    write_submission(Grade("starter.zip"), load_rubric(), inside / "grades")
+    shutil.copy(hand_ins / "starter.zip", inside)
+    done = call_program("autograder/grade.py", inside, "--out", inside / "grades")
     assert done.returncode == 0, done.stderr
     assert {row["submission"] for row in rows(inside / "grades")} == {"starter.zip"}
 

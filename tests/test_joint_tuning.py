@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from conftest import run_script
 
 from libs import checkpoint
+from libs.autoencoder_config import AutoencoderConfig
 from libs.config import load_config
 from libs.diffusion import DiffusionLearner
 from libs.first_stage.autoencoder import KLAutoencoder
+from libs.first_stage.stages import train_stages
 from libs.runtime import Precision, Processes
 from libs.trainer import Trainer
 from libs.utils import UserError
@@ -21,14 +22,11 @@ STEPS = 4  # an epoch: 30 digits in batches of 7
 def autoencoder(tmp_path_factory):
     """A checkpoint of a barely trained autoencoder of 8x8 digits."""
     folder = tmp_path_factory.mktemp("autoencoder")
-    settings = {f"autoencoder.{key}": value for key, value in SMALL.items()}
-    settings |= {"output_folder": folder, "dataset.subset": 0.02, "loader.batch_size": 7}
-    settings |= {"stages": "[{epochs: 1, resolution: 8}]", "features": "null"}
-    flags = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    args = ["code/train_autoencoder.py", "configs/digits_autoencoder.yaml", "--output", "x", *flags]
-    process = run_script(*args)
-    assert process.returncode == 0, process.stderr
-    return folder / "digits_autoencoder_x" / "model_final.pth"
+    settings = [f"autoencoder.{key}={value}" for key, value in SMALL.items()]
+    settings += ["dataset.subset=0.02", "loader.batch_size=7", "train_cfg.eval_images=8"]
+    settings += ["stages=[{epochs: 1, resolution: 8}]", "features=null"]
+    config = load_config("configs/digits_autoencoder.yaml", settings, AutoencoderConfig)
+    return train_stages(config, folder, FP32, Processes())
 
 
 @pytest.fixture
@@ -36,6 +34,7 @@ def make_trainer(autoencoder, tmp_path):
     def make(*overrides, state=None):
         settings = [f"vae.weights={autoencoder}", "dataset.subset=0.02", "loader.batch_size=7"]
         settings += ["model.img_shape=[1,8,8]", "model.dim=8", "model.timesteps=10"]
+        settings += ["train_cfg.eval_images=8"]
         settings += ["dataset.latent_cache=false", "train_cfg.num_eval_samples=0"]
         settings += [f"output_folder={tmp_path}", "vae.freeze_vae_epoch=3", "train_cfg.epochs=4"]
         config = load_config("configs/digits_latent.yaml", [*settings, *overrides])

@@ -35,9 +35,10 @@ TINY = [
     "autoencoder.ch_mult=[1, 2]",
     "discriminator.dim=8",
     "discriminator.num_layers=1",
-    "dataset.subset=0.1",
+    "dataset.subset=0.04",  # 60 digits, three batches
     "dataset.test_split=null",
-    "loader.batch_size=50",
+    "loader.batch_size=20",
+    "train_cfg.eval_images=20",
     "loader.num_workers=0",
     "features=null",
 ]
@@ -108,7 +109,7 @@ def test_stages_train_and_hand_on(tmp_path, monkeypatch):
 
     at_step(monkeypatch, note)
     stages = "{epochs: 10, resolution: 16}, {epochs: 1, resolution: 16, tanh: true, lr: 1.0e-4}"
-    config = make_config("dataset.subset=0.05", "loader.batch_size=25", stages=stages)
+    config = make_config(stages=stages)
     final = train(config, tmp_path / "run")
     first = read(tmp_path / "run/stage-1/model_final.pth")
     assert_equal(starts[1], [first["model"], first["discriminator"]])
