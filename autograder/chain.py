@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 
 from autograder.cases import Case, diffused_shape
-from autograder.evidence import close, is_tensor_like, noise_fault, shown, tensor_of
+from autograder.evidence import (
+    close,
+    is_tensor_like,
+    noise_fault,
+    shown,
+    tensor_of,
+    whole_number,
+)
 from autograder.student import Ahead, Answer, Asked, Finding, Student, Tensor
 
 AHEAD = 128  # steps that are answered at once
+MORE = 16  # times as many numbers as the chain holds may go through a step at once
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
@@ -39,6 +47,8 @@ class Chain:
                 return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
         if not isinstance(x, Tensor) or x.array is None:
             return f"x is {shown(x)} and no tensor on the CPU"
+        if x.array.size > MORE * math.prod(self.shape):
+            return f"x is {shown(x)}, far more than {self.shape}"
         # Whoever passes more than the chain holds gets one answer at a time, for memory's sake.
         number = 1 + AHEAD if x.array.size <= math.prod(self.shape) else 1
         values = 4 * self.random.random((number, *x.shape), dtype=np.float32) - 2
@@ -62,6 +72,8 @@ class Chain:
         pictures = self.case.inputs["decoded"]
         z = asked.bind("x").get("x")
         rows = z.shape[0] if isinstance(z, Tensor) and z.shape else 1
+        if rows > len(pictures):
+            return f"the decoder got {shown(z)} for {len(pictures)} pictures"
         self.decoded += rows
         return pictures[(self.decoded - rows + np.arange(rows)) % len(pictures)]
 
@@ -132,10 +144,7 @@ class Chain:
 
     def time_of(self, call: dict[str, Any], inlined: bool) -> int | None:
         """The step that a call says it is."""
-        value = call.get("t") if inlined else call.get("t_index")
-        if isinstance(value, Tensor) and value.array is not None and value.array.size:
-            return int(value.array.reshape(-1)[0])
-        return int(value) if isinstance(value, int | float) else None
+        return whole_number(call.get("t") if inlined else call.get("t_index"))
 
     def check_conditions(self, call: dict[str, Any], t: int) -> None:
         """Labels and the tensor t are right."""

@@ -10,6 +10,7 @@ import numpy as np
 from autograder.student import Answer, Asked, Finding, Tensor
 
 UNLIKELY = 6.0  # standard deviations
+HUGE = 1e60  # whose fourth power is still a number
 
 
 def tensor_of(
@@ -41,9 +42,10 @@ def tensor_of(
 
 def check_untouched(answer: Answer, names: list[str]) -> None:
     """The call left its inputs, the schedule and the networks' mode as they were."""
-    changed = [names[i] if isinstance(i, int) and i < len(names) else i for i in answer.changed]
+    known = dict(enumerate(names))
+    changed = [known.get(i, i) if isinstance(i, int) else i for i in answer.changed]
     if changed:
-        listed = ", ".join(str(name)[:60] for name in changed)
+        listed = ", ".join(str(name)[:60] for name in changed[:5])
         raise Finding(f"The call changed what it was given: {listed}.", "modifies_input")
     if answer.mode_changed:
         raise Finding(
@@ -63,9 +65,24 @@ def is_tensor_like(value: object, expected: np.ndarray, tolerance: float = 1e-5)
     return close(value.array, expected, tolerance)
 
 
-def close(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
-    """Equal within an absolute and relative tolerance."""
-    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance))
+def close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+    """Equal within a tolerance, absolute and relative to what is expected; NaN equals nothing."""
+    return bool(np.allclose(found, expected, rtol=tolerance, atol=tolerance))
+
+
+def off(found: np.ndarray, expected: np.ndarray, tolerance: np.ndarray | float) -> np.ndarray:
+    """Where numbers are further away than the tolerance; where they are NaN, too."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return ~(np.abs(found - expected) <= tolerance)
+
+
+def whole_number(value: object) -> int | None:
+    """The whole number that a number, or the first entry of a tensor of numbers, is."""
+    if isinstance(value, Tensor) and value.array is not None and value.array.size:
+        value = value.array.reshape(-1)[0].item()
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def weights(output: np.ndarray, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,11 +92,14 @@ def weights(output: np.ndarray, *inputs: np.ndarray) -> tuple[np.ndarray, np.nda
         output, inputs: [B, ...] each.
 
     Returns:
-        The weights, [B, number of inputs], and what they leave over, shaped as the output.
+        The weights, [B, number of inputs], and what they leave over, shaped as the output; NaN
+        where the numbers are none or too large.
     """
     batch = len(output)
     columns = np.stack([i.reshape(batch, -1) for i in inputs], axis=-1).astype(np.float64)
     flat = output.reshape(batch, -1)
+    if not np.abs(flat).max(initial=0.0) < HUGE or not np.abs(columns).max(initial=0.0) < HUGE:
+        return np.full((batch, len(inputs)), np.nan), np.full(output.shape, np.nan)
     found = np.stack(
         [np.linalg.lstsq(c, f, rcond=None)[0] for c, f in zip(columns, flat, strict=True)]
     )
@@ -124,6 +144,8 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
         noise: [B, C, H, W], standardised.
     """
     n = noise.size
+    if not np.abs(noise).max(initial=0.0) < HUGE:
+        return "it holds numbers that are none, or far too large", "noise_not_standard"
     mean, deviation = float(noise.mean()), float(noise.std())
     if deviation < 0.02:  # rounding leaves a little
         return "there is none", "noise_missing"

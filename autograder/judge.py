@@ -51,7 +51,7 @@ class Examination:
         heritage, self.heritage = self.heritage, None
         if heritage is not None:
             self.heirs.add(part)
-        return Student(self.hire, self.patience, heritage)
+        return Student(self.hire, self.patience, heritage, self.submission.code_folder / "libs")
 
     def take_back(self, student: Student, part: str) -> None:
         """After the tests of a part, keep its worker for the next one, or end it."""

@@ -159,9 +159,7 @@ class Objective:
                 f"The loss is {loss:.5f}; expected {expected:.5f}.",
                 hint or ("loss_value" if close(again, loss, 1e-6) else "loss_other_noise"),
             )
-        gradient = 0.0
-        if isinstance(self.answer.gradients, dict):
-            gradient = self.answer.gradients.get("model", 0.0)
+        gradient = self.answer.gradients.get("model", 0.0)
         if not close(gradient, float((2 * difference * eps).mean()), 1e-2):
             raise Finding(
                 "The loss has the right value, but no gradient reaches the network.",

@@ -4,17 +4,33 @@ What goes wrong on the way (an error in the student's code, a worker that died o
 that is none) is raised as a `Finding`: a sentence for the student, and the id of a hint.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from autograder.cases import Case
+from autograder.messages import (
+    WHOLE,
+    Answer,
+    Asked,
+    Tensor,
+    read_asked,
+    read_changed,
+    read_gradients,
+    read_list,
+    read_names,
+    read_structure,
+    read_value,
+)
+from autograder.reading.program import constructor_names
 from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
+
+__all__ = ["Ahead", "Answer", "Asked", "Finding", "Patience", "Student", "Tensor"]
 
 IMPORT_SECONDS = 15.0  # importing torchvision takes seconds on a slow machine
 CALL_SECONDS = 12.0
@@ -22,11 +38,14 @@ IMPATIENT_SECONDS = 5.0  # once several calls hung
 SUBMISSION_SECONDS = 150.0  # of waiting for one submission, over all its tests
 MAX_DOUBLE_CALLS = 5000  # of one call: a chain of T=1000 asks 2,000 times
 MAX_DEATHS = 3  # of workers, per part
-MAX_KEPT = 1 << 28  # bytes of all arguments of one call's doubles
-MAX_OUTPUT = 1 << 22  # numbers that a double answers with
+MAX_REFUSED = 100  # calls after those
+MAX_MEMBER_CALLS = 500  # of one run of a network, which calls each member once
+MAX_KEPT = 1 << 26  # bytes of all that one call's doubles were asked and answered
+MAX_KINDS = 20  # of an error: its class and those that this comes from
+MAX_REASON = 600  # characters
 USE_UNET = ("ddpm", "edm")  # modules that import libs/unet.py
 
-Heritage = tuple[Any, dict[str, dict[str, Any]]]
+Heritage = tuple[Any, dict[str, list[str]]]
 Handler = Callable[["Asked"], "np.ndarray | str | Ahead"]
 
 
@@ -40,32 +59,12 @@ class Finding(AssertionError):
     """
 
     def __init__(self, reason: str, hint: str = "", not_attempted: bool = False) -> None:
+        reason = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
         super().__init__(reason)
         self.reason, self.hint, self.not_attempted = reason, hint, not_attempted
         # What had happened when the student's code raised an error.
         self.structure: dict[str, Any] = {}
         self.asked: list[Asked] = []
-
-
-@dataclass(repr=False)
-class Asked:
-    """One call of a test double by the student's code."""
-
-    name: str
-    args: list[Any]
-    kwargs: dict[str, Any]
-    shape: list[int] | None = None  # of the real module's output
-    answered: np.ndarray | None = None
-
-    def size(self) -> int:
-        """Bytes of the arguments' arrays."""
-        values = [*self.args, *self.kwargs.values()]
-        arrays = (value.array for value in values if isinstance(value, Tensor))
-        return sum(array.nbytes for array in arrays if array is not None)
-
-    def bind(self, *names: str) -> dict[str, Any]:
-        """The arguments by their names in the contract; unknown keywords keep their own."""
-        return {**dict(zip(names, self.args, strict=False)), **self.kwargs}
 
 
 @dataclass(repr=False)
@@ -77,17 +76,6 @@ class Ahead:
 
     value: np.ndarray
     following: np.ndarray  # [n, *value.shape]
-
-
-@dataclass(repr=False)
-class Answer:
-    """What a call gave."""
-
-    value: Any
-    changed: list[Any] = field(default_factory=list)  # indices of inputs, names of buffers
-    mode_changed: list[str] = field(default_factory=list)  # names of doubles
-    gradients: dict[str, float] | str = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
 
 
 @dataclass
@@ -107,13 +95,19 @@ class Student:
         hire: starts a fresh worker; returns it with a `channel`, `kill()` and `end(timeout)`.
         patience: shared by the submission's parts.
         heritage: what the part before handed over, its worker and what that has built.
+        libs: the folder of the submission's modules, whose text the judge can search.
     """
 
     def __init__(
-        self, hire: Callable[[], Any], patience: Patience, heritage: Heritage | None = None
+        self,
+        hire: Callable[[], Any],
+        patience: Patience,
+        heritage: Heritage | None = None,
+        libs: Path | None = None,
     ) -> None:
         self.hire = hire
         self.patience = patience
+        self.libs = libs
         self.worker, self.built = heritage or (None, {})
         self.deaths = 0
         self.last_death = ""
@@ -129,14 +123,14 @@ class Student:
 
     def build(
         self, module: str, name: str, kwargs: dict[str, Any], optional: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
+    ) -> tuple[str, list[str]]:
         """Construct libs.MODULE.NAME once.
 
         A broken libs/unet.py must not cost the points of ddpm.py and edm.py: where building with
         it fails, an empty network stands in for it.
 
         Returns:
-            The key of the object, and {"attributes": ..., "optional": arguments it knew}.
+            The key of the object, and the names of the optional arguments that it knows.
         """
         key = repr((module, name, kwargs, optional))
         if key not in self.built:
@@ -165,8 +159,15 @@ class Student:
             if case.kwargs.get("use_vae") and case.part != "latent" and not self.deaths:
                 pytest.skip(f"with use_vae: {finding.reason}")
             raise
-        if set(built["optional"]) != set(case.optional):
-            pytest.skip(f"this DDPM does not know {', '.join(case.optional)}")
+        unknown = [name for name in case.optional if name not in built]
+        if self.libs and any(
+            constructor_names(self.libs / "ddpm.py", "DDPM", name) for name in unknown
+        ):
+            raise Finding(
+                f"DDPM takes {', '.join(unknown)}, but the process said that it does not.", "forged"
+            )
+        if unknown:
+            pytest.skip(f"this DDPM does not know {', '.join(unknown)}")
         return key
 
     def edm(self, case: Case) -> str:
@@ -188,14 +189,14 @@ class Student:
         request = {"key": key, "method": method, "args": list(args)}
         doubles = doubles or {}
         request |= {"doubles": list(doubles), "gradients": gradients, "training": training}
-        answer, asked, _ = self._ask("call", request, CALL_SECONDS, doubles)
-        return Answer(
-            unpack(answer.get("value")),
-            listed(answer.get("changed")),
-            listed(answer.get("mode_changed")),
-            gradients_of(answer),
-            asked,
-        )
+
+        def read(answer: dict[str, Any], calls: Calls) -> Answer:
+            modes = read_names(answer.get("mode_changed"), doubles, "whose mode was changed")
+            found = read_gradients(answer, doubles)
+            value = read_value(answer.get("value"))
+            return Answer(value, read_changed(answer), modes, found, calls.asked)
+
+        return self._ask("call", request, CALL_SECONDS, doubles, read)
 
     def function(
         self,
@@ -214,39 +215,52 @@ class Student:
         doubles, inside = doubles or {}, inside or {}
         request = {"module": module, "name": name, "args": list(args), "kwargs": kwargs}
         request |= {"doubles": list(doubles), "inside": list(inside)}
+
+        def read(answer: dict[str, Any], calls: Calls) -> Answer:
+            value = read_value(answer.get("value"))
+            return Answer(value, read_changed(answer), asked=calls.asked)
+
         try:
-            answer, asked, _ = self._ask("function", request, IMPORT_SECONDS, doubles | inside)
+            return self._ask("function", request, IMPORT_SECONDS, doubles | inside, read)
         except Finding as finding:
             check_attempted(finding, module)
             raise
-        return Answer(unpack(answer.get("value")), listed(answer.get("changed")), asked=asked)
 
     def each(
         self, module: str, name: str, items: list[Any], **kwargs: Any
-    ) -> tuple[list[Any], Finding | None]:
-        """Call libs.MODULE.NAME once for each item; returns the values, and the error of the next.
+    ) -> list["Any | Finding"]:
+        """Call libs.MODULE.NAME once for each item; returns each value, or the error in its place.
 
         A module that is not there was not attempted.
         """
         request = {"module": module, "name": name, "items": items, "kwargs": kwargs}
+
+        def read(answer: dict[str, Any], calls: Calls) -> list[Any]:
+            values = read_list(answer.get("values"), len(items))
+            errors = answer.get("errors")
+            if not isinstance(errors, list) or len(errors) != len(items):
+                raise BadMessage("an answer that does not say where there were errors")
+            pairs = zip(values, errors, strict=True)
+            return [value if error is None else error_finding(error) for value, error in pairs]
+
         try:
-            answer, _, _ = self._ask("each", request, IMPORT_SECONDS, {})
+            return self._ask("each", request, IMPORT_SECONDS, {}, read)
         except Finding as finding:
             check_attempted(finding, module)
             raise
-        values = [unpack(value) for value in listed(answer.get("values"))][: len(items)]
-        if len(values) == len(items):
-            return values, None
-        return values, error_finding(answer.get("failed") or {})
 
     def network(
         self, key: str, *args: Any, handler: Callable[[Asked], np.ndarray | str]
     ) -> tuple[Answer, dict[str, Any]]:
         """Run a UNet made of doubles, all answered by the handler; also returns its structure."""
         request = {"key": key, "args": list(args)}
-        answer, asked, structure = self._ask("network", request, CALL_SECONDS, handler)
-        value = unpack(answer.get("value"))
-        return Answer(value, gradients=gradients_of(answer), asked=asked), structure
+
+        def read(answer: dict[str, Any], calls: Calls) -> tuple[Answer, dict[str, Any]]:
+            gradients = read_gradients(answer, {asked.name for asked in calls.asked})
+            value = read_value(answer.get("value"))
+            return Answer(value, gradients=gradients, asked=calls.asked), calls.structure or {}
+
+        return self._ask("network", request, CALL_SECONDS, handler, read)
 
     def stop(self) -> None:
         """End the worker."""
@@ -256,7 +270,7 @@ class Student:
         self.worker = None
         self.built = {}
 
-    def _build_without_unet(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _build_without_unet(self, request: dict[str, Any]) -> list[str]:
         """Build with a stand-in for libs/unet.py; where that fails too, it was not the fault."""
         before = self.deaths, self.last_death
         self.stop()
@@ -272,23 +286,27 @@ class Student:
             self.deaths, self.last_death = max(self.deaths, before[0]), before[1]
             raise
 
-    def _build(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _build(self, request: dict[str, Any]) -> list[str]:
         stand_in = self.patience.stand_in and request["module"] in USE_UNET
         request = {**request, "stand_in": stand_in}
-        answer, _, _ = self._ask("build", request, IMPORT_SECONDS, {})
-        attributes = answer.get("attributes")
-        if not isinstance(attributes, dict):
-            raise Finding("The submission's class gave an answer that is none.", "no_answer")
-        attributes = {name: unpack(value) for name, value in attributes.items()}
-        return {"attributes": attributes, "optional": listed(answer.get("optional"))}
+
+        def read(answer: dict[str, Any], calls: Calls) -> list[str]:
+            return read_names(answer.get("optional"), request["optional"], "what it was built with")
+
+        return self._ask("build", request, IMPORT_SECONDS, {}, read)
 
     def _ask(
-        self, operation: str, request: dict[str, Any], seconds: float, doubles: Any
-    ) -> tuple[dict[str, Any], list[Asked], dict[str, Any]]:
-        """Send a request, answer the doubles' calls meanwhile, and return the answer.
+        self,
+        operation: str,
+        request: dict[str, Any],
+        seconds: float,
+        doubles: Any,
+        read: Callable[[dict[str, Any], "Calls"], Any],
+    ) -> Any:
+        """Send a request, answer the doubles' calls meanwhile, and return the answer as it is read.
 
-        Returns:
-            answer, the doubles' calls, the structure of a network
+        Args:
+            read: makes a record of the answer and of the doubles' calls; raises BadMessage.
         """
         if self.deaths >= MAX_DEATHS:
             raise Finding(f"Not run, since earlier tests ended like this: {self.last_death}")
@@ -304,7 +322,7 @@ class Student:
         start = time.monotonic()
         deadline = start + min(seconds, self.patience.seconds_left)
         calls = Calls(doubles)
-        structure: dict[str, Any] = {}
+        result = None
         try:
             channel.send({"op": operation, **request}, deadline)
             while True:
@@ -314,22 +332,24 @@ class Student:
                     break
                 if "double" in message:
                     channel.send(calls.reply(message), deadline)
-                elif isinstance(message.get("structure"), dict):
-                    structure = message["structure"]
+                elif "structure" in message:
+                    calls.take_structure(message["structure"])
                 else:
                     raise BadMessage("a message of no known kind")
             answer = message["answer"]
             if not isinstance(answer, dict):
                 raise BadMessage("an answer without content")
             finding = error_finding(answer["error"]) if "error" in answer else None
+            if finding is None:
+                result = read(answer, calls)
         except (Closed, Slow, BadMessage) as trouble:
             raise self._bury(trouble, seconds) from None
         finally:
             self.patience.seconds_left -= time.monotonic() - start
         if finding is not None:
-            finding.structure, finding.asked = structure, calls.asked
+            finding.structure, finding.asked = calls.structure or {}, calls.asked
             raise finding
-        return answer, calls.asked, structure
+        return result
 
     def _bury(self, trouble: Exception, seconds: float) -> Finding:
         """Put the worker away; returns what happened to it."""
@@ -353,95 +373,66 @@ class Calls:
     """The doubles' calls during one request, and what they were answered.
 
     Args:
-        doubles: a handler for each double, or one for all of them.
+        doubles: a handler for each double, or one for all members of a network.
     """
 
     def __init__(self, doubles: dict[str, Handler] | Handler) -> None:
         self.doubles = doubles
+        self.most = MAX_DOUBLE_CALLS if isinstance(doubles, dict) else MAX_MEMBER_CALLS
         self.asked: list[Asked] = []
+        self.refused = 0
         self.kept = 0  # bytes
         self.following: dict[str, list[np.ndarray]] = {}  # answers given ahead, last one first
+        self.structure: dict[str, Any] | None = None  # of a network
+
+    def take_structure(self, structure: Any) -> None:
+        """A network's structure, which is told once and before anything is called."""
+        if isinstance(self.doubles, dict) or self.structure is not None or self.asked:
+            raise BadMessage("a structure that was not asked for")
+        self.structure = read_structure(structure)
 
     def take_earlier(self, messages: Any) -> None:
         """Note calls that the worker answered with what it was given ahead."""
-        for message in messages if isinstance(messages, list) else []:
-            asked = self._note(message)
+        if not isinstance(messages, list):
+            raise BadMessage("earlier calls that are none")
+        for message in messages:
+            asked = self._read(message)
             if not self.following.get(asked.name):
                 raise BadMessage("a call that nothing was answered")
-            asked.answered = self.following[asked.name].pop()
+            self._note(asked, self.following[asked.name].pop())
 
     def reply(self, message: dict[str, Any]) -> dict[str, Any]:
         """What the double's handler says to a call."""
-        asked = self._note(message)
+        asked = self._read(message)
         handler = self.doubles.get(asked.name) if isinstance(self.doubles, dict) else self.doubles
-        if handler is None or len(self.asked) > MAX_DOUBLE_CALLS:
+        if handler is None or (self.structure is None and not isinstance(self.doubles, dict)):
+            raise BadMessage("a call of a double that there is not")
+        if len(self.asked) >= self.most:
+            self.refused += 1
+            if self.refused > MAX_REFUSED:
+                raise BadMessage("calls of doubles without end")
             return {"refused": "the network was called far too often"}
         value = handler(asked)
         if isinstance(value, str):
+            self._note(asked, None)
             return {"refused": value}
         following = value.following if isinstance(value, Ahead) else []
-        asked.answered = value.value if isinstance(value, Ahead) else value
+        self._note(asked, value.value if isinstance(value, Ahead) else value)
         self.following[asked.name] = list(following)[::-1]
         return {"value": asked.answered, "following": following}
 
-    def _note(self, message: Any) -> Asked:
-        self.asked.append(read_asked(message))
-        self.kept += self.asked[-1].size()
-        if self.kept > MAX_KEPT:
+    def _read(self, message: Any) -> Asked:
+        asked = read_asked(message)
+        if self.kept + asked.size() > MAX_KEPT:
             raise BadMessage("calls of doubles with far too many numbers")
-        return self.asked[-1]
+        return asked
 
-
-def read_asked(message: Any) -> Asked:
-    """The call of a double; BadMessage where it is none."""
-    if not isinstance(message, dict):
-        raise BadMessage("a call that is none")
-    args, kwargs, shape = message.get("args"), message.get("kwargs"), message.get("shape")
-    if not (isinstance(args, list) and isinstance(kwargs, dict)):
-        raise BadMessage("a call without arguments")
-    if not isinstance(shape, list) or not all(type(n) is int and 0 < n < 5000 for n in shape):
-        shape = None
-    elif math.prod(shape) > MAX_OUTPUT:
-        raise BadMessage("an output far too large")
-    kwargs = {name: unpack(value) for name, value in kwargs.items()}
-    return Asked(str(message.get("double")), [unpack(arg) for arg in args], kwargs, shape)
-
-
-@dataclass(repr=False)  # pytest would spell out all its numbers
-class Tensor:
-    """A tensor of the student's as it came over the wire."""
-
-    dtype: str
-    device: str
-    shape: list[int]
-    array: np.ndarray | None
-
-
-def unpack(value: Any) -> Any:
-    """The inverse of the worker's pack; anything malformed stays what it is."""
-    if isinstance(value, list):
-        return [unpack(item) for item in value]
-    if isinstance(value, dict) and "tensor" in value:
-        array, shape = value.get("array"), value.get("shape")
-        array = array if isinstance(array, np.ndarray) else None
-        if array is not None:
-            shape = list(array.shape)
-        shape = shape if isinstance(shape, list) else []
-        return Tensor(str(value["tensor"]), str(value.get("device")), shape, array)
-    return value
-
-
-def listed(value: Any) -> list[Any]:
-    """The value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def gradients_of(answer: dict[str, Any]) -> dict[str, float] | str:
-    """The gradients of an answer, with numbers for values."""
-    gradients = answer.get("gradients", {})
-    if not isinstance(gradients, dict):
-        return "no gradient"
-    return {k: v for k, v in gradients.items() if isinstance(v, float)}
+    def _note(self, asked: Asked, answered: np.ndarray | None) -> None:
+        """Keep a call and its answer, which must not keep those given with it."""
+        is_part = answered is not None and answered.base is not None
+        asked.answered = answered.copy() if is_part else answered
+        self.asked.append(asked)
+        self.kept += asked.size()
 
 
 def check_attempted(finding: Finding, module: str) -> None:
@@ -458,11 +449,14 @@ def error_finding(error: Any) -> Finding:
     """The finding for an error that the student's code raised."""
     if not isinstance(error, dict):
         raise BadMessage("an error without content")
-    kinds = [str(kind) for kind in listed(error.get("type"))] or ["Error"]
-    text = " ".join(str(error.get("text", "")).split())[:300]
+    kinds, text, file, line = (error.get(name) for name in ("type", "text", "file", "line"))
+    kinds = kinds[:MAX_KINDS] if isinstance(kinds, list) else []
+    kinds = [kind[:80] for kind in kinds if isinstance(kind, str)] or ["Error"]
+    text = " ".join(text.split())[:300] if isinstance(text, str) else ""
     place = ""
-    if error.get("file"):
-        place = f" (code/{str(error['file'])[:80]}, line {error.get('line')})"
+    if isinstance(file, str) and file:
+        number = f", line {line}" if type(line) is int and 0 < line < WHOLE else ""
+        place = f" (code/{file[:80]}{number})"
     if "NotImplementedError" in kinds and place:
         return Finding(f"Not implemented yet{place}.", "not_attempted", not_attempted=True)
     return Finding(f"{kinds[0]}: {text}{place}".rstrip(), error_hint(kinds, text))

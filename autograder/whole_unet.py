@@ -3,6 +3,7 @@
 wiring.py checks the decoder of the homework's own UNet alone, for its encoder is given.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from autograder.evidence import close, is_tensor_like, shown
 from autograder.student import Asked, Finding, Tensor
-from autograder.wiring import Wiring, same, same_condition
+from autograder.wiring import Wiring, joined, levels, same, same_condition
 
 MIDDLE = ("mid_res_block1", "mid_attn", "mid_res_block2")
 
@@ -43,7 +44,7 @@ class WholeUNet(Wiring):
         self.left = [(a, v) for a, v in self.calls if not a.name.startswith("time_")]
         h = self.step("conv_in", [self.x])
         states = [h]
-        for i, members in enumerate(blocks(structure, "encoder")):
+        for i, members in enumerate(levels(structure, self.needed, "encoder")):
             h = self.block(f"encoder.{i}", members, [h])
             states.append(h)
             if members[2]:
@@ -52,7 +53,7 @@ class WholeUNet(Wiring):
         h = self.step(MIDDLE[0], [h], "t_emb")
         h = self.step(MIDDLE[1], [h], "context")
         h = self.step(MIDDLE[2], [h], "t_emb")
-        for i, members in enumerate(blocks(structure, "decoder")):
+        for i, members in enumerate(levels(structure, self.needed, "decoder")):
             h = self.block(f"decoder.{i}", members, [h, states.pop()])
             if members[2]:
                 h = self.step(f"decoder.{i}.2", [h])
@@ -82,7 +83,7 @@ class WholeUNet(Wiring):
         asked, value = self.left.pop(0)
         args = [*asked.args, *asked.kwargs.values()]
         found = args[0] if args else None
-        if not isinstance(found, Tensor) or not same(found, np.concatenate(wanted, axis=1)):
+        if not isinstance(found, Tensor) or not same(found, joined(wanted)):
             names = ", ".join(self.name_of(array) for array in wanted)
             names = f"cat([{names}])" if len(wanted) > 1 else names
             reason = f"{name} got {self.explain(found)}; expected {names}."
@@ -133,11 +134,11 @@ class WholeUNet(Wiring):
         h, state = wanted
         if same(value, h):
             return "sd_unet_no_state"
-        if same(value, np.concatenate([state, h], axis=1)):
+        if same(value, joined([state, h])):
             return "sd_unet_cat_order"
         if h.shape == state.shape == value.array.shape and close(value.array, h + state, 1e-5):
             return "sd_unet_state_added"
-        parts = self.parts(value.array) or []
+        parts = self.parts(value.array)
         if parts and all(np.array_equal(part, h) for part in parts):
             return "sd_unet_no_state"
         if len(parts) == 2 and not np.array_equal(parts[0], h):
@@ -157,13 +158,19 @@ class WholeUNet(Wiring):
         return "sd_unet_states"
 
 
-def blocks(structure: dict[str, Any], name: str) -> list[list[bool]]:
-    """For each block of encoder or decoder, which of its three members exist."""
-    found = structure.get(name)
-    if not isinstance(found, list) or not all(isinstance(b, list) and len(b) == 3 for b in found):
-        raise Finding(
-            f"self.{name} does not consist of (ResBlock, SpatialTransformer or None, Downsample or "
-            "Upsample or None).",
-            "unet_structure",
-        )
-    return found
+def needed_blocks(
+    dim_mults: Sequence[int], attn_levels: Sequence[int], res_blocks: int
+) -> dict[str, list[list[bool]]]:
+    """The members of each block that a network with these arguments must have."""
+    last = len(dim_mults) - 1
+    encoder = [
+        [True, i in attn_levels, i < last and j == res_blocks - 1]
+        for i in range(last + 1)
+        for j in range(res_blocks)
+    ]
+    decoder = [
+        [True, i in attn_levels, i > 0 and j == res_blocks]
+        for i in range(last, -1, -1)
+        for j in range(res_blocks + 1)
+    ]
+    return {"encoder": encoder, "decoder": decoder}

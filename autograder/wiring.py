@@ -1,27 +1,41 @@
 """Checks of a UNet's wiring: which member got what, seen through doubles in all their places."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from autograder.evidence import close
+from autograder.evidence import close, off
+from autograder.messages import MAX_OUTPUT
 from autograder.student import Asked, Finding, Tensor
 
 ROLES = ("residual block", "transformer", "resampling")
+EMBEDDINGS = ("time_embd", "label_embd")  # whose outputs are conditions of the first two
+MAX_PARTS = 16  # of a concatenation that is spelled out
+MAX_SUMS = 200  # outputs that are looked through for two whose sum a value is
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Wiring:
-    """Answers every member of a UNet with fresh numbers, so that each value tells its origin."""
+    """Answers every member of a UNet with fresh numbers, so that each value tells its origin.
 
+    Args:
+        needed: for each level of encoder and decoder, which of its three members there must be.
+    """
+
+    needed: dict[str, list[list[bool]]]
     random: np.random.Generator = field(default_factory=np.random.default_rng)
     calls: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
+    by_front: dict[Any, tuple[str, np.ndarray]] = field(default_factory=dict)  # see `front`
 
     def answer(self, asked: Asked) -> np.ndarray:
         """A member's output: numbers that nobody can know beforehand."""
         value = self.random.standard_normal(asked.shape or [1]).astype(np.float32)
         self.calls.append((asked, value))
+        if value.ndim > 1:
+            self.by_front[front(value)] = asked.name, value
         return value
 
     def output(self, name: str) -> np.ndarray | None:
@@ -34,7 +48,7 @@ class Wiring:
     def skips(self, structure: dict[str, Any]) -> list[np.ndarray]:
         """The encoder's outputs, finest level first, each from before the downsampling."""
         found = []
-        for i, (_, transformer, _) in enumerate(levels(structure, "encoder")):
+        for i, (_, transformer, _) in enumerate(levels(structure, self.needed, "encoder")):
             value = self.output(f"encoder.{i}.{1 if transformer else 0}")
             if value is None:
                 raise Finding(f"Level {i} of the encoder did not run.", "unet_encoder_changed")
@@ -57,10 +71,12 @@ class Wiring:
             raise Finding("self.mid_res_block2 did not run.", "unet_encoder_changed")
         time, context = self.output("time_embd"), self.output("label_embd")
         ran = [(a, v) for a, v in self.calls if a.name.startswith(("decoder.", "final_conv"))]
-        for i, members in enumerate(levels(structure, "decoder")):
+        for i, members in enumerate(levels(structure, self.needed, "decoder")):
             for j, condition in enumerate((time, context, None)):
                 if not members[j]:
                     continue
+                if j < 2 and condition is None:
+                    raise Finding(f"self.{EMBEDDINGS[j]} did not run.", "unet_condition")
                 wanted = [x, skips[-1 - i]] if j == 0 else [x]
                 if not ran or ran[0][0].name != f"decoder.{i}.{j}":
                     raise self.out_of_turn(i, j, [asked.name for asked, _ in ran])
@@ -82,12 +98,12 @@ class Wiring:
             raise Finding(
                 f"No gradient reaches {cut[0]}, so that it cannot learn.", "unet_detached"
             )
-        encoder = levels(structure, "encoder")
+        encoder = levels(structure, self.needed, "encoder")
         for i, (_, transformer, _) in enumerate(encoder):
             name = f"encoder.{i}.{1 if transformer else 0}"
             total = float(self.output(name).astype(np.float64).sum())
             uses = len(encoder) - i + 1  # its own level of the decoder, and all that is deeper
-            if abs(gradients[name] - uses * total) > 0.02 * (1 + abs(total)):
+            if off(gradients[name], uses * total, 0.02 * (1 + abs(total))):
                 raise Finding(
                     f"The decoder's level that uses the output of {name} passes no gradient to it.",
                     "unet_detached",
@@ -111,8 +127,7 @@ class Wiring:
     ) -> None:
         """A member got the concatenation of some arrays, and its condition."""
         args = [*asked.args, *asked.kwargs.values()]
-        expected = np.concatenate(wanted, axis=1)
-        if not args or not isinstance(args[0], Tensor) or not same(args[0], expected):
+        if not args or not isinstance(args[0], Tensor) or not same(args[0], joined(wanted)):
             found = self.explain(args[0] if args else None)
             hint = self.input_hint(args[0] if args else None, wanted)
             names = ", ".join(self.name_of(array) for array in wanted)
@@ -137,7 +152,7 @@ class Wiring:
             return "unet_input"
         if same(value, x) or same(value, skip):
             return "unet_no_skip"
-        if x.shape[2:] == skip.shape[2:] and same(value, np.concatenate([skip, x], axis=1)):
+        if same(value, joined([skip, x])):
             return "unet_cat_order"
         if x.shape == skip.shape == value.array.shape and close(value.array, x + skip, 1e-5):
             return "unet_skip_added"
@@ -148,19 +163,16 @@ class Wiring:
             return "unet_skip_order" if np.array_equal(parts[0], x) else "unet_not_passed_on"
         return "unet_input"
 
-    def parts(self, array: np.ndarray) -> list[np.ndarray] | None:
-        """The outputs that an array is the concatenation of, along the channels."""
-        if array.ndim < 2 or array.shape[1] == 0:
-            return []
-        for _, value in self.calls:
-            if value.ndim != array.ndim or value.shape[2:] != array.shape[2:]:
-                continue
-            channels = value.shape[1]
-            if channels <= array.shape[1] and np.array_equal(array[:, :channels], value):
-                rest = self.parts(array[:, channels:])
-                if rest is not None:
-                    return [value, *rest]
-        return None
+    def parts(self, array: np.ndarray) -> list[np.ndarray]:
+        """The outputs that an array is the concatenation of, along the channels; [] for others."""
+        found: list[np.ndarray] = []
+        while array.ndim > 1 and array.shape[1] and len(found) < MAX_PARTS:
+            _, value = self.by_front.get(front(array), ("", None))
+            if value is None or not np.array_equal(array[:, : value.shape[1]], value):
+                return []
+            found.append(value)
+            array = array[:, value.shape[1] :]
+        return [] if array.ndim < 2 or array.shape[1] else found
 
     def explain(self, value: Any) -> str:
         """Where a value came from, in words."""
@@ -170,40 +182,79 @@ class Wiring:
         if parts:
             names = ", ".join(self.name_of(part) for part in parts)
             return f"cat([{names}])" if len(parts) > 1 else names
-        outputs = [v for _, v in self.calls if v.shape == value.array.shape]
-        for i, a in enumerate(outputs):
-            for b in outputs[i:]:
-                if close(a + b, value.array, 1e-5):
-                    return f"the sum of {self.name_of(a)} and {self.name_of(b)}"
+        pair = self.addends(value.array)
+        if pair:
+            return f"the sum of {self.name_of(pair[0])} and {self.name_of(pair[1])}"
         return f"something of shape {value.shape} that no member returned"
+
+    def addends(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Two outputs whose sum an array is, found by their first number among the last outputs."""
+        outputs = [v for _, v in self.calls[-MAX_SUMS:] if v.shape == array.shape]
+        first = np.array([value.flat[0] for value in outputs])
+        for a, number in zip(outputs, first, strict=True):
+            (places,) = np.nonzero(~off(first, array.flat[0] - number, 1e-4))
+            for b in (outputs[i] for i in places[:MAX_PARTS]):
+                if close(array, a + b, 1e-5):
+                    return a, b
+        return None
 
     def name_of(self, array: np.ndarray) -> str:
         """The member that returned an array."""
-        for asked, value in self.calls:
-            if value is array or np.array_equal(value, array):
-                return f"the output of {asked.name}"
+        name, value = self.by_front.get(front(array), ("", None)) if array.ndim > 1 else ("", None)
+        if value is not None and np.array_equal(value, array):
+            return f"the output of {name}"
         return "something else"
 
 
-def levels(structure: dict[str, Any], name: str) -> list[list[bool]]:
-    """For each level of encoder or decoder, which of its three members exist."""
-    found = structure.get(name)
-    if (
-        not isinstance(found, list)
-        or not all(isinstance(level, list) and len(level) == 3 for level in found)
-        or len(found) != len(structure.get("encoder", []))
-    ):
+def front(array: np.ndarray) -> tuple[Any, ...]:
+    """What tells an output by its first channel: a key for dictionaries."""
+    first = array[:, :1]
+    numbers = first.astype(np.float32).tobytes() if first.size <= MAX_OUTPUT else b""
+    return array.shape[0], array.shape[2:], numbers
+
+
+def joined(arrays: list[np.ndarray]) -> np.ndarray | None:
+    """The concatenation along the channels; None where their shapes do not allow it."""
+    if any(a.ndim < 2 or (a.shape[0], a.shape[2:]) != (b.shape[0], b.shape[2:])
+           for a, b in itertools.pairwise([*arrays, arrays[0]])):  # fmt: skip
+        return None
+    return np.concatenate(arrays, axis=1)
+
+
+def needed_levels(
+    dim_mults: Sequence[int] = (1, 2, 4), attn_levels: Sequence[int] = (0, 1), **_: Any
+) -> dict[str, list[list[bool]]]:
+    """The members of each level that a UNet with these arguments must have."""
+    last = len(dim_mults) - 1
+    encoder = [[True, i in attn_levels, i < last] for i in range(last + 1)]
+    decoder = [[True, last - i in attn_levels, i < last] for i in range(last + 1)]
+    return {"encoder": encoder, "decoder": decoder}
+
+
+def levels(structure: dict[str, Any], needed: dict[str, Any], name: str) -> list[list[bool]]:
+    """For each level of encoder or decoder, which of its three members exist.
+
+    Args:
+        structure: as the worker tells it; without a member that is needed, it is not believed.
+        needed: the members that the network must have for what it was built with.
+    """
+    found, wanted = structure.get(name), needed[name]
+    if not found or len(found) != len(wanted) or any(len(level) != 3 for level in found):
         raise Finding(
-            f"self.{name} does not consist of (ResBlock, SpatialTransformer or None, resampling or "
-            "None), one for each level.",
+            f"self.{name} does not consist of {len(wanted)} entries (ResBlock, SpatialTransformer "
+            "or None, resampling or None).",
             "unet_structure",
         )
+    for i, (members, least) in enumerate(zip(found, wanted, strict=True)):
+        for member, must, role in zip(members, least, ROLES, strict=True):
+            if must and not member:
+                raise Finding(f"self.{name}[{i}] has no {role}.", "unet_structure")
     return found
 
 
-def same(value: Tensor, array: np.ndarray) -> bool:
+def same(value: Tensor, array: np.ndarray | None) -> bool:
     """Whether a tensor has these very values."""
-    return value.array is not None and np.array_equal(value.array, array)
+    return value.array is not None and array is not None and np.array_equal(value.array, array)
 
 
 def same_condition(value: Any, array: np.ndarray) -> bool:

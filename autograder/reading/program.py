@@ -313,3 +313,15 @@ def defines(path: Path, names: list[str]) -> bool:
     text = path.read_bytes().decode("utf-8", "replace")
     definition = r"^(?:class|def)[ \t]+{0}\b|^{0}[ \t]*[:=]|^(?:from|import)\b.*\b{0}\b"
     return all(re.search(definition.format(re.escape(name)), text, re.MULTILINE) for name in names)
+
+
+def constructor_names(path: Path, name: str, argument: str) -> bool:
+    """Whether the constructor of a module's class names an argument, as far as its text shows."""
+    if not path.is_file():
+        return False
+    text = path.read_bytes()[:MAX_CODE_FILE].decode("utf-8", "replace")
+    _, _, rest = text.partition(f"class {name}")
+    body = re.split(r"^class\b", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    _, _, signature = body.partition("def __init__(")
+    given = re.split(r"\)[^\n]*:[ \t]*(?:#[^\n]*)?\n", signature, maxsplit=1)[0]
+    return bool(re.search(rf"^[^#\n]*\b{re.escape(argument)}\b", given, re.MULTILINE))

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 MAX_HEADER = 1 << 18  # bytes
-MAX_ARRAYS = 1 << 26  # bytes
+MAX_ARRAYS = 1 << 25  # bytes
+LATE = 3000.0  # milliseconds that what has arrived in time may be read after the deadline
 DTYPES = {
     name: np.dtype(name)
     for name in "float16 float32 float64 int8 int16 int32 int64 uint8 bool complex64".split()
@@ -113,15 +114,18 @@ class Channel:
             if not part:
                 raise Closed
             self.buffer += part
-        data = bytes(self.buffer[:length])
+        with memoryview(self.buffer) as view:
+            data = bytes(view[:length])
         del self.buffer[:length]
         return data
 
     def _wait(self, deadline: float | None, write: bool) -> None:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        left = None if deadline is None else (deadline - time.monotonic()) * 1000
+        if left is not None and left < -LATE:  # there may be no end to what comes
+            raise Slow
         poll = select.poll()
         poll.register(self.connection, select.POLLOUT if write else select.POLLIN)
-        if not poll.poll(left):
+        if not poll.poll(None if left is None else max(0.0, left)):
             raise Slow
 
 
@@ -144,6 +148,7 @@ class _Body:
         end = self.at + math.prod(shape) * DTYPES[dtype].itemsize
         if end > len(self.data):
             raise BadMessage("an array larger than its bytes")
+        # of its own memory, for one that is kept must not keep the whole message
         array = np.frombuffer(self.data[self.at : end], DTYPES[dtype]).reshape(shape)
         self.at = end
         return array

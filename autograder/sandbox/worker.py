@@ -81,11 +81,7 @@ class Worker:
         except Exception:  # it does more with its networks than to hold them
             built = made(**kwargs, **given)
         self.objects[key] = built
-        attributes = {n: pack(getattr(built, n)) for n in BUFFERS if hasattr(built, n)}
-        for n in ("img_shape", "timesteps"):
-            value = getattr(built, n, None)
-            attributes[n] = list(value) if isinstance(value, list | tuple) else pack(value)
-        return {"attributes": attributes, "optional": sorted(given)}
+        return {"optional": sorted(given)}
 
     def do_call(
         self,
@@ -149,15 +145,19 @@ class Worker:
     def do_each(
         self, module: str, name: str, items: list[Any], kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        """Call libs.MODULE.NAME once for each item, up to the first one that raises an error."""
+        """Call libs.MODULE.NAME once for each item; an error takes the place of its value."""
         function = getattr(submitted(module), name)
         values: list[Any] = []
-        try:
-            for item in items:
+        errors: list[dict[str, Any] | None] = []
+        for item in items:
+            try:
                 values.append(pack(function(item, **kwargs)))
-        except Exception as error:
-            return {"values": values, "failed": describe(error, self.code_folder)}
-        return {"values": values}
+                errors.append(None)
+            except Exception as error:
+                values.append(None)
+                told = describe(error, self.code_folder)
+                errors.append({**told, "text": told["text"][:100]})  # there may be many
+        return {"values": values, "errors": errors}
 
     def do_network(self, key: str, args: list[Any]) -> dict[str, Any]:
         """Run the UNet with every member replaced by a double; real members only tell shapes."""

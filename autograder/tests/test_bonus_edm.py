@@ -12,6 +12,7 @@ from autograder.evidence import (
     check_untouched,
     close,
     is_tensor_like,
+    off,
     shown,
     suspect,
     tensor_of,
@@ -294,7 +295,7 @@ def mixture(output: np.ndarray, *inputs: tuple[str, np.ndarray]) -> Iterable[np.
     """How much of each named input an output holds, [B] each; it must hold nothing else."""
     found, rest = weights(output, *(values for _, values in inputs))
     scale = np.abs(output).max(axis=(1, 2, 3), keepdims=True)
-    if (np.abs(rest) > 1e-3 * scale + 1e-6).any():
+    if off(rest, 0, 1e-3 * scale + 1e-6).any():
         names = " and ".join(name for name, _ in inputs)
         raise Finding(f"Something else than {names} is in the result of a sum.", "edm_no_mix")
     return found.T
@@ -304,7 +305,7 @@ def check_numbers(case: Case, found: dict[str, np.ndarray]) -> None:
     """Compare measured numbers with the case's, and name the mistake that gives them."""
     expected = {name: case.expected[name] for name in found}
     tolerance = {name: 2e-5 + 2e-3 * np.abs(values) for name, values in expected.items()}
-    wrong = np.any([np.abs(found[n] - expected[n]) > tolerance[n] for n in found], axis=0)
+    wrong = np.any([off(found[n], expected[n], tolerance[n]) for n in found], axis=0)
     if not wrong.any():
         return
     worst = int(np.flatnonzero(wrong)[0])
@@ -321,8 +322,7 @@ def check_numbers(case: Case, found: dict[str, np.ndarray]) -> None:
 
 def check_gradient(answer: Answer, double: str, expected: float) -> None:
     """A gradient of this size reaches what the double stands for."""
-    gradients = answer.gradients if isinstance(answer.gradients, dict) else {}
-    if not close(np.asarray(gradients.get(double, 0.0)), np.asarray(float(expected)), 2e-2):
+    if not close(np.asarray(answer.gradients.get(double, 0.0)), np.asarray(float(expected)), 2e-2):
         raise Finding(
             "The value is right, but its gradient does not reach the network.", "edm_no_gradient"
         )

@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 from autograder.cases import Case
-from autograder.evidence import check_untouched, close, is_tensor_like, suspect, tensor_of, weights
+from autograder.evidence import (
+    check_untouched,
+    close,
+    is_tensor_like,
+    off,
+    suspect,
+    tensor_of,
+    weights,
+)
 from autograder.student import Answer, Asked, Finding, Student, Tensor
 
 PART = "bonus_sampling"
@@ -29,7 +37,7 @@ def test_step(student: Student, case: Case) -> None:
         state = tensor_of(answer.value, case.inputs["x"].shape, "ddim_step's result")
         check_untouched(answer, ["x", "eps"])
         both, rest = weights(state, case.inputs["x"], case.inputs["eps"])
-        if np.abs(rest).max() > 1e-3 * max(1.0, np.abs(state).max()):
+        if off(rest, 0, 1e-3 * max(1.0, np.abs(state).max())).any():
             raise Finding(
                 "With eta = 0 the next state is no mix of x and eps: something else is in it.",
                 "ddim_no_mix",
@@ -50,7 +58,7 @@ def test_noise(student: Student, case: Case) -> None:
             answer = step(student, case, number, eta=float(eta), noise=noise)
             state = tensor_of(answer.value, noise.shape, "ddim_step's result")
             three, rest = weights(state, case.inputs["x"], case.inputs["eps"], noise)
-            if np.abs(rest).max() > 1e-3 * max(1.0, np.abs(state).max()):
+            if off(rest, 0, 1e-3 * max(1.0, np.abs(state).max())).any():
                 raise Finding(
                     "The next state is no mix of x, eps and the given noise: something else is "
                     "in it.",
@@ -91,7 +99,7 @@ def check_weights(case: Case, found: dict[str, np.ndarray], e: int) -> None:
     """Compare the weights of x, eps and noise with those of the eta of this number."""
     expected = {name: case.expected[name][e] for name in WEIGHTS}
     tolerance = {name: 1e-3 * (1 + np.abs(values)) for name, values in expected.items()}
-    wrong = np.any([np.abs(found[n] - expected[n]) > tolerance[n] for n in WEIGHTS], axis=0)
+    wrong = np.any([off(found[n], expected[n], tolerance[n]) for n in WEIGHTS], axis=0)
     if not wrong.any():
         return
     worst = int(np.flatnonzero(wrong)[0])

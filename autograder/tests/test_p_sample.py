@@ -8,6 +8,7 @@ from autograder.evidence import (
     check_untouched,
     network_calls,
     noise_fault,
+    off,
     suspect,
     tensor_of,
     weights,
@@ -60,7 +61,7 @@ def test_last_step(student: Student, case: Case) -> None:
     value, _ = step(student, case, 0, training=False)
     x, eps = inputs_of(case, 0)
     mean = case.expected["step_x"][0] * x + case.expected["step_eps"][0] * eps
-    if np.abs(value - mean).max() < 1e-3:
+    if not off(value, mean, 1e-3).any():
         return
     again, _ = step(student, case, 0)
     if np.abs(value - again).max() > 1e-6:
@@ -84,19 +85,37 @@ def test_last_step(student: Student, case: Case) -> None:
 
 def test_mean(student: Student, case: Case) -> None:
     """The mean of x_{t-1} is that of eq. 11, at the first steps, in the middle, and at T-1."""
+    values = [step(student, case, k)[0] for k in noisy_steps(case)]
+    check_mean(case, values)
+    # What is left out of the mean must be the step's own noise, here as well.
+    if not noise_fits(case, values):
+        check_noise_level(student, case)
+        raise Finding("The noise of a step depends on the size of x.", "p_sample_wrong_sigma")
+
+
+def test_noise(student: Student, case: Case) -> None:
+    """Each step but the last adds fresh Gaussian noise of the posterior's standard deviation."""
+    values = check_noise_level(student, case)
+    check_mean(case, values, UNIT)
+    again, _ = step(student, case, noisy_steps(case)[-1], scale=UNIT)
+    if np.array_equal(values[-1], again):
+        raise Finding("Two calls of the same step drew the same noise.", "noise_repeated")
+
+
+def check_mean(case: Case, values: list[np.ndarray], scale: float = 1.0) -> None:
+    """Compare how much of x and eps the noisy steps hold with eq. 11, as far as noise lets one."""
     found, errors, steps = [], [], noisy_steps(case)
-    for k in steps:
-        value, _ = step(student, case, k)
-        x, eps = inputs_of(case, k)
+    for k, value in zip(steps, values, strict=True):
+        x, eps = inputs_of(case, k, scale)
         whole, rest = (a[0] for a in weights(value[None], x[None], eps[None]))
         found.append(whole)
         errors.append(8 * rest.std() / np.sqrt((x**2).sum()) + 1e-5)
     found, errors = np.array(found), np.array(errors)
     expected = np.stack([case.expected["step_x"][steps], case.expected["step_eps"][steps]], axis=-1)
     error = np.maximum(errors[:, None], 2e-3 * np.abs(expected[:, 1:])) + 1e-4 * np.abs(expected)
-    off = (np.abs(found - expected) > error).any(axis=1)
-    if off.any():
-        k = int(np.flatnonzero(off)[0])
+    wrong = off(found, expected, error).any(axis=1)
+    if wrong.any():
+        k = int(np.flatnonzero(wrong)[0])
         raise Finding(
             f"At t = {case.inputs['steps'][steps[k]]} (T = {case.kwargs['timesteps']}), the mean "
             f"is {found[k, 0]:.5f} x {found[k, 1]:+.5f} eps; expected {expected[k, 0]:.5f} x "
@@ -105,23 +124,30 @@ def test_mean(student: Student, case: Case) -> None:
         )
 
 
-def test_noise(student: Student, case: Case) -> None:
-    """Each step but the last adds fresh Gaussian noise of the posterior's standard deviation."""
-    found, rounding = [], []
+def noise_fits(case: Case, values: list[np.ndarray]) -> bool:
+    """Whether the noise of the noisy steps may have a standard deviation that the paper allows."""
+    steps = noisy_steps(case)
+    noises = [noise_of_step(case, value, k) for k, value in zip(steps, values, strict=True)]
+    found, rounding = np.array([n.std() for n in noises]), rounding_of(case)
+    expected = case.expected["step_sigma"][steps]
+    return fitting(found, expected, rounding, noises[0].size).all(axis=0).any()
+
+
+def check_noise_level(student: Student, case: Case) -> list[np.ndarray]:
+    """Judge the noise of steps from small x, where float32 rounds least; returns their values."""
+    found, values = [], []
     for k in noisy_steps(case):
         value, t_index = step(student, case, k, scale=UNIT)
         noise = noise_of_step(case, value, k)
         sigmas = case.expected["step_sigma"][k]
         found.append(noise.std())
-        rounding.append(rounding_of(value))
+        values.append(value)
         nearest = sigmas[np.argmin(np.abs(sigmas - found[-1]))]
         fault = noise_fault(noise / nearest)
         if fault and fault[1] not in ("noise_not_standard", "noise_missing"):
             raise Finding(f"The noise of the step at t = {t_index} is wrong: {fault[0]}.", fault[1])
-    check_sigma(student, case, np.array(found), np.array(rounding))
-    again, _ = step(student, case, noisy_steps(case)[-1], scale=UNIT)
-    if np.array_equal(value, again):
-        raise Finding("Two calls of the same step drew the same noise.", "noise_repeated")
+    check_sigma(student, case, np.array(found), rounding_of(case, UNIT))
+    return values
 
 
 def check_sigma(student: Student, case: Case, found: np.ndarray, rounding: np.ndarray) -> None:
@@ -141,7 +167,7 @@ def check_sigma(student: Student, case: Case, found: np.ndarray, rounding: np.nd
         values = [step(student, case, k, scale=UNIT, copies=copies)[0] for k in steps]
         noises = [noise_of_step(case, v, k, copies) for v, k in zip(values, steps, strict=True)]
         closer = np.array([noise.std() for noise in noises])
-        hint = sigma_hint(case, closer, rounding_of(values), copies * size)
+        hint = sigma_hint(case, closer, rounding, copies * size)
     k = int(np.argmax(np.abs(np.log((found + 1e-9) / expected[:, 0]))))
     raise Finding(
         f"At t = {case.inputs['steps'][steps[k]]} (T = {case.kwargs['timesteps']}), the noise "
@@ -171,15 +197,20 @@ def noise_of_step(case: Case, value: np.ndarray, k: int, copies: int = 1) -> np.
     return rest[0]
 
 
-def rounding_of(values: np.ndarray | list[np.ndarray]) -> float:
-    """How large float32's rounding may be in a step's result."""
-    return 4e-7 * float(np.abs(values).max())
+def rounding_of(case: Case, scale: float = 1.0) -> np.ndarray:
+    """How large float32's rounding may be in the result of each of the noisy steps."""
+    sizes = []
+    for k in noisy_steps(case):
+        x, eps = inputs_of(case, k, scale)
+        mean = case.expected["step_x"][k] * x + case.expected["step_eps"][k] * eps
+        sizes.append(np.abs(mean).max())
+    return 4e-7 * np.array(sizes)
 
 
 def fitting(found: np.ndarray, expected: np.ndarray, rounding: np.ndarray, size: int) -> np.ndarray:
     """Which standard deviations, measured on so many numbers, may be those of [steps, choices]."""
     allowed = UNLIKELY * expected / np.sqrt(2 * size) + np.reshape(rounding, (-1, 1))
-    return np.abs(found[:, None] - expected) <= allowed
+    return ~off(found[:, None], expected, allowed)
 
 
 def mean_hint(case: Case, steps: list[int], found: np.ndarray, errors: np.ndarray) -> str:
@@ -200,7 +231,7 @@ def mean_hint(case: Case, steps: list[int], found: np.ndarray, errors: np.ndarra
     return suspect(measured, suspects, {"x": errors, "eps": errors}, relative)
 
 
-def sigma_hint(case: Case, found: np.ndarray, rounding: np.ndarray | float, size: int) -> str:
+def sigma_hint(case: Case, found: np.ndarray, rounding: np.ndarray, size: int) -> str:
     """The hint of a known mistake in the noise's standard deviation.
 
     Args:

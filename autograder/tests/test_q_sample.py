@@ -2,7 +2,7 @@
 
 import numpy as np
 from autograder.cases import Case
-from autograder.evidence import check_noise, check_untouched, suspect, tensor_of, weights
+from autograder.evidence import check_noise, check_untouched, off, suspect, tensor_of, weights
 from autograder.student import Finding, Student
 
 PART = "q_sample"
@@ -19,7 +19,7 @@ def test_given_noise(student: Student, case: Case) -> None:
     found, rest = weights(x_t, x_start, noise)
     measured = {"signal": found[:, 0], "noise": found[:, 1]}
     worst = np.abs(rest).max()
-    if worst > 1e-3 * max(1.0, np.abs(x_t).max()):
+    if off(worst, 0, 1e-3 * max(1.0, np.abs(x_t).max())):
         raise Finding(
             f"x_t is no mix of x_start and the noise: something else is in it, up to {worst:.3g}.",
             "q_sample_no_mix",
@@ -36,7 +36,7 @@ def test_batch_of_one(student: Student, case: Case) -> None:
     answer = student.call(key, "q_sample", x_start, t, noise)
     x_t = tensor_of(answer.value, x_start.shape, "q_sample's x_t")
     signal, rate = (case.expected[name][one].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
-    if np.abs(x_t - signal * x_start - rate * noise).max() > 1e-3:
+    if off(x_t, signal * x_start + rate * noise, 1e-3).any():
         raise Finding("In a batch of one image at t = T-1, x_t is wrong.", "q_sample_small_batch")
 
 
@@ -62,8 +62,8 @@ def check_rates(case: Case, measured: dict[str, np.ndarray], t: np.ndarray) -> N
     """Compare measured weights of x_0 and noise with the expected ones."""
     wrong = np.zeros(len(t), bool)
     for name in ("signal", "noise"):
-        difference = np.abs(measured[name] - case.expected[name])
-        wrong |= difference > TOLERANCE[name] + 1e-4 * np.abs(case.expected[name])
+        expected = case.expected[name]
+        wrong |= off(measured[name], expected, TOLERANCE[name] + 1e-4 * np.abs(expected))
     if not wrong.any():
         return
     worst = int(np.flatnonzero(wrong)[0])
@@ -89,9 +89,9 @@ def check_own_noise(case: Case, x_t: np.ndarray, x_start: np.ndarray, t: np.ndar
     signal, rate = np.tile(case.expected["signal"], 3), np.tile(case.expected["noise"], 3)
     size = np.sqrt((x_start.reshape(len(t), -1) ** 2).sum(axis=1))
     error = 8 * rate / size + 1e-3
-    off = np.abs(found[:, 0] - signal) > error
-    if off.any():
-        worst = int(np.flatnonzero(off)[0])
+    wrong = off(found[:, 0], signal, error)
+    if wrong.any():
+        worst = int(np.flatnonzero(wrong)[0])
         raise Finding(
             f"Without noise given, x_t at t = {t[worst]} holds {found[worst, 0]:.3f} of x_start; "
             f"expected {signal[worst]:.3f}.",

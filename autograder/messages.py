@@ -1,0 +1,193 @@
+"""What a worker says, read into records of known kinds and checked against what it was asked.
+
+Student code runs in the worker and can send anything. Nothing of a message reaches a test but what
+this module has read: tensors as their arrays are, numbers that a float can hold, short texts,
+shallow lists. What fits no request raises `BadMessage`; the worker is put away then.
+"""
+
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograder.sandbox.wire import DTYPES, BadMessage
+
+MAX_TEXT = 300  # characters
+MAX_DEPTH = 4  # lists within lists
+MAX_ARGUMENTS = 16  # of a call of a double
+MAX_LEVELS, MAX_MEMBERS = 64, 8  # of a network
+MAX_OUTPUT = 1 << 19  # numbers that a double answers with
+WHOLE = 1 << 53  # the largest whole number that a float holds exactly
+DTYPE = re.compile(r"(numpy )?[a-z][a-z0-9_]{0,20}")
+DEVICE = re.compile(r"[a-z][a-z0-9]{0,20}")
+OBJECT = 200  # bytes of a small object, about
+
+
+@dataclass(repr=False)  # pytest would spell out all its numbers
+class Tensor:
+    """A tensor of the student's as it came over the wire; without an array where not on the CPU."""
+
+    dtype: str
+    device: str
+    shape: list[int]
+    array: np.ndarray | None
+
+
+@dataclass(repr=False)
+class Asked:
+    """One call of a test double by the student's code."""
+
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    shape: list[int] | None = None  # of the real module's output
+    answered: np.ndarray | None = None
+
+    def size(self) -> int:
+        """Bytes that this call keeps, about."""
+        given = 2 * OBJECT + size_of(self.args) + size_of(list(self.kwargs.values()))
+        return given + (0 if self.answered is None else self.answered.nbytes)
+
+    def bind(self, *names: str) -> dict[str, Any]:
+        """The arguments by their names in the contract; unknown keywords keep their own."""
+        return {**dict(zip(names, self.args, strict=False)), **self.kwargs}
+
+
+@dataclass(repr=False)
+class Answer:
+    """What a call gave."""
+
+    value: Any
+    changed: list[Any] = field(default_factory=list)  # indices of inputs, names of buffers
+    mode_changed: list[str] = field(default_factory=list)  # names of doubles
+    gradients: dict[str, float] = field(default_factory=dict)  # by double; {} where none reaches
+    asked: list[Asked] = field(default_factory=list)
+
+
+def read_value(value: Any, depth: int = 0) -> Any:
+    """A value of the student's: a Tensor, a number, a short text, None, or a list of such.
+
+    Anything else becomes {"type": its name}.
+    """
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= WHOLE else {"type": "int"}
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    if isinstance(value, list) and depth < MAX_DEPTH:
+        return [read_value(item, depth + 1) for item in value]
+    if isinstance(value, dict) and "tensor" in value:
+        return read_tensor(value)
+    name = value.get("type") if isinstance(value, dict) else type(value).__name__
+    return {"type": name[:40] if isinstance(name, str) else "dict"}
+
+
+def read_tensor(described: dict[str, Any]) -> Tensor:
+    """A tensor, whose dtype and shape are those of its array where it has one."""
+    dtype, array = described["tensor"], described.get("array")
+    if not isinstance(dtype, str) or not DTYPE.fullmatch(dtype):
+        raise BadMessage("a tensor without a dtype")
+    device = described.get("device", "cpu")
+    if not isinstance(device, str) or not DEVICE.fullmatch(device):
+        raise BadMessage("a tensor without a device")
+    if array is None:
+        return Tensor(dtype, device, read_shape(described.get("shape")), None)
+    # What numpy does not know travels as float32, bfloat16 for example.
+    sent = dtype.removeprefix("numpy ")
+    if not isinstance(array, np.ndarray) or array.dtype.name != (
+        sent if sent in DTYPES else "float32"
+    ):
+        raise BadMessage("a tensor of another dtype than it says")
+    return Tensor(dtype, device, list(array.shape), array)
+
+
+def read_shape(shape: Any) -> list[int]:
+    """A shape of at most 8 axes, none of them absurdly long."""
+    if not isinstance(shape, list) or len(shape) > 8:
+        raise BadMessage("a tensor without a shape")
+    if not all(type(n) is int and 0 <= n < 1 << 31 for n in shape):
+        raise BadMessage("a tensor without a shape")
+    return shape
+
+
+def read_asked(message: Any) -> Asked:
+    """The call of a double."""
+    if not isinstance(message, dict) or not isinstance(message.get("double"), str):
+        raise BadMessage("a call that is none")
+    args, kwargs, shape = message.get("args"), message.get("kwargs"), message.get("shape")
+    if not (isinstance(args, list) and isinstance(kwargs, dict)):
+        raise BadMessage("a call without arguments")
+    if len(args) + len(kwargs) > MAX_ARGUMENTS:
+        raise BadMessage("a call with far too many arguments")
+    if shape is not None:
+        read_shape(shape)
+        if not all(shape) or math.prod(shape) > MAX_OUTPUT:
+            raise BadMessage("an output of no size, or far too large")
+    kwargs = {name[:MAX_TEXT]: read_value(value) for name, value in kwargs.items()}
+    return Asked(message["double"][:MAX_TEXT], [read_value(arg) for arg in args], kwargs, shape)
+
+
+def read_changed(answer: dict[str, Any]) -> list[Any]:
+    """What a call says to have changed: places and names of arguments, names of buffers."""
+    changed = answer.get("changed")
+    if not isinstance(changed, list):
+        raise BadMessage("an answer that does not say what was changed")
+    return [read_value(item, MAX_DEPTH) for item in changed[:MAX_ARGUMENTS]]
+
+
+def read_gradients(answer: dict[str, Any], doubles: Collection[str]) -> dict[str, float]:
+    """The gradients that reach the doubles, finite numbers."""
+    gradients = answer.get("gradients")
+    if not isinstance(gradients, dict):
+        return {}
+    return {
+        name: value
+        for name, value in gradients.items()
+        if name in doubles and isinstance(value, float) and math.isfinite(value)
+    }
+
+
+def read_structure(structure: Any) -> dict[str, list[list[bool]]]:
+    """For each level of encoder and decoder, which of its members exist, as the worker says.
+
+    Whether these are the levels that were asked for is for the test to judge.
+    """
+    if not isinstance(structure, dict):
+        raise BadMessage("a structure that is none")
+    found = {name: structure[name] for name in ("encoder", "decoder") if name in structure}
+    for levels in found.values():
+        if not isinstance(levels, list) or len(levels) > MAX_LEVELS:
+            raise BadMessage("a structure without levels")
+        for level in levels:
+            if not isinstance(level, list) or len(level) > MAX_MEMBERS:
+                raise BadMessage("a level of no known kind")
+            if not all(isinstance(member, bool) for member in level):
+                raise BadMessage("a level of no known kind")
+    return found
+
+
+def read_names(value: Any, known: Collection[str], what: str) -> list[str]:
+    """A list of some of the names that are known."""
+    if not isinstance(value, list) or not all(isinstance(n, str) and n in known for n in value):
+        raise BadMessage(f"an answer that does not say {what}")
+    return list(dict.fromkeys(value))
+
+
+def read_list(value: Any, length: int) -> list[Any]:
+    """A list of so many values."""
+    if not isinstance(value, list) or len(value) != length:
+        raise BadMessage("another number of values than was asked for")
+    return [read_value(item) for item in value]
+
+
+def size_of(value: Any) -> int:
+    """Bytes of a value that was read, about."""
+    if isinstance(value, Tensor):
+        return 4 * OBJECT + (0 if value.array is None else value.array.nbytes)
+    if isinstance(value, list):
+        return OBJECT + sum(size_of(item) for item in value)
+    return OBJECT + (len(value) if isinstance(value, str) else 0)
