@@ -47,8 +47,8 @@ class Chain:
                 return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
         if not isinstance(x, Tensor) or x.array is None:
             return f"x is {shown(x)} and no tensor on the CPU"
-        if x.array.size > MORE * math.prod(self.shape):
-            return f"x is {shown(x)}, far more than {self.shape}"
+        if not x.shape or x.array.size > MORE * math.prod(self.shape):
+            return f"x is {shown(x)}, and no batch of {self.shape}"
         # Whoever passes more than the chain holds gets one answer at a time, for memory's sake.
         number = 1 + AHEAD if x.array.size <= math.prod(self.shape) else 1
         values = 4 * self.random.random((number, *x.shape), dtype=np.float32) - 2
