@@ -227,7 +227,7 @@ def _replace_region(text: str, file: str, piece: str) -> str:
 
 def _replace_function(text: str, file: str, name: str, piece: str) -> str:
     """Put a method, or a function of the module, in the place of the one of this name."""
-    body = ast.parse(text).body
+    body = _parsed(text).body
     nodes = [node for group in body if isinstance(group, ast.ClassDef) for node in group.body]
     has_methods_alone = file in (MODULES["ddpm"], MODULES["unet"])
     if not has_methods_alone:
@@ -245,6 +245,12 @@ def _replace_function(text: str, file: str, name: str, piece: str) -> str:
     indent = " " * old.col_offset
     own = textwrap.indent(textwrap.dedent(piece), indent).splitlines()
     return "\n".join([*lines[: first - 1], *own, *lines[end:]]) + "\n"
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    """The tree of a file: hundreds of scenarios begin with the same ones."""
+    return ast.parse(text)
 
 
 def _end_of_imports(text: str) -> int:

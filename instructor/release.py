@@ -19,6 +19,7 @@ import textwrap
 import tokenize
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,6 +141,7 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+@cache
 def normalise(line: str) -> str:
     """A line without indentation, comment and list signs, quotes and white space."""
     return re.sub(r"\s+", "", line.strip(" \t#>*-|`\"'"))

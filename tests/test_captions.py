@@ -446,9 +446,9 @@ def test_text_cache(folder, tmp_path, monkeypatch, capsys):
 
     torch.testing.assert_close(contexts()(numbers), expected, atol=2e-3, rtol=2e-3)
     (file,) = place.iterdir()
-    monkeypatch.setattr(encoder, "encode", None)  # would fail
-    torch.testing.assert_close(contexts()(numbers), expected, atol=2e-3, rtol=2e-3)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(encoder, "encode", None)  # would fail
+        torch.testing.assert_close(contexts()(numbers), expected, atol=2e-3, rtol=2e-3)
     file.write_bytes(file.read_bytes()[:-9])
     torch.testing.assert_close(contexts()(numbers), expected, atol=2e-3, rtol=2e-3)
     assert "is damaged" in capsys.readouterr().out

@@ -241,12 +241,17 @@ class Report(FPDF):
         self.c_margin = 0
         self.set_auto_page_break(True, margin=20)
         self.set_creator("make_report.py")
-        folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-        for (family, style), name in FONT_FILES.items():
-            self.add_font(family, style, folder / name)
-        self.add_fallback(text, folder / FONT_FILES["text", ""], font)
+        self.folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+        self.add_fallback(text, self.folder / FONT_FILES["text", ""], font)
         self.add_page()
         self.set_font("text", size=SIZE)
+
+    def set_font(self, family: str | None = None, style: str = "", size: float = 0) -> None:
+        """Choose a font; its file, which takes a moment to read, is read on first use."""
+        key = family or self.font_family, "".join(sorted(set(style) & set("BI")))
+        if key in FONT_FILES and "".join(key) not in self.fonts:
+            self.add_font(*key, self.folder / FONT_FILES[key])
+        super().set_font(family, style, size)
 
     def footer(self) -> None:
         """The number of the page."""
