@@ -47,8 +47,10 @@ MAX_SOURCE = 2_000_000  # the grader reads no longer Python file
 MAX_OUTPUTS = 1_000_000  # of a notebook, in bytes
 MAX_TEXT = 1_000_000  # longer files are not searched for secrets
 MAX_PATH = 200  # Windows allows 260 letters, with the folder that the zip is unpacked to
-MAX_UNPACKED, MAX_PAGE, MAX_PAGES = 100_000_000, 2_000_000, 8_000_000  # bytes of a PDF
-MAX_LETTERS, MAX_FONTS, MAX_CODES = 5_000_000, 32, 500_000  # of a PDF, that are read
+MAX_UNPACKED, MAX_PAGE, MAX_PAGES = 60_000_000, 2_000_000, 8_000_000  # bytes of a PDF
+PER_STREAM = 1000  # bytes that each stream counts for beside its own
+MAX_LETTERS, MAX_FONTS, MAX_CODES = 2_000_000, 32, 200_000  # of a PDF, that are read
+MAX_BLOCKS = 1000  # of a font's table, each of which should hold 100 codes at most
 COPY_SECONDS = 60  # within which the times of files that were copied together may differ
 CHECK_SECONDS = 600  # for the public tests
 
@@ -330,11 +332,13 @@ def count_in_pdf(content: bytes, *phrases: str) -> list[int]:
     tables, pages = [LetterTable(1, {code: chr(code) for code in range(256)})], []
     codes_left = MAX_CODES
     for data in pdf_streams(content):
+        if len(data) > MAX_PAGE:
+            continue
         if b"beginbf" in data:
             table, codes_left = read_letters(data, codes_left)
             if len(tables) < MAX_FONTS and any(map(table.has, wanted)):
                 tables.append(table)
-        elif re.search(rb"T[jJ]\b", data) and len(data) <= MAX_PAGE:
+        elif re.search(rb"T[jJ]\b", data):
             pages.append(data)
     numbers, bytes_left, letters_left = [0] * len(wanted), MAX_PAGES, MAX_LETTERS
     for page in pages:
@@ -363,7 +367,7 @@ def pdf_streams(content: bytes) -> Iterator[bytes]:
         end += len(b"endstream")
         with contextlib.suppress(zlib.error):
             data = zlib.decompressobj().decompress(data, left)
-        left -= len(data) + 1
+        left -= len(data) + PER_STREAM
         yield data
 
 
@@ -408,7 +412,7 @@ class LetterTable:
 def read_letters(data: bytes, left: int) -> tuple[LetterTable, int]:
     """A font's ToUnicode table of at most so many codes, and how many of these are left."""
     width, letters = 1, {}
-    for part in data.split(b"beginbf")[1:]:
+    for part in data.split(b"beginbf", MAX_BLOCKS)[1:]:
         block, _, _ = part.partition(b"endbf")
         each = 2 if block.startswith(b"char") else 3
         fields = re.findall(rb"<([0-9A-Fa-f]{1,64})>|\[([^\[\]]*)\]", block)

@@ -1,6 +1,7 @@
 """Reading what teams hand in: each odd, careless or hostile zip or folder is handled or refused."""
 
 import base64
+import copy
 import hashlib
 import importlib.util
 import io
@@ -484,6 +485,80 @@ def test_bombs_by_count(tmp_path, monkeypatch):
     refused(write_folder(tmp_path / "b", many), "more than 20 files")
     monkeypatch.setattr(archives, "MAX_DIRECTORY", 1000)
     refused(tmp_path / "a.zip", "list of files is too long")
+
+
+def test_bombs_by_folders(tmp_path, monkeypatch):
+    """Also of folders that hold nothing, and of those that would be left out as litter."""
+    monkeypatch.setattr(archives, "MAX_FOLDERS", 20)
+    for inside in ("x.txt", "__pycache__/x.pyc"):
+        many = {**COMPLETE, **{f"code/{i}/{inside}": b"" for i in range(20)}}
+        refused(write_zip(tmp_path / "a.zip", many), "more than 20 folders")
+    refused(write_folder(tmp_path / "b", many), "more than 20 folders")
+    deep = {**COMPLETE, "/".join("d" * 30): b""}
+    refused(write_zip(tmp_path / "c.zip", deep), "more than 20 folders")
+
+
+def test_a_remark_keeps_the_first_names_alone(tmp_path):
+    """A zip may list 50,000 files that are left out; what is kept of them is what is shown."""
+    remarks = archives.Remarks()
+    for i in range(1000):
+        remarks.note("Odd", f"{i}.txt")
+    assert len(remarks.notes["Odd"].first) == 3
+    assert program.listed(remarks.notes) == ["Odd: 0.txt, 1.txt, 2.txt and 997 more"]
+
+
+def test_packed_files_that_share_their_bytes(tmp_path):
+    """Entries of a zip's list that all lead to the same packed file unpack to far more than it."""
+    path = write_zip(tmp_path / "a.zip", {**COMPLETE, "code/x.bin": os.urandom(4000)})
+    with zipfile.ZipFile(path, "a") as archive:
+        (big,) = [info for info in archive.infolist() if info.filename == "code/x.bin"]
+        for i in range(9):
+            info = copy.copy(big)
+            info.filename = f"code/{i}.bin"
+            archive.filelist.append(info)
+        archive._didModify = True
+    refused(path, "overlap")
+
+
+def test_packed_files_longer_than_their_content(tmp_path):
+    """Empty blocks without end cost time, and give nothing."""
+    path = write_zip(tmp_path / "a.zip", {"code/libs/x.py": b"", **COMPLETE}, zipfile.ZIP_STORED)
+    empty = b"\0\0\0\xff\xff" * 10_000 + b"\1\0\0\xff\xff"
+    with zipfile.ZipFile(path, "a") as archive:
+        info = zipfile.ZipInfo("code/libs/y.py")
+        archive.writestr(info, empty)
+        info.compress_type, info.file_size, info.CRC = zipfile.ZIP_DEFLATED, 0, 0
+    refused(path, "y.py is damaged")
+
+
+def test_few_of_many_damaged_files_are_tried(tmp_path, monkeypatch):
+    """Of pictures and PDFs that are none; a picture that claims to be gigantic is not read."""
+    started, whole = [], []
+    monkeypatch.setattr(
+        archives.Entry, "start", lambda entry: started.append(entry.path) or PNG[:16] + b"\xff" * 9
+    )
+    read_all = archives.Entry.read
+    monkeypatch.setattr(
+        archives.Entry, "read", lambda e, limit: whole.append(e.suffix) or read_all(e, limit)
+    )
+    bad = {f"results/{i}.png": b"x" for i in range(100)}
+    bad |= {f"writeup/{i}.pdf": b"x" for i in range(100)}
+    submission = read_zip(tmp_path, {**COMPLETE, **bad})
+    assert len(started) <= 40
+    assert not submission.samples
+    assert not {".png", ".pdf"} & set(whole)
+
+
+@pytest.mark.parametrize("name", ["code/libs/ddpm.py", "code/libs/DDPM.py", "team.csv", "a.zip"])
+def test_folders_with_the_name_of_a_file(tmp_path, name):
+    files = {n: content for n, content in COMPLETE.items() if n.lower() != name.lower()}
+    files[f"{name}/x.txt"] = b""
+    for submission in (
+        read_zip(tmp_path, files),
+        read(write_folder(tmp_path / "other" / "folder", files), "more"),
+    ):
+        (look,) = [look for look in submission.needs_look if "name of a file" in look]
+        assert name in look
 
 
 def test_nesting(tmp_path):

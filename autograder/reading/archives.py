@@ -19,12 +19,13 @@ from typing import BinaryIO
 from autograder.reading.remarks import Refused, Remarks, Unreadable, shown, shown_size
 
 MAX_ARCHIVE = 4 << 30  # bytes of a zip: a team may have left its data in
-MAX_DIRECTORY = 8 << 20  # bytes of a zip's list of files, which has to be read in one piece
+MAX_DIRECTORY = 6 << 20  # bytes of a zip's list of files, which has to be read in one piece
 BLOCK = 1 << 16  # bytes read at once
-MAX_ENTRIES = 50_000  # files and folders
+MAX_ENTRIES, MAX_FOLDERS = 50_000, 10_000  # files and folders; distinct folders
 MAX_RATIO, RATIO_FROM = 200, 100_000_000  # unpacked over packed size, judged above so many bytes
 MAX_NAME, MAX_PATH, MAX_DEPTH = 255, 1000, 40  # bytes of a name and of a path, folders in folders
 LITTER = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", "__pycache__", "site-packages"}
+LITTER_LEFT_OUT = "Caches, environments and litter were left out"
 LITTER |= {"node_modules", ".git", ".venv", ".ipynb_checkpoints", "pyvenv.cfg"}
 OTHER_KINDS = {  # the first bytes of files that come with a zip's name
     b"Rar!\x1a\x07": "RAR archive",
@@ -39,13 +40,16 @@ OTHER_KINDS = {  # the first bytes of files that come with a zip's name
     b"\xd0\xcf\x11\xe0": "Microsoft Office document",
 }
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+SPARE = 1000  # bytes by which a packed file may exceed its content, beside 1%
+NAMES_OF_FILES = re.compile(r".*\.(?:py|zip)|team\.csv", re.IGNORECASE | re.DOTALL)
+Name = tuple[str, ...]  # of a file or folder, taken apart at the slashes
 
 
 @dataclass(frozen=True)
 class Entry:
     """One regular file of a submission."""
 
-    parts: tuple[str, ...]  # of its name, none of them "..", empty or with a slash or NUL
+    parts: Name  # of its name, none of them "..", empty or with a slash or NUL
     size: int  # in bytes, as the header or the file system says
     opener: Callable[[], BinaryIO]  # may raise anything
     checksum: int | None = None  # CRC-32, as a zip's header says
@@ -119,15 +123,44 @@ def opened(path: Path, remarks: Remarks) -> Iterator[list[Entry]]:
         yield tidy
 
 
+class Folders:
+    """The folders of a submission, each looked at once, however many files lie in it."""
+
+    def __init__(self, is_bad: Callable[[Name], bool]) -> None:
+        self.is_bad = is_bad
+        self.found: dict[Name, bool] = {(): False}
+
+    def add(self, folder: Name) -> bool:
+        """Whether a folder or one above it is bad. Raises Refused above MAX_FOLDERS."""
+        new = []
+        while folder not in self.found:
+            new.append(folder)
+            folder = folder[:-1]
+        bad = self.found[folder]
+        for folder in reversed(new):
+            bad = self.found[folder] = bad or self.is_bad(folder)
+        if len(self.found) > MAX_FOLDERS:
+            raise Refused(f"it holds more than {MAX_FOLDERS} folders: are data left in?")
+        return bad
+
+
 def tidied(entries: Iterable[Entry], remarks: Remarks) -> list[Entry]:
     """The entries without litter, each name once and no name both file and folder."""
-    entries = list(entries)
-    environments = {e.parts[:-1] for e in entries if e.parts[-1].lower() == "pyvenv.cfg"} - {()}
-    by_name: dict[tuple[str, ...], Entry] = {}
+    every = Folders(lambda folder: is_litter(folder[-1]))
+    environments: set[Name] = set()
+    kept = []
     for entry in entries:
-        folders = (entry.parts[:depth] for depth in range(1, len(entry.parts)))
-        if any(map(is_litter, entry.parts)) or any(f in environments for f in folders):
-            remarks.note("Caches, environments and litter were left out", entry.path)
+        if entry.parts[-1].lower() == "pyvenv.cfg":
+            environments.add(entry.parts[:-1])
+        if every.add(entry.parts[:-1]) or is_litter(entry.parts[-1]):
+            remarks.note(LITTER_LEFT_OUT, entry.path)
+        else:
+            kept.append(entry)
+    clean = Folders((environments - {()}).__contains__)
+    by_name: dict[Name, Entry] = {}
+    for entry in kept:
+        if clean.add(entry.parts[:-1]):
+            remarks.note(LITTER_LEFT_OUT, entry.path)
             continue
         earlier = by_name.get(entry.parts)
         if earlier and (earlier.size, earlier.checksum) == (entry.size, entry.checksum):
@@ -135,20 +168,30 @@ def tidied(entries: Iterable[Entry], remarks: Remarks) -> list[Entry]:
         elif earlier:
             remarks.look("Names that are there twice; the last one counts", entry.path)
         by_name[entry.parts] = entry
-    folders = {parts[:depth] for parts in by_name for depth in range(1, len(parts))}
-    for parts in folders & by_name.keys():
+    folders = {folder for folder, bad in clean.found.items() if folder and not bad}
+    for parts in sorted(folders & by_name.keys()):
         remarks.look("Names of both a file and a folder; the file was left out", "/".join(parts))
         del by_name[parts]
-    spellings: dict[str, set[str]] = {}
-    for parts in folders | by_name.keys():
-        name = "/".join(parts)
-        plain = unicodedata.normalize("NFC", name).casefold()
-        spellings.setdefault(plain, set()).add(name)
-    for names in spellings.values():
-        if len(names) > 1:
-            both = "Names that macOS and Windows take for the same; both were kept"
-            remarks.look(both, *sorted(names))
+    for parts in sorted(folder for folder in folders if NAMES_OF_FILES.fullmatch(folder[-1])):
+        remarks.look("Folders with the name of a file; no file was read there", "/".join(parts))
+    compare_spellings([*folders, *by_name], remarks)
     return sorted(by_name.values(), key=lambda entry: entry.parts)
+
+
+def compare_spellings(names: list[Name], remarks: Remarks) -> None:
+    """Say which names differ in a way that macOS or Windows does not see."""
+    both = "Names that macOS and Windows take for the same; both were kept"
+    spellings: dict[str, list[Name]] = {}
+    for parts in names:
+        spellings.setdefault(folded("/".join(parts)), []).append(parts)
+    for alike in spellings.values():
+        if len(alike) > 1:
+            remarks.look(both, *map("/".join, sorted(alike)))
+
+
+def folded(name: str) -> str:
+    """A name as systems compare it that take no notice of case and of how letters are composed."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
 def is_litter(name: str) -> bool:
@@ -158,7 +201,7 @@ def is_litter(name: str) -> bool:
     return name in LITTER or bool(in_family)
 
 
-def cleaned(name: str, remarks: Remarks) -> tuple[str, ...] | None:
+def cleaned(name: str, remarks: Remarks) -> Name | None:
     """The parts of a name that stays inside its folder; None, with a remark, for the others."""
     if "\\" in name:
         remarks.note("Backslashes in names were read as slashes", name)
@@ -181,9 +224,12 @@ def cleaned(name: str, remarks: Remarks) -> tuple[str, ...] | None:
 
 def folder_entries(root: Path, remarks: Remarks) -> Iterator[Entry]:
     """The regular files below a folder; raises Refused above MAX_ENTRIES."""
-    stack: list[tuple[str, ...]] = [()]
-    seen = 0
+    stack: list[Name] = [()]
+    seen = visited = 0
     while stack:
+        visited += 1
+        if visited > MAX_FOLDERS:
+            raise Refused(f"it holds more than {MAX_FOLDERS} folders: are data left in?")
         folder = stack.pop()
         where = os.path.join(root, *folder)
         try:
@@ -253,6 +299,8 @@ def zip_entries(file: BinaryIO, remarks: Remarks) -> Iterator[Entry]:
         raise Refused(f"the zip lists more than {MAX_ENTRIES} files: are data left in?")
     if not found:
         raise Refused("the zip holds no files")
+    if sum(info.compress_size for info in found) > size:
+        raise Refused("files overlap in the zip, as in a zip bomb: ask the team to upload again")
     if unpacked > RATIO_FROM and unpacked > MAX_RATIO * size:
         raise Refused(
             f"the zip of {shown_size(size)} says it unpacks to {shown_size(unpacked)}: a zip bomb"
@@ -284,6 +332,8 @@ def open_packed(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
         raise Unreadable("is encrypted with a password")
     if info.compress_type not in (STORED, DEFLATED):
         raise Unreadable(f"is packed with method {info.compress_type}, which no plain zip uses")
+    if info.compress_size > info.file_size * 1.01 + SPARE:
+        raise Unreadable("is damaged")  # packing makes nothing that much longer
     return archive.open(info)
 
 

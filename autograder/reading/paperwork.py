@@ -1,6 +1,7 @@
 """What is handed in beside the code: the team file, the report, results, and what they lack."""
 
 import base64
+import contextlib
 import csv
 import io
 import re
@@ -18,6 +19,7 @@ MAX_TEXT = 100_000  # bytes of team.csv and PROBLEMS.txt
 MAX_REPORT = 20_000_000  # bytes of a PDF whose texts are read
 MAX_MEMBERS, MAX_FIELD, MAX_PROBLEMS = 20, 300, 20
 MAX_SAMPLES, MAX_SAMPLE, MAX_PIXELS = 4, 1_000_000, 25_000_000
+MAX_TRIES = 20  # files that may be a report or a sample, of which some are damaged
 
 COLUMNS = {  # of team.csv, as compared: without case, spaces and signs
     "member": "member",
@@ -116,7 +118,7 @@ def check_report(entries: list[Entry], place: Place, remarks: Remarks) -> None:
     """Find out whether there is a report: a file that begins as a PDF does, best in writeup/."""
     pdfs = [entry for entry in entries if entry.suffix == ".pdf"]
     pdfs.sort(key=lambda entry: place.below_root(entry)[0].lower() != "writeup")
-    for entry in pdfs:
+    for entry in pdfs[:MAX_TRIES]:
         if b"%PDF-" in started(entry)[:1024]:
             if place.below_root(entry)[0].lower() != "writeup":
                 remarks.note("The report is not in writeup/; taken for it", entry.path)
@@ -154,19 +156,19 @@ def started(entry: Entry) -> bytes:
 def check_rest(entries: list[Entry], place: Place, remarks: Remarks) -> None:
     """Find what else is missing, what the team was told while packing, and paths of their own."""
     tops = {place.below_root(entry)[0].lower() for entry in entries}
-    folders = {part.lower() for entry in entries for part in entry.parts[:-1]}
+    folders = {part.lower() for above in {e.parts[:-1] for e in entries} for part in above}
     if "results" not in tops:
         remarks.note("There is no folder results")
     if "configs" not in folders:
         remarks.note("There is no folder configs")
     for entry in entries:
-        if place.below_root(entry) == ("PROBLEMS.txt",):
+        if entry.parts == (*place.root, "PROBLEMS.txt"):
             add_problems(entry, remarks)
     left = MAX_CODE_BYTES
     for entry in entries:
         in_code = entry.parts[: len(place.folder)] == place.folder
-        in_configs = place.below_root(entry)[0].lower() == "configs"
-        is_source = entry.suffix in SOURCES and (in_code or in_configs)
+        is_source = entry.suffix in SOURCES
+        is_source &= in_code or place.below_root(entry)[0].lower() == "configs"
         if is_source and entry.size <= min(left, MAX_CODE_FILE):
             left -= entry.size
             add_own_paths(entry, remarks)
@@ -207,13 +209,13 @@ def read_samples(entries: list[Entry], place: Place, remarks: Remarks) -> list[d
     ]
     pictures.sort(key=lambda entry: "sample" not in entry.parts[-1].lower())
     samples: list[dict[str, str]] = []
-    for entry in pictures:
+    for entry in pictures[:MAX_TRIES]:
         if len(samples) == MAX_SAMPLES:
             break
-        try:
-            content = entry.read(MAX_SAMPLE)
-        except Unreadable:
-            content = b""
+        content = b""
+        with contextlib.suppress(Unreadable):
+            if pixels_of(entry.start()) <= MAX_PIXELS:  # 0: the start does not say
+                content = entry.read(MAX_SAMPLE)
         if 0 < pixels_of(content) <= MAX_PIXELS:
             picture = base64.b64encode(content).decode()
             samples.append({"name": shown("/".join(place.below_root(entry))), "png": picture})

@@ -10,12 +10,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.reading.archives import Entry
+from autograder.reading.archives import Entry, Folders, Name
 from autograder.reading.remarks import Refused, Remarks, Unreadable, first_of, listed, shown
 from autograder.reading.remarks import shown_size as size_of
 from autograder.text import visible
 
-MAX_CODE_FILE, MAX_CODE_BYTES, MAX_CODE_FILES = 2_000_000, 20_000_000, 2000
+MAX_CODE_FILE, MAX_CODE_BYTES = 2_000_000, 20_000_000
+MAX_CODE_FILES, MAX_CODE_FOLDERS = 2000, 500
 
 GRADED = ("ddpm.py", "unet.py")
 HELPERS = ("__init__", "utils", "schedules", "tiny_autoencoder", "blocks")
@@ -31,7 +32,6 @@ BAD_NAME = (  # errors that a file's name may cause; all others are the machine'
     *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL),
 )
-Name = tuple[str, ...]  # of a file, taken apart at the slashes
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def find_code(entries: list[Entry], remarks: Remarks) -> Place:
         for fold in (str, str.lower):  # names in another case count where no exact one is
             places: dict[Name, int] = {}
             for entry in entries:
-                *above, name = map(fold, entry.parts)
-                if name in GRADED and (flat or above[-1:] == ["libs"]):
+                above, name = entry.parts[-2:-1], fold(entry.parts[-1])
+                if name in GRADED and (flat or [*map(fold, above)] == ["libs"]):
                     folder = entry.parts[: -1 if flat else -2]
                     places[folder] = places.get(folder, 0) + 1
             if places:
@@ -72,9 +72,13 @@ def find_root(entries: list[Entry], folder: Name) -> Name:
     """The folder nearest above the code, or the code's, that holds the rest of a submission."""
     while folder and folder[-1].lower() == "code":
         folder = folder[:-1]
-    rest = {e.parts[: n + 1] for e in entries for n, p in enumerate(e.parts) if p.lower() in REST}
-    above = [folder[:depth] for depth in range(len(folder), -1, -1)]
-    return next((root for root in above if any(name[:-1] == root for name in rest)), folder)
+    depths = {depth for depth, part in enumerate(folder) if part.lower() in REST}
+    for entry in entries:
+        both = zip(folder, entry.parts, strict=False)
+        depth = next((i for i, (a, b) in enumerate(both) if a != b), len(folder))
+        if entry.parts[depth:] and entry.parts[depth].lower() in REST:
+            depths.add(depth)
+    return folder[: max(depths)] if depths else folder
 
 
 def choose_folder(places: dict[Name, int], flat: bool, remarks: Remarks) -> Name:
@@ -106,13 +110,13 @@ def instead(entries: list[Entry], remarks: Remarks) -> str:
 def without_data(entries: list[Entry], place: Place, remarks: Remarks) -> list[Entry]:
     """The entries without checkpoints, data, archives and the trained model."""
     packages = {entry.parts[:-1] for entry in entries if entry.suffix in SOURCES}
+    of_data = Folders(lambda f: f[-1].lower() in DATA_FOLDERS and f not in packages)
+    of_data.found[place.root] = False  # whatever is its name
     kept = []
     for entry in entries:
         name = place.below_root(entry)
-        above = len(entry.parts) - len(name)
-        folders = (entry.parts[:end] for end in range(above + 1, len(entry.parts)))
-        in_data = any(f[-1].lower() in DATA_FOLDERS and f not in packages for f in folders)
-        described = f"{shown(entry.path)} ({size_of(entry.size)})"
+        in_data = of_data.add(entry.parts[:-1])
+        described = f"{entry.path} ({size_of(entry.size)})"
         if len(name) > 1 and name[0].lower() == "model" and entry.suffix not in SOURCES:
             remarks.note("A trained model was handed in, and not looked at", described)
         elif entry.suffix in CHECKPOINTS:
@@ -140,12 +144,15 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
         folder.mkdir()
         folder.chmod(0o755)
     total = number = 0
+    folders: set[Name] = set()
     for name, entry in planned(entries, place, remarks).items():
         is_python = entry.suffix == ".py"
         remark = remarks.look if is_python else remarks.note
         too_much = total + entry.size > MAX_CODE_BYTES or number >= MAX_CODE_FILES
+        if len(folders) + len(name) > MAX_CODE_FOLDERS:
+            too_much |= name[:-1] not in folders
         if entry.size > MAX_CODE_FILE or too_much:
-            remark("Files above the limits were left out", f"{shown(entry.path)}")
+            remark("Files above the limits were left out", entry.path)
             continue
         try:
             content = entry.read(MAX_CODE_FILE)
@@ -159,6 +166,7 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
         if not write_file(target, name, content):
             remark("Files were left out whose names cannot be used here", entry.path)
             continue
+        folders |= {name[:depth] for depth in range(1, len(name))}
         total, number = total + len(content), number + 1
         if is_python and not is_importable(content):
             remarks.note("No UTF-8 text, which Python may refuse to import", entry.path)
@@ -277,7 +285,9 @@ def supply_bytecode(libs: Path, kit: Path) -> None:
     """
     for path in libs.rglob("*.py"):
         original = kit / path.relative_to(libs)
-        if original.is_file() and path.read_bytes() == original.read_bytes():
+        if not (path.is_file() and original.is_file()):
+            continue  # a folder may have such a name, too
+        if path.read_bytes() == original.read_bytes():
             name = importlib.util.cache_from_source(path.relative_to(libs))
             write_file(libs, Path(name).parts, bytecode_of(original))
 

@@ -16,37 +16,50 @@ class Unreadable(Exception):
 
 
 @dataclass
+class Names:
+    """The first names that a remark holds for, and how many there are: a zip may list thousands."""
+
+    first: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def add(self, names: tuple[str, ...]) -> None:
+        self.number += len(names)
+        self.first += names[: MAX_LISTED - len(self.first)]
+
+
+@dataclass
 class Remarks:
     """What was found on the way: reasons, each with the names it holds for."""
 
-    notes: dict[str, list[str]] = field(default_factory=dict)  # odd, and handled
-    needs_look: dict[str, list[str]] = field(default_factory=dict)  # a person should look
-    findings: dict[str, list[str]] = field(default_factory=dict)  # instructions not followed
+    notes: dict[str, Names] = field(default_factory=dict)  # odd, and handled
+    needs_look: dict[str, Names] = field(default_factory=dict)  # a person should look
+    findings: dict[str, Names] = field(default_factory=dict)  # instructions not followed
 
     def note(self, reason: str, *names: str) -> None:
         """Say what was odd, and how it was handled."""
-        self.notes.setdefault(reason, []).extend(names)
+        self.notes.setdefault(reason, Names()).add(names)
 
     def look(self, reason: str, *names: str) -> None:
         """Ask for a person to look."""
-        self.needs_look.setdefault(reason, []).extend(names)
+        self.needs_look.setdefault(reason, Names()).add(names)
 
     def find(self, reason: str, *names: str) -> None:
         """Say which instruction was not followed."""
-        self.findings.setdefault(reason, []).extend(names)
+        self.findings.setdefault(reason, Names()).add(names)
 
 
-def listed(remarks: dict[str, list[str]]) -> list[str]:
+def listed(remarks: dict[str, Names]) -> list[str]:
     """Each reason with the first of its names, one line each."""
     return [
-        f"{reason}: {first_of(names)}" if names else reason for reason, names in remarks.items()
+        f"{reason}: {first_of(names.first, names.number)}" if names.number else reason
+        for reason, names in remarks.items()
     ]
 
 
-def first_of(names: list[str], limit: int = MAX_LISTED) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(shown(name) for name in names[:limit]) + more
+def first_of(names: list[str], number: int | None = None) -> str:
+    """The first names, and how many more there are of a number of them (default: all given)."""
+    more = (len(names) if number is None else number) - MAX_LISTED
+    return ", ".join(map(shown, names[:MAX_LISTED])) + (f" and {more} more" if more > 0 else "")
 
 
 def shown(text: str, limit: int = 120) -> str:
