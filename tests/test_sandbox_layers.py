@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from autograder.results import Grade
@@ -175,6 +176,38 @@ def test_no_code_of_a_submission_meets_a_sandbox_that_refuses(tmp_path):
             _ = sandbox.protections
     with Sandbox("hostile_worker:serve", trusted=True, **settings) as sandbox:
         assert "change your files" in sandbox.hole
+
+
+def test_a_worker_cannot_find_what_is_graded_beside_it(monkeypatch, tmp_path):
+    """Where permissions alone protect: the folder above cannot be listed, its name not guessed."""
+    from autograder import judge as judging
+    from autograder.rubric import load_rubric
+    from autograder.submission import Refused
+
+    seen = []
+
+    def look(path: Path, work: Path, **_: object) -> None:
+        seen.append((work.parent.stat().st_mode & 0o777, work.name))
+        raise Refused("enough seen")
+
+    monkeypatch.setattr(judging, "examine", look)
+    sandbox = SimpleNamespace(protections={}, hole="A hole.")
+    for _ in range(2):
+        grade = judging.judge(tmp_path, load_rubric(), sandbox=sandbox, seed=1)
+        assert grade.hole == "A hole."
+    (mode, first), (_, second) = seen
+    assert mode == 0o711
+    assert len(first) == len(second) == 32
+    assert first != second
+
+
+def test_folders_with_other_submissions_and_grades_are_private(tmp_path):
+    from autograder.grade import private_paths
+
+    one, two, out = tmp_path / "a" / "1.zip", tmp_path / "b" / "2.zip", tmp_path / "out"
+    assert private_paths([one], None) == ()  # it is its own
+    assert private_paths([one], out) == (str(out),)
+    assert private_paths([one, two], out) == (str(one.parent), str(two.parent), str(out))
 
 
 def test_the_overview_says_what_was_not_protected(tmp_path):
