@@ -87,7 +87,7 @@ def main() -> int:
     check_names(paths)
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
     own = IS_STARTER or all(path.resolve() == ROOT for path in paths)
-    trust = args.trust or own  # nobody grades their own work against their will
+    trust = args.trust or own  # one's own work needs no protection from itself
     order = Order(rubric, seed, args.public, args.only, trust, private_paths(paths, args.out))
     left = [p for p in paths if not (args.resume and is_done(stored.get(p.name), p, order))]
     if len(left) < len(paths):

@@ -330,14 +330,20 @@ def test_folders_of_packages_under_development_are_not_shown(monkeypatch):
     assert not {str(ROOT), str(ROOT / "code"), "/home", "/", str(Path.home())} & set(shown)
 
 
-def test_a_repository_that_cannot_be_hidden_is_said():
-    from autograder.sandbox import confine
+def test_a_repository_or_submission_that_cannot_be_hidden_is_said_and_is_a_hole():
+    from autograder.sandbox import confine, holes
 
-    for root, hidden in (("/usr/local/kit", False), ("/srv/kit", True)):
-        record = confine.Record()
-        plan = confine.Plan("/submission", "/scratch", root, Limits())
-        confine.warn_of_root(plan, ["/usr", "/srv/kit/.venv/lib"], record)
-        assert (root not in str(record.words())) == hidden
+    for root, private, hidden in (
+        ("/usr/local/kit", (), False),
+        ("/srv/kit", ("/home/grades", "/usr/share/submissions"), False),
+        ("/srv/kit", ("/home/grades",), True),
+    ):
+        record = confine.Record(layers={holes.VIEW, holes.LANDLOCK, holes.FILTER})
+        plan = confine.Plan("/submission", "/scratch", root, Limits(), private=private)
+        confine.note_places(plan, ["/usr", "/srv/kit/.venv/lib"], record)
+        assert ("hiding" not in str(record.words())) == hidden
+        assert ("read" not in holes.found(record.layers)) == hidden
+        assert bool(holes.refusal(record.layers, [])) != hidden
 
 
 @linux_only

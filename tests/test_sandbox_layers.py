@@ -210,6 +210,35 @@ def test_folders_with_other_submissions_and_grades_are_private(tmp_path):
     assert private_paths([one, two], out) == (str(one.parent), str(two.parent), str(out))
 
 
+def test_a_worker_that_lacks_what_an_earlier_one_had_is_refused_as_well():
+    """Such as where no namespace is left; and a system without any layer is not taken for known."""
+    every = sorted(
+        {layer for hole in holes.HOLES.values() for ways in hole.closed_by for layer in ways}
+    )
+    killed = []
+
+    def worker(layers: list[str]) -> SimpleNamespace:
+        said = {"layers": layers, "open_paths": [], "protections": {"files": "some"}}
+        return SimpleNamespace(**said, kill=lambda: killed.append(layers))
+
+    sandbox = Sandbox()
+    sandbox._check(worker(every))
+    assert sandbox.hole == ""
+    sandbox._check(worker([layer for layer in every if layer != holes.FILTER]))
+    assert holes.HOLES["kernel"].words in sandbox.hole
+    sandbox._check(worker(every))
+    assert holes.HOLES["kernel"].words in sandbox.hole  # what has been graded so stays said
+    for first in ([], [every]):
+        sandbox = Sandbox()
+        for layers in first:
+            sandbox._check(worker(layers))
+        with pytest.raises(SandboxError, match="Nothing of it was run"):
+            sandbox._check(worker([]))
+        with pytest.raises(SandboxError, match="Nothing of it was run"):
+            _ = sandbox.protections
+    assert killed == [[], []]
+
+
 def test_the_overview_says_what_was_not_protected(tmp_path):
     from autograder.reports import write_class
     from autograder.rubric import load_rubric

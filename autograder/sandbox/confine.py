@@ -116,7 +116,7 @@ def _confine_on_linux(plan: Plan, record: Record) -> str:
     """Every layer, in the one order in which none keeps the next from starting."""
     readable, scratch = readable_paths(plan.code_folder), plan.scratch
     data_mb = private_mb() + plan.limits.memory_mb + MEMORY_SLACK_MB
-    warn_of_root(plan, readable, record)
+    note_places(plan, readable, record)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # where memory runs out, this one goes first
     may_change = "user" not in plan.without and user.can_change()
@@ -282,10 +282,11 @@ def private_mb() -> int:
     return 0
 
 
-def warn_of_root(plan: Plan, readable: list[str], record: Record) -> None:
-    """Say so where the repository lies inside a folder that a worker may read."""
-    root = os.path.realpath(plan.root)
-    for path in readable:
-        if os.path.commonpath([root, os.path.realpath(path)]) == os.path.realpath(path):
-            record.lacks("files", f"hiding {root}, which lies in {path}")
-            return
+def note_places(plan: Plan, readable: list[str], record: Record) -> None:
+    """Say so where the repository, a submission or a grade lies inside what a worker may read."""
+    for hidden in map(os.path.realpath, (plan.root, *plan.private)):
+        for path in readable:
+            if os.path.commonpath([hidden, os.path.realpath(path)]) == os.path.realpath(path):
+                record.lacks("files", f"hiding {hidden}, which lies in {path}")
+                return
+    record.layers.add(holes.APART)

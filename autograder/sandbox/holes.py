@@ -14,6 +14,7 @@ LANDLOCK = "Landlock"
 LANDLOCK_SIGNALS = "Landlock for signals"
 USER = "a user of its own"
 PERMISSIONS = "permissions that keep that user out"
+APART = "no place inside what it may read"  # of the tests, other submissions and grades
 USER_NAMESPACE = "a user namespace"
 PID_NAMESPACE = "a pid namespace"
 NETWORK_NAMESPACE = "a network namespace"
@@ -34,7 +35,7 @@ class Hole:
 HOLES = {
     "read": Hole(
         "read the hidden tests, the reference and other submissions",
-        ({VIEW}, {LANDLOCK}, {USER, PERMISSIONS}),
+        ({VIEW, APART}, {LANDLOCK, APART}, {USER, PERMISSIONS}),
         decides=True,
     ),
     "write": Hole("change your files, grades included", ({VIEW}, {LANDLOCK}, {USER}), decides=True),
@@ -63,7 +64,8 @@ HOLES = {
 
 REMEDY = (
     "What closes this: Landlock (Linux 5.13 or newer) with seccomp, or user namespaces, or "
-    "starting as root where other users can read Python and cannot read this repository"
+    "starting as root where other users can read Python and cannot read this repository, which "
+    "must not lie in a folder of Python or of the system"
 )
 
 

@@ -79,6 +79,7 @@ class Sandbox:
         self._zygote: _Zygote | None = None
         self._trusted = trusted
         self._protections: dict[str, str] = {}
+        self._layers: list[str] | None = None  # not yet known
         self._hole = self._refusal = ""
 
     def __enter__(self) -> "Sandbox":
@@ -96,6 +97,8 @@ class Sandbox:
         Raises:
             SandboxError
         """
+        if self._refusal:
+            raise SandboxError(self._refusal)
         if not self._protections:
             with open(os.devnull, "w") as log, tempfile.TemporaryDirectory() as folder:
                 self.worker(Path(folder), log.fileno()).kill()
@@ -143,19 +146,23 @@ class Sandbox:
             finally:
                 os.close(log_handle)
         worker = Worker(Channel(ours), status)
-        if not self._protections:
-            self._look_for_holes(worker)
+        self._check(worker)
         return worker
 
-    def _look_for_holes(self, worker: "Worker") -> None:
-        """The first worker, which has met no student code, shows what all others will have."""
+    def _check(self, worker: "Worker") -> None:
+        """Note what a worker says that has met no student code yet, and refuse it if that decides.
+
+        It may lack a layer that an earlier one had.
+        """
+        if worker.layers == self._layers:
+            return
         if not self._trusted:
             self._refusal = holes.refusal(worker.layers, worker.open_paths)
         if self._refusal:
             worker.kill()
             raise SandboxError(self._refusal)
-        self._hole = holes.sentence(holes.found(worker.layers))
-        self._protections = worker.protections
+        self._hole = holes.sentence(holes.found(worker.layers)) or self._hole
+        self._protections, self._layers = worker.protections, worker.layers
 
     def close(self) -> None:
         """End the zygote. Workers that are still alive go on until they or the judge end."""
