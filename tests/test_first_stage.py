@@ -305,7 +305,10 @@ def backbones(tmp_path, monkeypatch) -> dict[str, Path]:
     return files
 
 
-@pytest.mark.parametrize(("network", "channels", "size"), [("alex", 1, 8), ("vgg", 3, 16)])
+@pytest.mark.parametrize(
+    ("network", "channels", "size"),
+    [("alex", 1, 8), pytest.param("vgg", 3, 16, marks=pytest.mark.slow)],
+)
 def test_perceptual_loss_teaches_images_only(backbones, network, channels, size):
     """Differentiable in images in [-1, 1], frozen, free of dropout, safe at flat images."""
     pytest.importorskip("lpips")

@@ -157,7 +157,7 @@ def with_grain(images, deviation):
     return (images + deviation * noise).clamp(0, 255).round().to(torch.uint8)
 
 
-@pytest.mark.parametrize("kind", ["digits", "photographs"])
+@pytest.mark.parametrize("kind", ["digits", pytest.param("photographs", marks=pytest.mark.slow)])
 def test_grain_of_two_levels_is_seen(kind):
     """Real images with noise of 2 of 255 levels, or slightly blurred, are far above the floor."""
     if kind == "digits":

@@ -21,7 +21,8 @@ T = 12
 def model():
     """A tiny model whose network's output depends on its input."""
     torch.manual_seed(0)
-    ddpm = DDPM((1, 8, 8), T, dim=8, context_dim=8, num_classes=3, attn_levels=()).eval()
+    size = {"dim": 8, "context_dim": 8, "dim_mults": (1, 2), "attn_levels": ()}
+    ddpm = DDPM((1, 8, 8), T, num_classes=3, **size).eval()
     for parameter in ddpm.model.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     return ddpm

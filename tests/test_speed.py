@@ -23,7 +23,7 @@ def tiny(name: str = "mnist"):
     return config, peers.Batch.draw(config, 2, CPU)
 
 
-@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("bf16", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_ours_and_the_plain_model_compute_the_same(bf16):
     """Protects: the plain model is ours, so that the ratio of their times means something."""
     config, batch = tiny()
@@ -91,6 +91,7 @@ def test_missing_peers_are_named(monkeypatch):
         peers.make_diffusers(config, batch, FP32, True)
 
 
+@pytest.mark.slow
 def test_diffusers_peer_trains_and_samples_at_our_widths():
     """Protects: the comparison runs with the pinned diffusers, on the same batch."""
     pytest.importorskip("diffusers")

@@ -256,6 +256,7 @@ def test_picture_of_ddim(example, model):
     assert (found - expected).abs().max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_picture_of_dpm_solver(example, model, monkeypatch):
     """DPM-Solver++ goes through the same guidance, and draws diffusers' picture."""
