@@ -10,7 +10,6 @@ import importlib
 import inspect
 import json
 import random
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -206,11 +205,8 @@ LIARS: dict[str, Script] = {
 @functools.cache
 def judged() -> dict[str, Callable[[Student], None]]:
     """Each test of the autograder on one configuration, by its name."""
-    sys.path.insert(0, str(TESTS))
-    try:
-        modules = [importlib.import_module(path.stem) for path in sorted(TESTS.glob("test_*.py"))]
-    finally:
-        sys.path.remove(str(TESTS))
+    names = sorted(path.stem for path in TESTS.glob("test_*.py"))
+    modules = [importlib.import_module(f"autograder.tests.{name}") for name in names]
     found = {}
     for module in modules:
         for name, test in inspect.getmembers(module, inspect.isfunction):
