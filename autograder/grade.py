@@ -18,6 +18,7 @@ from autograder.text import InputError, check_installed, did_you_mean, not_insta
 
 try:
     from autograder.batch import Order, grade_all
+    from autograder.hints import hints
     from autograder.judge import IS_STARTER
     from autograder.reports import load_grades, table, write_class, write_submission
     from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
@@ -70,6 +71,7 @@ def main() -> int:
     """Grade, write, print; returns the exit code."""
     args = parse_args()
     rubric = load_rubric()
+    hints()  # read now, so that a mistake in their file shows before anything is graded
     automatic = [part.id for part in rubric.parts if part.automatic]
     if args.only and args.only not in automatic:
         guess = did_you_mean(args.only, automatic)

@@ -3,7 +3,8 @@
 from functools import cache
 from pathlib import Path
 
-import yaml
+from autograder.documents import read_yaml
+from autograder.text import InputError
 
 HINTS = Path(__file__).with_name("hints.yaml")
 # What a test says where no known mistake gives what it found, or several do.
@@ -16,9 +17,11 @@ GENERAL = frozenset(
 
 @cache
 def hints() -> dict[str, str]:
-    """All hints by id."""
-    with HINTS.open(encoding="utf-8") as file:
-        return {key: " ".join(text.split()) for key, text in yaml.safe_load(file).items()}
+    """All hints by id; InputError where the file has mistakes."""
+    found = read_yaml(HINTS)
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise InputError(f"{HINTS} must hold ids, each with its hint as text")
+    return {key: " ".join(text.split()) for key, text in found.items()}
 
 
 def hint_text(hint_id: str) -> str:

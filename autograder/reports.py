@@ -73,7 +73,7 @@ def load_grades(folder: Path) -> list[Grade]:
     for file in folder.glob("*/results.json"):
         try:
             grades.append(Grade.from_dict(json.loads(file.read_bytes())["extra_data"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{file} cannot be read as a result of this grader; remove its folder "
                 "to have that submission graded again"

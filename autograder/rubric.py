@@ -5,10 +5,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
-import yaml
-
+from autograder.documents import read_yaml
 from autograder.hints import GENERAL
 from autograder.results import (
     FAILED,
@@ -201,7 +201,7 @@ def load_rubric(path: Path = DEFAULT) -> Rubric:
     Raises:
         InputError: with a sentence for each problem, each naming file and key.
     """
-    values = _read_yaml(path)
+    values = read_yaml(path)
     problems = _Problems(path)
     if not problems.check_keys("", values, TOP_KEYS, {}):
         problems.stop()
@@ -256,38 +256,12 @@ class _Problems:
             fits = isinstance(value, kind) and not isinstance(value, bool)
             if not fits or not math.isfinite(value) or value < 0:
                 whole = "whole " if kind is int else ""
-                self.add(key, f"must be a {whole}number, 0 or more, not {value!r}")
+                self.add(key, f"must be a {whole}number, 0 or more, not {short(value)}")
                 return False
         elif not isinstance(value, kind) or value in ("", [], {}):
-            self.add(key, f"must be {TYPE_NAMES[kind]} and not empty, not {value!r}")
+            self.add(key, f"must be {TYPE_NAMES[kind]} and not empty, not {short(value)}")
             return False
         return True
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without mappings that say one thing twice, of which only the last would count."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                mark = node.start_mark
-                raise yaml.MarkedYAMLError(problem=f"the key '{key}' twice", problem_mark=mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or "no YAML"
-        raise InputError(f"{path}{line}: {what}") from error
 
 
 def _read_part(problems: _Problems, position: int, values: Any) -> Part | None:

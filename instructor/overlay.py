@@ -22,7 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from autograder.documents import read_yaml
+from autograder.text import InputError
 from release import BEGIN, END, ROOT, ZIP_TIME, cut, goes_out
 
 SCENARIOS = ROOT / "instructor" / "scenarios"
@@ -150,9 +151,9 @@ def read(folder: Path) -> Scenario:
     """
     kind, file = folder.parent.name, folder / EXPECT
     try:
-        expect = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ScenarioError(f"{file} cannot be read: {error}") from error
+        expect = read_yaml(file)
+    except InputError as error:
+        raise ScenarioError(str(error)) from error
     if not isinstance(expect, dict) or not isinstance(expect.get("about"), str):
         raise ScenarioError(f"{file} must hold keys, with one sentence under 'about'")
     known = {name: expect.pop(name) for name in ("about", "base", "remove") if name in expect}

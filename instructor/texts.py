@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import yaml
+from autograder.documents import read_yaml
 from autograder.rubric import Part, Rubric
 from autograder.text import InputError, did_you_mean, number
 
@@ -58,12 +58,7 @@ def read_course(path: Path) -> Course:
         InputError: the file is missing or no mapping, or a key or a value is wrong.
     """
     known = [field.name for field in fields(Course)]
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from None
+    values = read_yaml(path) or {}
     if not isinstance(values, dict):
         raise InputError(f"{path} must have the keys {', '.join(known)}")
     for key, value in values.items():

@@ -139,7 +139,7 @@ def test_bad_images_are_reported_once_and_skipped(folder, capsys):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "cannot be read"),
+        ("{", "not valid JSON"),
         ("[1, 2]", "holds no captions"),
         ('{"images": [], "annotations": [{"image_id": 1, "caption": "x"}]}', "holds no captions"),
         ('{"red.png": 3}', "'red.png' must have a caption"),

@@ -239,7 +239,7 @@ def test_choices(write, text, name, words):
         ("model: {timestep: 3}", "model.timestep", "did you mean 'timesteps'?"),
         ("train_cfg: {LR: 3}", "train_cfg.LR", "did you mean 'lr'?"),
         ("loader: {zzz: 3}", "loader.zzz", "known here: batch_size, num_workers"),
-        ("5: 3", "5", "known here: devices"),
+        ('"5": 3', "5", "known here: devices"),
     ],
 )
 def test_unknown_key(write, text, name, hint):

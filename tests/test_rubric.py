@@ -146,7 +146,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path):
         (b"", ["must be a mapping"]),
         (b"- a\n", ["must be a mapping"]),
         (b"points: \xff", ["UTF-8"]),
-        (DEFAULT.read_bytes() + b"\nassignment: again\n", ["'assignment' twice"]),
+        (DEFAULT.read_bytes() + b"\nassignment: again\n", ["'assignment' appears twice"]),
         (None, ["No such file"]),
     ],
 )

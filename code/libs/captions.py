@@ -1,6 +1,5 @@
 """Images with captions: COCO's annotation files, and captions.json beside pictures of one's own."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .documents import read_json, shown_value
 from .image_folder import ImageFiles, good_files
 from .progress import say
 from .runtime import generator_for
 from .utils import UserError
 
 CAPTION_STREAM = 6  # keeps which caption is drawn apart from how its image is cropped
+MAX_BYTES = 500_000_000  # of a file of captions; COCO's have 91 MB
 NO_PROMPT = ""  # number PromptTable.null_label of variants.py: where training drops a caption
 
 
@@ -96,10 +97,7 @@ def _annotations_of(folder: Path) -> Path:
 
 def _parse(file: Path) -> dict[str, object]:
     """What a file says of each image, by its file name."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: no JSON, or no text
-        raise UserError(f"the captions in {file} cannot be read ({error})") from None
+    content = read_json(file, f"the file of captions {file}", MAX_BYTES)
     try:
         if "annotations" not in content or "images" not in content:
             return dict(content.items())
@@ -120,5 +118,7 @@ def _clean(name: str, texts: object, file: Path) -> list[str]:
     """The captions of one image without blanks at their ends, and without empty ones."""
     texts = [texts] if isinstance(texts, str) else texts
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise UserError(f"{file}: '{name}' must have a caption or a list of them, found {texts!r}")
+        raise UserError(
+            f"{file}: '{name}' must have a caption or a list of them, found {shown_value(texts)}"
+        )
     return [text.strip() for text in texts if text.strip()]

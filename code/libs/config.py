@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
-from . import strict_yaml
+from . import documents, strict_yaml
 from .config_checks import check_limits, check_together
 from .utils import UserError, did_you_mean
 
@@ -341,12 +341,8 @@ def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = C
     value that makes no sense.
     """
     file = find_config(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not a text file") from None
-    parse = strict_yaml.parse_json if file.suffix == ".json" else strict_yaml.parse
-    values = parse(text, source=str(path)) if text.strip() else None
+    read = documents.read_json if file.suffix == ".json" else documents.read_yaml
+    values = read(file, path)
     if values is None:
         raise UserError(
             f"config {path} is empty: copy one of the folder configs/ and change what you like"
@@ -373,7 +369,9 @@ def find_config(path: str) -> Path:
 def from_dict(values: dict, base: Path, source: str, kind: type[T] = Config) -> T:
     """Build a config from nested dicts; paths are relative to `base`, errors name the `source`."""
     if not isinstance(values, dict):
-        raise UserError(f"{source}: expected sections such as 'dataset:', found {values!r}")
+        raise UserError(
+            f"{source}: expected sections such as 'dataset:', found {documents.shown_value(values)}"
+        )
     for section in SCRIPT_OF.keys() & values.keys():
         if SCRIPT_OF[section] != kind.script:
             raise UserError(
@@ -406,7 +404,7 @@ def _apply_override(config: Any, override: str) -> None:
     if not equals:
         raise UserError(f"--set {override}: write it as --set section.key=value")
     source = f"--set {override}"
-    value = strict_yaml.parse(text, source)
+    value = documents.parse_yaml(text, source)
     for part in reversed(name.strip().split(".")):
         value = {part: value}
     strict_yaml.merge(config, value, Path.cwd(), source)

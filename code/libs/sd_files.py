@@ -5,7 +5,6 @@ weights (EMA), and buffers of the noise schedule, which `schedules.py` computes.
 averaged weights they are the ones taken, as the published "emaonly" files have them.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import shown
+from .documents import read_json
 from .first_stage.autoencoder import KLAutoencoder
 from .first_stage.compvis import read_named_tensors
 from .first_stage.latents import FirstStage
@@ -228,10 +228,8 @@ def _read_folder(folder: Path, config: StableDiffusionConfig) -> dict[str, Part]
         raise UserError(f"{shown(folder)} is a LoRA, a change to a checkpoint and no checkpoint")
     index = folder / "model_index.json"
     if index.is_file():
-        try:
-            pipeline = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
-        except (ValueError, AttributeError):
-            raise UserError(f"{shown(index)} is not readable: truncated, or no JSON") from None
+        content = read_json(index, shown(index))
+        pipeline = content.get("_class_name") if isinstance(content, dict) else "no pipeline"
         if pipeline not in (None, "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"):
             raise UserError(
                 f"{shown(folder)} is a {pipeline}; what is read here is a StableDiffusionPipeline"

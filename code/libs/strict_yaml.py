@@ -1,18 +1,17 @@
-"""Reading YAML and JSON into dataclasses strictly: no unknown keys or wrong types, no key twice."""
+"""Filling dataclasses with what YAML and JSON hold, strictly: no unknown keys or wrong types."""
 
 import dataclasses
-import json
 import os
 import types
 import typing
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
-import yaml
-
+from .documents import shown_value
 from .utils import UserError, did_you_mean
 
 T = TypeVar("T")
+MAX_NAME = 200  # characters of a key that a message shows
 NAMES = {
     Path: "a path",
     str: "text",
@@ -20,53 +19,6 @@ NAMES = {
     float: "a number",
     bool: "true or false",
 }
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, where YAML would drop the first one silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"key '{key.value}' stands twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def parse(text: str, source: str) -> Any:
-    """Parse YAML; raises UserError that names the source, line and column of a mistake."""
-    try:
-        return yaml.load(text, _Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "syntax error"
-        raise UserError(f"{source}: not valid YAML, {problem}{where}") from None
-    except ValueError as error:  # text that looks like a date, such as 2024-13-45
-        raise UserError(
-            f"{source}: not valid YAML, impossible date in {text.strip()!r} ({error}); put text "
-            "that is no date in quotes"
-        ) from None
-
-
-def parse_json(text: str, source: str) -> Any:
-    """Parse JSON as strictly; raises UserError that names the source, line and column."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise UserError(f"{source}: not valid JSON, key '{key}' stands twice")
-        return dict(pairs)
-
-    try:
-        return json.loads(text, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        where = f" in line {error.lineno}, column {error.colno}"
-        raise UserError(f"{source}: not valid JSON, {error.msg}{where}") from None
 
 
 def merge(target: Any, values: dict, base: Path, source: str, prefix: str = "") -> None:
@@ -84,16 +36,21 @@ def merge(target: Any, values: dict, base: Path, source: str, prefix: str = "") 
     """
     hints = typing.get_type_hints(type(target))
     for key, value in values.items():
-        name = f"{prefix}{key}"
-        if key not in hints:
-            hint = did_you_mean(str(key), hints) or f"; known here: {', '.join(hints)}"
+        name = f"{prefix}{key}"[:MAX_NAME] if isinstance(key, str) else shown_value(key)
+        if not isinstance(key, str) or key not in hints:
+            hint = did_you_mean(name[len(prefix) :], hints)
+            hint = hint or f"; known here: {', '.join(hints)}"
             raise UserError(f"{source}: unknown key '{name}'{hint}")
         if not dataclasses.is_dataclass(hints[key]):
             setattr(target, key, _convert(value, hints[key], base, source, name))
         elif isinstance(value, dict):
             merge(getattr(target, key), value, base, source, f"{name}.")
         elif value is not None:  # None: a section with all its keys commented out
-            raise UserError(f"{source}: '{name}' is a section with keys, found {value!r}")
+            raise _no_section(value, source, name)
+
+
+def _no_section(value: Any, source: str, name: str) -> UserError:
+    return UserError(f"{source}: '{name}' is a section with keys, found {shown_value(value)}")
 
 
 def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
@@ -105,9 +62,10 @@ def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
     if origin is Literal:
         if value in options:
             return value
-        hint = did_you_mean(str(value), options)
+        found = shown_value(value)
+        hint = did_you_mean(found.strip("'"), options)
         listed = ", ".join(options)
-        raise UserError(f"{source}: '{name}' cannot be {value!r}{hint}; choose one of {listed}")
+        raise UserError(f"{source}: '{name}' cannot be {found}{hint}; choose one of {listed}")
     if origin is list and value is not None:
         items = value if isinstance(value, list) else [value]
         return [
@@ -115,12 +73,15 @@ def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
         ]
     if dataclasses.is_dataclass(kind):  # a section that may be missing, or one of several
         if not isinstance(value, dict):
-            raise UserError(f"{source}: '{name}' is a section with keys, found {value!r}")
+            raise _no_section(value, source, name)
         section = kind()
         merge(section, value, base, source, f"{name}.")
         return section
     if kind is Path and isinstance(value, str):
-        return (base / Path(value).expanduser()).resolve()
+        try:
+            return (base / Path(value).expanduser()).resolve()
+        except (ValueError, RuntimeError) as error:  # such as a null character, or ~nobody
+            raise UserError(f"{source}: '{name}' cannot be a path ({error})") from None
     if kind is float and not isinstance(value, bool):
         try:
             return float(value)  # YAML reads 2e-5, without a dot, as text
@@ -128,10 +89,9 @@ def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
             pass
     elif kind in NAMES and isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
         return value
-    found = str(value) if hasattr(value, "isoformat") else repr(value)
     quotes = "; put it in quotes" if kind is str and value is not None else ""
     wanted = NAMES.get(kind, "a list")
-    raise UserError(f"{source}: '{name}' must be {wanted}, found {found}{quotes}")
+    raise UserError(f"{source}: '{name}' must be {wanted}, found {shown_value(value)}{quotes}")
 
 
 def plain(value: Any, base: Path) -> Any:

@@ -1,6 +1,7 @@
 """Trains an autoencoder stage by stage; each has a folder of its own, and goes on after a stop."""
 
 import json
+import math
 import shutil
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from .. import checkpoint, run_folder
 from ..autoencoder_config import AutoencoderConfig
 from ..config import shown
+from ..documents import read_json
 from ..loading import EpochBatches
 from ..metrics.features import Viewer
 from ..metrics.inception import Inception
@@ -109,9 +111,12 @@ def _note(
     """Print the scores of a stage, and add them to scores.json."""
     if processes.is_main:
         file = folder / "scores.json"
-        scores = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        scores = read_json(file) if file.is_file() else {}
         found = learner.scores() | reconstruction_fid(learner)
-        scores.setdefault(f"stage {number + 1}", {})[when] = found
+        finite = {name: value if math.isfinite(value) else None for name, value in found.items()}
+        if not isinstance(scores, dict):
+            raise UserError(f"{shown(file)} holds no scores: move it away")
+        scores[f"stage {number + 1}"] = (scores.get(f"stage {number + 1}") or {}) | {when: finite}
         with going_on_without(file):
             folder.mkdir(parents=True, exist_ok=True)
             with replacing(file) as written:

@@ -1,0 +1,109 @@
+"""Reading YAML files strictly, in bounded time and memory: no key twice, all keys text.
+
+`code/libs/documents.py` does the same for configs; the grader imports nothing of code/.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autograder.text import InputError, one_line
+
+MAX_BYTES = 200_000  # PyYAML needs a second for them at worst
+MAX_NODES = 10_000  # values, aliases written out
+MAX_DEPTH = 32  # of values inside each other
+MAX_DIGITS = 300  # of a whole number; a float holds as many
+TAG = "tag:yaml.org,2002:"
+TAGS = {TAG + kind for kind in "map seq str int float bool null timestamp merge".split()}
+MISTAKES = (ValueError, KeyError, AttributeError, IndexError, TypeError, OverflowError)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses what is ambiguous, such as a key that appears twice, and what explodes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = self.nodes = 0
+        self.sizes: dict[str, int | None] = {}  # nodes below an anchor; None while it is read
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        event, before = self.peek_event(), self.nodes
+        is_alias = isinstance(event, yaml.AliasEvent)
+        size = self.sizes.get(event.anchor, 0) if is_alias else 1
+        if size is None:
+            raise _mistake(f"the alias '{event.anchor}' contains itself", event)
+        self.nodes += size
+        if self.nodes > MAX_NODES:
+            raise _mistake(f"more than {MAX_NODES:,} values, aliases written out", event)
+        if self.depth == MAX_DEPTH:
+            raise _mistake(f"more than {MAX_DEPTH} levels of values inside each other", event)
+        if not is_alias and event.anchor:
+            self.sizes[event.anchor] = None
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if not is_alias and event.anchor:
+            self.sizes[event.anchor] = self.nodes - before
+        if node.tag not in TAGS:
+            raise _mistake(f"the tag '{node.tag.removeprefix(TAG)}' is not allowed here", event)
+        return node
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if key.tag not in (f"{TAG}str", f"{TAG}merge") or not isinstance(key.value, str):
+                found = f"'{key.value}'" if isinstance(key.value, str) else "a list or section"
+                raise _mistake(f"a key must be text, found {found}; put it in quotes", key)
+            if key.value in seen:
+                raise _mistake(f"key '{key.value}' appears twice", key)
+            seen.add(key.value)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag == f"{TAG}int" and len(node.value) > MAX_DIGITS:
+            raise _mistake(f"a number with more than {MAX_DIGITS} digits", node)
+        try:
+            return super().construct_object(node, deep)
+        except MISTAKES:
+            kind = node.tag.removeprefix(TAG).replace("timestamp", "date")
+            problem = f"impossible {kind} {node.value!r}; put text in quotes"
+            raise _mistake(problem, node) from None
+
+
+def _mistake(problem: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds, None where it is empty.
+
+    Raises:
+        InputError: it cannot be read, or is too large, ambiguous or no YAML; one sentence that
+            names the file and, for mistakes of syntax, the line.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise InputError(f"{path} is too large: more than {MAX_BYTES:,} bytes")
+        return yaml.load(content.decode("utf-8-sig"), _Loader)  # a SafeLoader
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise InputError(
+            f"{path}{line}: not valid YAML, {one_line(_problem(error))[:300]}"
+        ) from error
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """What PyYAML found, in words."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"the character U+{error.character:04X} is not allowed"
+    context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+    return f"{context} {problem}" if str(problem).startswith("but ") else problem or "syntax error"

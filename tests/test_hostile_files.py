@@ -1,0 +1,136 @@
+"""Files that attack whoever opens them: each ends in one sentence, soon and in little memory.
+
+Most of these took minutes or gigabytes where they were read without limits.
+"""
+
+import pytest
+from autograder import documents
+from autograder.text import InputError
+
+from libs.captions import read_captions
+from libs.config import from_dict, load_config
+from libs.documents import parse_json, read_yaml
+from libs.utils import UserError
+
+LAUGHS = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+MERGES = "a0: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+YAML = {
+    "nested aliases": (LAUGHS, "more than 10,000 values"),
+    "nested merges": (MERGES, "more than 10,000 values"),
+    "an alias of itself": ("a: &a [*a]", "contains itself"),
+    "many values": ("- a\n" * 20_000, "more than 10,000 values"),
+    "deep lists": ("[" * 50_000, "more than 32 levels"),
+    "deep sections": ("{a: " * 20_000, "more than 32 levels"),
+    "deep blocks": ("- " * 50_000, "more than 32 levels"),
+    "large": ("#" * 300_000, "too large"),
+    "keys that are no numbers": (".nan: 1\n.nan: 2", "must be text, found '.nan'"),
+    "a number as a key": ("1: 2", "must be text, found '1'"),
+    "nothing as a key": ("~: 2", "must be text, found '~'"),
+    "a list as a key": ("? [a, b]\n: 1", "must be text, found a list"),
+    "a section as a key": ("? {a: b}\n: 1", "must be text, found a list or section"),
+    "a key twice": ("seed: 1\nseed: 2", "'seed' appears twice"),
+    "a long number": (f"seed: {'9' * 100_000}", "more than 300 digits"),
+    "a long number in parts": (f"seed: 1{':59' * 60_000}", "more than 300 digits"),
+    "no number": ("seed: !!int x", "impossible int 'x'"),
+    "no truth": ("seed: !!bool x", "impossible bool 'x'"),
+    "no date": ("seed: 2024-13-45", "impossible date '2024-13-45'"),
+    "an object": ("a: !!python/object/apply:os.system [ls]", "is not allowed here"),
+    "a set": ("a: !!set {b}", "is not allowed here"),
+    "an escape": ("a: \x1b[31m", "the character U+001B is not allowed"),
+    "two documents": ("a: 1\n---\nb: 1", "expected a single document"),
+}
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_yaml(tmp_path, name):
+    """Both readers of YAML refuse it in one sentence that names the file."""
+    text, words = YAML[name]
+    file = tmp_path / "c.yaml"
+    file.write_text(text, encoding="utf-8")
+    for read, kind in ((read_yaml, UserError), (documents.read_yaml, InputError)):
+        with pytest.raises(kind) as caught:
+            read(file)
+        sentence = str(caught.value)
+        assert words in sentence
+        assert str(file) in sentence
+        assert "\n" not in sentence
+        assert len(sentence) < len(str(file)) + 400
+
+
+def test_merge_keys():
+    """Aliases and merges that stay small do what YAML says, and own keys win over merged ones."""
+    text = "base: &b {x: 1, y: 1}\nown: &o {<<: *b, y: 2}\nother: {<<: *o, x: 3}"
+    values = {"base": {"x": 1, "y": 1}, "own": {"x": 1, "y": 2}, "other": {"x": 3, "y": 2}}
+    assert documents.yaml.load(text, documents._Loader) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 100_000, "too many levels"),
+        ('{"a":' * 100_000, "too many levels"),
+        ('{"a": 1, "b": 2, "a": 3}', "'a' appears twice"),
+        ('{"a": NaN}', "'NaN' is no number"),
+        ('{"a": -Infinity}', "'-Infinity' is no number"),
+        (f'{{"a": {"9" * 100_000}}}', "more than 300 digits"),
+        ('{"a": 1', "in line 1, column 8"),
+    ],
+)
+def test_json(text, words):
+    """JSON is read as strictly."""
+    with pytest.raises(UserError) as caught:
+        parse_json(text, "c.json")
+    assert str(caught.value).startswith("c.json: not valid JSON, ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('output_folder: "a\\0b"', "'output_folder' cannot be a path"),
+        ("output_folder: ~nobody-of-this-name/x", "'output_folder' cannot be a path"),
+        ("model: {dim_mults: [[[[[[1]]]]]]}", "'model.dim_mults[0]' must be a whole number"),
+        (f"dtype: {'x' * 90_000}", "'dtype' cannot be 'xxx"),
+        (f"? {'x' * 90_000}\n: 1", "unknown key 'xxx"),
+    ],
+)
+def test_values_of_configs(tmp_path, text, words):
+    """A value that fits nowhere is shown in a few words, whatever its length and depth."""
+    file = tmp_path / "c.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_config(str(file))
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < len(str(file)) + 500
+
+
+def test_config_inside_a_checkpoint(tmp_path):
+    """A checkpoint's config may be any objects: nested references do not explode in a message."""
+    nested: list = ["x"]
+    for _ in range(40):
+        nested = [nested] * 9
+    for values in ({"dtype": nested}, {"model": nested}, {"seed": nested}, nested):
+        with pytest.raises(UserError, match=r"\.\.\.") as caught:
+            from_dict(values, tmp_path, "c.pth")
+        assert len(str(caught.value)) < 2_000
+    with pytest.raises(UserError, match=r"unknown key '?\(1, 2\)"):
+        from_dict({(1, 2): 3}, tmp_path, "c.pth")
+
+
+def test_captions(tmp_path):
+    """The file of captions is JSON of the same rules, and a message cuts what it holds."""
+    file = tmp_path / "captions.json"
+    for text in (
+        "[" * 100_000,
+        '{"a.png": ' + "[" * 90 + "]" * 90 + "}",
+        '{"a.png": 1, "a.png": 2}',
+    ):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(UserError) as caught:
+            read_captions(tmp_path, None, 0)
+        assert str(file) in str(caught.value)
+        assert len(str(caught.value)) < 2 * len(str(file)) + 300
