@@ -443,6 +443,7 @@ def test_inception_needs_its_own_weights(tmp_path):
         Inception(tmp_path / "code.pth")
 
 
+@pytest.mark.slow
 def test_lpips_with_given_backbone(tmp_path):
     """AlexNet's file is renamed to what lpips expects; the distance is 0 for equals only."""
     pytest.importorskip("lpips", reason="lpips is not installed")

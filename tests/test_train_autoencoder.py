@@ -151,7 +151,7 @@ def test_done_stages_are_not_repeated(tmp_path, monkeypatch, capsys):
     ("stages", "dtype"),
     [
         (ADVERSARIAL, "fp32"),
-        (ADVERSARIAL, "bf16"),
+        pytest.param(ADVERSARIAL, "bf16", marks=pytest.mark.slow),
         pytest.param(f"{PLAIN}, {ADVERSARIAL}", "fp32", marks=pytest.mark.slow),
         pytest.param(PLAIN, "fp32", marks=pytest.mark.slow),
     ],
@@ -399,6 +399,7 @@ def make_trainer(weights: Path, tmp_path: Path, *overrides: str, state=None) -> 
     return Trainer(learner, config, folder, precision, processes, state=state)
 
 
+@pytest.mark.slow
 def test_diffusion_in_its_latents(trained, tmp_path):
     """Latents are standardized; a diffusion model trains in them, and resumes exactly."""
     straight = make_trainer(trained, tmp_path, "train_cfg.max_steps=4")

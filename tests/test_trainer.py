@@ -136,7 +136,10 @@ def test_same_seed_same_weights(make_trainer):
 
 @pytest.mark.parametrize(
     ("stop_at", "options"),
-    [(STEPS_PER_EPOCH, []), (STEPS_PER_EPOCH + 2, ["model.dropout=0.1"])],
+    [
+        pytest.param(STEPS_PER_EPOCH, [], marks=pytest.mark.slow),
+        (STEPS_PER_EPOCH + 2, ["model.dropout=0.1"]),
+    ],
 )
 def test_resume_is_exact(make_trainer, tmp_path, stop_at, options):
     """N steps, resume, N steps: weights, averages, optimizer and history as without the stop."""
