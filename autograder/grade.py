@@ -14,7 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from autograder.text import InputError, check_installed, did_you_mean, not_installed, one_line
+from autograder.text import (
+    InputError,
+    check_installed,
+    did_you_mean,
+    not_installed,
+    one_line,
+    visible,
+)
 
 try:
     from autograder.batch import Order, grade_all
@@ -158,7 +165,8 @@ def summarise(folder: Path, manual: Path | None, rubric: Rubric) -> None:
         write_submission(grade, rubric, folder, merged)
     write_sheets(final, rubric, folder)
     write_class(final, rubric, folder)
-    print(f"{folder / 'grades.csv'}, {folder / 'index.html'}: {len(final)} submissions")
+    names = one_line(f"{folder / 'grades.csv'}, {folder / 'index.html'}")
+    print(f"{names}: {len(final)} submissions")
     if mistakes:
         raise mistakes
 
@@ -230,10 +238,11 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (InputError, Refused, SandboxError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # such as a full disk
-        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        name = one_line(str(error.filename or "a file"))
+        print(f"error: {name}: {error.strerror or error}", file=sys.stderr)
         print("what is graded stays; --resume goes on", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -153,7 +153,7 @@ def read(folder: Path) -> Scenario:
     try:
         expect = read_yaml(file)
     except InputError as error:
-        raise ScenarioError(str(error)) from error
+        raise ScenarioError(f"{file} cannot be read: {error}") from error
     if not isinstance(expect, dict) or not isinstance(expect.get("about"), str):
         raise ScenarioError(f"{file} must hold keys, with one sentence under 'about'")
     known = {name: expect.pop(name) for name in ("about", "base", "remove") if name in expect}

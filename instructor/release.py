@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
 
 from autograder.rubric import load_rubric
-from autograder.text import InputError
+from autograder.text import InputError, visible
 from texts import COURSE, Course, find_dangling, for_students, read_course, values_of
 
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
@@ -325,7 +325,7 @@ def main() -> None:
             open_ = f"{os.path.relpath(args.course)} leaves open: {', '.join(course.missing)}"
             print(f"{open_}; the texts tell students to ask their instructor")
     except (ReleaseError, InputError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -4,13 +4,15 @@ Most of these took minutes or gigabytes where they were read without limits.
 """
 
 import pytest
-from autograder import documents
+from autograder import documents, text
 from autograder.text import InputError
+from conftest import assert_refused, run_script
 
 from libs.captions import read_captions
 from libs.config import from_dict, load_config
 from libs.documents import parse_json, read_yaml
-from libs.utils import UserError
+from libs.progress import say
+from libs.utils import UserError, visible, visible_line
 
 LAUGHS = "a0: &a0 [x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
@@ -134,3 +136,32 @@ def test_captions(tmp_path):
             read_captions(tmp_path, None, 0)
         assert str(file) in str(caught.value)
         assert len(str(caught.value)) < 2 * len(str(file)) + 300
+
+
+# What a terminal would obey
+
+HOSTILE_NAME = "\x1b]0;title\x07\u202egpj\u2028\x85\x9b31m"
+
+
+def test_escapes_are_spelled_out(capsys):
+    """Control characters and marks of direction are spelled out, letters of all scripts stay."""
+    for spell in (visible, visible_line, text.visible):
+        found = spell(HOSTILE_NAME)
+        assert found == r"\x1b]0;title\x07\u202egpj\u2028\x85\x9b31m"
+        assert spell("Zoë \u06a9\u200c\u0647 数") == "Zoë \u06a9\u200c\u0647 数"
+    assert (visible("a\n\tb"), visible_line("a\n\tb")) == ("a\n\tb", r"a\n\tb")
+    say(f"two\nlines {HOSTILE_NAME}")
+    assert capsys.readouterr().out == "two\nlines " + visible(HOSTILE_NAME) + "\n"
+
+
+def test_names_in_errors(tmp_path):
+    """What a script or the grader says of a file with a name that is an attack is one plain line."""
+    name = "a\nerror: \x1b[2J\u202eb"
+    for script, args in (
+        ("code/train.py", [str(tmp_path / f"{name}.yaml")]),
+        ("autograder/grade.py", [str(tmp_path / name)]),
+    ):
+        process = run_script(script, *args)
+        assert_refused(process, r"\x1b[2J\u202eb")
+        assert process.stderr.count("\n") == 1
+        assert not {"\x1b", "\u202e"} & set(process.stderr)

@@ -59,7 +59,7 @@ def main() -> None:
     print(table(grade, rubric, width=100))
     print(f"--seed {grade.seed} repeats these tests")
     print("".join(f"For a person to look at: {visible(why)}\n" for why in grade.needs_look))
-    print(f"The sandbox: {grade.hole}")
+    print(f"The sandbox: {visible(grade.hole)}")
     print("".join(f"  {subject}: {words}\n" for subject, words in grade.protections.items()))
     print(f"What the submission printed:\n{visible(grade.log)}", flush=True)
     text = json.dumps(results_of(grade, rubric), indent=1, allow_nan=False)

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from types import ModuleType, TracebackType
 
-from .utils import UserError, file_shown, in_place, place_of
+from .utils import UserError, file_shown, in_place, place_of, visible_line
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # names of glibc's settings for mallopt
 ROOM = 2**20  # bytes that a disk must have left for a result
@@ -386,5 +386,5 @@ def _is_format(suffix: str) -> bool:
 
 
 def _fail(sentence: str, code: int) -> None:
-    print(sentence, file=sys.stderr)
+    print(visible_line(sentence), file=sys.stderr)
     sys.exit(code)

@@ -14,7 +14,7 @@ import yaml
 
 from . import documents, strict_yaml
 from .config_checks import check_limits, check_together
-from .utils import UserError, did_you_mean
+from .utils import UserError, did_you_mean, visible_line
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -396,7 +396,8 @@ def dump_config(config: Any, base: Path) -> str:
 def shown(path: Path) -> str:
     """A path as a person would type it here: relative to the current folder where it is near."""
     relative = os.path.relpath(path)
-    return str(path) if relative.startswith(os.path.join("..", "..")) else relative
+    is_far = relative.startswith(os.path.join("..", ".."))
+    return visible_line(str(path) if is_far else relative)
 
 
 def _apply_override(config: Any, override: str) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from PIL import Image
 
 from .progress import progress_bar, say
-from .utils import UserError
+from .utils import UserError, reason, visible_line
 
 T = TypeVar("T")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
@@ -45,8 +45,10 @@ class ImageFiles:
                         image = image.point(lambda value: value / 257).convert("L")
                     return image.convert(mode), used
             except UNREADABLE as error:
+                name = visible_line(str(path))
                 print(
-                    f"warning: {path} cannot be decoded ({error}), using the next", file=sys.stderr
+                    f"warning: {name} cannot be decoded ({reason(error)}), using the next",
+                    file=sys.stderr,
                 )
         raise UserError("none of the images can be decoded any more: has the data folder changed?")
 
@@ -103,14 +105,16 @@ def good_files(
     good, bad = [], []
     with progress_bar(len(candidates), f"checking {folder.name}", "file") as bar:
         for path, label in candidates:
-            reason = _what_is_wrong(path, min_bytes)
-            if reason is None:
+            why = _what_is_wrong(path, min_bytes)
+            if why is None:
                 good.append((path, label))
             else:
-                bad.append((path, reason))
+                bad.append((path, why))
             bar.update()
     if bad:
-        shown = "".join(f"\n  {p.relative_to(folder)}: {reason}" for p, reason in bad[:10])
+        shown = "".join(
+            f"\n  {visible_line(str(p.relative_to(folder)))}: {why}" for p, why in bad[:10]
+        )
         more = f"\n  and {len(bad) - 10} more" if len(bad) > 10 else ""
         say(f"skipped {len(bad)} of {len(candidates)} files in {folder}:{shown}{more}")
     if not good:

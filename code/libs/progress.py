@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .utils import reason
+from .utils import reason, visible
 
 try:
     from tqdm import tqdm
@@ -77,8 +77,9 @@ def counted(
 
 
 def say(text: str) -> None:
-    """Print a line without breaking a progress bar."""
+    """Print a line without breaking a progress bar, and without what a terminal would obey."""
     _note_line()
+    text = visible(text)
     if tqdm is None:
         print(text, flush=True)
     else:

@@ -7,6 +7,7 @@ import json
 import linecache
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -99,6 +100,30 @@ def unused(path: Path) -> Path:
 def reason(error: Exception) -> str:
     """Why something could not be written or read, in a few words."""
     return getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or str(type(error))
+
+
+def visible(text: str) -> str:
+    """The text with terminal escapes, other control characters and marks of direction spelled out.
+
+    Line ends and tabs stay, and letters of all scripts; an escape becomes the four letters `\\x1b`.
+    """
+    return "".join(c if c in "\n\t" or not _is_hidden(c) else _spelled(c) for c in text)
+
+
+def visible_line(text: str) -> str:
+    """As `visible`, with line ends and tabs spelled out, too: for names and for single sentences."""
+    return "".join(_spelled(c) if _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(letter: str) -> bool:
+    # control, format (all that turns the direction of writing), half of a pair, separators;
+    # names in Persian and Hindi are spelled with the two joiners
+    kinds = "Cc", "Cf", "Cs", "Zl", "Zp"
+    return unicodedata.category(letter) in kinds and letter not in "\u200c\u200d"
+
+
+def _spelled(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
 
 
 def default(value: T | None, fallback: T) -> T:
