@@ -126,12 +126,12 @@ def test_config_inside_a_checkpoint(tmp_path):
 def test_captions(tmp_path):
     """The file of captions is JSON of the same rules, and a message cuts what it holds."""
     file = tmp_path / "captions.json"
-    for text in (
+    for content in (
         "[" * 100_000,
         '{"a.png": ' + "[" * 90 + "]" * 90 + "}",
         '{"a.png": 1, "a.png": 2}',
     ):
-        file.write_text(text, encoding="utf-8")
+        file.write_text(content, encoding="utf-8")
         with pytest.raises(UserError) as caught:
             read_captions(tmp_path, None, 0)
         assert str(file) in str(caught.value)
@@ -155,7 +155,7 @@ def test_escapes_are_spelled_out(capsys):
 
 
 def test_names_in_errors(tmp_path):
-    """What a script or the grader says of a file with a name that is an attack is one plain line."""
+    """A script and the grader name a file whose name is an attack in one plain line."""
     name = "a\nerror: \x1b[2J\u202eb"
     for script, args in (
         ("code/train.py", [str(tmp_path / f"{name}.yaml")]),

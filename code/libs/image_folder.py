@@ -112,9 +112,8 @@ def good_files(
                 bad.append((path, why))
             bar.update()
     if bad:
-        shown = "".join(
-            f"\n  {visible_line(str(p.relative_to(folder)))}: {why}" for p, why in bad[:10]
-        )
+        names = [(visible_line(str(path.relative_to(folder))), why) for path, why in bad[:10]]
+        shown = "".join(f"\n  {name}: {why}" for name, why in names)
         more = f"\n  and {len(bad) - 10} more" if len(bad) > 10 else ""
         say(f"skipped {len(bad)} of {len(candidates)} files in {folder}:{shown}{more}")
     if not good:

@@ -111,7 +111,7 @@ def visible(text: str) -> str:
 
 
 def visible_line(text: str) -> str:
-    """As `visible`, with line ends and tabs spelled out, too: for names and for single sentences."""
+    """As `visible`, with line ends and tabs spelled out, too: for names and sentences."""
     return "".join(_spelled(c) if _is_hidden(c) else c for c in text)
 
 
