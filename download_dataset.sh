@@ -224,7 +224,9 @@ root, broken = pathlib.Path(sys.argv[1]), []
 files = [p for s in ("train", "test") for p in sorted(root.glob(s + "/*/[!.]*")) if p.is_file()]
 for path in files:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > 50_000_000:
+                raise ValueError("above 50 megapixels")
             image.load()
     except Exception as error:  # a broken picture can raise almost anything
         reason = "no picture" if "cannot identify" in str(error) else error

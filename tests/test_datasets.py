@@ -533,8 +533,8 @@ def test_file_that_breaks_later_is_replaced(tmp_path, capsys):
     images = images_of(train)
     assert torch.equal(images, expected[[0, 0, 0]])
     errors = capsys.readouterr().err
-    assert "1.png cannot be decoded" in errors
-    assert "2.png cannot be decoded" in errors
+    assert "1.png cannot be used" in errors
+    assert "2.png cannot be used" in errors
 
 
 def test_replacement_keeps_its_label(tmp_path):

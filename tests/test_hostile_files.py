@@ -3,15 +3,24 @@
 Most of these took minutes or gigabytes where they were read without limits.
 """
 
+import io
+import os
+import struct
+import zlib
+
 import pytest
 from autograder import documents, text
 from autograder.text import InputError
 from conftest import assert_refused, run_script
+from PIL import Image
 
 from libs.captions import read_captions
 from libs.config import from_dict, load_config
 from libs.documents import parse_json, read_yaml
+from libs.image_folder import ImageFiles, good_files
+from libs.pictures import MAX_PIXELS, BadPicture, opened
 from libs.progress import say
+from libs.text_to_image import load_picture
 from libs.utils import UserError, visible, visible_line
 
 LAUGHS = "a0: &a0 [x]\n" + "".join(
@@ -165,3 +174,91 @@ def test_names_in_errors(tmp_path):
         assert_refused(process, r"\x1b[2J\u202eb")
         assert process.stderr.count("\n") == 1
         assert not {"\x1b", "\u202e"} & set(process.stderr)
+
+
+# Pictures
+
+
+def picture(kind, **options):
+    """The bytes of a small picture in one of Pillow's formats, of which it may lack some."""
+    Image.init()
+    if kind not in Image.SAVE:
+        return b"no picture " * 100
+    file = io.BytesIO()
+    Image.effect_noise((32, 24), 60).convert("RGB").save(file, kind, **options)
+    return file.getvalue()
+
+
+def png_that_claims(width, height):
+    """A PNG of this size as its header has it, with no such content."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pieces = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100_000))), (b"IEND", b"")]
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in pieces
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+BAD_PICTURES = {
+    "eps.png": (picture("EPS"), "not a readable image"),
+    "avif.png": (picture("AVIF")[:-40], "not a readable image"),
+    "dds.png": (picture("DDS"), "not a readable image"),
+    "jpeg2000.jpg": (picture("JPEG2000"), "not a readable image"),
+    "icns.png": (picture("ICNS"), "not a readable image"),
+    "pcx.bmp": (picture("PCX"), "not a readable image"),
+    "large.png": (png_that_claims(10_000, 5_001), "50 megapixels or more"),
+    "huge.png": (png_that_claims(60_000, 60_000), "megapixels or more"),
+    "cut.webp": (picture("WEBP")[:200], "not a readable image"),
+    "cut.gif": (picture("GIF")[:300], "truncated|not a readable image"),
+    "cut.tif": (picture("TIFF", compression="tiff_lzw")[:300], "not a readable image"),
+    "cut.ppm": (picture("PPM")[:300], "truncated|not a readable image"),
+    "text.jpg": (b"no picture " * 100, "not a readable image"),
+}
+
+
+def test_bad_pictures_are_skipped_and_listed(tmp_path, monkeypatch, capsys):
+    """What is no picture of a known format and size is skipped and named, and starts no program."""
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # found anew
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/gs").write_text(f"#!/bin/sh\necho run >>{tmp_path}/started\n")
+    (tmp_path / "bin/gs").chmod(0o755)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    kinds = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tif": "TIFF"}
+    for suffix, kind in {**kinds, "ppm": "PPM"}.items():
+        (folder / f"good.{suffix}").write_bytes(picture(kind))
+    for name, (content, _) in BAD_PICTURES.items():
+        (folder / name).write_bytes(content)
+        with pytest.raises(BadPicture, match=BAD_PICTURES[name][1]), opened(folder / name) as image:
+            image.load()
+    found = good_files(folder, [(path, None) for path in sorted(folder.iterdir())], 0)
+    assert {path.stem for path, _ in found} == {"good"}
+    assert len(found) == len(kinds) + 1
+    output = capsys.readouterr()
+    assert f"skipped {len(BAD_PICTURES)} of {len(BAD_PICTURES) + len(found)} files" in output.out
+    assert "large.png: 50 megapixels or more, above the limit of 50" in output.out
+    assert output.err == ""
+    assert not (tmp_path / "started").exists()
+
+
+def test_pictures_that_turn_bad_later(tmp_path, capsys):
+    """In training the next good file takes a bad one's place; --init-image says what is wrong."""
+    paths = [tmp_path / name for name in ("a.png", "b.png")]
+    paths[0].write_bytes(picture("EPS"))
+    paths[1].write_bytes(picture("PNG"))
+    image, used = ImageFiles(paths).open(0, "RGB", 16)
+    assert (image.size, used) == ((32, 24), 1)
+    assert "a.png cannot be used (not a readable image)" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"a.png cannot be used: not a readable image"):
+        load_picture(paths[0], 16, 16)
+    with pytest.raises(UserError, match=r"c.png cannot be used: missing"):
+        load_picture(tmp_path / "c.png", 16, 16)
+
+
+def test_limit_on_pixels(tmp_path):
+    """A picture at the limit is opened."""
+    (tmp_path / "a.png").write_bytes(png_that_claims(10_000, MAX_PIXELS // 10_000))
+    with opened(tmp_path / "a.png") as image:
+        assert image.width * image.height == MAX_PIXELS

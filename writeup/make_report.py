@@ -57,6 +57,7 @@ FONT_FILES = {  # of matplotlib, by family and style
 SIZE, LINE = 10, 5.2  # points, mm
 POINT = 25.4 / 72  # mm
 HEADINGS = {"h1": 18, "h2": 13.5, "h3": 11.5}
+MAX_PIXELS = 50_000_000  # of a picture
 MAX_PICTURE = 120  # mm of height: a square grid leaves room for text
 CELL = (1, 1.5)  # mm left free above and beside the text of a table
 SPACES = ("text", "softbreak", "hardbreak", "html_inline")
@@ -420,10 +421,14 @@ class Report(FPDF):
         if not path.is_file():
             self.fail(line, f"there is no picture {name}")
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    self.fail(line, f"{name} is too large; make it smaller, or crop it")
                 image.load()
                 self.pictures.add(name)
                 return path, image.height / image.width
+        except ReportError:
+            raise
         except Exception:  # Pillow raises many kinds
             self.fail(line, f"{name} is damaged or no PNG or JPEG")
 

@@ -9,15 +9,14 @@ from typing import TypeVar
 
 from PIL import Image
 
+from .pictures import BadPicture, opened
 from .progress import progress_bar, say
-from .utils import UserError, reason, visible_line
+from .utils import UserError, visible_line
 
 T = TypeVar("T")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
 # The last bytes of a complete file. A file that ends otherwise may still be good: it is decoded.
 ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
-# What PIL raises for files that it cannot decode, or that claim to be gigantic.
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass
@@ -38,18 +37,15 @@ class ImageFiles:
             used = (index + offset) % len(self.paths)
             path = self.paths[used]
             try:
-                with Image.open(path) as image:
+                with opened(path) as image:
                     if min(image.size) > resize:
                         image.draft(mode, (resize, resize))  # JPEG: decode at a smaller scale
                     if image.mode.startswith("I;16"):  # PIL would cut 16-bit values off at 255
                         image = image.point(lambda value: value / 257).convert("L")
                     return image.convert(mode), used
-            except UNREADABLE as error:
+            except BadPicture as why:
                 name = visible_line(str(path))
-                print(
-                    f"warning: {name} cannot be decoded ({reason(error)}), using the next",
-                    file=sys.stderr,
-                )
+                print(f"warning: {name} cannot be used ({why}), using the next", file=sys.stderr)
         raise UserError("none of the images can be decoded any more: has the data folder changed?")
 
     def fingerprint(self) -> str:
@@ -65,7 +61,8 @@ class ImageFiles:
 def scan_folder(folder: Path, min_bytes: int, name: str) -> tuple[ImageFiles, list[int], list[str]]:
     """List the good image files of a class-per-folder tree, in alphabetical order.
 
-    Files that are no images, truncated or smaller than `min_bytes` are skipped and reported once.
+    Files that are no images, truncated, huge or smaller than `min_bytes` are skipped and reported
+    once.
 
     Returns:
         The files, their labels, and the class names.
@@ -131,12 +128,12 @@ def _what_is_wrong(path: Path, min_bytes: int) -> str | None:
     if path.suffix.lower() not in SUFFIXES:
         return "no image by its name"
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             ending = ENDINGS.get(image.format or "")
             if ending is None or not _ends_with(path, ending):
                 image.load()
-    except UNREADABLE as error:
-        return "truncated" if "truncated" in str(error) else "not a readable image"
+    except BadPicture as why:
+        return str(why)
     return None
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import functional as transforms
 
 from . import heun_flags
 from .config import load_config
 from .guidance import parse_scale
+from .pictures import BadPicture, opened
 from .progress import progress_bar
 from .runtime import DTYPES, Precision, generator_for, pick_device
 from .sampling import SAMPLE_STREAM, Sampler
@@ -231,9 +231,10 @@ def load_picture(path: Path, height: int, width: int) -> Tensor:
     Raises UserError where the file is missing, or is no picture.
     """
     try:
-        picture = Image.open(path).convert("RGB")
-    except (OSError, UnidentifiedImageError):
-        raise UserError(f"--init-image: {path} is missing, or no picture") from None
+        with opened(path) as image:
+            picture = image.convert("RGB")
+    except BadPicture as why:
+        raise UserError(f"--init-image: {path} cannot be used: {why}") from None
     factor = max(width / picture.width, height / picture.height)
     covering = [math.ceil(picture.height * factor), math.ceil(picture.width * factor)]
     picture = transforms.resize(picture, covering, antialias=True)

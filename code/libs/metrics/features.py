@@ -9,14 +9,14 @@ import torch
 import torchvision
 from torch import Tensor
 
-from .. import datasets, image_folder
+from .. import datasets, image_folder, pictures
 from ..datasets import Images
 from ..loading import in_order
 from ..progress import progress_bar
 from .store import STATE, Facts, Store, hash_of, hash_of_code
 
 BATCH = 100
-PREPARES_IMAGES = (datasets, image_folder, torchvision, PIL)
+PREPARES_IMAGES = (datasets, image_folder, pictures, torchvision, PIL)
 
 
 class Network(Protocol):
