@@ -64,6 +64,7 @@ class Answer:
     changed: list[Any] = field(default_factory=list)  # indices of inputs, names of buffers
     mode_changed: list[str] = field(default_factory=list)  # names of doubles
     gradients: dict[str, float] = field(default_factory=dict)  # by double; {} where none reaches
+    draws: bool = False  # the function was given no time steps, since it draws its own
     asked: list[Asked] = field(default_factory=list)
 
 

@@ -1,7 +1,7 @@
 """Checks of compute_loss: what the network is trained on, and with which loss."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from autograder.evidence import (
     close,
     is_tensor_like,
     network_calls,
+    off,
+    shown,
     suspect,
     tensor_of,
     weights,
@@ -21,6 +23,7 @@ from autograder.evidence import (
 from autograder.student import Answer, Asked, Finding, Student, Tensor
 
 NAMES = ["x_start", "label", "t", "noise"]
+MANY = 1024  # time steps that a loss draws: one of 37 is missing with a probability of 2e-11
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
@@ -38,6 +41,7 @@ class Objective:
     clean: np.ndarray
     answer: Answer = field(default_factory=lambda: Answer(None))
     call: Callable[[], Answer] | None = None
+    t: np.ndarray = field(default_factory=lambda: np.empty(0))  # the time steps, given or drawn
 
     def run(self, student: Student, *noise: np.ndarray) -> None:
         """Call compute_loss, with the noise if one is given."""
@@ -49,7 +53,7 @@ class Objective:
             doubles |= {"vae.decoder": lambda asked: self.images}
         args = (self.images, inputs["label"], inputs["t"], *noise)
         self.call = lambda: student.call(
-            key, "compute_loss", *args, doubles=doubles, gradients=True
+            key, "compute_loss", *args, doubles=doubles, gradients=True, time_at=2
         )
         try:
             self.answer = self.call()
@@ -88,6 +92,7 @@ class Objective:
         diffusions = [a.bind("x_start", "t", "noise") for a in self.answer.asked
                       if a.name == "q_sample"]  # fmt: skip
         calls = network_calls(self.answer.asked)
+        self.t = drawn_times(self.case, calls[-1]) if self.answer.draws else inputs["t"]
         if diffusions:
             noise = self.check_diffusion(diffusions[-1], noise)
             x_t = inputs["x_t"]
@@ -96,7 +101,7 @@ class Objective:
         for call in calls:
             if is_tensor_like(call.get("x"), self.clean) and not close(x_t, self.clean, 1e-3):
                 raise Finding("The network got x_start and not x_t.", "network_wrong_x")
-            check_network_call(call, None, inputs["label"], inputs["t"])
+            check_network_call(call, None, inputs["label"], self.t)
             if not is_tensor_like(call.get("x"), x_t, 1e-3):
                 raise Finding("The network got something else than x_t.", "network_wrong_x")
         self.check_loss(noise)
@@ -107,8 +112,9 @@ class Objective:
         """q_sample got x_start, t and the noise; returns the noise."""
         if not is_tensor_like(call.get("x_start"), self.clean):
             raise Finding("q_sample got something else than x_start.", self.clean_hint(call))
-        if not is_tensor_like(call.get("t"), self.case.inputs["t"]):
-            raise Finding("q_sample got other time steps than compute_loss.", "loss_wrong_t")
+        if not is_tensor_like(call.get("t"), self.t):
+            whose = "the network" if self.answer.draws else "compute_loss"
+            raise Finding(f"q_sample got other time steps than {whose}.", "loss_wrong_t")
         if call.get("noise") is None:
             raise Finding(
                 "q_sample was called without the noise, so it draws its own, which the loss does "
@@ -132,9 +138,7 @@ class Objective:
     def recover_noise(self, x: Any, noise: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """For code that computes x_t itself: the noise in it, and x_t as expected."""
         x_t = tensor_of(x, self.clean.shape, "The network's input x_t")
-        signal, rate = (
-            self.case.expected[name].reshape(-1, 1, 1, 1) for name in ("signal", "noise")
-        )
+        signal, rate = self.rates()
         if noise is not None:
             found, _ = weights(x_t, self.clean, noise)
             if not close(x_t, signal * self.clean + rate * noise, 1e-3):
@@ -145,6 +149,16 @@ class Objective:
                 )
             return noise.astype(np.float64), x_t
         return (x_t - signal * self.clean) / rate, x_t
+
+    def rates(self) -> list[np.ndarray]:
+        """How much of x_start and of the noise x_t holds, [B, 1, 1, 1] each."""
+        found = [self.case.expected[name] for name in ("signal", "noise")]
+        if self.answer.draws:
+            from autograder.schedule import schedule_of  # which a starter does not have
+
+            schedule = schedule_of(self.case.config)
+            found = [schedule.signal_rate[self.t], schedule.noise_rate[self.t]]
+        return [values.reshape(-1, 1, 1, 1) for values in found]
 
     def check_loss(self, noise: np.ndarray) -> None:
         """The loss is the mean squared error, and the network can learn from it."""
@@ -165,6 +179,51 @@ class Objective:
                 "The loss has the right value, but no gradient reaches the network.",
                 "loss_no_gradient",
             )
+
+
+def drawn_times(case: Case, call: dict[str, Any]) -> np.ndarray:
+    """The time steps that a loss drew, as the network got them; raises Finding."""
+    size, T = len(case.inputs["label"]), case.kwargs["timesteps"]
+    value = call.get("time")
+    if not isinstance(value, Tensor) or value.array is None or value.shape != [size]:
+        raise Finding(
+            f"The network got t = {shown(value)}; expected a time step for each of the {size} "
+            "images.",
+            "loss_drawn_t",
+        )
+    t = value.array
+    if not np.isin(t, np.arange(T)).all():
+        raise Finding(
+            f"The loss drew t from {t.min():g} to {t.max():g}; expected whole numbers from 0 to "
+            f"{T - 1}.",
+            "loss_drawn_t",
+        )
+    return t.astype(np.int64)
+
+
+def check_drawn_times(student: Student, case: Case) -> None:
+    """A loss that draws t draws each step equally often, and others each time (Algorithm 1)."""
+    times = 1 + MANY // len(case.inputs["label"])
+    inputs = {n: np.concatenate([v] * times) for n, v in case.inputs.items() if v.ndim}
+    many = Objective(replace(case, inputs=inputs), inputs["x_start"], inputs["x_start"])
+    drawn = []
+    for _ in range(2):
+        many.run(student)
+        drawn.append(drawn_times(many.case, network_calls(many.answer.asked)[-1]))
+    T, size = case.kwargs["timesteps"], len(drawn[0])
+    count = np.bincount(drawn[0], minlength=T)
+    if count.max() == size:
+        raise Finding(f"The loss drew one t for all {size} images.", "loss_drawn_t")
+    if count.min() == 0:
+        missing = int(count.argmin())
+        raise Finding(f"The loss never drew t = {missing} for {size} images.", "loss_drawn_t")
+    # the mean within 6 standard deviations, each count within 8: 2e-9 each for a right answer
+    mean, spread = (T - 1) / 2, np.sqrt((T**2 - 1) / 12 / size)
+    often = 8 * np.sqrt(size / T)
+    if off(drawn[0].mean(), mean, 6 * spread) or off(count, size / T, often).any():
+        raise Finding("The loss does not draw all time steps equally often.", "loss_drawn_t")
+    if np.array_equal(*drawn):
+        raise Finding("Two calls drew the same time steps.", "loss_drawn_t")
 
 
 def check_two_draws(first: np.ndarray, second: np.ndarray) -> None:

@@ -184,17 +184,23 @@ class Student:
         doubles: dict[str, Handler] | None = None,
         gradients: bool = False,
         training: bool = True,
+        time_at: int | None = None,
     ) -> Answer:
-        """Call a method; each double's handler answers with an array, or a sentence to refuse."""
-        request = {"key": key, "method": method, "args": list(args)}
+        """Call a method; each double's handler answers with an array, or a sentence to refuse.
+
+        Args:
+            time_at: position of the time steps, which are left out where the method, as in some
+                editions, draws them itself; `Answer.draws` says whether.
+        """
+        request = {"key": key, "method": method, "args": list(args), "time": time_at}
         doubles = doubles or {}
         request |= {"doubles": list(doubles), "gradients": gradients, "training": training}
 
         def read(answer: dict[str, Any], calls: Calls) -> Answer:
             modes = read_names(answer.get("mode_changed"), doubles, "whose mode was changed")
             found = read_gradients(answer, doubles)
-            value = read_value(answer.get("value"))
-            return Answer(value, read_changed(answer), modes, found, calls.asked)
+            value, draws = read_value(answer.get("value")), answer.get("draws") is True
+            return Answer(value, read_changed(answer), modes, found, draws, calls.asked)
 
         return self._ask("call", request, CALL_SECONDS, doubles, read)
 

@@ -1,7 +1,7 @@
 """Build whole submissions from the small folders under instructor/scenarios/{wrong,right,hostile}/.
 
-A scenario says in expect.yaml what it is, and holds beside it only what differs from its base, the
-reference or the starter:
+A scenario says in expect.yaml what it is, and holds beside it only what differs from its base: the
+reference, the starter, or a whole submission of an earlier edition (instructor/scenarios/editions):
 
     MODULE.NAME.py               one method of a class in ddpm, unet, edm or stable_diffusion, or
                                  one function of ddim, edm, fid, memorization or stable_diffusion,
@@ -40,7 +40,8 @@ MODULES = {
     "stable_diffusion": "code/libs/stable_diffusion.py",
 }
 DEFAULT_BASE = {"wrong": "reference", "right": "reference", "hostile": "starter"}
-EXPECT = "expect.yaml"
+EDITIONS = SCENARIOS / "editions"
+EXPECT, EDITION = "expect.yaml", "edition.yaml"
 PIECE = re.compile(rf"(?P<module>{'|'.join(MODULES)})\.(?P<what>\w+)\.py")
 TEAM = """member,NetID,contribution
 Example Student One,example1,the diffusion process
@@ -61,6 +62,7 @@ class Scenario:
         may_fail: ids of parts that may lose theirs.
         hint: id of the hint it must trigger; "" for none.
         remove: files and folders of the base that are not handed in.
+        lacks: parts that the base does not have as they are asked for today, and that earn nothing.
         others: keys of expect.yaml that have no attribute here.
     """
 
@@ -72,6 +74,7 @@ class Scenario:
     may_fail: list[str] = field(default_factory=list)
     hint: str = ""
     remove: list[str] = field(default_factory=list)
+    lacks: list[str] = field(default_factory=list)
     others: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -94,12 +97,12 @@ class Scenario:
                 pieces[match["module"]][match["what"]] = path.read_text(encoding="utf-8")
             elif path.is_file() and name != EXPECT and "__pycache__" not in path.parts:
                 own[name] = path.read_bytes()
-        submission = dict(_base(self.base))
+        submission = dict(_edition(self.base)[1] if is_edition(self.base) else _base(self.base))
         try:
             for module, texts in pieces.items():
                 if texts:
                     file = MODULES[module]
-                    submission[file] = _patch(file, texts, self.base).encode()
+                    submission[file] = self._patched(file, texts, submission).encode()
         except ValueError as error:
             raise ScenarioError(f"scenario {self.name}: {error}") from error
         for name in self.remove:
@@ -109,6 +112,15 @@ class Scenario:
             for file in gone:
                 del submission[file]
         return dict(sorted({**submission, **own}.items()))
+
+    def _patched(self, file: str, pieces: dict[str, str], submission: dict[str, bytes]) -> str:
+        """A file of the base with pieces of it replaced; raises ValueError as `_patch` does."""
+        if not is_edition(self.base):
+            text = (ROOT / file).read_text(encoding="utf-8")
+            return _patch(text, file, pieces, self.base)
+        if file not in submission:
+            raise ValueError(f"{self.base} has no {file}")
+        return _patch(submission[file].decode(), file, pieces, self.base)
 
     def build(self, into: Path) -> Path:
         """Write the submission to the new folder `into`/`name`, and return that folder."""
@@ -163,12 +175,39 @@ def read(folder: Path) -> Scenario:
         wrong = ("fails", "may_fail", "hint")
         known |= {name: expect.pop(name) for name in wrong if name in expect}
     scenario = Scenario(kind, folder, **{"base": DEFAULT_BASE[kind], **known}, others=expect)
-    if scenario.base not in ("reference", "starter"):
-        raise ScenarioError(f"{file}: base is 'reference' or 'starter', not '{scenario.base}'")
-    for part in [*([scenario.fails] if scenario.fails else []), *scenario.may_fail]:
+    if is_edition(scenario.base):
+        scenario.lacks = _edition(scenario.base)[0]["lacks"]
+    elif scenario.base not in ("reference", "starter"):
+        choices = ", ".join(["reference", "starter", *editions()])
+        raise ScenarioError(f"{file}: there is no base '{scenario.base}'; choose one of {choices}")
+    parts = [*([scenario.fails] if scenario.fails else []), *scenario.may_fail, *scenario.lacks]
+    for part in parts:
         if part not in PARTS:
             raise ScenarioError(f"{file}: no part '{part}'; the parts are {', '.join(PARTS)}")
     return scenario
+
+
+@cache
+def editions() -> list[str]:
+    """The earlier editions of the assignment that scenarios can be built on."""
+    return sorted(path.parent.name for path in EDITIONS.glob(f"*/{EDITION}"))
+
+
+def is_edition(base: str) -> bool:
+    """Whether a base is an earlier edition's."""
+    return base in editions()
+
+
+@cache
+def _edition(base: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What edition.yaml says of an earlier edition, and a complete submission of it."""
+    folder = EDITIONS / base
+    told = yaml.safe_load((folder / EDITION).read_text(encoding="utf-8"))
+    files = {"team.csv": TEAM.encode(), "writeup/report.pdf": tiny_pdf()}
+    for path in sorted((folder / "code").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return told, files
 
 
 @cache
@@ -192,13 +231,12 @@ def _finish(text: str, file: str, base: str) -> str:
     return "".join(ln for ln in text.splitlines(True) if ln.strip() not in (BEGIN, END))
 
 
-def _patch(file: str, pieces: dict[str, str], base: str) -> str:
-    """A file of the base with pieces of it replaced.
+def _patch(text: str, file: str, pieces: dict[str, str], base: str) -> str:
+    """A file's text, as its base has it with marks, with pieces of it replaced.
 
     Raises:
         ValueError: there is nothing of the name of a piece.
     """
-    text = (ROOT / file).read_text(encoding="utf-8")
     functions = {what: piece for what, piece in pieces.items() if what not in ("top", "end")}
     if file == MODULES["unet"] and "decoder" in functions:
         text = _replace_region(text, file, functions.pop("decoder"))

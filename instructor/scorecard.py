@@ -29,7 +29,7 @@ from autograder.text import check_installed, not_installed
 
 try:
     from autograder.batch import Order, grade_all
-    from autograder.results import NOT_ATTEMPTED, Grade
+    from autograder.results import NOT_ATTEMPTED, Grade, PartResult
     from autograder.rubric import load_rubric
     from overlay import PARTS, Scenario, scenarios
 
@@ -169,9 +169,17 @@ class Scorecard:
         """Keep what went against expectation."""
         self.complaints.append(f"{scenario.kind}/{scenario.name}: {what}")
 
+    def lost(self, scenario: Scenario, grade: Grade) -> list[PartResult]:
+        """The parts without all points, except those that its edition lacks, which earn nothing."""
+        gained = [id_ for id_ in scenario.lacks if grade.part(id_).points]
+        if gained:
+            self.complain(scenario, f"gains {gained}, which its edition lacks")
+        tested = [p for p in grade.parts if p.points is not None and p.id not in scenario.lacks]
+        return [p for p in tested if p.points < p.max_points]
+
     def judge_wrong(self, scenario: Scenario, grade: Grade) -> None:
         """It loses points for its own part, for no other, and with the right hint."""
-        lost = {p.id for p in grade.parts if p.points is not None and p.points < p.max_points}
+        lost = {part.id for part in self.lost(scenario, grade)}
         part = grade.part(scenario.fails)
         self.figures["killed"] += bool(lost)
         if scenario.fails not in lost or lost - {scenario.fails, *scenario.may_fail}:
@@ -190,7 +198,7 @@ class Scorecard:
 
     def judge_right(self, scenario: Scenario, grade: Grade) -> None:
         """It gets all points."""
-        lost = [p for p in grade.parts if p.points is not None and p.points < p.max_points]
+        lost = self.lost(scenario, grade)
         self.figures["false_fails"] += bool(lost)
         for part in lost:
             self.complain(scenario, f"loses {part.id}: {part.reason} {grade.log[:300]}")

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import os
 import sys
+import tempfile
 import traceback
 import types
 from typing import Any
@@ -75,13 +76,18 @@ class Worker:
         made = getattr(submitted(module), name)
         known = inspect.signature(made).parameters
         given = {key: value for key, value in optional.items() if key in known}
+        names = sorted(given)
+        given |= kwargs
         try:
-            with hollow_networks(module) if module != "unet" else contextlib.nullcontext():
-                built = made(**kwargs, **given)
-        except Exception:  # it does more with its networks than to hold them
-            built = made(**kwargs, **given)
+            built = construct(module, made, given)
+        except Exception:
+            weights = [name for name in known if "weights" in name and name not in given]
+            if not (kwargs.get("use_vae") and weights):
+                raise
+            with files_without_weights() as path:  # it insists on files with the weights
+                built = construct(module, made, {**given, **dict.fromkeys(weights, path)})
         self.objects[key] = built
-        return {"optional": sorted(given)}
+        return {"optional": names}
 
     def do_call(
         self,
@@ -91,22 +97,29 @@ class Worker:
         doubles: list[str],
         gradients: bool,
         training: bool,
+        time: int | None,
     ) -> dict[str, Any]:
         """Call a method with test doubles in place; the arrays among the arguments become tensors.
 
         Doubles are attributes of the object such as "model", "p_sample", "vae.encoder".
+
+        Args:
+            time: position of the time steps, left out where the method draws them itself.
         """
         built = self.objects[key]
+        bound = method_of(built, method)
         self.doubles = {name: Double(name, self.calls).train(training) for name in doubles}
         given = dict(enumerate(args))
         tensors = as_tensors(given)
+        draws = time is not None and lacks_time(bound, time)
+        arguments = [value for place, value in tensors.items() if not draws or place != time]
         buffers = {n: getattr(built, n) for n in BUFFERS if hasattr(built, n)}
         copies = {n: b.detach().clone() for n, b in buffers.items() if torch.is_tensor(b)}
         with contextlib.ExitStack() as stack:
             for name, double in self.doubles.items():
                 stack.enter_context(replaced(built, name, double))
-            result = getattr(built, method)(*tensors.values())
-        answer: dict[str, Any] = {"value": pack(result)}
+            result = bound(*arguments)
+        answer: dict[str, Any] = {"value": pack(result), "draws": draws}
         answer["changed"] = changed(given, tensors) + [
             name for name, copy in copies.items() if not same(copy, getattr(built, name))
         ]
@@ -327,6 +340,49 @@ def replaced(owner: Any, path: str, double: nn.Module) -> Any:
             yield
         finally:
             owner.__dict__.pop(name, None)
+
+
+def method_of(built: Any, name: str) -> Any:
+    """A method by its name in the contract, or by the one that an earlier edition gave it."""
+    former = {"p_sample_loop": "generate"}.get(name)
+    return getattr(built, name if former is None or hasattr(built, name) else former)
+
+
+def lacks_time(function: Any, place: int) -> bool:
+    """Whether a function takes no time step in this place, but the noise, its last argument."""
+    named = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(named) != place + 1:
+        return False
+    last = named[place]
+    return last.default is not last.empty and not last.name.startswith("t")
+
+
+def construct(module: str, made: Any, kwargs: dict[str, Any]) -> Any:
+    """Construct a class, with empty networks inside unless it does more than to hold them."""
+    try:
+        with hollow_networks(module) if module != "unet" else contextlib.nullcontext():
+            return made(**kwargs)
+    except Exception:
+        return made(**kwargs)
+
+
+@contextlib.contextmanager
+def files_without_weights() -> Any:
+    """The path of a checkpoint that holds nothing, and within this context any module loads it."""
+    load = nn.Module.load_state_dict
+
+    def lenient(self: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
+        return load(self, state, *args, **kwargs) if state else load(self, {}, strict=False)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "weights.pth")
+        torch.save({}, path)
+        with mock.patch.object(nn.Module, "load_state_dict", lenient):
+            yield path
 
 
 class HollowUNet(nn.Module):
