@@ -63,10 +63,10 @@ def test_decode(student: Student, case: Case) -> None:
     latents = [call.get("x") for call, _ in decoded]
     if not all(isinstance(z, Tensor) and z.array is not None for z in latents):
         raise Finding("The decoder got no tensor.", "latent_decoder_input")
-    if any(z.shape[1:] != list(x_0.shape[1:]) for z in latents):
-        raise Finding("The decoder got another shape than the latents'.", "latent_decoder_input")
     if sum(len(z.array) for z in latents) > len(x_0):
         raise Finding(f"The decoder was called {len(decoded)} times.", "latent_decoded_twice")
+    if any(z.shape[1:] != list(x_0.shape[1:]) for z in latents):
+        raise Finding("The decoder got another shape than the latents'.", "latent_decoder_input")
     whole = np.concatenate([z.array for z in latents])
     if whole.shape != x_0.shape or not close(whole, x_0, 1e-4):
         raise Finding(
