@@ -202,7 +202,7 @@ def is_edition(base: str) -> bool:
 def _edition(base: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What edition.yaml says of an earlier edition, and a complete submission of it."""
     folder = EDITIONS / base
-    told = yaml.safe_load((folder / EDITION).read_text(encoding="utf-8"))
+    told = read_yaml(folder / EDITION)
     files = {"team.csv": TEAM.encode(), "writeup/report.pdf": tiny_pdf()}
     for path in sorted((folder / "code").rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
