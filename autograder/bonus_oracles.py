@@ -16,7 +16,6 @@ from autograder.schedule import normal, schedule_of
 
 Array = np.ndarray
 Triple = tuple[Array, Array, Array]
-ETAS = np.array([0.0, 0.6, 1.0])
 
 
 def make_bonus_cases(seed: int) -> list[Case]:
@@ -117,15 +116,16 @@ def _wrong_x0(ab: Array, ab_next: Array, eta: Array, x: Array, eps: Array) -> Tr
 
 
 def ddim_case(config: str, random: np.random.Generator) -> Case:
-    """Steps between four pairs of times at three etas; one with clipping; two whole loops."""
+    """Steps between pairs of times at four etas, with clipping and without; whole loops."""
     s, shape = schedule_of(config), (diffused_shape(config)[0], 5, 4)  # small: all is stored
     high, low = 2 * s.T // 3, s.T // 5
-    ab = s.alpha_bar[[s.T - 1, high, low, 0]]
-    ab_next = np.array([s.alpha_bar[high], s.alpha_bar[low], s.alpha_bar[1], 1.0])
-    inputs = {"alpha_bar": ab, "alpha_bar_next": ab_next, "etas": ETAS}
+    ab = s.alpha_bar[[s.T - 1, high, low, 0, high, high]]
+    ab_next = np.array([*s.alpha_bar[[high, low, 1]], 1.0, 1.0, s.alpha_bar[high - 1]])
+    etas = np.array([0.0, random.uniform(0.1, 0.4), random.uniform(0.5, 0.9), 1.0])
+    inputs = {"alpha_bar": ab, "alpha_bar_next": ab_next, "etas": etas}
     for name in ("x", "eps", "noise"):
         inputs[name] = normal(random, (2, *shape))
-    grid = np.broadcast_arrays(ab, ab_next, ETAS[:, None])
+    grid = np.broadcast_arrays(ab, ab_next, etas[:, None])
     expected = dict(zip(("x", "eps", "noise"), step_weights(*grid), strict=True))
     suspects = {
         hint: dict(zip(("x", "eps", "noise"), formula(*grid), strict=True))
@@ -138,45 +138,68 @@ def ddim_case(config: str, random: np.random.Generator) -> Case:
 
 
 def clipped_step(case: Case) -> None:
-    """The first step with clip_x0, and what mistakes with it give."""
-    a, b = case.inputs["alpha_bar"][1], case.inputs["alpha_bar_next"][1]
-    x, eps = (case.inputs[name].astype(np.float64) for name in ("x", "eps"))
+    """All steps with clip_x0, [etas, pairs, B, C, H, W], and what mistakes with it give."""
+    inputs = case.inputs
+    grid = np.broadcast_arrays(
+        inputs["alpha_bar"], inputs["alpha_bar_next"], inputs["etas"][:, None]
+    )
+    a, b, eta = (values[..., None, None, None, None] for values in grid)
+    x, eps, noise = (inputs[name].astype(np.float64) for name in ("x", "eps", "noise"))
+    sigma = sigma_of(a, b, eta)
+
+    def step(x_0: Array, eps: Array) -> Array:
+        return np.sqrt(b) * x_0 + direction_of(b, sigma) * eps + sigma * noise
+
     x_0 = (x - np.sqrt(1 - a) * eps) / np.sqrt(a)
     clipped = x_0.clip(-1, 1)
     anew = (x - np.sqrt(a) * clipped) / np.sqrt(1 - a)
-    case.expected["clipped"] = np.sqrt(b) * clipped + np.sqrt(1 - b) * anew
+    case.expected["clipped"] = step(clipped, anew)
+    of_clipped = (x.clip(-1, 1) - np.sqrt(1 - a) * eps) / np.sqrt(a)
     wrong = {
-        "ddim_clip_keeps_eps": np.sqrt(b) * clipped + np.sqrt(1 - b) * eps,
-        "ddim_not_clipped": np.sqrt(b) * x_0 + np.sqrt(1 - b) * eps,
-        "ddim_clips_the_state": (np.sqrt(b) * x_0 + np.sqrt(1 - b) * eps).clip(-1, 1),
-        "ddim_clips_the_state:start": np.sqrt(b)
-        * ((x.clip(-1, 1) - np.sqrt(1 - a) * eps) / np.sqrt(a))
-        + np.sqrt(1 - b) * eps,
+        "ddim_clip_keeps_eps": step(clipped, eps),
+        "ddim_not_clipped": step(x_0, eps),
+        "ddim_clips_the_state": step(x_0, eps).clip(-1, 1),
+        "ddim_clips_the_state:start": step(of_clipped, eps),
     }
     case.suspects |= {hint: {"clipped": value} for hint, value in wrong.items()}
 
 
+# How far each walk goes and with what: see `loops`.
+RUNS = ("plain", "noisy", "single", "to_zero")
+
+
 def loops(case: Case, alpha_bar: Array, random: np.random.Generator, shape: tuple) -> None:
-    """Two walks over a few times: plain, and with noise, clipping and an end before x_0."""
-    T, n = len(alpha_bar), 6
+    """Walks over a few times: plain; with noise, clipping and an end before x_0; of one step; and
+    with noise, by way of time 0."""
+    T, n, etas = len(alpha_bar), 6, case.inputs["etas"]
     times = random.choice(np.arange(T // 10, T - 1), n - 1, replace=False)
     times = np.concatenate([[T - 1], np.sort(times)[::-1]])
     case.inputs |= {
         "alphas_cumprod": alpha_bar,
-        "times": times,
+        "times_plain": times,
+        "times_noisy": times,
+        "times_single": random.integers(T // 3, T - 1, 1),
+        "times_to_zero": np.array([T // 2, 1, 0]),
         "start": normal(random, (2, *shape)),
         "answers": normal(random, (n, 2, *shape)),
         "noises": normal(random, (n, 2, *shape)),
         "final": np.asarray((1 + alpha_bar[times[-1]]) / 2),
     }
-    plain = {"eta": 0.0, "clip": False, "final": 1.0}
-    noisy = {"eta": float(ETAS[1]), "clip": True, "final": float(case.inputs["final"])}
-    for name, options in (("plain", plain), ("noisy", noisy)):
-        case.expected[name] = walk(case, **options)
+    final = float(case.inputs["final"])
+    runs = {
+        "plain": {"eta": 0.0, "clip": False, "final": 1.0},
+        "noisy": {"eta": float(etas[2]), "clip": True, "final": final},
+        "single": {"eta": float(etas[1]), "clip": False, "final": (1 + final) / 2},
+        "to_zero": {"eta": 1.0, "clip": False, "final": 1.0},
+    }
+    for name, options in runs.items():
+        case.inputs[f"eta_{name}"] = np.asarray(options["eta"])
+        case.inputs[f"final_{name}"] = np.asarray(options["final"])
+        case.expected[name] = walk(case, name, **options)
         for hint, changed in WRONG_LOOPS.items():
             wrong = {**options, **changed}
             if wrong != options:
-                case.suspects.setdefault(hint, {})[name] = walk(case, **wrong)
+                case.suspects.setdefault(hint, {})[name] = walk(case, name, **wrong)
 
 
 WRONG_LOOPS = {
@@ -191,10 +214,15 @@ WRONG_LOOPS = {
 
 
 def walk(
-    case: Case, eta: float, clip: bool, final: float | str | None, next_time: str = "listed"
+    case: Case,
+    run: str,
+    eta: float,
+    clip: bool,
+    final: float | str | None,
+    next_time: str = "listed",
 ) -> Array:
     """The states after each step, [n, B, C, H, W]; with `final` None the last step is not taken."""
-    alpha_bar, times = case.inputs["alphas_cumprod"], case.inputs["times"]
+    alpha_bar, times = case.inputs["alphas_cumprod"], case.inputs[f"times_{run}"]
     x = case.inputs["start"].astype(np.float64)
     states = []
     for i, t in enumerate(times):

@@ -85,6 +85,15 @@ def whole_number(value: object) -> int | None:
     return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
+def number_of(value: object) -> float:
+    """A number, or a tensor of one, as a float; NaN for anything else, 0 for nothing."""
+    if isinstance(value, Tensor) and value.array is not None and value.array.size == 1:
+        value = value.array.item()
+    if value is None:
+        return 0.0
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
 def weights(output: np.ndarray, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How much of each input an output holds, by least squares, for each sample of a batch.
 

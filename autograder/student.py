@@ -5,7 +5,7 @@ that is none) is raised as a `Finding`: a sentence for the student, and the id o
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,19 +185,26 @@ class Student:
         gradients: bool = False,
         training: bool = True,
         time_at: int | None = None,
+        away: bool = False,
     ) -> Answer:
         """Call a method; each double's handler answers with an array, or a sentence to refuse.
 
         Args:
+            gradients: find out which of them reach the doubles.
+            training: the mode of the object and of the doubles, training or evaluation.
             time_at: position of the time steps, which are left out where the method, as in some
                 editions, draws them itself; `Answer.draws` says whether.
+            away: all arguments are on a second device, see sandbox/devices.py.
         """
         request = {"key": key, "method": method, "args": list(args), "time": time_at}
         doubles = doubles or {}
         request |= {"doubles": list(doubles), "gradients": gradients, "training": training}
+        request["away"] = away
 
         def read(answer: dict[str, Any], calls: Calls) -> Answer:
-            modes = read_names(answer.get("mode_changed"), doubles, "whose mode was changed")
+            modes = read_names(
+                answer.get("mode_changed"), ["self", *doubles], "whose mode was changed"
+            )
             found = read_gradients(answer, doubles)
             value, draws = read_value(answer.get("value")), answer.get("draws") is True
             return Answer(value, read_changed(answer), modes, found, draws, calls.asked)
@@ -211,16 +218,23 @@ class Student:
         *args: Any,
         doubles: dict[str, Handler] | None = None,
         inside: dict[str, Handler] | None = None,
+        keeps: Sequence[str] = (),
+        away: bool = False,
         **kwargs: Any,
     ) -> Answer:
         """Call the function libs.MODULE.NAME; arguments named as a double are that double.
 
-        Those of `inside` are no arguments, but take the place of functions that it calls. A module
-        that is not there was not attempted: bonus parts may be left out.
+        A module that is not there was not attempted: bonus parts may be left out.
+
+        Args:
+            inside: doubles that are no arguments, but take the place of functions that it calls.
+            keeps: doubles whose arguments must stay as they are after the call.
+            away: all tensors are on a second device, see sandbox/devices.py.
         """
         doubles, inside = doubles or {}, inside or {}
         request = {"module": module, "name": name, "args": list(args), "kwargs": kwargs}
         request |= {"doubles": list(doubles), "inside": list(inside)}
+        request |= {"keeps": list(keeps), "away": away}
 
         def read(answer: dict[str, Any], calls: Calls) -> Answer:
             value = read_value(answer.get("value"))

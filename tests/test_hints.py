@@ -161,8 +161,8 @@ def test_mistakes_of_the_bonus_are_named(part):
 def test_a_network_asked_twice_at_each_time_is_asked_too_often():
     """Not at the wrong times: a second call per step is slow, and nothing else."""
     case = cases_of("bonus_sampling")[0]
-    walk, batch = test_bonus_sampling.Walk(case, "plain"), len(case.inputs["start"])
-    times = case.inputs["times"].tolist()
+    walk = test_bonus_sampling.Walk(case, "plain", np.random.default_rng(0))
+    times, batch = walk.times, len(walk.start)
 
     def hint(asked_at: list[int]) -> str:
         t = [Tensor("int64", "cpu", [batch], np.full(batch, time)) for time in asked_at]

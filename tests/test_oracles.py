@@ -111,7 +111,8 @@ def test_ddim_steps_are_those_of_diffusers(config):
     """All pairs of times and all values of eta, and the step with clipping."""
     case, s = bonus_case(config, "bonus_sampling"), schedule_of(config)
     x, eps, noise = (case.inputs[name].astype(np.float64) for name in ("x", "eps", "noise"))
-    pairs = [(s.T - 1, 2 * s.T // 3), (2 * s.T // 3, s.T // 5), (s.T // 5, 1), (0, -1)]
+    high, low = 2 * s.T // 3, s.T // 5
+    pairs = [(s.T - 1, high), (high, low), (low, 1), (0, -1), (high, -1), (high, high - 1)]
     bars = np.append(s.alpha_bar, 1.0)
     for n, (t, then) in enumerate(pairs):
         assert (bars[t], bars[then]) == (
@@ -123,19 +124,20 @@ def test_ddim_steps_are_those_of_diffusers(config):
             ours = sum(w * v for w, v in zip(mix, (x, eps, noise), strict=True))
             theirs = ddim_step(s.alpha_bar, t, then, x, eps, eta, noise)
             np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    theirs = ddim_step(s.alpha_bar, *pairs[1], x, eps, 0.0, noise, clip=True)
-    np.testing.assert_allclose(case.expected["clipped"], theirs, atol=1e-6)
+            theirs = ddim_step(s.alpha_bar, t, then, x, eps, eta, noise, clip=True)
+            np.testing.assert_allclose(case.expected["clipped"][e, n], theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize("config", ["mnist", "cifar10", "odd"])
 def test_ddim_walks_are_those_of_diffusers(config):
-    """The plain walk to x_0; the noisy one, with clipping, up to its last step."""
+    """The walks to x_0; the one with clipping up to its last step."""
     case = bonus_case(config, "bonus_sampling")
-    times, bars = case.inputs["times"].tolist(), case.inputs["alphas_cumprod"]
-    for name, eta, clip in (("plain", 0.0, False), ("noisy", case.inputs["etas"][1], True)):
-        x = case.inputs["start"]
+    bars = case.inputs["alphas_cumprod"]
+    for name in ("plain", "noisy", "to_zero"):
+        times, clip = case.inputs[f"times_{name}"].tolist(), name == "noisy"
+        x, eta = case.inputs["start"], float(case.inputs[f"eta_{name}"])
         steps = list(zip(times, [*times[1:], -1], strict=True))
-        for i, (t, then) in enumerate(steps if name == "plain" else steps[:-1]):
+        for i, (t, then) in enumerate(steps if not clip else steps[:-1]):
             eps, noise = case.inputs["answers"][i], case.inputs["noises"][i]
             x = ddim_step(bars, t, then, x, eps, eta, noise, clip)
             np.testing.assert_allclose(case.expected[name][i], x, rtol=1e-5, atol=1e-4)

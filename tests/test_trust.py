@@ -222,6 +222,8 @@ def arguments_of(part: str, test: Any, marks: dict[str, Any]) -> Iterator[tuple[
     if "parametrize" in marks:
         name, values = marks["parametrize"]
         yield name, list(values)[-1]
+    if "random" in inspect.signature(test).parameters:
+        yield "random", np.random.default_rng(SEED)
     if "case" in inspect.signature(test).parameters:
         cases = [case for case in make_cases(SEED) if case.part == part]
         cases = [case for case in cases if case.config in marks.get("configs", (case.config,))]

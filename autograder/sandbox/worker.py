@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .devices import Away, Devices, check
 from .wire import DTYPES, Channel
 
 SHOWN = 2000  # characters of an error's text
@@ -98,19 +99,22 @@ class Worker:
         gradients: bool,
         training: bool,
         time: int | None,
+        away: bool,
     ) -> dict[str, Any]:
         """Call a method with test doubles in place; the arrays among the arguments become tensors.
 
         Doubles are attributes of the object such as "model", "p_sample", "vae.encoder".
 
         Args:
+            training: the mode of the object and of the doubles, training or evaluation.
             time: position of the time steps, left out where the method draws them itself.
+            away: all arguments are on a second device.
         """
-        built = self.objects[key]
+        built = self.objects[key].train(training)
         bound = method_of(built, method)
         self.doubles = {name: Double(name, self.calls).train(training) for name in doubles}
         given = dict(enumerate(args))
-        tensors = as_tensors(given)
+        tensors = as_tensors(given, away)
         draws = time is not None and lacks_time(bound, time)
         arguments = [value for place, value in tensors.items() if not draws or place != time]
         buffers = {n: getattr(built, n) for n in BUFFERS if hasattr(built, n)}
@@ -118,12 +122,15 @@ class Worker:
         with contextlib.ExitStack() as stack:
             for name, double in self.doubles.items():
                 stack.enter_context(replaced(built, name, double))
+            if away:
+                stack.enter_context(Devices())
             result = bound(*arguments)
         answer: dict[str, Any] = {"value": pack(result), "draws": draws}
         answer["changed"] = changed(given, tensors) + [
             name for name, copy in copies.items() if not same(copy, getattr(built, name))
         ]
-        answer["mode_changed"] = [n for n, d in self.doubles.items() if d.training != training]
+        models = {"self": built, **self.doubles}
+        answer["mode_changed"] = [n for n, m in models.items() if m.training != training]
         if gradients:
             answer["gradients"] = self.gradients(result)
         return answer
@@ -136,24 +143,34 @@ class Worker:
         kwargs: dict[str, Any],
         doubles: list[str],
         inside: list[str],
+        keeps: list[str],
+        away: bool,
     ) -> dict[str, Any]:
         """Call libs.MODULE.NAME; keyword arguments named as a double are that double.
 
-        Doubles that `inside` names take the place of functions that it calls.
+        Args:
+            inside: doubles that take the place of functions that it calls.
+            keeps: doubles whose arguments must stay as they are after the call.
+            away: all tensors are on a second device.
         """
         function = getattr(submitted(module), name)
         self.doubles = {double: Double(double, self.calls) for double in (*doubles, *inside)}
+        for double in keeps:
+            self.doubles[double].kept = []
         given = {**dict(enumerate(args)), **kwargs}
-        tensors = as_tensors(given)
+        tensors = as_tensors(given, away)
         named = {name: tensors[name] for name in kwargs} | {d: self.doubles[d] for d in doubles}
         with contextlib.ExitStack() as stack:
+            if away:
+                stack.enter_context(Devices())
             for double in inside:
                 for owner in modules_with(double):
                     stack.enter_context(
                         mock.patch.object(owner, double, self.doubles[double].__call__)
                     )
             result = function(*[tensors[i] for i in range(len(args))], **named)
-        return {"value": pack(result), "changed": changed(given, tensors)}
+        lost = [f"what {double} got" for double in keeps if self.doubles[double].lost()]
+        return {"value": pack(result), "changed": changed(given, tensors) + lost}
 
     def do_each(
         self, module: str, name: str, items: list[Any], kwargs: dict[str, Any]
@@ -250,9 +267,27 @@ class Double(nn.Module):
         self.name, self.calls = name, calls
         self.following: list[np.ndarray] = []  # answers to the next calls, last one first
         self.real = [real]  # in a list, so that it is no sub-module
+        self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # arguments, their copies
         self.factor = nn.Parameter(torch.ones((), dtype=torch.float32, device="cpu"))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        inputs = [a for a in (*args, *kwargs.values()) if torch.is_tensor(a)]
+        check(inputs)
+        is_away = any(isinstance(a, Away) for a in inputs)
+        with torch._C.DisableTorchFunction() if is_away else contextlib.nullcontext():
+            if self.kept is not None:
+                self.kept += [(a, a.detach().clone()) for a in inputs]
+            answer = self.answer(args, kwargs, inputs)
+            return answer.as_subclass(Away) if is_away else answer
+
+    def lost(self) -> bool:
+        """Whether an argument is no longer what it was when this was called."""
+        return not all(same(a, copy) for a, copy in self.kept or [])
+
+    def answer(
+        self, args: tuple, kwargs: dict[str, Any], inputs: list[torch.Tensor]
+    ) -> torch.Tensor:
+        """What the judge answers to a call."""
         asked = {"double": self.name, "args": pack(list(args)), "kwargs": pack(kwargs)}
         failure = None
         if self.real[0] is not None:
@@ -262,7 +297,6 @@ class Double(nn.Module):
             except Exception as error:
                 failure = error
                 asked["shape"] = None
-        inputs = [a for a in (*args, *kwargs.values()) if torch.is_tensor(a)]
         if self.following and inputs and inputs[0].shape == self.following[-1].shape:
             self.calls.earlier.append(asked)
             value = self.following.pop()
@@ -423,15 +457,20 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(array))
 
 
-def as_tensors(given: dict[Any, Any]) -> dict[Any, Any]:
-    """The arguments with tensors in the place of arrays."""
-    return {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
+def as_tensors(given: dict[Any, Any], away: bool = False) -> dict[Any, Any]:
+    """The arguments with tensors in the place of arrays, and lists of their own."""
+    found = {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
+    if away:
+        found = {k: v.as_subclass(Away) if torch.is_tensor(v) else v for k, v in found.items()}
+    return {k: list(v) if isinstance(v, list) else v for k, v in found.items()}
 
 
 def changed(given: dict[Any, Any], tensors: dict[Any, Any]) -> list[Any]:
     """The positions and names of arguments that are no longer what the judge sent."""
     arrays = {key: value for key, value in given.items() if isinstance(value, np.ndarray)}
-    return [key for key, array in arrays.items() if not same(tensor(array), tensors[key])]
+    found = [key for key, array in arrays.items() if not same(tensor(array), tensors[key])]
+    lists = {key: value for key, value in given.items() if isinstance(value, list)}
+    return found + [key for key, value in lists.items() if pack(tensors[key]) != value]
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -451,6 +490,8 @@ def pack(value: Any) -> Any:
             # of its own memory, for it may be sent only after the student has changed the tensor
             packed["array"] = (plain if name in DTYPES else plain.float()).numpy().copy()
         return packed
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
         return {"tensor": f"numpy {value.dtype.name}", "shape": list(value.shape), "array": value}
     if isinstance(value, list | tuple):

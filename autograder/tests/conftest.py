@@ -6,9 +6,11 @@ pytest autograder/tests --submission PATH [--public] [--seed N] [--in-process]
 import secrets
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -89,6 +91,13 @@ def student(request: pytest.FixtureRequest, examination: Examination) -> Iterato
     student = examination.student(part)
     yield student
     examination.take_back(student, part)
+
+
+@pytest.fixture
+def random(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers of a test's own, the same ones for the same --seed."""
+    test = zlib.crc32(request.node.nodeid.encode())
+    return np.random.default_rng([request.config.option.seed, test])
 
 
 @pytest.hookimpl(hookwrapper=True)

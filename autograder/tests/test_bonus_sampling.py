@@ -4,95 +4,161 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autograder.batches import SIZES, Pieces, Spread, check_device, in_whole
 from autograder.cases import Case
 from autograder.evidence import (
     check_untouched,
     close,
     is_tensor_like,
+    number_of,
     off,
     suspect,
     tensor_of,
     weights,
+    whole_number,
 )
 from autograder.student import Answer, Asked, Finding, Student, Tensor
 
 PART = "bonus_sampling"
 WEIGHTS = ("x", "eps", "noise")
-RUNS = ("plain", "noisy")
+RUNS = {"plain": 17, "noisy": 33, "single": 1, "to_zero": 2}  # samples
+CLEAR = 1e-4  # half precision is off by more, single precision by less
+# dtype of the inputs, their size, dtypes of the result, and how far its numbers may be off
+PRECISIONS = (
+    ("float64", 1.0, ("float64",), 1e-5),
+    ("float32", 1e6, ("float32",), CLEAR),
+    ("float16", 1.0, ("float16", "float32"), 2e-2),
+)
+# Hints of findings that no other ddim_step would mend.
+NO_ERRORS = ("process_ended", "too_slow", "forged", "syntax_error", "missing_package")
 
 
-def step(student: Student, case: Case, number: int, **options: Any) -> Answer:
+def step(
+    student: Student, case: Case, number: int, x: np.ndarray, eps: np.ndarray, **options: Any
+) -> Answer:
     """One call of ddim_step between the case's pair of times of this number."""
-    inputs = case.inputs
-    pair = (float(inputs[name][number]) for name in ("alpha_bar", "alpha_bar_next"))
-    return student.function("ddim", "ddim_step", inputs["x"], inputs["eps"], *pair, **options)
+    pair = (float(case.inputs[name][number]) for name in ("alpha_bar", "alpha_bar_next"))
+    return student.function("ddim", "ddim_step", x, eps, *pair, **options)
+
+
+def batch_of(case: Case, random: np.random.Generator, size: int) -> tuple[Spread, list[np.ndarray]]:
+    """x, eps and noise of so many samples, and what has rearranged them."""
+    spread = Spread(random, case.inputs["x"].shape, size)
+    return spread, [spread(case.inputs[name]) for name in WEIGHTS]
 
 
 @pytest.mark.group("step")
-def test_step(student: Student, case: Case) -> None:
+def test_step(student: Student, case: Case, random: np.random.Generator) -> None:
     """A step without noise leads from any time to any earlier one, and at the end to x_0."""
-    found = {name: [] for name in WEIGHTS}
-    for number in range(len(case.inputs["alpha_bar"])):
-        answer = step(student, case, number)
-        state = tensor_of(answer.value, case.inputs["x"].shape, "ddim_step's result")
-        check_untouched(answer, ["x", "eps"])
-        both, rest = weights(state, case.inputs["x"], case.inputs["eps"])
-        if off(rest, 0, 1e-3 * max(1.0, np.abs(state).max())).any():
-            raise Finding(
-                "With eta = 0 the next state is no mix of x and eps: something else is in it.",
-                "ddim_no_mix",
-            )
-        for name, column in zip(WEIGHTS, both.T, strict=False):
-            found[name].append(column.mean())
-        found["noise"].append(0.0)
-    check_weights(case, {name: np.array(values) for name, values in found.items()}, 0)
+    check_steps(student, case, 0, random)
 
 
 @pytest.mark.group("step")
-def test_noise(student: Student, case: Case) -> None:
+def test_noise(student: Student, case: Case, random: np.random.Generator) -> None:
     """With eta above 0 a step adds noise of eq. 16's sigma, and takes it out of the direction."""
-    noise = case.inputs["noise"]
-    for e, eta in enumerate(case.inputs["etas"][1:], start=1):
-        found = {name: [] for name in WEIGHTS}
-        for number in range(len(case.inputs["alpha_bar"])):
-            answer = step(student, case, number, eta=float(eta), noise=noise)
-            state = tensor_of(answer.value, noise.shape, "ddim_step's result")
-            three, rest = weights(state, case.inputs["x"], case.inputs["eps"], noise)
-            if off(rest, 0, 1e-3 * max(1.0, np.abs(state).max())).any():
-                raise Finding(
-                    "The next state is no mix of x, eps and the given noise: something else is "
-                    "in it.",
-                    "ddim_no_mix",
-                )
-            for name, column in zip(WEIGHTS, three.T, strict=True):
-                found[name].append(column.mean())
-        check_weights(case, {name: np.array(values) for name, values in found.items()}, e)
+    for e in (1, 3):
+        check_steps(student, case, e, random)
+
+
+def check_steps(student: Student, case: Case, e: int, random: np.random.Generator) -> None:
+    """All pairs of times with the eta of this number, in batches of several sizes."""
+    found = {name: case.expected[name][e].copy() for name in WEIGHTS}
+    wrong = ""
+    for number in range(len(case.inputs["alpha_bar"])):
+        _, three = batch_of(case, random, SIZES[number % len(SIZES)])
+        given: dict[str, Any] = {}
+        if e:
+            given = {"eta": float(case.inputs["etas"][e]), "noise": three[2]}
+        answer = step(student, case, number, *three[:2], **given)
+        state = tensor_of(answer.value, three[0].shape, "ddim_step's result")
+        check_untouched(answer, ["x", "eps"])
+        if is_right(case, number, e, three, state, CLEAR):
+            continue
+        mix, rest = weights(state, *(three if e else three[:2]))
+        if off(rest, 0, 2e-2 * max(1.0, np.abs(state).max())).any():  # half precision leaves less
+            what = "x, eps and the given noise" if e else "x and eps"
+            text = f"The next state is no mix of {what}: something else is in it."
+            raise Finding(text if e else f"With eta = 0, t{text[1:]}", "ddim_no_mix")
+        if off(mix, mix.mean(axis=0), 1e-3 * (1 + np.abs(mix).max())).any():
+            text = f"In a batch of {len(mix)} the weights differ from sample to sample."
+            raise Finding(text, "mixes_samples")
+        wrong = "loses_digits"
+        for name, column in zip(WEIGHTS, mix.T, strict=False):
+            found[name][number] = column.mean()
+    check_weights(case, found, e)
+    if wrong:
+        raise Finding("The next states are right on the average alone.", wrong)
+
+
+def is_right(
+    case: Case, number: int, e: int, inputs: list[np.ndarray], state: np.ndarray, clear: float
+) -> bool:
+    """Whether a step led where it ought to, for each number."""
+    shares = [case.expected[name][e, number] for name in WEIGHTS]
+    expected = sum(w * v.astype(np.float64) for w, v in zip(shares, inputs, strict=True))
+    return not off(state, expected, clear * np.abs(expected).max()).any()
 
 
 @pytest.mark.group("step")
-def test_clipping(student: Student, case: Case) -> None:
+def test_precision(student: Student, case: Case, random: np.random.Generator) -> None:
+    """A step keeps the precision of x and its device, and its numbers may be large."""
+    number = 1
+    for dtype, size, dtypes, clear in PRECISIONS:
+        three = [(size * v).astype(dtype) for v in batch_of(case, random, 3)[1]]
+        e = 0 if dtype == "float64" else 2  # noise in double would make up for a lesser x
+        given = {"eta": float(case.inputs["etas"][e]), "noise": three[2]} if e else {}
+        value = step(student, case, number, *three[:2], **given).value
+        state = tensor_of(value, three[0].shape, f"The state of x in {dtype}", dtypes)
+        if not is_right(case, number, e, three, state, clear):
+            text = f"With numbers of size {size:g} in {dtype} the step leads elsewhere."
+            raise Finding(text, "large_numbers" if size > 1 else "loses_digits")
+    x, eps, noise = batch_of(case, random, 3)[1]
+    for given in ({"clip_x0": True}, {"eta": 1.0, "noise": noise}):
+        check_device(lambda given=given: step(student, case, 1, x, eps, **given, away=True))
+
+
+@pytest.mark.group("step")
+def test_clipping(student: Student, case: Case, random: np.random.Generator) -> None:
     """With clip_x0 the predicted x_0 is clipped, and eps follows from the clipped one."""
-    answer = step(student, case, 1, clip_x0=True)
-    state = tensor_of(answer.value, case.inputs["x"].shape, "ddim_step's result")
-    expected = case.expected["clipped"]
-    if close(state, expected, 1e-3):
-        return
-    hint = suspect({"clipped": state}, case.suspects, {"clipped": 1e-3})
-    raise Finding(
-        "With clip_x0 the step leads elsewhere than clipping x_0 to [-1, 1] and computing eps "
-        f"anew (up to {np.abs(state - expected).max():.3g} away).",
-        hint or "ddim_clip",
-    )
+    for number in range(len(case.inputs["alpha_bar"])):
+        e = number % 2 * 2  # without noise and with some
+        spread, three = batch_of(case, random, SIZES[-1 - number % len(SIZES)])
+        given: dict[str, Any] = {"clip_x0": True}
+        if e:
+            given |= {"eta": float(case.inputs["etas"][e]), "noise": three[2]}
+        answer = step(student, case, number, *three[:2], **given)
+        state = tensor_of(answer.value, three[0].shape, "ddim_step's result")
+        check_untouched(answer, ["x", "eps"])
+        expected = spread(case.expected["clipped"])[e, number]
+        if close(state, expected, 1e-3):
+            continue
+        wrong = {
+            hint: {"clipped": spread(values["clipped"])[e, number]}
+            for hint, values in case.suspects.items()
+            if "clipped" in values
+        }
+        raise Finding(
+            "With clip_x0 the step leads elsewhere than clipping x_0 to [-1, 1] and computing eps "
+            f"anew (up to {np.abs(state - expected).max():.3g} away).",
+            suspect({"clipped": state}, wrong, {"clipped": 1e-3}) or "ddim_clip",
+        )
 
 
 @pytest.mark.group("loop")
 @pytest.mark.parametrize("run", RUNS)
-def test_loop(student: Student, case: Case, run: str) -> None:
+def test_loop(student: Student, case: Case, run: str, random: np.random.Generator) -> None:
     """sample_ddim visits the given times, and feeds each step with what the one before returned."""
-    walk = Walk(case, run)
-    answer = walk.run(student)
+    walk = Walk(case, run, random)
+    try:
+        answer = walk.run(student)
+    except Finding as finding:
+        if finding.hint in NO_ERRORS or not walk.is_right_by_itself(student):
+            raise
+        return
     check_untouched(answer, ["x"])
     walk.check(student, answer)
+    if run == "to_zero":
+        check_device(lambda: walk.run(student, away=True))
 
 
 def check_weights(case: Case, found: dict[str, np.ndarray], e: int) -> None:
@@ -123,79 +189,132 @@ def check_weights(case: Case, found: dict[str, np.ndarray], e: int) -> None:
 class Walk:
     """The doubles of one run of sample_ddim, and the judgement of what they were asked."""
 
-    def __init__(self, case: Case, run: str) -> None:
+    def __init__(self, case: Case, run: str, random: np.random.Generator) -> None:
         self.case, self.name = case, run
+        inputs = case.inputs
+        self.spread = Spread(random, inputs["start"].shape, RUNS[run])
+        self.start = self.spread(inputs["start"])
+        self.times = inputs[f"times_{run}"].tolist()
+        steps = len(self.times)
+        self.answers, self.noises = (
+            self.spread(inputs[name])[:steps] for name in ("answers", "noises")
+        )
+        self.states = self.spread(case.expected[run])
         self.options: dict[str, Any] = {}
+        if run != "plain":
+            self.options["eta"] = float(inputs[f"eta_{run}"])
+        if run in ("noisy", "single"):
+            self.options["final_alpha_bar"] = float(inputs[f"final_{run}"])
         if run == "noisy":
-            eta, final = float(case.inputs["etas"][1]), float(case.inputs["final"])
-            self.options = {"eta": eta, "clip_x0": True, "final_alpha_bar": final}
-        self.used = {"eps_model": 0, "draw_noise": 0}
+            self.options["clip_x0"] = True
+        bars = inputs["alphas_cumprod"][self.times].tolist()
+        self.alpha_bars = [*bars, self.options.get("final_alpha_bar", 1.0)]
+        self.networks: dict[str, Pieces] = {}
 
-    def take(self, double: str, stored: str) -> np.ndarray | str:
-        """The next of the stored answers."""
-        self.used[double] += 1
-        if self.used[double] > len(self.case.inputs["times"]):
-            return f"{double} was called more often than there are times"
-        return self.case.inputs[stored][self.used[double] - 1]
-
-    def run(self, student: Student) -> Answer:
+    def run(self, student: Student, away: bool = False, **inside: Any) -> Answer:
         """Call sample_ddim with doubles of everything that it calls but ddim_step."""
-        inputs, steps = self.case.inputs, len(self.case.inputs["times"])
-        doubles = {
-            "eps_model": lambda asked: self.take("eps_model", "answers"),
-            "draw_noise": lambda asked: self.take("draw_noise", "noises"),
-            "on_step": lambda asked: np.zeros(1, np.float32),
+        self.networks = {
+            "eps_model": Pieces("eps_model", self.answers),
+            "draw_noise": Pieces("draw_noise", self.noises),
         }
+        doubles: dict[str, Any] = {name: n.answer for name, n in self.networks.items()}
+        if self.name != "single":  # it may be left out
+            doubles["on_step"] = lambda asked: np.zeros(1, np.float32)
         try:
             return student.function(
                 "ddim",
                 "sample_ddim",
                 doubles=doubles,
-                x=inputs["start"],
-                alphas_cumprod=inputs["alphas_cumprod"],
-                times=inputs["times"].tolist(),
+                inside=inside,
+                keeps=["on_step"] if "on_step" in doubles else [],
+                away=away,
+                x=self.start,
+                alphas_cumprod=self.case.inputs["alphas_cumprod"],
+                times=self.times,
                 **self.options,
             )
         except Finding as finding:
+            if away:
+                raise
             self.check_times(finding.asked)  # an error may follow from them
-            for name, times in self.used.items():
-                if times > steps:
+            for name, network in self.networks.items():
+                if network.too_many:
+                    steps = len(self.times)
                     text = f"{name} was called more than {steps} times for {steps} time steps."
                     raise Finding(text, "ddim_loop_calls") from None
             raise
 
+    def is_right_by_itself(self, student: Student) -> bool:
+        """Whether the loop is right where ddim_step is: an error in that one costs its own points.
+
+        A double takes its place, which leads to the right state from the right arguments alone.
+        """
+        done: list[int] = []
+
+        def own_step(asked: Asked) -> np.ndarray | str:
+            i = len(done)
+            if i == len(self.times) or not self.is_right_call(i, asked):
+                return "ddim_step was called with other arguments than the step needs"
+            done.append(i)
+            return self.states[i]
+
+        try:
+            answer = self.run(student, ddim_step=own_step)
+            check_untouched(answer, ["x"])
+            self.check(student, answer)
+        except Finding:
+            return False
+        return len(done) == len(self.times)
+
+    def is_right_call(self, i: int, asked: Asked) -> bool:
+        """Whether ddim_step got what the step of this number needs."""
+        call = asked.bind("x", "eps", "alpha_bar", "alpha_bar_next")
+        eta = self.options.get("eta", 0.0)
+        tensors = {"x": self.states[i - 1] if i else self.start, "eps": self.answers[i]}
+        if eta:
+            tensors["noise"] = self.noises[i]
+        numbers = {"alpha_bar": self.alpha_bars[i], "alpha_bar_next": self.alpha_bars[i + 1]}
+        right = all(is_tensor_like(call.get(name), v, CLEAR) for name, v in tensors.items())
+        right &= all(
+            close(np.asarray(number_of(call.get(name))), np.asarray(value), CLEAR)
+            for name, value in {**numbers, "eta": eta}.items()
+        )
+        return right and bool(call.get("clip_x0")) == self.options.get("clip_x0", False)
+
     def check(self, student: Student, answer: Answer) -> None:
         """The times, the states, the result, and what on_step was told."""
-        start, steps = self.case.inputs["start"], len(self.case.inputs["times"])
+        start, steps = self.start, len(self.times)
         calls = self.check_times(answer.asked, steps)
         result = tensor_of(answer.value, start.shape, "sample_ddim's result")
         fed = [tensor_of(c.get("x"), start.shape, "eps_model's x") for c in calls]
         if not close(fed[0], start, 1e-5):
             raise Finding("The first step does not start from the given x.", "ddim_loop_start")
         states = np.stack([*fed[1:], result])
-        if not close(states, self.case.expected[self.name], 2e-3):
+        if not close(states, self.states, 2e-3):
             self.check_own_steps(student, states, answer.asked)
-        self.check_reports([a for a in answer.asked if a.name == "on_step"], states)
+        if self.name != "single":
+            self.check_reports([a for a in answer.asked if a.name == "on_step"], states)
 
     def check_times(self, asked: list[Asked], steps: int = 0) -> list[dict[str, Any]]:
         """eps_model got each time once, in order, as a LongTensor [B], in so many steps at least.
 
         Returns:
-            Its calls, as arguments by name.
+            Its calls, as arguments by name; those for pieces of a batch are one.
         """
         calls = [a.bind("x", "t") for a in asked if a.name == "eps_model"]
+        calls = in_whole(calls, len(self.start))
         found = []
         for call in calls:
             t = call.get("t")
             whole = isinstance(t, Tensor) and t.dtype == "int64" and t.array is not None
-            if not whole or t.shape != [len(self.case.inputs["start"])] or np.ptp(t.array):
+            if not whole or t.shape != [len(self.start)] or np.ptp(t.array):
                 raise Finding(
                     "eps_model got a t that is no LongTensor [B] with the same time for each "
                     "sample.",
                     "ddim_loop_t",
                 )
             found.append(int(t.array[0]))
-        times = self.case.inputs["times"].tolist()
+        times = self.times
         if len(found) > 1 and found == np.repeat(times, 2)[: len(found)].tolist():
             raise Finding("eps_model was asked twice at each time.", "ddim_loop_calls")
         if found != times[: max(steps, len(found))]:
@@ -206,19 +325,17 @@ class Walk:
 
     def check_own_steps(self, student: Student, states: np.ndarray, asked: list[Asked]) -> None:
         """A wrong ddim_step costs its own points alone: the loop may be right with it."""
-        inputs, options = self.case.inputs, dict(self.options)
-        final = options.pop("final_alpha_bar", 1.0)
-        bars = [*inputs["alphas_cumprod"][inputs["times"]].tolist(), final]
-        x = inputs["start"]
+        options = {k: v for k, v in self.options.items() if k != "final_alpha_bar"}
+        x = self.start
         for i, state in enumerate(states):
-            noise = {"noise": inputs["noises"][i]} if options else {}
+            noise = {"noise": self.noises[i]} if options else {}
             try:
                 answer = student.function(
                     "ddim",
                     "ddim_step",
                     x,
-                    inputs["answers"][i],
-                    *bars[i : i + 2],
+                    self.answers[i],
+                    *self.alpha_bars[i : i + 2],
                     **options,
                     **noise,
                 )
@@ -238,26 +355,28 @@ class Walk:
 
     def mistake(self, states: np.ndarray, asked: list[Asked]) -> str:
         """The hint for a walk that leads elsewhere."""
-        start = self.case.inputs["start"]
         told = [a.bind("i", "x").get("x") for a in asked if a.name == "on_step"]
-        if close(states[0], start, 1e-5) and told and not is_tensor_like(told[0], start):
+        stayed = close(states[0], self.start, 1e-5)
+        if stayed and told and not is_tensor_like(told[0], self.start):
             return "ddim_loop_not_fed_back"
         wrong = {
-            h: {self.name: v[self.name]}
+            h: {self.name: self.spread(v[self.name])}
             for h, v in self.case.suspects.items()
-            if self.name in v and v[self.name].shape == states.shape
+            if self.name in v and len(v[self.name]) == len(states)
         }
         known = suspect({self.name: states}, wrong, {self.name: 2e-3})
         if known:
             return known
-        if self.options and self.used["draw_noise"] < len(states):
+        if self.options and self.networks["draw_noise"].rows < self.noises.shape[0] * len(
+            self.start
+        ):
             return "ddim_loop_noise"
         return "ddim_loop_step"
 
     def check_reports(self, asked: list[Asked], states: np.ndarray) -> None:
         """on_step got (0, x), (1, x), ... with the state after each step."""
         calls = [a.bind("i", "x") for a in asked]
-        numbers = [call.get("i") for call in calls]
+        numbers = [whole_number(call.get("i")) for call in calls]
         right = numbers == list(range(len(states))) and all(
             isinstance(call.get("x"), Tensor)
             and call["x"].array is not None

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from autograder.cases import Case
-from autograder.evidence import check_untouched, close, off, shown, suspect, tensor_of, weights
+from autograder.evidence import (
+    check_untouched,
+    close,
+    number_of,
+    off,
+    shown,
+    suspect,
+    tensor_of,
+    weights,
+)
 from autograder.student import Answer, Asked, Finding, Student, Tensor
 from autograder.whole_unet import WholeUNet, needed_blocks
 
@@ -511,12 +520,3 @@ def is_like(value: Any, expected: np.ndarray, tolerance: float = 1e-3) -> bool:
     known = isinstance(value, Tensor) and value.array is not None
     same_shape = known and value.shape == list(expected.shape)
     return same_shape and close(value.array, expected, tolerance)
-
-
-def number_of(value: Any) -> float:
-    """A number, or a tensor of one, as a float; NaN for anything else, 0 for nothing."""
-    if isinstance(value, Tensor) and value.array is not None and value.array.size == 1:
-        value = value.array.item()
-    if value is None:
-        return 0.0
-    return float(value) if isinstance(value, int | float) else float("nan")

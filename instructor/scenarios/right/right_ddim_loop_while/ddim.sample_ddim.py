@@ -14,7 +14,7 @@ def sample_ddim(
     left = list(times)
     while left:
         time = left.pop(0)
-        eps = eps_model(x=x, t=torch.ones(len(x), dtype=torch.int64) * time)
+        eps = eps_model(x=x, t=torch.ones_like(x[:, 0, 0, 0], dtype=torch.int64) * time)
         after = alphas_cumprod[left[0]].item() if left else final_alpha_bar
         options = {"eta": eta, "noise": draw_noise(x)} if eta else {}
         x = ddim_step(x, eps, alphas_cumprod[time].item(), after, clip_x0=clip_x0, **options)

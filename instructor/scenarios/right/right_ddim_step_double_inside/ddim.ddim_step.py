@@ -1,5 +1,5 @@
 def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
-    x, eps = x.double(), eps.double()
+    dtype, x, eps = x.dtype, x.double(), eps.double()
     a, b = torch.tensor([alpha_bar, alpha_bar_next], dtype=torch.float64)
     x_0 = (x - torch.sqrt(1 - a) * eps) / torch.sqrt(a)
     if clip_x0:
@@ -9,4 +9,4 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
     out = torch.sqrt(b) * x_0 + torch.sqrt((1 - b - variance).clamp(min=0)) * eps
     if noise is not None:
         out = out + torch.sqrt(variance) * noise
-    return out.float()
+    return out.to(dtype)

@@ -1,0 +1,114 @@
+"""A second device that every machine has: tensors keep their values, and remember where they are.
+
+On a GPU, code fails that makes a tensor on the CPU and adds it to its input. Torch's own stand-in,
+"meta", has no values, and its first sum imports torch's compiler, which takes seconds. Here tensors
+stay on the CPU in truth, and `Devices` watches what they are mixed with.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+AWAY = torch.device("meta")  # what tensors on the second device say
+MISMATCH = "Expected all tensors to be on the same device"
+MOVES = ("to", "cpu", "copy_", "type_as", "__setitem__")
+
+
+class Away(torch.Tensor):
+    """A tensor on the second device."""
+
+
+class Home(torch.Tensor):
+    """A tensor made without naming a device, or moved to the CPU.
+
+    Other tensors, such as those that compiled code returns, are on no device known.
+    """
+
+
+class Devices(TorchFunctionMode):
+    """Within this context tensors know their device, and those of different ones do not mix."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", "")
+        given = list(tensors_in((args, kwargs)))
+        is_away = any(isinstance(value, Away) for value in given)
+        if getattr(func, "__self__", None) is torch.Tensor.device:
+            return AWAY if is_away else torch.device("cpu")
+        picks = name == "__getitem__" and isinstance(args[0], Away)  # an index may be anywhere
+        if name not in MOVES and not picks:
+            check(given)
+        kind = Away if is_away else None if given and not all_home(given) else Home
+        if name in ("to", "type_as", "cpu"):
+            kind = {AWAY: Away, None: kind}.get(target_of(name, args, kwargs), Home)
+            args = tuple(here(value) for value in args)
+        elif kwargs.get("device") is not None:
+            kind = Away if is_away_name(kwargs["device"]) else Home
+        kwargs = {key: here(value) for key, value in kwargs.items()}
+        with torch._C.DisableTorchFunctionSubclass():
+            result = func(*args, **kwargs)
+            if name in ("to", "type_as", "cpu"):
+                return result.as_subclass(kind) if kind else result
+            return placed(result, kind) if kind else result
+
+
+def check(values: list[torch.Tensor]) -> None:
+    """Raise torch's own error unless the tensors are on one device; single numbers may be anywhere.
+
+    Raises:
+        RuntimeError
+    """
+    homes = [value for value in values if isinstance(value, Home) and value.ndim]
+    if homes and any(isinstance(value, Away) for value in values):
+        raise RuntimeError(f"{MISMATCH}, but found at least two devices, {AWAY} and cpu!")
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """All tensors in nested lists and dictionaries."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
+
+
+def all_home(values: list[torch.Tensor]) -> bool:
+    """Whether all tensors are known to be on the CPU."""
+    return all(isinstance(value, Home) for value in values)
+
+
+def is_away_name(value: Any) -> bool:
+    """Whether a value names the second device."""
+    return isinstance(value, str | torch.device) and str(value) == str(AWAY)
+
+
+def here(value: Any) -> Any:
+    """The value, with the CPU in the place of the second device."""
+    return torch.device("cpu") if is_away_name(value) else value
+
+
+def target_of(name: str, args: tuple, kwargs: dict[str, Any]) -> torch.device | None:
+    """Where `to` and its kin lead; None where they stay."""
+    if name == "cpu":
+        return torch.device("cpu")
+    for value in (*args[1:], kwargs.get("device"), kwargs.get("other")):
+        if isinstance(value, torch.Tensor):
+            return AWAY if isinstance(value, Away) else torch.device("cpu")
+        if isinstance(value, torch.device) or (isinstance(value, str) and name == "to"):
+            return torch.device(value)
+    return None
+
+
+def placed(value: Any, kind: type[torch.Tensor]) -> Any:
+    """A result with its tensors on a device; those that are on one stay there."""
+    if isinstance(value, torch.Tensor):
+        return value if isinstance(value, Away | Home) else value.as_subclass(kind)
+    if isinstance(value, list | tuple) and next(tensors_in(value), None) is not None:
+        return getattr(value, "_make", type(value))([placed(item, kind) for item in value])
+    return value

@@ -1,0 +1,1 @@
+from .ddim_parts import predict
