@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 # Pillow knows many more. Some start other programs (EPS: Ghostscript) or are rarely used decoders.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
 MAX_PIXELS = 50_000_000
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our limit is lower
+warnings.filterwarnings("ignore", module=r"PIL\.")  # a picture is used, or named with a reason
 
 
 class BadPicture(Exception):
