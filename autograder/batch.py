@@ -4,10 +4,10 @@ import atexit
 import multiprocessing
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.judge import all_failed, judge
@@ -28,6 +28,7 @@ class Order:
     public: bool = False
     only: str | None = None
     trust: bool = False  # grade even where a submission could grade itself
+    names: Mapping[Path, str] = field(default_factory=dict)  # of submissions, as results call them
     private: tuple[str, ...] = ()  # folders of submissions and grades, which no worker may read
 
 
@@ -41,7 +42,7 @@ def grade_one(path: Path, order: Order) -> Grade:
     if _sandbox is None:
         _sandbox = Sandbox(trusted=order.trust, private=order.private).__enter__()
         atexit.register(_sandbox.close)
-    return judge(
+    grade = judge(
         path,
         order.rubric,
         sandbox=_sandbox,
@@ -49,6 +50,8 @@ def grade_one(path: Path, order: Order) -> Grade:
         public=order.public,
         only=order.only,
     )
+    grade.submission = order.names.get(path, grade.submission)
+    return grade
 
 
 def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
@@ -115,7 +118,8 @@ def _begin() -> None:
 
 def died(path: Path, order: Order) -> Grade:
     """The grade of a submission on which the grader's own process dies."""
-    grade = Grade(submission=path.name, seed=order.seed, public=order.public)
+    name = order.names.get(path, path.name)
+    grade = Grade(submission=name, seed=order.seed, public=order.public)
     grade.needs_look.append("The grader's process died on it twice: grade it by hand.")
     results = all_failed(order.rubric, "run", "The grader's process died.", "grader_failed")
     grade.parts = order.rubric.mark(results, [order.only] if order.only else None)

@@ -23,7 +23,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,10 @@ def grade_on_cluster(paths: list[Path], order: Order, address: str) -> Iterator[
             for task in cluster.wait_for_one(list(running)):
                 path = running.pop(task)
                 grade = cluster.result(task)
-                yield died(path, order) if grade is None else grade
+                if grade is None:
+                    yield died(path, order)
+                else:
+                    yield replace(grade, submission=order.names.get(path, grade.submission))
 
 
 @contextlib.contextmanager

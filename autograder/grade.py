@@ -32,7 +32,7 @@ try:
     from autograder.rubric import Rubric, load_rubric
     from autograder.sandbox.limits import SandboxError
     from autograder.sheets import merge_manual, write_sheets
-    from autograder.submission import Refused, find_submissions, hash_of_file
+    from autograder.submission import Refused, find_submissions, hash_of_file, names_of
 
     check_installed("torch")  # which the sandbox imports later
 except ImportError as error:
@@ -91,14 +91,16 @@ def main() -> int:
     if args.out:
         paths = [path for path in paths if args.out.absolute() not in (path, *path.parents)]
         stored = {grade.submission: grade for grade in load_grades(args.out)}
-        check_stored(stored, paths, args)
+    names = names_of(paths, stored)
+    if args.out:
+        check_stored(stored, set(names.values()), args)
         check_folder(args.out)
-    check_names(paths)
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
     own = IS_STARTER or all(path.resolve() == ROOT for path in paths)
     trust = args.trust or own  # one's own work needs no protection from itself
-    order = Order(rubric, seed, args.public, args.only, trust, private_paths(paths, args.out))
-    left = [p for p in paths if not (args.resume and is_done(stored.get(p.name), p, order))]
+    private = private_paths(paths, args.out)
+    order = Order(rubric, seed, args.public, args.only, trust, names, private)
+    left = [p for p in paths if not (args.resume and is_done(stored.get(names[p]), p, order))]
     if len(left) < len(paths):
         print(f"{len(paths) - len(left)} of {len(paths)} are graded already")
     if left and not args.public:
@@ -121,7 +123,7 @@ def main() -> int:
     if args.similarity:
         from autograder.similarity import write_similarity
 
-        write_similarity(paths, args.out)
+        write_similarity(paths, args.out, names=names)
     return 1 if args.public and not all_passed else 0
 
 
@@ -171,28 +173,20 @@ def summarise(folder: Path, manual: Path | None, rubric: Rubric) -> None:
         raise mistakes
 
 
-def check_names(paths: list[Path]) -> None:
-    """Results lie in a folder of the submission's name, so two of one name cannot be told apart."""
-    names = [path.name for path in paths]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"several submissions are called {', '.join(twice)}: rename all but one")
-
-
-def check_stored(stored: dict[str, Grade], paths: list[Path], args: argparse.Namespace) -> None:
+def check_stored(stored: dict[str, Grade], names: set[str], args: argparse.Namespace) -> None:
     """--resume and --manual need the results of an earlier run, which a typing error may miss.
 
     Raises:
         InputError
     """
-    if args.manual and not stored and not paths:
+    if args.manual and not stored and not names:
         raise InputError(f"--manual: {args.out} holds no results; name their folder with --out DIR")
     if args.resume and not stored:
         raise InputError(
             f"--resume: {args.out} holds no results to go on from; name the folder of the run that "
             "was stopped with --out DIR, or leave --resume out"
         )
-    if args.resume and not {path.name for path in paths} & set(stored):
+    if args.resume and not names & set(stored):
         raise InputError(
             f"--resume: {args.out} holds results of other submissions, such as {min(stored)}, and "
             "of none of these; name another folder with --out DIR, or leave --resume out"

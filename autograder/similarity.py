@@ -9,6 +9,7 @@ import contextlib
 import io
 import itertools
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 
 from autograder.reports import render
 from autograder.sheets import as_csv, cell
-from autograder.submission import Refused, open_submission
+from autograder.submission import Refused, names_of, open_submission
 from autograder.text import InputError, write_text
 
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
@@ -134,17 +135,24 @@ def _lines_of(lines: list[Line], slices: Any) -> frozenset[int]:
     return frozenset(found)
 
 
-def write_similarity(paths: list[Path], folder: Path, kit_code: Path = KIT_CODE) -> list[Pair]:
+def write_similarity(
+    paths: list[Path],
+    folder: Path,
+    kit_code: Path = KIT_CODE,
+    names: Mapping[Path, str] | None = None,
+) -> list[Pair]:
     """Write similarity.html, and all pairs to similarity.csv; returns them.
 
     Args:
         paths: zips and submission folders; those that cannot be read are left out.
         folder: of the results.
         kit_code: the kit's own code, whose lines are the starter's.
+        names: of the submissions, as results call them; by default those of `names_of`.
 
     Raises:
         InputError: copydetect is not installed.
     """
+    names = names or names_of(paths)
     starter = starter_lines(kit_code)
     own: dict[str, list[Line]] = {}
     for path in paths:
@@ -153,7 +161,7 @@ def write_similarity(paths: list[Path], folder: Path, kit_code: Path = KIT_CODE)
             contextlib.suppress(Refused),
         ):
             code = open_submission(path, Path(work) / "submission", kit_code).code_folder
-            own[path.name] = own_lines(code, starter)
+            own[names[path]] = own_lines(code, starter)
     pairs = find_pairs(own)
     rows = [["first", "second", "share_of_first", "share_of_second", "same_lines"]]
     for pair in pairs:
@@ -165,7 +173,7 @@ def write_similarity(paths: list[Path], folder: Path, kit_code: Path = KIT_CODE)
         pairs=[(pair, _sides(pair, own)) for pair in pairs],
         shown=SIDE_BY_SIDE,
         number_of_submissions=len(own),
-        left_out=sorted({path.name for path in paths} - set(own)),
+        left_out=sorted({names[path] for path in paths} - set(own)),
         threshold=SUSPICIOUS,
     )
     write_text(folder / "similarity.html", page)

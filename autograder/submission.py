@@ -9,6 +9,8 @@ import hashlib
 import os
 import re
 import struct
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,8 +26,9 @@ from autograder.reading.program import (
     without_data,
 )
 from autograder.reading.remarks import Refused, Remarks, Unreadable, listed, shown
+from autograder.text import alike
 
-__all__ = ["Refused", "Submission", "find_submissions", "open_submission"]
+__all__ = ["Refused", "Submission", "find_submissions", "names_of", "open_submission"]
 
 MAX_HASHED = 50_000_000  # bytes of a file; of a larger one only name and size count
 PARTS_OF_A_SUBMISSION = {"code", "libs", "writeup", "team.csv", *GRADED}
@@ -112,6 +115,46 @@ def _visible(folder: Path) -> list[Path]:
 
 def _is_submission(folder: Path) -> bool:
     return not PARTS_OF_A_SUBMISSION.isdisjoint(name.lower() for name in os.listdir(folder))
+
+
+def names_of(paths: list[Path], known: Collection[str] = ()) -> dict[Path, str]:
+    """A name for each submission; all differ by more than blanks, case and Unicode's forms.
+
+    It is the file's name. In Moodle's folders, and for a `submission.zip`, the name of the folder
+    around it comes before it, whether it is graded alone or with the class. So it does where names
+    are alike otherwise; where that does not help, a hash of the path comes behind it.
+
+    Args:
+        paths: absolute.
+        known: names of earlier results; where one fits a path, it is that submission's again.
+    """
+    names: dict[Path, str] = {}
+    for path in paths:
+        longer = [_with_folders(path, depth) for depth in (0, 1, 2)]
+        is_known = [name for name in longer if name in known]
+        names[path] = (is_known or longer[_is_named_by_folder(path) :])[0]
+    for depth in (1, 2, 3):
+        spelled = Counter(map(alike, names.values()))
+        others = {alike(name): name for name in known}
+        for path, name in names.items():
+            if spelled[alike(name)] > 1 or others.get(alike(name), name) != name:
+                if depth < 3:
+                    names[path] = _with_folders(path, depth)
+                else:
+                    digest = hashlib.sha256(os.fsencode(_with_folders(path, depth))).hexdigest()
+                    names[path] = f"{name} [{digest[:6]}]"
+    return names
+
+
+def _is_named_by_folder(path: Path) -> bool:
+    """Whether the folder around a submission says whose it is."""
+    is_unnamed = path.suffix.lower() in ARCHIVES and UNNAMED.fullmatch(path.stem)
+    return bool(is_unnamed or MOODLE.fullmatch(path.parent.name))
+
+
+def _with_folders(path: Path, depth: int) -> str:
+    """A path's name with those of so many folders around it."""
+    return "/".join([*path.parts[1:-1], path.name][-1 - depth :])
 
 
 def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:

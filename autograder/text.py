@@ -40,6 +40,16 @@ def one_line(text: str) -> str:
     return " ".join(visible(text).split())
 
 
+def alike(name: str) -> str:
+    """The same for names that a file system, a spreadsheet or a reader may take for the same.
+
+    Blanks, case, Unicode's forms, joiners and the apostrophe that a sheet puts before a formula do
+    not count.
+    """
+    kept = one_line(name).translate(dict.fromkeys(map(ord, f"'{JOINERS}")))
+    return unicodedata.normalize("NFKC", kept).casefold()
+
+
 def number(value: float) -> str:
     """Points as people write them: 1, 0.5, 3.3333."""
     return f"{round(value, 4):g}"

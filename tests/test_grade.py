@@ -18,6 +18,7 @@ from autograder.judge import Recorder
 from autograder.reports import write_submission
 from autograder.results import FAILED, Grade
 from autograder.rubric import load_rubric
+from autograder.text import alike
 from conftest import ENVIRONMENT, ROOT, assert_refused, call_program, run_script
 from overlay import Scenario, scenarios
 
@@ -97,6 +98,31 @@ def test_reports_say_what_protected_the_grader(graded):
     results = json.loads((out / "reference.zip" / "results.json").read_text(encoding="utf-8"))
     assert results["extra_data"]["seed"] == 11
     assert {"files", "network", "processes"} <= set(results["extra_data"]["protections"])
+
+
+def test_moodles_layout(tmp_path):
+    """Each submission.zip in a folder of its own is a submission, in all outputs."""
+    folders = ["Zoë Li_1_assignsubmission_file_", "zoe\u0308 li_1_assignsubmission_file_"]
+    folders += ["Bo_2_assignsubmission_file_", "Bo _2_assignsubmission_file_"]
+    for number, folder in enumerate(folders):
+        (tmp_path / "class" / folder).mkdir(parents=True)
+        (tmp_path / "class" / folder / "submission.zip").write_bytes(b"no zip %d" % number)
+    out = tmp_path / "out"
+    done = run_script("autograder/grade.py", tmp_path / "class", "--out", out, "--jobs", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = [row["submission"] for row in rows(out)]
+    assert len(set(map(alike, names))) == 4
+    assert all("_assignsubmission_file_/submission.zip" in name for name in names)
+    results = [path.parent.name for path in out.glob("*/results.json")]
+    assert len(set(map(alike, results))) == 4
+    sheet = tmp_path / "by-hand.csv"
+    lines = [f'"{name}",{number / 2}' for number, name in enumerate(names)]
+    sheet.write_text("\n".join(["submission,report_unet", *lines]) + "\n", encoding="utf-8")
+    args = ("--out", out, "--manual", sheet, "--resume")
+    done = call_program("autograder/grade.py", tmp_path / "class", *args)
+    assert done.returncode == 0, done.stderr
+    assert "index.html: 4 submissions" in done.stdout
+    assert [row["report_unet"] for row in rows(out)] == ["0", "0.5", "1", "1.5"]
 
 
 def test_one_part_again_keeps_the_others_and_a_persons_points(graded, hand_ins, tmp_path):
@@ -238,13 +264,6 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tmp_path, monkeypatc
     sheet.write_text("submission,report_unet\nteam-01.zip,1\n", encoding="utf-8")
     done = call_program("autograder/grade.py", "--manual", sheet, "--out", out)
     assert_refused(done, "grades.csv: No space left on device", "what is graded stays")
-
-
-def test_two_submissions_of_one_name_are_refused(hand_ins, tmp_path):
-    twice = tmp_path / "starter.zip"
-    twice.write_bytes((hand_ins / "starter.zip").read_bytes())
-    done = run_script("autograder/grade.py", hand_ins, twice, "--out", tmp_path / "out")
-    assert_refused(done, "starter.zip", "rename")
 
 
 @pytest.fixture

@@ -21,7 +21,14 @@ from pathlib import Path
 
 import pytest
 from autograder.reading import archives, program
-from autograder.submission import Refused, Submission, find_submissions, open_submission
+from autograder.submission import (
+    Refused,
+    Submission,
+    find_submissions,
+    names_of,
+    open_submission,
+)
+from autograder.text import alike
 from conftest import ROOT, any_name, run_script
 
 KIT = ROOT / "code"
@@ -1115,6 +1122,52 @@ def test_nothing_to_find(tmp_path):
         with pytest.raises(Refused, match=word) as error:
             find_submissions([tmp_path / name])
         assert str(error.value).isprintable()
+
+
+# --- names
+
+
+def test_names_tell_submissions_apart():
+    """Moodle's files and submission.zip are named by their folder, others where they clash."""
+    moodle = Path("/class/Team 7_12345_assignsubmission_file_/submission.zip")
+    expected = {
+        moodle: "Team 7_12345_assignsubmission_file_/submission.zip",
+        Path("/class/team-08/submission (2).zip"): "team-08/submission (2).zip",
+        Path("/class/team-09/hw2.zip"): "team-09/hw2.zip",
+        Path("/class/team-10/hw2.zip"): "team-10/hw2.zip",
+        Path("/a/x/y.zip"): "a/x/y.zip",
+        Path("/b/x/y.zip"): "b/x/y.zip",
+        Path("/class/team-11.zip"): "team-11.zip",
+        Path("/class/submission"): "submission",
+    }
+    assert names_of(list(expected)) == expected
+    assert names_of([moodle]) == {moodle: expected[moodle]}
+    alone = Path("/class/team-10/hw2.zip")
+    assert names_of([alone], expected.values()) == {alone: expected[alone]}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Team.zip", "team.zip"),
+        ("a b.zip", "a  b.zip"),
+        ("a.zip", "a.zip "),
+        ("zo\u00eb.zip", "zoe\u0308.zip"),
+        ("stra\u00dfe.zip", "STRASSE.zip"),
+        ("=1.zip", "'=1.zip"),
+        ("a\nb.zip", "a b.zip"),
+        ("a\u200db.zip", "ab.zip"),
+    ],
+)
+def test_names_that_look_alike_get_a_hash(one, other):
+    """Names that a file system or a sheet may take for the same differ by more in all outputs."""
+    paths = [Path("/class") / one, Path("/class") / other]
+    names = names_of(paths)
+    assert alike(names[paths[0]]) != alike(names[paths[1]])
+    assert all(name.startswith(f"class/{path.name} [") for path, name in names.items())
+    assert names_of([paths[1]], [names[path] for path in paths]) != {}
+    later = names_of([paths[1]], [one])  # the other one was graded before
+    assert alike(later[paths[1]]) != alike(one)
 
 
 # --- everything else
