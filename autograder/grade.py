@@ -19,6 +19,7 @@ from autograder.text import (
     check_installed,
     did_you_mean,
     not_installed,
+    number,
     one_line,
     visible,
 )
@@ -31,7 +32,7 @@ try:
     from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
     from autograder.rubric import Rubric, load_rubric
     from autograder.sandbox.limits import SandboxError
-    from autograder.sheets import merge_manual, write_sheets
+    from autograder.sheets import contested, merge_manual, write_sheets
     from autograder.submission import Refused, find_submissions, hash_of_file, names_of
 
     check_installed("torch")  # which the sandbox imports later
@@ -169,6 +170,9 @@ def summarise(folder: Path, manual: Path | None, rubric: Rubric) -> None:
     write_class(final, rubric, folder)
     names = one_line(f"{folder / 'grades.csv'}, {folder / 'index.html'}")
     print(f"{names}: {len(final)} submissions")
+    for netid, grades in contested(final).items():
+        totals = ", ".join(f"{grade.submission} ({number(grade.total)})" for grade in grades)
+        print(one_line(f"Left out of canvas.csv and moodle.csv: {netid}, a member of {totals}"))
     if mistakes:
         raise mistakes
 

@@ -24,8 +24,9 @@ from markupsafe import Markup
 
 from autograder.results import FAILED, MANUAL, NOT_ATTEMPTED, PARTIAL, PASSED, Grade, PartResult
 from autograder.rubric import Rubric
+from autograder.sheets import contested
 from autograder.summary import about, first_with_reason, listed, shared_hints, tally
-from autograder.text import InputError, number, one_line, visible, write_text
+from autograder.text import InputError, alike, number, one_line, visible, write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 SIGNS = {PASSED: "✓", PARTIAL: "◐", FAILED: "✗", NOT_ATTEMPTED: "○", MANUAL: "✎"}
@@ -278,11 +279,11 @@ def _hints(grades: list[Grade]) -> list[dict[str, Any]]:
 
 def _needs_look(grades: list[Grade]) -> list[tuple[Grade, list[str]]]:
     """Submissions a person should look at, with the reasons; some show only in the whole class."""
-    by_hash, by_netid = defaultdict(list), defaultdict(list)
+    by_hash, by_netid, left_out = defaultdict(list), defaultdict(list), contested(grades)
     for grade in grades:
         if grade.sha256:
             by_hash[grade.sha256].append(grade.submission)
-        for netid in {m.get("netid", "").strip().lower() for m in grade.members} - {""}:
+        for netid in sorted({alike(m.get("netid", "").strip()) for m in grade.members} - {""}):
             by_netid[netid].append(grade.submission)
     rows = []
     for grade in grades:
@@ -293,7 +294,9 @@ def _needs_look(grades: list[Grade]) -> list[tuple[Grade, list[str]]]:
         for netid, names in by_netid.items():
             others = [name for name in names if name != grade.submission]
             if others and grade.submission in names:
-                reasons.append(f"{netid} is also a member of {', '.join(others)}")
+                sheets = "canvas.csv and moodle.csv leave it out, for the totals differ"
+                reason = f"{netid} is also a member of {', '.join(others)}"
+                reasons.append(f"{reason}; {sheets}" if netid in left_out else reason)
         if reasons:
             rows.append((grade, reasons))
     return rows

@@ -16,7 +16,7 @@ from pathlib import Path
 from autograder.results import MANUAL, NOT_ATTEMPTED, Grade, PartResult
 from autograder.rubric import Rubric
 from autograder.summary import about, first_with_reason, listed, shared_hints
-from autograder.text import InputError, did_you_mean, number, one_line, visible, write_text
+from autograder.text import InputError, alike, did_you_mean, number, one_line, visible, write_text
 
 MANUAL_FILE = "manual.csv"
 # What a spreadsheet takes for a formula, also in its wide forms, at the start of a cell; and after
@@ -59,7 +59,8 @@ def canvas_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
     this order, finds people by the first of the three ids that is filled in, reads the points
     possible from the row below the header, and takes a column "Name (id)" for the assignment of
     that id, any other name for one to ask about. Our netid is its SIS Login ID. Whoever has none
-    cannot be found by Canvas and stands only in grades.csv. The points are the total so far.
+    cannot be found by Canvas and stands only in grades.csv, and so does whoever is `contested`. The
+    points are the total so far.
     """
     rows = [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", cell(rubric.assignment)],
@@ -76,8 +77,8 @@ def moodle_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
     Assumed of Moodle: the columns' meaning is chosen in its form, where "Map from" is Username (or
     Email address), "Map to" the same, Grade goes to the assignment's grade item and "Feedback
     comments" to the feedback for it. A netid with an @ is an email address, any other a username,
-    which Moodle keeps in small letters. Whoever has no netid stands only in grades.csv. The points
-    are the total so far.
+    which Moodle keeps in small letters. Whoever has no netid, or is `contested`, stands only in
+    grades.csv. The points are the total so far.
     """
     rows = [["Username", "Email address", "Full name", "Grade", "Feedback comments"]]
     for grade, name, netid in _people(grades):
@@ -85,6 +86,21 @@ def moodle_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
         comments = cell(feedback(grade, rubric), keep_lines=True)
         rows.append([*map(cell, address), cell(name), number(grade.total), comments])
     return rows
+
+
+def contested(grades: list[Grade]) -> dict[str, list[Grade]]:
+    """The netids, as `alike` spells them, that several submissions with different totals name.
+
+    Nobody but a person can say whose points these are, so canvas.csv and moodle.csv leave them out.
+    """
+    of: dict[str, list[Grade]] = {}
+    for grade in grades:
+        netids = {alike(member.get("netid", "").strip()) for member in grade.members} - {""}
+        for netid in sorted(netids):
+            of.setdefault(netid, []).append(grade)
+    return {
+        netid: found for netid, found in of.items() if len({number(g.total) for g in found}) > 1
+    }
 
 
 def feedback(grade: Grade, rubric: Rubric) -> str:
@@ -302,11 +318,14 @@ def _read_csv(file: Path) -> tuple[list[str], list[tuple[int, dict]]]:
 
 
 def _people(grades: list[Grade]) -> Iterable[tuple[Grade, str, str]]:
-    """Grade, name and netid of each member with a netid."""
+    """Grade, name and netid of each netid that can be given one total, once."""
+    done = set(contested(grades))
     for grade in grades:
         for member in grade.members:
-            if member.get("netid", "").strip():
-                yield grade, member.get("member", ""), member["netid"].strip()
+            netid = member.get("netid", "").strip()
+            if netid and alike(netid) not in done:
+                done.add(alike(netid))
+                yield grade, member.get("member", ""), netid
 
 
 def _blank_or_number(value: float | None) -> str:

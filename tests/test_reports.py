@@ -272,7 +272,7 @@ def test_the_overview_shows_the_class(written, tmp_path):
     page = Page(tmp_path / "index.html")
     assert "The same files, byte by byte, as team-02.zip" in page.text
     assert "It opens /proc/self/mem." in page.text
-    assert "team-05a is also a member of team-08.zip" in page.text
+    assert "team-05a is also a member of team-08.zip; canvas.csv and moodle.csv" in page.text
     assert "Need a human look 4 " in page.text  # 1 and 2, 5, 8
     # the most frequent hint first: three teams' p_sample, two teams' q_sample
     hints = page.text.split("the most frequent first")[1]

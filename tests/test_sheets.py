@@ -118,6 +118,25 @@ def test_canvas_csv_is_what_its_import_wants(tmp_path):
     assert len(rows) == 2 + 4
 
 
+def test_a_netid_of_two_teams_gets_one_row_or_none(tmp_path):
+    """Totals that differ leave a person out of both sheets, equal ones give one row."""
+    thief = grade("team-02", ["unet"])
+    thief.members += [{"member": "Me", "netid": netid} for netid in (" TEAM-01A ", "team-02a")]
+    equal = grade("team-03")
+    equal.members += [{"member": "Me", "netid": "Team-01b"}]
+    grades = [grade("team-01", members=2), thief, equal]
+    found = sheets.contested(grades)
+    assert {netid: [g.team for g in of] for netid, of in found.items()} == {
+        "team-01a": ["team-01", "team-02"]
+    }
+    sheets.write_sheets(grades, RUBRIC, tmp_path)
+    expected = ["team-01b", "team-02a", "team-03a"]
+    rows = list(csv.reader((tmp_path / "canvas.csv").open(newline="")))
+    assert sorted(row[3] for row in rows[2:]) == expected
+    assert sorted(row["Username"] for row in read(tmp_path / "moodle.csv")) == expected
+    assert len(read(tmp_path / "grades.csv")) == 7
+
+
 def test_moodle_csv_finds_people_and_tells_them_why(tmp_path):
     mail = grade("team-05", deductions=0.6, deduction_reasons=["no PDF: 0.6 points"])
     mail.members = [
