@@ -13,6 +13,8 @@
 # Mirrors and other versions are chosen by environment variables:
 #   TAESD_URL, MNIST_URL                 the address above the files' names
 #   AFHQ_URL                             the address of the zip archive
+#   AFHQ_COUNTS                          its pictures in train/cat, dog, wild and test/cat, dog, wild;
+#                                        empty for any number
 #   TAESD_ENCODER_ID, TAESD_DECODER_ID   what `git hash-object FILE` prints for the weights
 #
 # Exit codes: 0 all is there; 1 something could not be downloaded or is not right; 2 wrong usage.
@@ -22,8 +24,11 @@ TAESD_URL=${TAESD_URL:-https://github.com/madebyollin/taesd/raw/main}
 TAESD_ENCODER_ID=${TAESD_ENCODER_ID:-65f85afc58480128926e52086fbf0fdc61c2c9b5}
 TAESD_DECODER_ID=${TAESD_DECODER_ID:-5915a429fc08eba4adf62bf74f96705b8b0d5c1f}
 AFHQ_URL=${AFHQ_URL:-https://www.dropbox.com/s/vkzjokiwof5h8w6/afhq_v2.zip?dl=1}
+AFHQ_COUNTS=${AFHQ_COUNTS-5065 4678 4593 493 491 483}
 MNIST_URL=${MNIST_URL:-https://ossci-datasets.s3.amazonaws.com/mnist}
 
+newline='
+'
 child=     # the program in the background that a signal has to end
 scratch=   # the file or folder that a signal has to remove
 
@@ -211,6 +216,18 @@ missing_classes() {
     done
 }
 
+wrong_counts() {  # FOLDER: a line for each class with another number of pictures than AFHQ v2 has
+    [ -n "$AFHQ_COUNTS" ] || return 0
+    counted=$1
+    set -- $AFHQ_COUNTS  # unquoted: six numbers
+    for class in train/cat train/dog train/wild test/cat test/dog test/wild; do
+        number=$(($(pictures "$counted/$class" | wc -l)))
+        [ "$number" = "${1:-0}" ] ||
+            printf '\n  %s: %s pictures, not %s' "$class" "$number" "${1:-0}"
+        [ $# = 0 ] || shift
+    done
+}
+
 count_pictures() {
     for class in train/cat train/dog train/wild test/cat test/dog test/wild; do
         [ ! -d "$1/$class" ] || say "  $class: $(($(pictures "$1/$class" | wc -l))) pictures"
@@ -251,17 +268,23 @@ $1"
 
 install_afhq() {  # the checked data/afhq_v2.zip, by way of $scratch, to data/afhq
     say "unpacking data/afhq_v2.zip"
-    { mkdir "$scratch" && unpack data/afhq_v2.zip "$scratch"; } ||
+    unpack data/afhq_v2.zip "$scratch" ||
         complain "data/afhq_v2.zip could not be unpacked; the reason stands above.
 The archive is kept. If the disk is full, make room for another
 $(($(size data/afhq_v2.zip) / 1000000)) MB, and run this again." || return
     find "$scratch" -type l -exec rm -f {} +  # pictures are files; a link may lead anywhere
     rm -rf "$scratch/__MACOSX"  # shadows of the pictures in archives made by a Mac
+    # a name of two lines would read as two names below, the second of them perhaps a path of yours
+    find "$scratch" -depth -name "*$newline*" -exec rm -rf {} +
     folder=$(find "$scratch" -type d -path '*/train/cat' | sort | head -n 1)
     folder=${folder%/train/cat}
     missing=$(missing_classes "${folder:-$scratch}")
     [ -z "$missing" ] || complain "$root/data/afhq_v2.zip
 has no pictures in$missing, so it is not AFHQ v2: delete it, and run this again" || return
+    wrong=$(wrong_counts "$folder")
+    [ -z "$wrong" ] || complain "$root/data/afhq_v2.zip
+is not AFHQ v2, or not all of it:$wrong
+Delete it, and run this again; for another version, set AFHQ_COUNTS to its numbers." || return
     check_pictures "$folder" && count_pictures "$folder" && mv "$folder" data/afhq
 }
 
@@ -270,6 +293,8 @@ get_afhq() {
     if [ -z "$missing" ]; then
         say "data/afhq is already there"
         count_pictures data/afhq
+        wrong=$(wrong_counts data/afhq)
+        [ -z "$wrong" ] || say "this is not all of AFHQ v2, or another version:$wrong"
         return
     fi
     rmdir data/afhq 2>/dev/null  # goes only where it is empty
@@ -279,8 +304,11 @@ is there, but has no pictures in$missing: move it away, and run this again" || r
     if [ -f data/afhq_v2.zip ]; then own=yes; else own=; fi
     fetch data/afhq_v2.zip "$AFHQ_URL" zip || return
     for old in data/afhq.unpacking.*; do  # what a killed run left, not what another one works on
+        case ${old##*.} in *[!0-9]*) continue ;; esac  # not from here
         kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old"
     done
+    mkdir "data/afhq.unpacking.$$" ||
+        complain "$root/data/afhq.unpacking.$$ could not be made; the reason stands above" || return
     scratch=data/afhq.unpacking.$$
     install_afhq
     set -- $?

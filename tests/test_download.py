@@ -116,6 +116,7 @@ class Kit:
             "TAESD_URL": server.url,
             "MNIST_URL": f"{server.url}/mnist/",
             "AFHQ_URL": f"{server.url}/afhq.zip?dl=1",
+            "AFHQ_COUNTS": "",
             "TAESD_ENCODER_ID": blob_id(ENCODER),
             "TAESD_DECODER_ID": blob_id(DECODER),
         }
@@ -451,6 +452,51 @@ def test_afhq_is_found_in_any_archive(kit: Kit, unpacker: str, top: str):
     kit.server.requests.clear()
     assert "data/afhq is already there" in kit.run("afhq")
     assert kit.server.requests == []
+
+
+def test_afhq_has_all_its_pictures(kit: Kit):
+    """An archive with another number of pictures in a class is refused, and each class named."""
+    kit.server.files["afhq.zip"] = afhq_zip("", {"train/dog/3.png": png()})
+    del kit.env["AFHQ_COUNTS"]
+    output = kit.run("afhq", code=1)
+    for line in ("train/cat: 2 pictures, not 5065", "test/wild: 1 pictures, not 483"):
+        assert line in output
+    assert kit.files() == ["data/afhq_v2.zip"]
+    kit.env["AFHQ_COUNTS"] = "2 2 2 1 1 1"
+    output = kit.run("afhq", code=1)
+    assert "train/dog: 3 pictures, not 2" in output
+    assert "train/cat" not in output
+    kit.env["AFHQ_COUNTS"] = "2 3 2 1 1 1"
+    kit.run("afhq")
+    assert "not all of AFHQ" not in kit.run("afhq")
+    (kit.root / "data/afhq/test/cat/1.png").unlink()
+    assert "test/cat: 0 pictures, not 1" in kit.run("afhq")
+
+
+@both_unpackers
+def test_a_name_of_two_lines_moves_nothing_else(kit: Kit, tmp_path: Path, unpacker: str):
+    """A folder whose name has a second line, a path of the person's own, leads nowhere."""
+    kit.use_unpacker(unpacker)
+    own = [tmp_path / "own" / "train" / name / "1.png" for name in CLASSES]
+    for file in own:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(png())
+    evil = f"a\n{own[0]}"
+    near = "0/train/cat\n/1.png"
+    kit.server.files["afhq.zip"] = afhq_zip("z/", {evil: png(), near: png()})
+    kit.run("afhq")
+    assert kit.files() == AFHQ_FILES
+    assert all(file.exists() for file in own)
+
+
+def test_folders_of_like_names_stay(kit: Kit):
+    """Only what this script itself has unpacked is removed."""
+    others = [kit.root / f"data/afhq.unpacking.{name}" for name in ("old", "1x")]
+    for folder in others:
+        folder.mkdir(parents=True)
+    kit.server.files["afhq.zip"] = afhq_zip()
+    kit.run("afhq")
+    assert all(folder.is_dir() for folder in others)
 
 
 def test_broken_picture_is_reported(kit: Kit):
