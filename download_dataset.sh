@@ -276,7 +276,11 @@ $(($(size data/afhq_v2.zip) / 1000000)) MB, and run this again." || return
     rm -rf "$scratch/__MACOSX"  # shadows of the pictures in archives made by a Mac
     # a name of two lines would read as two names below, the second of them perhaps a path of yours
     find "$scratch" -depth -name "*$newline*" -exec rm -rf {} +
-    folder=$(find "$scratch" -type d -path '*/train/cat' | sort | head -n 1)
+    cats=$(find "$scratch" -type d -path '*/train/cat' | sort)
+    folder=$(printf '%s\n' "$cats" | while IFS= read -r cat; do  # the first with all classes
+        [ -n "$(missing_classes "${cat%/train/cat}")" ] || { printf '%s\n' "$cat"; break; }
+    done)
+    folder=${folder:-$(printf '%s\n' "$cats" | head -n 1)}
     folder=${folder%/train/cat}
     missing=$(missing_classes "${folder:-$scratch}")
     [ -z "$missing" ] || complain "$root/data/afhq_v2.zip
