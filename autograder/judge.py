@@ -4,6 +4,7 @@ pytest runs in this process, which is trusted; the submission runs in a sandbox 
 """
 
 import contextlib
+import ctypes
 import io
 import secrets
 import socket
@@ -30,6 +31,7 @@ from autograder.text import visible
 TESTS = Path(__file__).with_name("tests")
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
 LOG_BYTES = 100_000
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 # A starter's grader has no hidden tests, and grades the work of whoever runs it.
 IS_STARTER = not Path(__file__).with_name("oracles.py").exists()
 
@@ -173,6 +175,7 @@ def judge(
         SandboxError: no worker can be started, or a submission could grade itself.
     """
     start = time.monotonic()
+    give_memory_back()
     grade = Grade(submission=path.name, seed=seed, public=public)
     with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
         # The worker may run as another user, who gets to its own submission and to no other: the
@@ -201,6 +204,16 @@ def judge(
     grade.protections, grade.hole = dict(sandbox.protections), sandbox.hole
     grade.seconds = time.monotonic() - start
     return grade
+
+
+def give_memory_back() -> None:
+    """Have the system take back large arrays at once when they are freed.
+
+    glibc would begin to keep them after the first one, with holes between them, and a worker that
+    sends the largest messages makes many.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # other systems
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
 
 
 def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:

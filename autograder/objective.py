@@ -1,6 +1,5 @@
 """Checks of compute_loss: what the network is trained on, and with which loss."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,26 +42,29 @@ class Objective:
     images: np.ndarray
     clean: np.ndarray
     answer: Answer = field(default_factory=lambda: Answer(None))
-    call: Callable[[], Answer] | None = None
     t: np.ndarray = field(default_factory=lambda: np.empty(0))  # the time steps, given or drawn
 
     def run(self, student: Student, *noise: np.ndarray) -> None:
         """Call compute_loss, with the noise if one is given."""
-        inputs = self.case.inputs
-        key = student.ddpm(self.case)
-        doubles: dict[str, Any] = {"q_sample": self.diffused, "model": self.predicted}
-        if self.case.kwargs.get("use_vae"):
-            doubles |= {"vae.encoder": lambda asked: inputs["latents"]}
-            doubles |= {"vae.decoder": lambda asked: self.images}
-        args = (self.images, inputs["label"], inputs["t"], *noise)
-        self.call = lambda: student.call(
-            key, "compute_loss", *args, doubles=doubles, gradients=True, time_at=2
-        )
+        self.student, self.noise = student, noise
         try:
             self.answer = self.call()
         except Finding as finding:
             self.explain(finding)
             raise
+
+    def call(self) -> Answer:
+        """The call of compute_loss, which may be repeated."""
+        inputs = self.case.inputs
+        key = self.student.ddpm(self.case)
+        doubles: dict[str, Any] = {"q_sample": self.diffused, "model": self.predicted}
+        if self.case.kwargs.get("use_vae"):
+            doubles |= {"vae.encoder": lambda asked: inputs["latents"]}
+            doubles |= {"vae.decoder": lambda asked: self.images}
+        args = (self.images, inputs["label"], inputs["t"], *self.noise)
+        return self.student.call(
+            key, "compute_loss", *args, doubles=doubles, gradients=True, time_at=2
+        )
 
     def explain(self, finding: Finding) -> None:
         """Raise a Finding that tells more than an error: noise of a wrong shape."""

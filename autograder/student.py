@@ -40,9 +40,11 @@ MAX_DOUBLE_CALLS = 5000  # of one call: a chain of T=1000 asks 2,000 times
 MAX_DEATHS = 3  # of workers, per part
 MAX_REFUSED = 100  # calls after those
 MAX_MEMBER_CALLS = 500  # of one run of a network, which calls each member once
-MAX_KEPT = 1 << 26  # bytes of all that one call's doubles were asked and answered
+MAX_KEPT = 3 << 24  # bytes of all that one call's doubles were asked and answered
+MAX_FORGED = 10  # messages that are none, over all parts
 MAX_KINDS = 20  # of an error: its class and those that this comes from
 MAX_REASON = 600  # characters
+FORGED = "The process sent something that is no answer"
 USE_UNET = ("ddpm", "edm")  # modules that import libs/unet.py
 
 Heritage = tuple[Any, dict[str, list[str]]]
@@ -84,6 +86,8 @@ class Patience:
 
     seconds_left: float = SUBMISSION_SECONDS
     hangs: int = 0  # calls that did not come back, in any part
+    forged: int = 0  # messages that were none, in any part
+    received: int = 0  # bytes of what a worker sent, since garbage was collected
     hanging: dict[str, Finding] = field(default_factory=dict)  # by module whose import hangs
     stand_in: bool = False  # libs/unet.py is broken: an empty network stands in for it
 
@@ -335,11 +339,13 @@ class Student:
                 "Not run: the time for this submission was spent by tests that did not come back.",
                 "too_slow",
             )
+        if self.patience.forged >= MAX_FORGED:
+            raise Finding(f"Not run, since too many tests ended like this: {FORGED}.", "forged")
         if self.worker is None:
             self.worker = self.hire()
         channel: Channel = self.worker.channel
         seconds = max(IMPATIENT_SECONDS, seconds / 2**self.patience.hangs)
-        start = time.monotonic()
+        start, before = time.monotonic(), channel.received
         deadline = start + min(seconds, self.patience.seconds_left)
         calls = Calls(doubles)
         result = None
@@ -350,6 +356,8 @@ class Student:
                 calls.take_earlier(message.get("earlier", []))
                 if "answer" in message:
                     break
+                if time.monotonic() > deadline:
+                    raise Slow
                 if "double" in message:
                     channel.send(calls.reply(message), deadline)
                 elif "structure" in message:
@@ -366,6 +374,7 @@ class Student:
             raise self._bury(trouble, seconds) from None
         finally:
             self.patience.seconds_left -= time.monotonic() - start
+            self.patience.received += channel.received - before
         if finding is not None:
             finding.structure, finding.asked = calls.structure or {}, calls.asked
             raise finding
@@ -380,7 +389,8 @@ class Student:
             self.deaths = MAX_DEATHS  # the next call would hang as well
             self.patience.hangs += 1
         elif isinstance(trouble, BadMessage):
-            finding = Finding(f"The process sent something that is no answer: {trouble}.", "forged")
+            finding = Finding(f"{FORGED}: {trouble}.", "forged")
+            self.patience.forged += 1
         else:
             how = self.worker.end(2.0)
             finding = Finding(f"The process ended during the call: {how}.", "process_ended")
@@ -402,6 +412,7 @@ class Calls:
         self.asked: list[Asked] = []
         self.refused = 0
         self.kept = 0  # bytes
+        self.given = 0  # bytes of answers, those that nothing was asked for included
         self.following: dict[str, list[np.ndarray]] = {}  # answers given ahead, last one first
         self.structure: dict[str, Any] | None = None  # of a network
 
@@ -436,8 +447,11 @@ class Calls:
         if isinstance(value, str):
             self._note(asked, None)
             return {"refused": value}
-        following = value.following if isinstance(value, Ahead) else []
+        following = value.following if isinstance(value, Ahead) else np.empty(0)
         self._note(asked, value.value if isinstance(value, Ahead) else value)
+        self.given += following.nbytes
+        if self.given > MAX_KEPT:
+            raise BadMessage("answers of doubles with far too many numbers")
         self.following[asked.name] = list(following)[::-1]
         return {"value": asked.answered, "following": following}
 

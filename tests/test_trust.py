@@ -103,7 +103,7 @@ class Liar:
 
     def __init__(self, script: Script) -> None:
         self.script, self.channel, self.reply = script, self, None
-        self.sent = 0
+        self.sent = self.received = 0
 
     def send(self, message: Message, deadline: float | None = None) -> None:
         if "op" in message:
@@ -274,7 +274,7 @@ class Forger(LocalWorker):
 
     def __init__(self, forge: Callable[[Message], Message]) -> None:
         super().__init__(ROOT / "code")
-        self.inner, self.forge, self.channel = self.channel, forge, self
+        self.inner, self.forge, self.channel, self.received = self.channel, forge, self, 0
 
     def send(self, message: Message, deadline: float | None = None) -> None:
         self.inner.send(message, deadline)
@@ -381,10 +381,11 @@ def test_what_a_call_keeps_is_counted():
     block = np.zeros((100, 2, 30, 30), np.float32)
     x = {**asks("p_sample", tensor(block[0])), "earlier": []}
     with pytest.raises(BadMessage, match="far too many numbers"):
-        insist(calls, x, [x, x])
+        insist(calls, x, [x] * 99)
     kept = [asked.answered for asked in calls.asked]
+    x_size = calls.asked[-1].size()  # the last one's answer is counted when it is given
     assert all(array.base is None for array in kept)
-    assert sum(array.nbytes for array in kept) <= calls.kept <= MAX_KEPT
+    assert sum(array.nbytes for array in kept) <= calls.kept < MAX_KEPT + x_size
 
 
 @pytest.mark.parametrize("odd", [[], {}], ids=repr)
@@ -392,8 +393,20 @@ def test_small_things_count_too(odd):
     """Calls full of numbers, texts and lists count as what Python makes of them."""
     calls = Calls({"model": lambda asked: np.zeros(1, np.float32)})
     with pytest.raises(BadMessage, match="far too many numbers"):
-        insist(calls, over_the_wire(asks("model", [odd] * 60_000)))
-    assert len(calls.asked) < 10
+        insist(calls, over_the_wire(asks("model", [odd] * 60)))
+    assert len(calls.asked) < 5000
+    for many in ([odd] * 6000, [[odd] * 70], [[[odd] * 9] * 9]):
+        with pytest.raises(BadMessage, match="far too many arguments"):
+            calls.reply(over_the_wire(asks("model", *many)))
+
+
+def test_answers_that_are_left_come_to_an_end():
+    """Who never takes what was answered ahead would have the judge draw numbers without end."""
+    calls = Calls({"p_sample": lambda asked: Ahead(block[0], block[1:])})
+    block = np.zeros((100, 2, 30, 30), np.float32)
+    with pytest.raises(BadMessage, match="far too many numbers"):
+        insist(calls, asks("p_sample", tensor(block[0])))
+    assert len(calls.asked) < 100
 
 
 def test_calls_come_to_an_end():

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 MAX_HEADER = 1 << 18  # bytes
-MAX_ARRAYS = 1 << 25  # bytes
+MAX_ARRAYS = 1 << 24  # bytes
 LATE = 3000.0  # milliseconds that what has arrived in time may be read after the deadline
 DTYPES = {
     name: np.dtype(name)
@@ -50,6 +50,7 @@ class Channel:
         self.connection = connection
         connection.setblocking(False)  # a blocking send would wait for the reader for ever
         self.buffer = bytearray()  # received, not yet read
+        self.received = 0  # bytes, so far
 
     def send(self, message: dict[str, Any], deadline: float | None = None) -> None:
         """Send a message: JSON's values, with numpy arrays anywhere in them.
@@ -114,6 +115,7 @@ class Channel:
             if not part:
                 raise Closed
             self.buffer += part
+            self.received += len(part)
         with memoryview(self.buffer) as view:
             data = bytes(view[:length])
         del self.buffer[:length]

@@ -3,6 +3,7 @@
 pytest autograder/tests --submission PATH [--public] [--seed N] [--in-process]
 """
 
+import gc
 import secrets
 import sys
 import tempfile
@@ -18,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from autograder.cases import Case, load_goldens
 from autograder.judge import Examination, examine
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, TestResult
-from autograder.student import Finding, Student
+from autograder.student import Finding, Patience, Student
+
+MUCH = 1 << 23  # bytes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -111,6 +114,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
     record = getattr(item.config, "record", None)
     if record is not None and (call.when == "call" or finding is not None):
         record(None if report.skipped else result_of(item, finding, call.duration), item)
+    if record is not None and finding is not None:
+        forget(finding, item.config.examination.patience)
+
+
+def forget(error: BaseException | None, patience: Patience) -> None:
+    """Let go of what an error's frames hold.
+
+    They refer to the error and it to them, so that megabytes which a worker sent would stay until
+    Python looks for such circles. pytest keeps the last error besides.
+    """
+    sys.last_traceback = None
+    while error is not None:
+        error.__traceback__, error.asked = None, []
+        error = error.__context__
+    if patience.received > MUCH:
+        patience.received = 0
+        gc.collect()
 
 
 def result_of(item: pytest.Item, error: BaseException | None, seconds: float) -> TestResult:
