@@ -349,7 +349,7 @@ def test_every_cut_is_refused(tmp_path):
 
 
 def test_wrong_checksum(tmp_path):
-    """Of a module: refused. Of something that no grade hangs on: left out, with a note."""
+    """Of a graded module: refused. Of something that no grade hangs on: left out, with a note."""
     files = {**COMPLETE, "code/notes.txt": b"some more text"}
     data = write_zip(tmp_path / "a.zip", files, zipfile.ZIP_STORED).read_bytes()
     (tmp_path / "a.zip").write_bytes(data.replace(DDPM, DDPM.upper()))
@@ -359,6 +359,38 @@ def test_wrong_checksum(tmp_path):
     submission = read(tmp_path / "in" / "b.zip")
     assert "notes.txt" not in copied(submission)
     assert any("code/notes.txt is damaged" in note for note in submission.notes)
+
+
+def test_damaged_modules_that_nothing_graded_imports(tmp_path):
+    """They are left out for a person to see; what the graded modules need refuses all."""
+    ddpm = b"from .blocks import (\n    A,\n)\nfrom . import (\n    near,\n)\nimport libs.far\n"
+    files = {
+        **COMPLETE,
+        "code/libs/ddpm.py": ddpm + DDPM,
+        "code/libs/near.py": b"from .more import x",
+    }
+    files |= {f"code/libs/{name}.py": b"x = 1" for name in ("far", "more", "alone")}
+    files |= {"code/tools/near.py": b"y = 2", "code/libs/metrics/plot.py": b"y = 2"}
+    files |= {f"code/{number}.py": b"y = 2" for number in range(30)}
+    data = write_zip(tmp_path / "a.zip", files, zipfile.ZIP_STORED).read_bytes()
+
+    def damaged(*names):
+        changed = data
+        for name in names:
+            changed = patch_headers(changed, name, 6, 8, b"\1\0")
+        (tmp_path / "a.zip").write_bytes(changed)
+        return tmp_path / "a.zip"
+
+    for name in ("near", "more", "far", "blocks", "unet", "__init__"):
+        refused(damaged(f"code/libs/{name}.py"), f"{name}.py is encrypted", "upload anew")
+        shutil.rmtree(tmp_path / "work")
+    unneeded = "code/libs/alone.py", "code/tools/near.py", "code/libs/metrics/plot.py"
+    submission = read(damaged("code/train.py", *unneeded))
+    assert any("4 files" in look or "and 1 more" in look for look in submission.needs_look)
+    assert {"libs/near.py", "0.py"} <= set(copied(submission))
+    assert not {name.removeprefix("code/") for name in unneeded} & set(copied(submission))
+    many = read(damaged(*(f"code/{number}.py" for number in range(30))), "many")
+    assert any("after many damaged ones" in look for look in many.needs_look)
 
 
 def test_encrypted(tmp_path):
@@ -535,7 +567,7 @@ def test_packed_files_longer_than_their_content(tmp_path):
         info = zipfile.ZipInfo("code/libs/y.py")
         archive.writestr(info, empty)
         info.compress_type, info.file_size, info.CRC = zipfile.ZIP_DEFLATED, 0, 0
-    refused(path, "y.py is damaged")
+    assert any("y.py is damaged" in look for look in read(path).needs_look)
 
 
 def test_few_of_many_damaged_files_are_tried(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from autograder.text import visible
 
 MAX_CODE_FILE, MAX_CODE_BYTES = 2_000_000, 20_000_000
 MAX_CODE_FILES, MAX_CODE_FOLDERS = 2000, 500
+MAX_DAMAGED = 20  # files that are tried: each may cost as much as a good one
 
 GRADED = ("ddpm.py", "unet.py")
 HELPERS = ("__init__", "utils", "schedules", "tiny_autoencoder", "blocks")
@@ -28,6 +29,7 @@ DATA_FOLDERS = {"data", "logs", "pretrained", "runs", "wandb", "checkpoints"}
 REST = ("writeup", "results", "team.csv")  # lie beside code/
 SOURCES = (".py", ".yaml", ".yml")
 TEXTS = (".json", ".txt", ".csv", ".md", ".toml", ".cfg", ".ini", ".sh")
+IMPORT = re.compile(r"^[ \t]*(?:from|import)\b(?:[^\n(]*\([^)]{0,500}|[^\n]*)", re.MULTILINE)
 BAD_NAME = (  # errors that a file's name may cause; all others are the machine's
     *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL),
@@ -134,7 +136,7 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
     """Write the code folder's files below WORK/code; returns that folder.
 
     Raises:
-        Refused: a Python file is damaged or encrypted.
+        Refused: a Python file that the graded ones need is damaged or encrypted.
         OSError: the disk is full, or another thing that is not the submission's fault.
     """
     target = work / "code"
@@ -145,6 +147,7 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
         folder.chmod(0o755)
     total = number = 0
     folders: set[Name] = set()
+    damaged: dict[Name, str] = {}
     for name, entry in planned(entries, place, remarks).items():
         is_python = entry.suffix == ".py"
         remark = remarks.look if is_python else remarks.note
@@ -154,13 +157,13 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
         if entry.size > MAX_CODE_FILE or too_much:
             remark("Files above the limits were left out", entry.path)
             continue
+        if len(damaged) >= MAX_DAMAGED:
+            remark("Files were left out after many damaged ones", entry.path)
+            continue
         try:
             content = entry.read(MAX_CODE_FILE)
         except Unreadable as error:
-            if is_python:
-                raise Refused(
-                    f"{shown(entry.path)} {error}: ask the team to upload anew"
-                ) from error
+            damaged[name] = f"{shown(entry.path)} {error}"
             remark("Files that cannot be read were left out", f"{shown(entry.path)} {error}")
             continue
         if not write_file(target, name, content):
@@ -170,7 +173,29 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
         total, number = total + len(content), number + 1
         if is_python and not is_importable(content):
             remarks.note("No UTF-8 text, which Python may refuse to import", entry.path)
+    words = imported_words(target / "libs") if damaged else set()
+    for name, why in damaged.items():
+        stem, dot, suffix = name[-1].rpartition(".")
+        if name[0] == "libs" and f"{dot}{suffix}" == ".py" and stem in words:
+            raise Refused(f"{why}: ask the team to upload anew")
     return target
+
+
+def imported_words(libs: Path) -> set[str]:
+    """The words of the lines in which the graded modules, and those they import, import others.
+
+    A submission's text is searched, not parsed: hostile text can end the parser's process.
+    """
+    words = {"__init__", *(name.removesuffix(".py") for name in GRADED)}
+    waiting = [libs / f"{word}.py" for word in words]
+    while waiting:
+        path = waiting.pop()
+        if path.is_file():
+            text = path.read_bytes().decode("utf-8", "replace")
+            new = {word for line in IMPORT.findall(text) for word in re.findall(r"\w+", line)}
+            waiting += [libs / f"{word}.py" for word in sorted(new - words) if len(word) < 100]
+            words |= new
+    return words
 
 
 def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, Entry]:
