@@ -24,7 +24,7 @@ from autograder.results import FAILED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
 from autograder.sandbox.wire import Channel
-from autograder.student import Heritage, Patience, Student
+from autograder.student import PARTS, Heritage, Patience, Student
 from autograder.submission import Refused, Submission, open_submission
 from autograder.text import visible
 
@@ -53,6 +53,7 @@ class Examination:
         heritage, self.heritage = self.heritage, None
         if heritage is not None:
             self.heirs.add(part)
+        self.patience.begin_part()
         return Student(self.hire, self.patience, heritage, self.submission.code_folder / "libs")
 
     def take_back(self, student: Student, part: str) -> None:
@@ -200,6 +201,7 @@ def judge(
         result.hint = hint_text(result.hint_id)
         if result.hint_id == "grader_failed":
             grade.needs_look.append(f"A test of {result.part} broke down: {result.reason}")
+    grade.needs_look += not_judged(results)
     grade.parts = rubric.mark(results, [only] if only else None)
     grade.protections, grade.hole = dict(sandbox.protections), sandbox.hole
     grade.seconds = time.monotonic() - start
@@ -235,13 +237,15 @@ def run_tests(
     tested again with its own, and that result counts.
     """
     examination.shares = True
+    examination.patience.to_come = 1 if only else PARTS
     try:
         results = run_pytest(examination, seed, public, [only] if only else [])
         again = sorted(examination.heirs & examination.failed)
         if again:
             examination.shares = False
             examination.close()
-            examination.patience = replace(examination.patience, hangs=0, hanging={})
+            patience = examination.patience
+            examination.patience = replace(patience, to_come=len(again), hangs=0, failed={})
             results = [result for result in results if result.part not in again]
             results += run_pytest(examination, seed, public, again)
     finally:
@@ -265,6 +269,18 @@ def run_pytest(
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"pytest ended with {code!r}")
     return recorder.results + recorder.missing()
+
+
+def not_judged(results: list[TestResult]) -> list[str]:
+    """What was not judged to the end for lack of time, and what the time was used for."""
+    first: dict[str, str] = {}
+    for result in results:
+        if result.hint_id == "too_slow":
+            first.setdefault(result.part, result.reason)
+    parts: dict[str, list[str]] = {}
+    for part, reason in first.items():
+        parts.setdefault(reason, []).append(part)
+    return [f"Not judged to the end: {', '.join(parts[why])}. {why}" for why in parts]
 
 
 def all_failed(rubric: Rubric, name: str, reason: str, hint_id: str) -> list[TestResult]:

@@ -36,6 +36,8 @@ IMPORT_SECONDS = 15.0  # importing torchvision takes seconds on a slow machine
 CALL_SECONDS = 12.0
 IMPATIENT_SECONDS = 5.0  # once several calls hung
 SUBMISSION_SECONDS = 150.0  # of waiting for one submission, over all its tests
+PART_SECONDS = 10.0  # of those, kept for each part that is still to come
+PARTS = 10
 MAX_DOUBLE_CALLS = 5000  # of one call: a chain of T=1000 asks 2,000 times
 MAX_DEATHS = 3  # of workers, per part
 MAX_REFUSED = 100  # calls after those
@@ -64,6 +66,7 @@ class Finding(AssertionError):
         reason = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
         super().__init__(reason)
         self.reason, self.hint, self.not_attempted = reason, hint, not_attempted
+        self.importing = False  # a module could not be imported
         # What had happened when the student's code raised an error.
         self.structure: dict[str, Any] = {}
         self.asked: list[Asked] = []
@@ -82,14 +85,50 @@ class Ahead:
 
 @dataclass
 class Patience:
-    """How much longer to wait for a submission; shared by its parts."""
+    """How much longer to wait for a submission; shared by its parts.
+
+    Attributes:
+        to_come: parts that are still to begin.
+        part_left: seconds for the part that is being tested.
+        spent: seconds that this part has waited, by what it waited for.
+        hangs: calls that did not come back, in any part.
+        forged: messages that were none, in any part.
+        received: bytes of what a worker sent, since garbage was collected.
+        failed: what a build that failed has found, by its key, or by the module that cannot be
+            imported.
+        stand_in: libs/unet.py is broken: an empty network stands in for it.
+    """
 
     seconds_left: float = SUBMISSION_SECONDS
-    hangs: int = 0  # calls that did not come back, in any part
-    forged: int = 0  # messages that were none, in any part
-    received: int = 0  # bytes of what a worker sent, since garbage was collected
-    hanging: dict[str, Finding] = field(default_factory=dict)  # by module whose import hangs
-    stand_in: bool = False  # libs/unet.py is broken: an empty network stands in for it
+    to_come: int = PARTS
+    part_left: float = SUBMISSION_SECONDS
+    spent: dict[str, float] = field(default_factory=dict)
+    hangs: int = 0
+    forged: int = 0
+    received: int = 0
+    failed: dict[str, tuple[str, str, bool]] = field(default_factory=dict)
+    stand_in: bool = False
+
+    def begin_part(self) -> None:
+        """Set the next part's time: all that is left, but what is kept for those after it."""
+        self.to_come = max(0, self.to_come - 1)
+        equal, rest = self.seconds_left / (self.to_come + 1), PART_SECONDS * self.to_come
+        self.part_left = max(equal, self.seconds_left - rest)
+        self.spent = {}
+
+    def spend(self, what: str, seconds: float) -> None:
+        """Note how long a call took."""
+        self.seconds_left -= seconds
+        self.part_left -= seconds
+        self.spent[what] = self.spent.get(what, 0.0) + seconds
+
+    def check(self) -> None:
+        """Raise a Finding where the part's time is spent; it says what for."""
+        if self.part_left > 0:
+            return
+        most = max(self.spent, key=self.spent.__getitem__, default="")
+        used = f": {most} took {self.spent[most]:.0f} s of it" if most else ""
+        raise Finding(f"Not run, since the time for this part was spent{used}.", "too_slow")
 
 
 class Student:
@@ -113,6 +152,7 @@ class Student:
         self.patience = patience
         self.libs = libs
         self.worker, self.built = heritage or (None, {})
+        self.fresh = False  # whether the worker has done nothing but build
         self.deaths = 0
         self.last_death = ""
 
@@ -137,19 +177,34 @@ class Student:
             The key of the object, and the names of the optional arguments that it knows.
         """
         key = repr((module, name, kwargs, optional))
-        if key not in self.built:
-            request = {"key": key, "module": module, "name": name, "kwargs": kwargs}
-            request["optional"] = optional or {}
-            if module in self.patience.hanging:
-                raise self.patience.hanging[module]
-            try:
-                self.built[key] = self._build(request)
-            except Finding as finding:
-                check_attempted(finding, module)
-                if module not in USE_UNET or self.patience.stand_in:
-                    raise
-                self.built[key] = self._build_without_unet(request)
+        if key in self.built:
+            return key, self.built[key]
+        for known in (module, key):
+            if known in self.patience.failed:
+                raise Finding(*self.patience.failed[known])
+        request = {"key": key, "module": module, "name": name, "kwargs": kwargs}
+        request["optional"] = optional or {}
+        fresh = self.worker is None or self.fresh
+        try:
+            self.built[key] = self._build_as_it_is(request)
+        except Finding as finding:
+            # What fails in a worker that has run other code may yet work in another.
+            hangs = finding.hint == "too_slow"
+            if self.patience.part_left > 0 and (fresh or hangs):
+                failed = finding.reason, finding.hint, finding.not_attempted
+                self.patience.failed[module if finding.importing or hangs else key] = failed
+            raise
         return key, self.built[key]
+
+    def _build_as_it_is(self, request: dict[str, Any]) -> list[str]:
+        """Build, with a stand-in for a libs/unet.py that does not allow it."""
+        try:
+            return self._build(request)
+        except Finding as finding:
+            check_attempted(finding, request["module"])
+            if request["module"] not in USE_UNET or self.patience.stand_in:
+                raise
+            return self._build_without_unet(request)
 
     def ddpm(self, case: Case) -> str:
         """The key of a case's DDPM.
@@ -302,11 +357,9 @@ class Student:
         self.patience.stand_in = True
         try:
             return self._build(request)
-        except Finding as finding:
+        except Finding:
             self.patience.stand_in = False
             self.stop()
-            if finding.hint == "too_slow":
-                self.patience.hanging[request["module"]] = finding
             self.deaths, self.last_death = max(self.deaths, before[0]), before[1]
             raise
 
@@ -334,19 +387,17 @@ class Student:
         """
         if self.deaths >= MAX_DEATHS:
             raise Finding(f"Not run, since earlier tests ended like this: {self.last_death}")
-        if self.patience.seconds_left <= 0:
-            raise Finding(
-                "Not run: the time for this submission was spent by tests that did not come back.",
-                "too_slow",
-            )
+        self.patience.check()
         if self.patience.forged >= MAX_FORGED:
             raise Finding(f"Not run, since too many tests ended like this: {FORGED}.", "forged")
         if self.worker is None:
-            self.worker = self.hire()
+            self.worker, self.fresh = self.hire(), True
+        self.fresh &= operation == "build"
         channel: Channel = self.worker.channel
         seconds = max(IMPATIENT_SECONDS, seconds / 2**self.patience.hangs)
+        seconds = min(seconds, self.patience.part_left)
         start, before = time.monotonic(), channel.received
-        deadline = start + min(seconds, self.patience.seconds_left)
+        deadline = start + seconds
         calls = Calls(doubles)
         result = None
         try:
@@ -371,20 +422,25 @@ class Student:
             if finding is None:
                 result = read(answer, calls)
         except (Closed, Slow, BadMessage) as trouble:
-            raise self._bury(trouble, seconds) from None
+            raise self._bury(trouble, seconds, called(operation, request)) from None
         finally:
-            self.patience.seconds_left -= time.monotonic() - start
+            self.patience.spend(called(operation, request), time.monotonic() - start)
             self.patience.received += channel.received - before
         if finding is not None:
             finding.structure, finding.asked = calls.structure or {}, calls.asked
             raise finding
         return result
 
-    def _bury(self, trouble: Exception, seconds: float) -> Finding:
-        """Put the worker away; returns what happened to it."""
+    def _bury(self, trouble: Exception, seconds: float, what: str) -> Finding:
+        """Put the worker away; returns what happened to it.
+
+        Args:
+            seconds: how long it had for the call.
+            what: the call, in words.
+        """
         self.deaths += 1
         if isinstance(trouble, Slow):
-            how = f"The call did not come back within {seconds:.0f} seconds."
+            how = f"The call did not come back within {seconds:.0f} seconds: {what}."
             finding = Finding(how, "too_slow")
             self.deaths = MAX_DEATHS  # the next call would hang as well
             self.patience.hangs += 1
@@ -397,6 +453,13 @@ class Student:
         self.last_death = finding.reason
         self.stop()
         return finding
+
+
+def called(operation: str, request: dict[str, Any]) -> str:
+    """What a request asks for, in words."""
+    if operation == "build":
+        return f"importing libs/{request['module']}.py and building {request['name']}"
+    return request.get("method") or request.get("name") or "the network"
 
 
 class Calls:
@@ -493,7 +556,9 @@ def error_finding(error: Any) -> Finding:
         place = f" (code/{file[:80]}{number})"
     if "NotImplementedError" in kinds and place:
         return Finding(f"Not implemented yet{place}.", "not_attempted", not_attempted=True)
-    return Finding(f"{kinds[0]}: {text}{place}".rstrip(), error_hint(kinds, text))
+    finding = Finding(f"{kinds[0]}: {text}{place}".rstrip(), error_hint(kinds, text))
+    finding.importing = error.get("importing") is True
+    return finding
 
 
 def error_hint(kinds: list[str], text: str) -> str:

@@ -6,10 +6,11 @@ import numpy as np
 import overlay
 import pytest
 import yaml
-from autograder.judge import judge
+from autograder.judge import judge, not_judged
+from autograder.results import FAILED, TestResult
 from autograder.rubric import load_rubric
 from autograder.sandbox.sandbox import Sandbox
-from autograder.student import Tensor
+from autograder.student import PART_SECONDS, SUBMISSION_SECONDS, Finding, Patience, Tensor
 from autograder.wiring import same_condition
 from conftest import ROOT
 
@@ -70,6 +71,65 @@ def test_each_part_of_an_edition_is_judged_as_it_is(name, sandbox, tmp_path):
     assert not [part for part in scenario.lacks if grade.part(part).points]
     assert not scenario.fails or grade.part(scenario.fails).hint_id == scenario.hint
     assert not grade.needs_look
+
+
+class Counting(Sandbox):
+    """Counts the workers that a submission takes."""
+
+    workers = 0
+
+    def worker(self, *args, **kwargs):
+        self.workers += 1
+        return super().worker(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("broken", "most"),
+    [
+        ("raise RuntimeError('broken')\n", 8),  # a module fails once for all parts
+        pytest.param("torch.linspace = lambda *args: 1 / 0\n", 24, marks=pytest.mark.slow),
+    ],
+)
+def test_a_build_that_fails_is_not_tried_again_per_test(broken, most, tmp_path):
+    """It took 105 workers; the network keeps its point, and no other part gets one."""
+    folder = tmp_path / "right" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "expect.yaml").write_text("about: Broken.\nbase: fall2024\n", encoding="utf-8")
+    (folder / "ddpm.top.py").write_text(broken, encoding="utf-8")
+    path = overlay.read(folder).zip_to(tmp_path / "broken.zip")
+    with Counting(trusted=True) as sandbox:
+        grade = judge(path, load_rubric(), sandbox=sandbox, seed=1)
+    assert [part.id for part in grade.parts if part.points] == ["unet"]
+    assert sandbox.workers <= most
+
+
+def test_no_part_takes_the_time_of_another():
+    """Each part has some time, whatever those before it took; what is left over goes on."""
+    patience = Patience()
+    for to_come in range(9, -1, -1):
+        patience.begin_part()
+        assert patience.part_left >= PART_SECONDS
+        assert patience.to_come == to_come
+        patience.spend("q_sample", patience.part_left)
+    assert patience.seconds_left == pytest.approx(0)
+    patience = Patience(to_come=1)
+    patience.begin_part()
+    assert patience.part_left == SUBMISSION_SECONDS
+
+
+def test_what_used_the_time_is_said():
+    """A part whose time is spent says for what, and a person reads it."""
+    patience = Patience(seconds_left=20, to_come=1)
+    patience.begin_part()
+    patience.check()
+    patience.spend("q_sample", 2)
+    patience.spend("compute_loss", 18.4)
+    with pytest.raises(Finding, match="spent: compute_loss took 18 s of it") as finding:
+        patience.check()
+    reason, hint = finding.value.reason, finding.value.hint
+    names = ("q_sample", "q_sample", "p_sample")
+    results = [TestResult(name, "test", FAILED, reason=reason, hint_id=hint) for name in names]
+    assert not_judged(results) == [f"Not judged to the end: q_sample, p_sample. {reason}"]
 
 
 def test_every_edition_has_scenarios():

@@ -74,7 +74,11 @@ class Worker:
         if stand_in:
             for network in ("unet", "variants"):
                 sys.modules[f"libs.{network}"] = stand_in_module(f"libs.{network}")
-        made = getattr(submitted(module), name)
+        try:
+            home = submitted(module)
+        except BaseException as error:
+            return {"error": {**describe(error, self.code_folder), "importing": True}}
+        made = getattr(home, name)
         known = inspect.signature(made).parameters
         given = {key: value for key, value in optional.items() if key in known}
         names = sorted(given)
