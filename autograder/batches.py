@@ -39,10 +39,11 @@ class Pieces:
     Args:
         name: of the network, for people.
         answers: to each batch, [n, B, ...].
+        again: begin again where they are used up; else such a call is refused.
     """
 
-    def __init__(self, name: str, answers: np.ndarray) -> None:
-        self.name, self.answers = name, answers
+    def __init__(self, name: str, answers: np.ndarray, again: bool = False) -> None:
+        self.name, self.answers, self.again = name, answers, again
         self.rows = 0  # that were answered
 
     @property
@@ -58,9 +59,9 @@ class Pieces:
         if not 0 < rows <= batch - row:  # an odd call: what it got is looked at later
             rows = batch - row
         self.rows += rows
-        if self.too_many:
+        if self.too_many and not self.again:
             return f"{self.name} was called more often than there are steps"
-        return self.answers[step, row : row + rows]
+        return self.answers[step % len(self.answers), row : row + rows]
 
 
 def rows_of(values: list[Any]) -> int:

@@ -270,15 +270,15 @@ STEP: dict[str, Callable[[float, float], Array]] = {
 
 
 def steps(case: Case, random: np.random.Generator) -> None:
-    """Steps between three pairs of levels, huge to tiny; and one to 0, where Euler's is all."""
-    levels = np.array([[60.0, 27.0], [2.3, 0.9], [0.05, 0.013], [0.003, 0.0]])
-    levels *= random.uniform(0.9, 1.1, (4, 2))
+    """Steps between four pairs of levels, huge to tiny; and one to 0, where Euler's is all."""
+    levels = np.array([[60.0, 27.0], [2.3, 0.9], [0.05, 0.013], [0.004, 3e-4], [0.003, 0.0]])
+    levels *= random.uniform(0.9, 1.1, levels.shape)
     case.inputs["levels"] = levels
     for name in ("heun_x", "heun_first", "heun_second"):
         case.inputs[name] = normal(random, (2, *diffused_shape(case.config)))
 
     def at_levels(names: tuple[str, ...], f: Callable[[float, float], Array]) -> dict[str, Array]:
-        found = np.stack([f(t, t_next) for t, t_next in levels[:3]])
+        found = np.stack([f(t, t_next) for t, t_next in levels[:-1]])
         return dict(zip(names, found.T, strict=False))
 
     case.expected |= at_levels(POINT_NAMES, euler) | at_levels(STEP_NAMES, heun)

@@ -1,0 +1,130 @@
+"""Whether noise is independent: of other samples, channels, pixels and calls.
+
+`noise_fault` of evidence.py looks at one draw as a whole; this looks inside, at every pair. A right
+answer fails with a probability below 1e-8: a draw of 66 images of 2 channels is compared about
+100,000 times, each with a bound that one in 1e14 passes, and its largest number fails one in 7e10.
+"""
+
+from statistics import NormalDist
+
+import numpy as np
+
+from autograder.student import Finding
+
+RARE = 7.7  # standard deviations: passed by one in 1e14
+MOST = 24  # planes that are compared at every shift
+BEYOND = 25.0  # numbers that ought to be larger than the largest one may be; none has e^-25
+
+
+def check_independent(draws: np.ndarray, what: str) -> None:
+    """Raise a Finding unless the draws look independent.
+
+    Args:
+        draws: [calls, B, C, H, W], standardised.
+        what: they are, for people.
+    """
+    fault = dependence(draws)
+    if fault:
+        raise Finding(f"{what} is not independent Gaussian noise: {fault[0]}.", fault[1])
+
+
+def dependence(draws: np.ndarray) -> tuple[str, str] | None:
+    """Why draws are not independent, as (reason, hint), or None."""
+    return pair_fault(draws) or shift_fault(draws) or moment_fault(draws)
+
+
+def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
+    """Two planes of numbers that are alike, as they are, mirrored, or moved."""
+    batch, channels, height, width = draws.shape[1:]
+    planes = draws.reshape(-1, height, width)
+    size = height * width
+    pairs = ~np.eye(len(planes), dtype=bool)
+    for axes in ((), (1,), (2,), (1, 2)):
+        alike = unit(planes) @ unit(np.flip(planes, axes)).T
+        # a plane and its mirror image hold each number twice
+        bound = np.where(pairs, RARE / np.sqrt(size), RARE / np.sqrt(size / 2))
+        found = np.abs(alike) > np.minimum(bound, 0.99)
+        if not axes:
+            found &= pairs
+        if found.any():
+            i, j = (int(n) for n in np.argwhere(found)[0])
+            how = "mirrored in" if axes else "found in"
+            return name_of(i, j, batch, channels, how)
+    some = planes[:MOST]
+    waves = np.fft.rfft2(unit(some).reshape(some.shape))
+    for i in range(len(some)):
+        moved = np.fft.irfft2(waves[i] * waves[i + 1 :].conj(), s=(height, width))
+        if moved.size and np.abs(moved).max() > min(0.99, RARE / np.sqrt(size)):
+            return "what one sample got, another one got again, moved", "noise_shared"
+    return None
+
+
+def name_of(i: int, j: int, batch: int, channels: int, how: str) -> tuple[str, str]:
+    """The fault of two planes, by where they are."""
+    (one, a), (other, b) = (divmod(n // channels, batch) for n in (i, j))
+    if one != other:
+        return f"what one call drew is {how} what the next one drew", "noise_repeated"
+    if a != b:
+        return f"what sample {a} got is {how} what sample {b} got", "noise_shared"
+    return f"what one channel got is {how} another one's, or in its own", "noise_shared"
+
+
+def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
+    """Pixels, or channels, that go together on the average of all samples."""
+    calls, _, channels, height, width = draws.shape
+    planes = draws.reshape(-1, height, width)
+    waves = np.fft.rfft2(planes)
+    near = np.fft.irfft2((np.abs(waves) ** 2).mean(axis=0), s=(height, width)) / (height * width)
+    # with a shift by half of an axis, each product counts twice
+    bound = RARE * np.sqrt(2 / planes.size)
+    if np.abs(near.reshape(-1)[1:]).max(initial=0.0) > bound:
+        return "a pixel tells something about others", "noise_correlated"
+    flat = draws.transpose(2, 0, 1, 3, 4).reshape(channels, -1)
+    alike = np.abs(np.corrcoef(flat)) if channels > 1 else np.zeros((1, 1))
+    if alike[~np.eye(channels, dtype=bool)].max(initial=0.0) > RARE / np.sqrt(flat.shape[1]):
+        return "a channel tells something about another", "noise_correlated"
+    if calls > 1:
+        alike = np.corrcoef(draws.reshape(calls, -1))
+        if np.abs(alike[~np.eye(calls, dtype=bool)]).max() > RARE / np.sqrt(draws[0].size):
+            return "one call tells something about the next", "noise_repeated"
+    for axes, name in (((0,), "calls"), ((1,), "samples"), ((2,), "channels"), ((3, 4), "pixels")):
+        means = draws.mean(axis=axes)
+        together = np.prod([draws.shape[axis] for axis in axes])
+        if together > 1 and abs(size_score(means * np.sqrt(together))) > RARE:
+            return f"the means over all {name} are too large or too small", "noise_correlated"
+    return None
+
+
+def moment_fault(draws: np.ndarray) -> tuple[str, str] | None:
+    """A channel or a sample of another mean or size, or a lack of large numbers."""
+    for axes, name in (((0, 1, 3, 4), "channel"), ((0, 2, 3, 4), "sample")):
+        means, n = draws.mean(axis=axes), draws.size / draws.mean(axis=axes).size
+        if np.abs(means).max() * np.sqrt(n) > RARE:
+            worst = means[np.abs(means).argmax()]
+            return f"the mean of one {name} is {worst:.3f} and not 0", "noise_not_standard"
+        rows = np.moveaxis(draws, axes, range(4)).reshape(-1, means.size).T
+        scores = np.abs([size_score(row) for row in rows])
+        if scores.max() > RARE:
+            worst = (rows[scores.argmax()] ** 2).mean()
+            return f"the variance of one {name} is {worst:.3f} and not 1", "noise_not_standard"
+    share = BEYOND / draws.size / 2
+    bound = NormalDist().inv_cdf(1 - share) if share < 0.2 else 0.0
+    if np.abs(draws).max() < bound:
+        return f"nothing lies beyond {bound:.1f} standard deviations", "noise_uniform"
+    return None
+
+
+def size_score(values: np.ndarray) -> float:
+    """How many standard deviations the mean square of N(0, 1) numbers is from 1.
+
+    By its cube root, which is nearly Gaussian (Wilson and Hilferty 1931).
+    """
+    width = 2 / (9 * values.size)
+    return float((np.cbrt((values**2).mean()) - 1 + width) / np.sqrt(width))
+
+
+def unit(planes: np.ndarray) -> np.ndarray:
+    """Planes as centred rows of length 1."""
+    rows = planes.reshape(len(planes), -1)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)

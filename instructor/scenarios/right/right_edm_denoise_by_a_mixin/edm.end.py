@@ -1,0 +1,1 @@
+EDM.factors = Preconditioned.factors

@@ -1,0 +1,1 @@
+from .preconditioned import Preconditioned
