@@ -12,7 +12,7 @@ import unicodedata
 import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,7 +59,7 @@ class Entry:
         """The name with folders, as handed in; for people only through `shown`."""
         return "/".join(self.parts)
 
-    @property
+    @cached_property
     def suffix(self) -> str:
         """In lower case, with its dot; "" where there is none."""
         return os.path.splitext(self.parts[-1])[1].lower()

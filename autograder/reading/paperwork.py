@@ -19,6 +19,7 @@ MAX_TEXT = 100_000  # bytes of team.csv and PROBLEMS.txt
 MAX_REPORT = 20_000_000  # bytes of a PDF whose texts are read
 MAX_MEMBERS, MAX_FIELD, MAX_PROBLEMS = 20, 300, 20
 MAX_SAMPLES, MAX_SAMPLE, MAX_PIXELS = 4, 1_000_000, 25_000_000
+MAX_SEGMENTS = 2000  # of a JPEG before the one that holds its size
 MAX_TRIES = 20  # files that may be a report or a sample, of which some are damaged
 
 COLUMNS = {  # of team.csv, as compared: without case, spaces and signs
@@ -183,7 +184,8 @@ def add_problems(entry: Entry, remarks: Remarks) -> None:
     problems = [shown(line.strip("- \t"), MAX_FIELD) for line in lines if line.strip()]
     if problems:
         first = "; ".join(problems[:MAX_PROBLEMS])
-        remarks.find(f"The team packed despite {len(problems)} problems it was told of: {first}")
+        number = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        remarks.find(f"The team packed despite {number} it was told of: {first}")
 
 
 def add_own_paths(entry: Entry, remarks: Remarks) -> None:
@@ -230,7 +232,9 @@ def pixels_of(picture: bytes) -> int:
         width, height = struct.unpack(">II", picture[16:24])
         return width * height
     at = 2 if picture[:3] == b"\xff\xd8\xff" else len(picture)
-    while at + 9 <= len(picture) and picture[at] == 0xFF:
+    for _ in range(MAX_SEGMENTS):
+        if at + 9 > len(picture) or picture[at] != 0xFF:
+            break
         marker, length = picture[at + 1], int.from_bytes(picture[at + 2 : at + 4], "big")
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
             height, width = struct.unpack(">HH", picture[at + 5 : at + 9])
