@@ -248,7 +248,8 @@ def walk(
 
 # --- FID and memorization ---------------------------------------------------------------------
 
-FEATURES = {"many_images": (60, 5), "few_images": (6, 24)}  # images, numbers for each
+# images, numbers for each
+FEATURES = {"many_images": (60, 5), "few_images": (6, 24), "two_images": (2, 7)}
 
 
 def covariance(features: Array) -> Array:
@@ -292,6 +293,10 @@ def evaluation_case(config: str, shape: tuple[int, int], random: np.random.Gener
     root = trace_of_root(cov, cov2)
     far, traces = np.sum((mean - mean2) ** 2), np.trace(cov) + np.trace(cov2)
     expected = {"mean": mean, "cov": cov, "distance": distance(mean, cov, mean2, cov2)}
+    expected["distance_from_a_point"] = far + np.trace(cov)
+    inputs["few_digits"] = normal(random, (n, d))  # which half precision holds
+    few = inputs["few_digits"].astype(np.float64)
+    expected |= {"mean_of_few": few.mean(axis=0), "cov_of_few": covariance(few)}
     deviation = np.sqrt(np.diag(cov))
     suspects = {
         "fid_biased": {"cov": cov * (n - 1) / n},
@@ -319,16 +324,25 @@ def evaluation_case(config: str, shape: tuple[int, int], random: np.random.Gener
     return case
 
 
+def distances(samples: Array, train: Array) -> Array:
+    """Between all pairs, [N, M]."""
+    flat, pool = (v.reshape(len(v), -1).astype(np.float64) for v in (samples, train))
+    return np.sqrt(((flat[:, None] - pool[None]) ** 2).sum(axis=-1))
+
+
 def neighbours(case: Case, random: np.random.Generator, shape: tuple[int, ...]) -> None:
     """Training images, and samples of which one is a copy and one nearly."""
     train = normal(random, (40, *shape))
     samples = normal(random, (9, *shape))
     samples[2] = train[7]
     samples[5] = train[11] + normal(random, shape, 0.05)
-    case.inputs |= {"train": train, "samples": samples}
-    flat, pool = (v.reshape(len(v), -1).astype(np.float64) for v in (samples, train))
-    sorted_ = np.sort(np.sqrt(((flat[:, None] - pool[None]) ** 2).sum(axis=-1)), axis=1)
+    twice = np.concatenate([train, train[[7, 11]]])
+    case.inputs |= {"train": train, "samples": samples, "train_twice": twice}
+    far, far_twice = (distances(samples, images) for images in (train, twice))
+    case.inputs["nearest_two"] = np.argsort(far, axis=1)[:, :2]
+    sorted_, sorted_twice = np.sort(far, axis=1), np.sort(far_twice, axis=1)
     case.expected["ratio"] = sorted_[:, 0] / sorted_[:, 1]
+    case.expected["ratio_twice"] = sorted_twice[:, 0] / np.maximum(sorted_twice[:, 1], 1e-12)
     with np.errstate(divide="ignore"):
         inverted = sorted_[:, 1] / np.maximum(sorted_[:, 0], 1e-12)
     case.suspects |= {

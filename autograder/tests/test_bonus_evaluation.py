@@ -4,25 +4,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autograder.batches import check_device
 from autograder.cases import Case
-from autograder.evidence import check_untouched, suspect, tensor_of
+from autograder.evidence import check_untouched, close, off, suspect, tensor_of
 from autograder.student import Finding, Student, Tensor
 
 PART = "bonus_evaluation"
 FLOATS = ("float64", "float32")
+FAR = 2.0**20  # where float32 has one digit behind the point
 
 
 @pytest.mark.group("fid")
 def test_statistics(student: Student, case: Case) -> None:
     """statistics returns the mean and the unbiased covariance of the features."""
     features = case.inputs["features"]
-    answer = student.function("metrics.fid", "statistics", features)
-    value = answer.value
-    if not isinstance(value, list) or len(value) != 2:
-        raise Finding("statistics must return two tensors, mean and covariance.", "fid_two_values")
-    mean = tensor_of(value[0], features.shape[1:], "The mean", FLOATS)
-    cov = tensor_of(value[1], features.shape[1:] * 2, "The covariance", FLOATS)
-    check_untouched(answer, ["features"])
+    mean, cov = statistics(student, features)
     expected = case.expected
     if not np.allclose(mean, expected["mean"], rtol=1e-5):
         raise Finding(
@@ -37,29 +33,66 @@ def test_statistics(student: Student, case: Case) -> None:
             f"expected {expected['cov'][0, 0]:.4f}.",
             hint or "fid_covariance",
         )
+    check_device(lambda: statistics(student, features, away=True))
+
+
+@pytest.mark.group("fid")
+def test_statistics_in_other_precisions(student: Student, case: Case) -> None:
+    """Features in half precision, and in double far from 0, lose no digits on the way."""
+    far = case.inputs["features"].astype(np.float64) + FAR
+    few = case.inputs["few_digits"].astype(np.float16)
+    expected = case.expected
+    for features, mean, cov in (
+        (far, expected["mean"] + FAR, expected["cov"]),
+        (few, expected["mean_of_few"], expected["cov_of_few"]),
+    ):
+        found_mean, found_cov = statistics(student, features)
+        scale = np.abs(cov).max()
+        clear = 1e-6 * np.abs(mean).max() + 1e-6
+        if off(found_mean, mean, clear).any() or off(found_cov, cov, 1e-4 * scale).any():
+            text = f"Of features in {features.dtype} near {mean[0]:.0f} the mean or the covariance"
+            raise Finding(f"{text} is off.", "loses_digits")
 
 
 @pytest.mark.group("fid")
 def test_distance(student: Student, case: Case) -> None:
     """frechet_distance is that of eq. 6, also where there are fewer images than features."""
     gaussians = [case.inputs[name] for name in ("mean1", "cov1", "mean2", "cov2")]
-    found = number(student.function("metrics.fid", "frechet_distance", *gaussians).value)
+    found = distance(student, gaussians)
     expected = float(case.expected["distance"])
-    if abs(found - expected) <= 1e-3 * max(1.0, expected):
-        return
-    measured = {"distance": np.asarray(found)}
-    hint = suspect(measured, case.suspects, {"distance": 1e-3}, relative=1e-3)
-    raise Finding(
-        f"The distance of two Gaussians is {found:.4f}; expected {expected:.4f}.",
-        hint or "fid_distance",
-    )
+    if abs(found - expected) > 1e-3 * max(1.0, expected):
+        measured = {"distance": np.asarray(found)}
+        hint = suspect(measured, case.suspects, {"distance": 1e-3}, relative=1e-3)
+        raise Finding(
+            f"The distance of two Gaussians is {found:.4f}; expected {expected:.4f}.",
+            hint or "fid_distance",
+        )
+    check_device(lambda: distance(student, gaussians, away=True))
+
+
+@pytest.mark.group("fid")
+def test_distance_of_other_gaussians(student: Student, case: Case) -> None:
+    """The distance is symmetric, knows no unit, and is right for a covariance of 0."""
+    mean1, cov1, mean2, cov2 = (case.inputs[name] for name in ("mean1", "cov1", "mean2", "cov2"))
+    expected = float(case.expected["distance"])
+    tried = [("swapped", [mean2, cov2, mean1, cov1], expected)]
+    for unit in (1e-3, 1e3):
+        scaled = [unit * mean1, unit**2 * cov1, unit * mean2, unit**2 * cov2]
+        tried.append((f"of size {unit:g}", scaled, unit**2 * expected))
+    to_point = float(case.expected["distance_from_a_point"])
+    tried.append(("one of them a point", [mean1, cov1, mean2, np.zeros_like(cov2)], to_point))
+    for what, gaussians, wanted in tried:
+        found = distance(student, gaussians)
+        if off(np.asarray(found), np.asarray(wanted), 1e-3 * wanted).any():
+            text = f"The distance of two Gaussians, {what}, is {found:.6g}; expected {wanted:.6g}."
+            raise Finding(text, "fid_distance")
 
 
 @pytest.mark.group("fid")
 def test_equal_gaussians(student: Student, case: Case) -> None:
     """The distance of a Gaussian from itself is 0, whatever rounding does."""
     mean, cov = case.inputs["mean1"], case.inputs["cov1"]
-    found = number(student.function("metrics.fid", "frechet_distance", mean, cov, mean, cov).value)
+    found = distance(student, [mean, cov, mean, cov])
     if abs(found) > 1e-4 * np.trace(cov):
         raise Finding(f"A Gaussian is {found:.3g} away from itself, not 0.", "fid_not_zero")
 
@@ -68,24 +101,85 @@ def test_equal_gaussians(student: Student, case: Case) -> None:
 def test_ratio(student: Student, case: Case) -> None:
     """Each sample's ratio is right, and 0 for an exact copy of a training image."""
     samples, train = case.inputs["samples"], case.inputs["train"]
-    answer = student.function("metrics.memorization", "nearest_neighbour_ratio", samples, train)
-    ratio = tensor_of(answer.value, (len(samples),), "The ratios", FLOATS)
+    ratio, expected = ratios(student, samples, train), case.expected["ratio"]
+    if not np.allclose(ratio, expected, atol=1e-3):
+        worst = int(np.abs(ratio - expected).argmax())
+        # The exact copy's own value depends on how 0 / 0 was avoided.
+        rest = np.arange(len(expected)) != expected.argmin()
+        wrong = {
+            hint: {"ratio": values["ratio"][rest]}
+            for hint, values in case.suspects.items()
+            if "ratio" in values
+        }
+        raise Finding(
+            f"The ratio of a sample is {ratio[worst]:.4f}; expected {expected[worst]:.4f}.",
+            suspect({"ratio": ratio[rest]}, wrong, {"ratio": 1e-3}) or "nn_ratio",
+        )
+    check_device(lambda: ratios(student, samples, train, away=True))
+
+
+@pytest.mark.group("memorization")
+def test_ratio_of_other_data(student: Student, case: Case) -> None:
+    """Ratios know no unit, and are those of features and of as few images as may be."""
+    samples, train = case.inputs["samples"], case.inputs["train"]
+    expected, two = case.expected["ratio"], case.inputs["nearest_two"]
+    rows = [values.reshape(len(values), -1) for values in (samples, train)]
+    for unit, dtype in ((1e5, "float32"), (1e-4, "float64")):
+        scaled = [(unit * values).astype(dtype) for values in rows]
+        if not close(ratios(student, *scaled), expected, 1e-3):
+            text = f"With features of size {unit:g} in {dtype} the ratios are other ones."
+            raise Finding(text, "nn_size")
+    for n in (0, 5):
+        found = ratios(student, samples[n : n + 1], train[two[n]])
+        if not close(found, expected[n : n + 1], 1e-3):
+            text = f"The ratio of one sample to two images is {found[0]:.4f}; "
+            raise Finding(f"{text}expected {expected[n]:.4f}.", "nn_ratio")
+
+
+@pytest.mark.group("memorization")
+def test_images_held_twice(student: Student, case: Case) -> None:
+    """Where the data holds an image twice, its copies are the two nearest ones."""
+    samples, train = case.inputs["samples"], case.inputs["train_twice"]
+    found, expected = ratios(student, samples, train), case.expected["ratio_twice"]
+    copy = expected.argmin()  # 0 / 0, whose value depends on rounding
+    fair = np.where(np.arange(len(expected)) == copy, found.clip(0, 1), expected)
+    if not close(found, fair, 1e-3):
+        worst = int(np.abs(found - fair).argmax())
+        text = f"Where the data holds an image twice, a ratio is {found[worst]:.4f}"
+        raise Finding(f"{text}; expected {fair[worst]:.4f}.", "nn_duplicates")
+
+
+def statistics(
+    student: Student, features: np.ndarray, away: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the covariance that the submission's statistics returns."""
+    answer = student.function("metrics.fid", "statistics", features, away=away)
+    value = answer.value
+    if not isinstance(value, list) or len(value) != 2:
+        raise Finding("statistics must return two tensors, mean and covariance.", "fid_two_values")
+    mean = tensor_of(value[0], features.shape[1:], "The mean", FLOATS)
+    cov = tensor_of(value[1], features.shape[1:] * 2, "The covariance", FLOATS)
+    check_untouched(answer, ["features"])
+    return mean, cov
+
+
+def distance(student: Student, gaussians: list[np.ndarray], away: bool = False) -> float:
+    """The submission's frechet_distance."""
+    answer = student.function("metrics.fid", "frechet_distance", *gaussians, away=away)
+    found = number(answer.value)
+    check_untouched(answer, ["mean1", "cov1", "mean2", "cov2"])
+    return found
+
+
+def ratios(
+    student: Student, samples: np.ndarray, train: np.ndarray, away: bool = False
+) -> np.ndarray:
+    """The submission's nearest_neighbour_ratio."""
+    module, name = "metrics.memorization", "nearest_neighbour_ratio"
+    answer = student.function(module, name, samples, train, away=away)
+    found = tensor_of(answer.value, (len(samples),), "The ratios", FLOATS)
     check_untouched(answer, ["samples", "train"])
-    expected = case.expected["ratio"]
-    if np.allclose(ratio, expected, atol=1e-3):
-        return
-    worst = int(np.abs(ratio - expected).argmax())
-    # The exact copy's own value depends on how 0 / 0 was avoided.
-    rest = np.arange(len(expected)) != expected.argmin()
-    wrong = {
-        hint: {"ratio": values["ratio"][rest]}
-        for hint, values in case.suspects.items()
-        if "ratio" in values
-    }
-    raise Finding(
-        f"The ratio of a sample is {ratio[worst]:.4f}; expected {expected[worst]:.4f}.",
-        suspect({"ratio": ratio[rest]}, wrong, {"ratio": 1e-3}) or "nn_ratio",
-    )
+    return found
 
 
 def number(value: Any) -> float:
