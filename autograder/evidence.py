@@ -77,11 +77,11 @@ def off(found: np.ndarray, expected: np.ndarray, tolerance: np.ndarray | float) 
 
 
 def whole_number(value: object) -> int | None:
-    """The whole number that a number, or the first entry of a tensor of numbers, is."""
+    """The whole number that a number, or the first entry of a tensor, is; a bool is none."""
     if isinstance(value, Tensor) and value.array is not None and value.array.size:
         value = value.array.reshape(-1)[0].item()
     if isinstance(value, int):
-        return value
+        return None if isinstance(value, bool) else value
     return int(value) if isinstance(value, float) and value.is_integer() else None
 
 

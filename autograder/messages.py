@@ -181,6 +181,17 @@ def read_structure(structure: Any) -> dict[str, list[list[bool]]]:
     return found
 
 
+def members_of(structure: dict[str, list[list[bool]]]) -> set[str]:
+    """The names of the members that a structure has, such as "decoder.0.2"."""
+    return {
+        f"{part}.{i}.{j}"
+        for part, levels in structure.items()
+        for i, level in enumerate(levels)
+        for j, there in enumerate(level)
+        if there
+    }
+
+
 def read_names(value: Any, known: Collection[str], what: str) -> list[str]:
     """A list of some of the names that are known."""
     if not isinstance(value, list) or not all(isinstance(n, str) and n in known for n in value):
@@ -198,7 +209,7 @@ def read_list(value: Any, length: int) -> list[Any]:
 def size_of(value: Any) -> int:
     """Bytes of a value that was read, about."""
     if isinstance(value, Tensor):
-        return 2 * OBJECT + (0 if value.array is None else value.array.nbytes)
+        return 4 * OBJECT + (0 if value.array is None else value.array.nbytes)
     if isinstance(value, list):
         return OBJECT + sum(size_of(item) for item in value)
-    return OBJECT
+    return OBJECT + (2 * len(value) if isinstance(value, str) else 0)

@@ -19,6 +19,7 @@ from autograder.messages import (
     Answer,
     Asked,
     Tensor,
+    members_of,
     read_asked,
     read_changed,
     read_gradients,
@@ -477,13 +478,15 @@ class Calls:
         self.kept = 0  # bytes
         self.given = 0  # bytes of answers, those that nothing was asked for included
         self.following: dict[str, list[np.ndarray]] = {}  # answers given ahead, last one first
-        self.structure: dict[str, Any] | None = None  # of a network
+        self.structure: dict[str, Any] | None = None  # of a network, and
+        self.members: set[str] = set()  # the names of its levels' members
 
     def take_structure(self, structure: Any) -> None:
         """A network's structure, which is told once and before anything is called."""
         if isinstance(self.doubles, dict) or self.structure is not None or self.asked:
             raise BadMessage("a structure that was not asked for")
         self.structure = read_structure(structure)
+        self.members = members_of(self.structure)
 
     def take_earlier(self, messages: Any) -> None:
         """Note calls that the worker answered with what it was given ahead."""
@@ -501,6 +504,8 @@ class Calls:
         handler = self.doubles.get(asked.name) if isinstance(self.doubles, dict) else self.doubles
         if handler is None or (self.structure is None and not isinstance(self.doubles, dict)):
             raise BadMessage("a call of a double that there is not")
+        if "." in asked.name and self.structure is not None and asked.name not in self.members:
+            raise BadMessage("a call of a member that there is not")
         if len(self.asked) >= self.most:
             self.refused += 1
             if self.refused > MAX_REFUSED:

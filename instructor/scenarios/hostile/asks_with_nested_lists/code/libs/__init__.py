@@ -1,0 +1,1 @@
+from . import trick  # noqa: F401

@@ -1,0 +1,2 @@
+def statistics(features):
+    return [features[:0], torch.tensor(float("inf"))]

@@ -1,0 +1,2 @@
+
+SHAPES = set()
