@@ -24,9 +24,15 @@ MORE = 16  # times as many numbers as the chain holds may go through a step at o
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Chain:
-    """Test doubles of p_sample, network and decoder, and what they were asked and answered."""
+    """Test doubles of p_sample, network and decoder, and what they were asked and answered.
+
+    Args:
+        whole: leave the submission's own p_sample in place, so that the chain is judged by the
+            network's calls alone.
+    """
 
     case: Case
+    whole: bool = False
     random: np.random.Generator = field(default_factory=np.random.default_rng)
     asked: list[Asked] = field(default_factory=list)
     decodings: int = 0  # calls of the decoder, and
@@ -80,7 +86,8 @@ class Chain:
     def run(self, student: Student) -> Answer:
         """Draw one picture for each label of the case."""
         key = student.ddpm(self.case)
-        doubles: dict[str, Any] = {"p_sample": self.step, "model": self.step}
+        doubles: dict[str, Any] = {} if self.whole else {"p_sample": self.step}
+        doubles |= {"model": self.step}
         if self.case.kwargs.get("use_vae"):
             doubles |= {"vae.decoder": self.decode, "vae.encoder": self.encode}
         try:
@@ -206,6 +213,39 @@ class Chain:
             )
         last, eps = steps[-1]
         return expected["step_x"][0] * last["x"].array + expected["step_eps"][0] * eps
+
+
+def walk(student: Student, case: Case) -> tuple[Chain, Answer, np.ndarray]:
+    """Run a chain and judge its steps; returns it, its result, and x_0 as it has to end with.
+
+    Where a loop does more to a step's result than to pass it on, or cannot go on from what a step
+    of the contract returns, the team may have shared a step's work out in another way: the mean in
+    p_sample and the noise in the loop. So the whole is judged then, p_sample included, and a chain
+    that is right as a whole is right.
+
+    Raises:
+        Finding
+    """
+    chain = Chain(case)
+    try:
+        answer = chain.run(student)
+    except Finding as finding:
+        if chain.start is None or finding.hint == "too_slow":
+            raise
+        first = finding
+    else:
+        try:
+            return chain, answer, chain.check()
+        except Finding as finding:
+            if finding.hint != "loop_not_fed_back":
+                raise
+            first = finding
+    whole = Chain(case, whole=True)
+    try:
+        answer = whole.run(student)
+        return whole, answer, whole.check()
+    except Finding:
+        raise first from None
 
 
 def check_order(order: list[int | None], times: list[int | None], T: int) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from autograder.cases import Case
-from autograder.chain import Chain
+from autograder.chain import walk
 from autograder.evidence import close, is_tensor_like, tensor_of
 from autograder.objective import Objective, check_two_draws
 from autograder.student import Finding, Student, Tensor
@@ -50,9 +50,7 @@ def test_noise_of_latents(student: Student, case: Case) -> None:
 @pytest.mark.group("decode")
 def test_decode(student: Student, case: Case) -> None:
     """p_sample_loop draws latents and decodes the last of them to pictures in [0, 1]."""
-    chain = Chain(case)
-    answer = chain.run(student)
-    x_0 = chain.check()
+    chain, answer, x_0 = walk(student, case)
     if chain.encoded:
         raise Finding("p_sample_loop called the encoder.", "latent_wrong_half")
     decoded = chain.calls("vae.decoder")

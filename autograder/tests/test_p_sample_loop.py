@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from autograder.cases import Case
-from autograder.chain import Chain, check_pictures
+from autograder.chain import check_pictures, walk
 from autograder.evidence import check_untouched
 from autograder.student import Finding, Student
 
@@ -12,9 +12,7 @@ PART = "p_sample_loop"
 
 def test_chain(student: Student, case: Case) -> None:
     """The chain starts from noise, takes the steps T-1, ..., 0, and returns pictures in [0, 1]."""
-    chain = Chain(case)
-    answer = chain.run(student)
-    x_0 = chain.check()
+    chain, answer, x_0 = walk(student, case)
     check_pictures(answer.value, x_0, chain)
     check_untouched(answer, ["labels"])
 
@@ -24,9 +22,7 @@ def test_draws_anew(student: Student, case: Case) -> None:
     """Two chains start from different noise."""
     starts = []
     for _ in range(2):
-        chain = Chain(case)
-        chain.run(student)
-        chain.check()
+        chain, _, _ = walk(student, case)
         starts.append(chain.start.array)
     if np.allclose(starts[0], starts[1], atol=1e-3):
         raise Finding("Two chains started from the same noise.", "noise_repeated")
