@@ -31,6 +31,11 @@ SECONDS = 30.0  # for any answer; a worker that is stuck fails its test
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's own")
 
 
+def slow(value: object) -> object:
+    """A parameter whose kind has an everyday test: for the long run alone."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Else what other sandboxes on this machine have there would count as left behind."""
@@ -182,7 +187,7 @@ def test_student_code_is_read_from_its_folder_and_scratch_is_writable(full, tmp_
         )
 
 
-@pytest.mark.parametrize("only", [None, ("view",), ("landlock", "user", "seccomp")])
+@pytest.mark.parametrize("only", [None, slow(("view",)), ("landlock", "user", "seccomp")])
 def test_modules_can_be_imported_late(labs, only):
     lab = labs(*only) if only else labs(everything=True)
     for module in ("sqlite3", "decimal", "xml.etree.ElementTree", "numpy.fft", "multiprocessing"):
@@ -651,7 +656,7 @@ def children(pid: int) -> list[int]:
 
 @linux_only
 @pytest.mark.parametrize(
-    "only", [("limits",), ("namespaces",), ("limits", "view", "landlock", "user")]
+    "only", [("limits",), slow(("namespaces",)), slow(("limits", "view", "landlock", "user"))]
 )
 def test_a_fork_bomb_is_stopped_without_the_filter(labs, only):
     code = """
@@ -742,7 +747,7 @@ def ask_or_end(worker: Worker, code: str) -> str:
 
 
 @linux_only
-@pytest.mark.parametrize("only", [("limits",), None])
+@pytest.mark.parametrize("only", [slow(("limits",)), None])
 def test_the_disk_cannot_be_filled(labs, only):
     one = "open('big', 'wb').write(bytes(50 << 20))"
     many = """
@@ -796,6 +801,7 @@ time.sleep(5)
     )
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_folder_too_deep_for_names_is_removed(tmp_path):
     """Made and removed in a child, whose current folder ends up without a name."""
@@ -852,7 +858,7 @@ def test_more_handles_than_allowed_are_refused(full):
     assert full.run(code).get("number") == errno.EMFILE
 
 
-@pytest.mark.parametrize("only", [("limits",), None])
+@pytest.mark.parametrize("only", [slow(("limits",)), None])
 def test_a_busy_loop_that_ignores_signals_is_stopped_by_the_clock(labs, only):
     code = """
 import signal
@@ -902,7 +908,7 @@ time.sleep(60)
 
 
 @linux_only
-@pytest.mark.parametrize("without", [(), ("view", "namespaces", "seccomp")])
+@pytest.mark.parametrize("without", [(), slow(("view", "namespaces", "seccomp"))])
 def test_nothing_is_left_when_the_judge_is_killed(without, tmp_path):
     code = JUDGE.format(
         root=str(ROOT), tests=str(ROOT / "tests"), folder=str(tmp_path / "code"), without=without
