@@ -16,8 +16,8 @@ Array = np.ndarray
 Layout = tuple[Sequence[int], Sequence[int], int]
 STABLE_DIFFUSION: Layout = (1, 2, 4, 4), (0, 1, 2), 2  # of 686 tensors
 BLOCKS = {"names": 2, "names_one_block": 1, "names_three_blocks": 3}
-GUIDED = {"guided": 3, "guided_half": 2, "guided_double": 1}  # samples
-WALKS = {"walk": (2, 5), "walk_of_one_step": (1, 1)}  # samples, steps
+GUIDED = {"guided": 4, "guided_half": 2, "guided_double": 1}  # samples
+WALKS = {"walk": (2, 5), "walk_of_one_step": (1, 1), "walk_to_time_0": (3, 3)}  # samples, steps
 SCALES = np.array([1.0, 7.5, 0.0, 2.3])
 
 
@@ -173,6 +173,8 @@ def walk_case(config: str, random: np.random.Generator) -> Case:
     (batch, steps), T = WALKS[config], 40
     alpha_bar = np.cumprod(1 - np.linspace(0.04, 0.12, T)).astype(np.float32)
     times = np.sort(random.choice(np.arange(3, T - 1), steps, replace=False))[::-1].copy()
+    if config == "walk_to_time_0":
+        times[-1] = 0
     inputs = {"alphas_cumprod": alpha_bar, "times": times, "scale": np.array(3.5)}
     inputs |= answers(random, (batch, 2, 3, 4), (steps,))
     case = Case("bonus_scaling", config, inputs, {})

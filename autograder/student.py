@@ -330,10 +330,14 @@ class Student:
             raise
 
     def network(
-        self, key: str, *args: Any, handler: Callable[[Asked], np.ndarray | str]
+        self,
+        key: str,
+        *args: Any,
+        handler: Callable[[Asked], np.ndarray | str],
+        training: bool = True,
     ) -> tuple[Answer, dict[str, Any]]:
         """Run a UNet made of doubles, all answered by the handler; also returns its structure."""
-        request = {"key": key, "args": list(args)}
+        request = {"key": key, "args": list(args), "training": training}
 
         def read(answer: dict[str, Any], calls: Calls) -> tuple[Answer, dict[str, Any]]:
             gradients = read_gradients(answer, {asked.name for asked in calls.asked})

@@ -193,9 +193,9 @@ class Worker:
                 errors.append({**told, "text": told["text"][:100]})  # there may be many
         return {"values": values, "errors": errors}
 
-    def do_network(self, key: str, args: list[Any]) -> dict[str, Any]:
+    def do_network(self, key: str, args: list[Any], training: bool) -> dict[str, Any]:
         """Run the UNet with every member replaced by a double; real members only tell shapes."""
-        unet = self.objects[key]
+        unet = self.objects[key].train(training)
         self.doubles = {}
         structure: dict[str, Any] = {}
         with contextlib.ExitStack() as stack:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autograder.batches import check_device
 from autograder.cases import Case
 from autograder.evidence import (
     check_untouched,
@@ -17,6 +18,7 @@ from autograder.evidence import (
     suspect,
     tensor_of,
     weights,
+    whole_number,
 )
 from autograder.student import Answer, Asked, Finding, Student, Tensor
 from autograder.whole_unet import WholeUNet, needed_blocks
@@ -41,30 +43,37 @@ SHAPES: dict[str, tuple[tuple[list[int], list[int], int], tuple[int, int]]] = {
     "one_block": (([1, 2, 3], [1, 2], 1), (4, 4)),
     "three_blocks_no_attention": (([1, 2], [], 3), (6, 4)),
 }
+SAMPLES = {"one_level": 1, "equal_widths": 3, "one_block": 3}  # of a batch; of others 2
+IN_EVALUATION = ("one_level", "stable_diffusion", "one_block")  # others are in training mode
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
-def network_of(student: Student, shape: str) -> tuple[str, list[np.ndarray]]:
+def network_of(
+    student: Student, shape: str, random: np.random.Generator
+) -> tuple[str, list[np.ndarray]]:
     """The key of a narrow network; x, context and time for a call."""
     (mults, attn_levels, res_blocks), size = SHAPES[shape]
     kwargs = {"dim": 8, "context_dim": 6, "in_channels": 3, "dim_mults": mults}
     kwargs |= {"attn_levels": attn_levels, "res_blocks": res_blocks}
     kwargs |= {"num_heads": 2, "num_groups": 4}
-    random = np.random.default_rng()
-    x, context = (random.standard_normal(s).astype(np.float32) for s in ((2, 3, *size), (2, 5, 6)))
+    batch = SAMPLES.get(shape, 2)
+    sizes = (batch, 3, *size), (batch, 5, 6)
+    x, context = (random.standard_normal(s).astype(np.float32) for s in sizes)
     key, _ = student.build(MODULE, "StableDiffusionUNet", kwargs)
-    return key, [x, context, random.integers(1000, size=2)]
+    return key, [x, context, random.integers(1000, size=batch)]
 
 
 @pytest.mark.group("unet")
 @shapes
-def test_forward(student: Student, shape: str) -> None:
+def test_forward(student: Student, shape: str, random: np.random.Generator) -> None:
     """Every block gets its input, t_emb or the context; each state goes to its decoder block."""
-    key, inputs = network_of(student, shape)
+    key, inputs = network_of(student, shape, random)
     needed = needed_blocks(*SHAPES[shape][0])
     walk = WholeUNet(needed, x=inputs[0], context=inputs[1], time=inputs[2])
     try:
-        answer, structure = student.network(key, *inputs, handler=walk.answer)
+        answer, structure = student.network(
+            key, *inputs, handler=walk.answer, training=shape not in IN_EVALUATION
+        )
     except Finding as finding:
         if not finding.not_attempted and finding.structure:
             walk.error = finding
@@ -75,20 +84,20 @@ def test_forward(student: Student, shape: str) -> None:
 
 @pytest.mark.group("unet")
 @shapes
-def test_forward_runs(student: Student, shape: str) -> None:
+def test_forward_runs(student: Student, shape: str, random: np.random.Generator) -> None:
     """The network itself runs, leaves its input as it is, and returns the shape of x."""
-    key, inputs = network_of(student, shape)
-    answer = student.call(key, "forward", *inputs)
+    key, inputs = network_of(student, shape, random)
+    answer = student.call(key, "forward", *inputs, training=shape in IN_EVALUATION)
     tensor_of(answer.value, inputs[0].shape, "The network's output")
     check_untouched(answer, ["x", "context", "time"])
 
 
 @pytest.mark.group("names")
 @pytest.mark.configs("names", "names_one_block", "names_three_blocks")
-def test_names(student: Student, case: Case) -> None:
+def test_names(student: Student, case: Case, random: np.random.Generator) -> None:
     """Each of CompVis's names becomes our name of the same tensor, for any number of blocks."""
     theirs, ours = ([n.decode() for n in v["names"]] for v in (case.inputs, case.expected))
-    found = renamed(student, theirs, int(case.inputs["res_blocks"]))
+    found = renamed(student, random, theirs, int(case.inputs["res_blocks"]))
     wrong = [i for i, name in enumerate(found) if name != ours[i]]
     if not wrong:
         return
@@ -96,7 +105,8 @@ def test_names(student: Student, case: Case) -> None:
     if not isinstance(found[i], str):
         raise Finding(f"rename('{theirs[i]}') gave {shown(found[i])}.", "sd_names_no_text")
     blocks = int(case.inputs["res_blocks"])
-    if blocks != 2 and [found[k] for k in wrong] == renamed(student, [theirs[k] for k in wrong], 2):
+    by_two = renamed(student, random, [theirs[k] for k in wrong], 2) if blocks != 2 else []
+    if by_two == [found[k] for k in wrong]:
         hint = "sd_names_res_blocks"
     else:
         hint = hint_of_name(theirs[i], ours[i], [(ours[k], found[k]) for k in wrong])
@@ -109,10 +119,10 @@ def test_names(student: Student, case: Case) -> None:
 
 @pytest.mark.group("names")
 @pytest.mark.configs("names")
-def test_foreign_names(student: Student, case: Case) -> None:
+def test_foreign_names(student: Student, case: Case, random: np.random.Generator) -> None:
     """A name that is none of a UNet's raises an error, among names that do not."""
     theirs = [name.decode() for name in case.inputs["names"]][:: len(FOREIGN)]
-    found = called(student, theirs + FOREIGN)
+    found = called(student, random, theirs + FOREIGN)
     for name, value in zip(theirs + FOREIGN, found, strict=True):
         if isinstance(value, Finding):
             if name in theirs or value.not_attempted or value.hint in NO_ERRORS:
@@ -122,19 +132,23 @@ def test_foreign_names(student: Student, case: Case) -> None:
             raise Finding(text, "sd_names_foreign")
 
 
-def renamed(student: Student, names: list[str], res_blocks: int) -> list[Any]:
+def renamed(
+    student: Student, random: np.random.Generator, names: list[str], res_blocks: int
+) -> list[Any]:
     """What rename makes of the names."""
     given = {"res_blocks": res_blocks} if res_blocks != 2 else {}
-    found = called(student, names, **given)
+    found = called(student, random, names, **given)
     for value in found:
         if isinstance(value, Finding):
             raise value
     return found
 
 
-def called(student: Student, names: list[str], **given: Any) -> list[Any]:
+def called(
+    student: Student, random: np.random.Generator, names: list[str], **given: Any
+) -> list[Any]:
     """What rename makes of each name, or its error; it is given them in another order."""
-    order = np.random.default_rng().permutation(len(names))
+    order = random.permutation(len(names))
     values = student.each(MODULE, "rename", [names[k] for k in order], **given)
     found = dict(zip(order.tolist(), values, strict=True))
     for k, value in found.items():
@@ -177,14 +191,14 @@ def shift_of(ours: str, found: str) -> int | None:
 
 @pytest.mark.group("guidance")
 @pytest.mark.configs(*GUIDED)
-def test_guided_eps(student: Student, case: Case) -> None:
+def test_guided_eps(student: Student, case: Case, random: np.random.Generator) -> None:
     """One call of the network on both contexts; its answers are combined in x's precision."""
     found: dict[str, list[float]] = {side: [] for side in SIDES}
     exact, half = [], GUIDED[case.config][1] == "float16"
     inputs = {name: case.inputs[name] for name in ("x", "t", "context", "negative")}
     inputs["x"] = inputs["x"].astype(GUIDED[case.config][0])
     for i, scale in enumerate(case.inputs["scales"].tolist()):
-        network = Network(case, GUIDED[case.config][1])
+        network = Network(case, random, GUIDED[case.config][1])
         try:
             answer = student.function(
                 MODULE, "guided_eps", doubles={"network": network.answer}, **inputs, scale=scale
@@ -218,6 +232,12 @@ def test_guided_eps(student: Student, case: Case) -> None:
             else "The result is right on the average alone.",
             "sd_precision" if half else "sd_guidance",
         )
+    away = Network(case, random, GUIDED[case.config][1])
+    check_device(
+        lambda: student.function(
+            MODULE, "guided_eps", doubles={"network": away.answer}, away=True, **inputs, scale=2.0
+        )
+    )
 
 
 def check_guidance(case: Case, found: dict[str, np.ndarray]) -> None:
@@ -241,11 +261,12 @@ def check_guidance(case: Case, found: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.group("guidance")
-@pytest.mark.configs("walk", "walk_of_one_step")
-def test_sample_guided(student: Student, case: Case) -> None:
+@pytest.mark.configs("walk", "walk_of_one_step", "walk_to_time_0")
+def test_sample_guided(student: Student, case: Case, random: np.random.Generator) -> None:
     """The given times are visited, each step leads to the next alpha_bar, the last to time 0's."""
-    walk = Walk(case)
+    walk = Walk(case, random)
     walk.check(student, walk.run(student))
+    check_device(lambda: Walk(case, random).run(student, away=True))
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
@@ -254,14 +275,15 @@ class Network:
 
     Args:
         case: holds the answers to both contexts.
+        random: draws the answers to others.
         dtype: of the answers.
         steps: how often it may be called.
     """
 
     case: Case
+    random: np.random.Generator
     dtype: str = "float32"
     steps: int = 1
-    random: np.random.Generator = field(default_factory=np.random.default_rng)
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def answers(self, side: str, step: int = 0) -> np.ndarray:
@@ -344,11 +366,11 @@ class Network:
 class Walk:
     """The doubles of one run of sample_guided, and the judgement of what they were asked."""
 
-    def __init__(self, case: Case) -> None:
-        self.case = case
+    def __init__(self, case: Case, random: np.random.Generator) -> None:
+        self.case, self.random = case, random
         self.times = case.inputs["times"].tolist()
         self.states = case.expected["states"]
-        self.network = Network(case, steps=len(self.times))
+        self.network = Network(case, random, steps=len(self.times))
         self.steps: list[tuple[int, dict[str, Any]]] = []  # calls of ddim_step, with their number
         self.told: list[dict[str, Any]] = []  # calls of on_step
 
@@ -366,11 +388,11 @@ class Walk:
         self.told.append(asked.bind("i", "x"))
         return np.zeros(1, np.float32)
 
-    def run(self, student: Student) -> Answer:
+    def run(self, student: Student, away: bool = False) -> Answer:
         """Call sample_guided with doubles of all that it calls but guided_eps."""
         inputs = self.case.inputs
         doubles: dict[str, Any] = {"network": self.network.answer}
-        if self.case.config == "walk":  # the other one goes without
+        if self.case.config == "walk":  # the others go without
             doubles["on_step"] = self.tell
         given = {name: inputs[name] for name in ("x", "context", "negative", "alphas_cumprod")}
         try:
@@ -379,12 +401,14 @@ class Walk:
                 "sample_guided",
                 doubles=doubles,
                 inside={"ddim_step": self.step},
+                keeps=[name for name in doubles if name == "on_step"],
+                away=away,
                 **given,
                 times=self.times,
                 scale=float(inputs["scale"]),
             )
         except Finding:
-            if self.network.calls:
+            if self.network.calls and not away:
                 self.check_times(self.times[: len(self.network.calls)])
                 self.check_steps()
             raise
@@ -496,13 +520,13 @@ class Walk:
     def is_random(self, student: Student, result: np.ndarray) -> bool:
         """Whether the same walk gives something else the next time."""
         try:
-            return not is_like(Walk(self.case).run(student).value, result, 1e-5)
+            return not is_like(Walk(self.case, self.random).run(student).value, result, 1e-5)
         except Finding:
             return False
 
     def check_reports(self) -> None:
         """on_step got (0, x), (1, x), ... with the state after each step."""
-        numbers = [call.get("i") for call in self.told]
+        numbers = [whole_number(call.get("i")) for call in self.told]
         right = numbers == list(range(len(self.states))) and all(
             is_like(call.get("x"), state, 1e-3)
             for call, state in zip(self.told, self.states, strict=True)
