@@ -30,7 +30,7 @@ def check_independent(draws: np.ndarray, what: str) -> None:
 
 def dependence(draws: np.ndarray) -> tuple[str, str] | None:
     """Why draws are not independent, as (reason, hint), or None."""
-    return pair_fault(draws) or shift_fault(draws) or moment_fault(draws)
+    return pair_fault(draws) or moment_fault(draws) or shift_fault(draws)
 
 
 def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
