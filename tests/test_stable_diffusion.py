@@ -680,7 +680,7 @@ WRONG_FLAGS = {
     "--churn": ["--prompt", "x", "--churn", "1"],
     "add --init-image": ["--prompt", "x", "--strength", "0.5"],
     "--strength: a number": ["--prompt", "x", "--strength", "2", "--init-image", "x.png"],
-    "x.png is missing": ["--prompt", "x", "--init-image", "x.png"],
+    "x.png cannot be used: missing": ["--prompt", "x", "--init-image", "x.png"],
     "--dtype": ["--prompt", "x", "--dtype", "int4"],
 }
 
