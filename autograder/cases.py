@@ -68,6 +68,12 @@ def diffused_shape(config: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
+def wide(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of all sizes, some of them beyond what float16 holds, float32."""
+    sizes = np.exp(random.uniform(-6, 13, shape))
+    return np.float32(random.choice([-1.0, 1.0], shape) * sizes)
+
+
 def save_goldens(cases: list[Case], path: Path = GOLDENS) -> None:
     """Write cases to a file, without pickle, the same cases to the same bytes."""
     arrays: dict[str, np.ndarray] = {}

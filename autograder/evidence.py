@@ -7,8 +7,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from autograder.batches import in_whole
 from autograder.student import Answer, Asked, Finding, Tensor
 
+ROUNDING = 1e-5  # of a number's size, of which float32 keeps 6e-8 in each step
+SWITCHES = {
+    "requires_grad": "the network's requires_grad",
+    "grad_mode": "torch's recording of gradients",
+    "default_dtype": "torch's default dtype",
+}
 UNLIKELY = 6.0  # standard deviations
 HUGE = 1e60  # whose fourth power is still a number
 
@@ -41,9 +48,12 @@ def tensor_of(
 
 
 def check_untouched(answer: Answer, names: list[str]) -> None:
-    """The call left its inputs, the schedule and the networks' mode as they were."""
+    """The call left its inputs, the schedule, modes and torch's settings as they were."""
     known = dict(enumerate(names))
     changed = [known.get(i, i) if isinstance(i, int) else i for i in answer.changed]
+    switched = [SWITCHES[name] for name in changed if name in SWITCHES]
+    if switched:
+        raise Finding(f"The call left {' and '.join(switched)} switched over.", "left_switched")
     if changed:
         listed = ", ".join(str(name)[:60] for name in changed[:5])
         raise Finding(f"The call changed what it was given: {listed}.", "modifies_input")
@@ -52,6 +62,20 @@ def check_untouched(answer: Answer, names: list[str]) -> None:
             "The call left the network in another mode (training or evaluation) than it found it.",
             "left_in_eval",
         )
+
+
+def check_rounding(rest: np.ndarray, what: str, hint: str) -> None:
+    """What is left over is no more than float32's rounding.
+
+    Args:
+        rest: as a share of each number's size.
+        hint: for something else than lower precision.
+    """
+    share = np.abs(rest)
+    if off(share, 0, ROUNDING).any():
+        low = np.quantile(share, 0.9) < 1e-2
+        reason = f"{what} is off by up to {share.max():.2g} of its size."
+        raise Finding(reason, "loses_digits" if low else hint)
 
 
 def is_tensor_like(value: object, expected: np.ndarray, tolerance: float = 1e-5) -> bool:
@@ -187,8 +211,8 @@ def check_noise(noise: np.ndarray, what: str) -> None:
         raise Finding(f"{what} is not standard Gaussian noise: {fault[0]}.", fault[1])
 
 
-def network_calls(asked: list[Asked]) -> list[dict]:
-    """The calls of the network with their arguments x, label, time by name.
+def network_calls(asked: list[Asked], batch: int) -> list[dict]:
+    """The calls of the network with a whole batch each, arguments x, label, time by name.
 
     Raises:
         Finding: it was never called.
@@ -196,7 +220,7 @@ def network_calls(asked: list[Asked]) -> list[dict]:
     calls = [a.bind("x", "label", "time") for a in asked if a.name == "model"]
     if not calls:
         raise Finding("The network self.model was never called.", "network_not_called")
-    return calls
+    return in_whole(calls, batch)
 
 
 def check_network_call(call: dict, x: np.ndarray | None, label: np.ndarray, t: np.ndarray) -> None:

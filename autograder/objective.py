@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from autograder.batches import Pieces, in_whole
 from autograder.cases import Case
 from autograder.evidence import (
     check_network_call,
@@ -19,7 +20,8 @@ from autograder.evidence import (
     tensor_of,
     weights,
 )
-from autograder.student import Answer, Asked, Finding, Student, Tensor
+from autograder.independence import check_independent
+from autograder.student import Answer, Finding, Student, Tensor
 
 NAMES = ["x_start", "label", "t", "noise"]
 # How far off a loss may be of noise that is found from x_t. In float32, 1 - alpha_bar at t = 0 is
@@ -44,9 +46,12 @@ class Objective:
     answer: Answer = field(default_factory=lambda: Answer(None))
     t: np.ndarray = field(default_factory=lambda: np.empty(0))  # the time steps, given or drawn
 
-    def run(self, student: Student, *noise: np.ndarray) -> None:
+    def run(
+        self, student: Student, *noise: np.ndarray, training: bool = True, away: bool = False
+    ) -> None:
         """Call compute_loss, with the noise if one is given."""
         self.student, self.noise = student, noise
+        self.options = {"training": training, "away": away}
         try:
             self.answer = self.call()
         except Finding as finding:
@@ -57,14 +62,14 @@ class Objective:
         """The call of compute_loss, which may be repeated."""
         inputs = self.case.inputs
         key = self.student.ddpm(self.case)
-        doubles: dict[str, Any] = {"q_sample": self.diffused, "model": self.predicted}
+        answers = {"q_sample": inputs["x_t"], "model": inputs["eps"]}
         if self.case.kwargs.get("use_vae"):
-            doubles |= {"vae.encoder": lambda asked: inputs["latents"]}
-            doubles |= {"vae.decoder": lambda asked: self.images}
+            answers |= {"vae.encoder": inputs["latents"], "vae.decoder": self.images}
+        pieces = {name: Pieces(name, values[None], again=True) for name, values in answers.items()}
+        doubles = {name: piece.answer for name, piece in pieces.items()}
         args = (self.images, inputs["label"], inputs["t"], *self.noise)
-        return self.student.call(
-            key, "compute_loss", *args, doubles=doubles, gradients=True, time_at=2
-        )
+        options = {"gradients": not self.options["away"], "time_at": 2, **self.options}
+        return self.student.call(key, "compute_loss", *args, doubles=doubles, **options)
 
     def explain(self, finding: Finding) -> None:
         """Raise a Finding that tells more than an error: noise of a wrong shape."""
@@ -72,14 +77,6 @@ class Objective:
             drawn = asked.bind("x_start", "t", "noise").get("noise")
             if asked.name == "q_sample" and isinstance(drawn, Tensor):
                 tensor_of(drawn, self.clean.shape, "The noise that q_sample got")
-
-    def diffused(self, asked: Asked) -> np.ndarray:
-        """q_sample's answer."""
-        return self.case.inputs["x_t"]
-
-    def predicted(self, asked: Asked) -> np.ndarray:
-        """The network's answer."""
-        return self.case.inputs["eps"]
 
     def check(self, noise: np.ndarray | None) -> np.ndarray:
         """Judge the call.
@@ -96,7 +93,8 @@ class Objective:
         inputs, drawn = self.case.inputs, noise is None
         diffusions = [a.bind("x_start", "t", "noise") for a in self.answer.asked
                       if a.name == "q_sample"]  # fmt: skip
-        calls = network_calls(self.answer.asked)
+        diffusions = in_whole(diffusions, len(self.clean))
+        calls = network_calls(self.answer.asked, len(self.clean))
         self.t = drawn_times(self.case, calls[-1]) if self.answer.draws else inputs["t"]
         if diffusions:
             noise = self.check_diffusion(diffusions[-1], noise)
@@ -215,7 +213,9 @@ def check_drawn_times(student: Student, case: Case) -> None:
     drawn = []
     for _ in range(2):
         many.run(student)
-        drawn.append(drawn_times(many.case, network_calls(many.answer.asked)[-1]))
+        drawn.append(
+            drawn_times(many.case, network_calls(many.answer.asked, len(inputs["label"]))[-1])
+        )
     T, size = case.kwargs["timesteps"], len(drawn[0])
     count = np.bincount(drawn[0], minlength=T)
     if count.max() == size:
@@ -232,8 +232,11 @@ def check_drawn_times(student: Student, case: Case) -> None:
         raise Finding("Two calls drew the same time steps.", "loss_drawn_t")
 
 
-def check_two_draws(first: np.ndarray, second: np.ndarray) -> None:
+def check_draws(draws: list[np.ndarray]) -> None:
     """Noise that compute_loss draws is standard Gaussian, and other noise each time."""
-    check_noise(first, "The noise that compute_loss draws")
-    if np.allclose(first, second, atol=1e-3):
+    what = "The noise that compute_loss draws"
+    for drawn in draws:
+        check_noise(drawn, what)
+    if any(np.allclose(draws[0], other, atol=1e-3) for other in draws[1:]):
         raise Finding("Two calls without noise given drew the same noise.", "noise_repeated")
+    check_independent(np.stack(draws), what)

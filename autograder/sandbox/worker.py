@@ -128,11 +128,18 @@ class Worker:
                 stack.enter_context(replaced(built, name, double))
             if away:
                 stack.enter_context(Devices())
-            result = bound(*arguments)
+            before = switches(self.doubles)
+            try:
+                result = bound(*arguments)
+            finally:
+                after = switches(self.doubles)
+                torch.set_grad_enabled(before["grad_mode"])
+                torch.set_default_dtype(before["default_dtype"])
         answer: dict[str, Any] = {"value": pack(result), "draws": draws}
         answer["changed"] = changed(given, tensors) + [
             name for name, copy in copies.items() if not same(copy, getattr(built, name))
         ]
+        answer["changed"] += [name for name in after if after[name] != before[name]]
         models = {"self": built, **self.doubles}
         answer["mode_changed"] = [n for n, m in models.items() if m.training != training]
         if gradients:
@@ -454,6 +461,16 @@ def hollow_networks(module: str) -> Any:
                 if real is not None and getattr(user, name, None) is real:
                     stack.enter_context(mock.patch.object(user, name, stand_in))
         yield
+
+
+def switches(doubles: dict[str, "Double"]) -> dict[str, Any]:
+    """What a call must leave as it finds it, besides its arguments and modes."""
+    network = doubles["model"].parameters() if "model" in doubles else ()
+    return {
+        "requires_grad": [parameter.requires_grad for parameter in network],
+        "grad_mode": torch.is_grad_enabled(),
+        "default_dtype": torch.get_default_dtype(),
+    }
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:

@@ -1,28 +1,74 @@
 """compute_loss: the simplified training objective (Ho et al. 2020, eq. 14 and Algorithm 1)."""
 
-from autograder.cases import Case
-from autograder.objective import Objective, check_drawn_times, check_two_draws
-from autograder.student import Student
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from autograder.batches import SIZES, check_device
+from autograder.cases import Case, wide
+from autograder.objective import Objective, check_drawn_times, check_draws
+from autograder.student import Finding, Student
 
 PART = "compute_loss"
+CALLS = 4  # that draw noise
+WIDE = 2  # the size of the batch with numbers of all sizes
+MUCH = 171  # CIFAR-10 images: half a million numbers
 
 
 def test_given_noise(student: Student, case: Case) -> None:
     """The loss is the mean squared error between the network's prediction and the given noise."""
     images = case.inputs["x_start"]
-    objective = Objective(case, images, images)
-    objective.run(student, case.inputs["noise"])
-    objective.check(case.inputs["noise"])
+    for training in (True, False):
+        objective = Objective(case, images, images)
+        objective.run(student, case.inputs["noise"], training=training)
+        objective.check(case.inputs["noise"])
+    check_device(lambda: objective.run(student, case.inputs["noise"], away=True))
+
+
+def test_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
+    """Batches of 1, 2, 17 and 33 work, with numbers of any size."""
+    for batch in SIZES:
+        objective = other_batch(case, batch, random)
+        noise = objective.case.inputs["noise"]
+        objective.run(student, noise, training=batch in SIZES[::2])
+        try:
+            objective.check(noise)
+        except Finding as finding:
+            general = "large_numbers" if batch == WIDE else "mixes_samples"
+            hint = general if finding.hint in ("loss_value", "not_finite") else finding.hint
+            raise Finding(f"In a batch of {batch}: {finding.reason}", hint) from None
 
 
 def test_own_noise(student: Student, case: Case) -> None:
     """Without noise given, the same noise diffuses the image and is the network's target."""
     images = case.inputs["x_start"]
-    noises = []
-    for _ in range(2):
+    draws = []
+    for number in range(CALLS):
         objective = Objective(case, images, images)
-        objective.run(student)
-        noises.append(objective.check(None))
-    check_two_draws(*noises)
+        objective.run(student, training=number % 2 == 0)
+        draws.append(objective.check(None))
+    check_draws(draws)
     if objective.answer.draws and case.config == "odd":  # which has the fewest time steps
         check_drawn_times(student, case)
+    check_device(lambda: objective.run(student, away=True))
+
+
+@pytest.mark.configs("cifar10")
+def test_much_noise(student: Student, case: Case, random: np.random.Generator) -> None:
+    """Half a million numbers of compute_loss's own noise are Gaussian far into the tails."""
+    objective = other_batch(case, MUCH, random)
+    objective.run(student)
+    check_draws([objective.check(None)])
+
+
+def other_batch(case: Case, batch: int, random: np.random.Generator) -> Objective:
+    """The case with other images, so many of them."""
+    rows = random.integers(len(case.inputs["t"]), size=batch)
+    shape = (batch, *case.inputs["noise"].shape[1:])
+    inputs = {name: case.inputs[name][rows] for name in ("t", "label")}
+    for name in ("noise", "eps", "x_t"):
+        gaussian = random.standard_normal(shape, dtype=np.float32)
+        inputs[name] = wide(random, shape) if batch == WIDE else gaussian
+    images = np.float32(random.uniform(-1, 1, shape))
+    expected = {name: case.expected[name][rows] for name in ("signal", "noise")}
+    return Objective(replace(case, inputs=inputs, expected=expected, suspects={}), images, images)

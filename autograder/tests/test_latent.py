@@ -2,23 +2,26 @@
 
 import numpy as np
 import pytest
+from autograder.batches import check_device, in_whole
 from autograder.cases import Case
 from autograder.chain import walk
 from autograder.evidence import close, is_tensor_like, tensor_of
-from autograder.objective import Objective, check_two_draws
+from autograder.objective import Objective, check_draws
 from autograder.student import Finding, Student, Tensor
 
 PART = "latent"
+CALLS = 3  # that draw noise
 
 
 def check_encoder(objective: Objective) -> None:
     """The encoder got the images, once, as they are."""
-    asked = [a for a in objective.answer.asked if a.name == "vae.encoder"]
+    asked = [a.bind("x") for a in objective.answer.asked if a.name == "vae.encoder"]
+    asked = in_whole(asked, len(objective.images))
     decoded = any(a.name == "vae.decoder" for a in objective.answer.asked)
     if not asked:
         hint = "latent_wrong_half" if decoded else "latent_not_encoded"
         raise Finding("With use_vae, self.vae.encoder was never called.", hint)
-    if not is_tensor_like(asked[0].bind("x").get("x"), objective.images):
+    if not is_tensor_like(asked[0].get("x"), objective.images):
         raise Finding("The encoder got something else than the images.", "latent_encoder_input")
     if len(asked) > 1:
         raise Finding(f"The encoder was called {len(asked)} times.", "latent_encoded_twice")
@@ -28,23 +31,25 @@ def check_encoder(objective: Objective) -> None:
 
 @pytest.mark.group("encode")
 def test_encode(student: Student, case: Case) -> None:
-    """compute_loss encodes the images and diffuses their latents."""
-    objective = Objective(case, case.inputs["images"], case.inputs["latents"])
-    objective.run(student, case.inputs["noise"])
-    check_encoder(objective)
-    objective.check(case.inputs["noise"])
+    """compute_loss encodes the images and diffuses their latents, in either mode."""
+    for training in (True, False):
+        objective = Objective(case, case.inputs["images"], case.inputs["latents"])
+        objective.run(student, case.inputs["noise"], training=training)
+        check_encoder(objective)
+        objective.check(case.inputs["noise"])
 
 
 @pytest.mark.group("encode")
 def test_noise_of_latents(student: Student, case: Case) -> None:
     """Without noise given, the noise has the shape of the latents."""
-    noises = []
-    for _ in range(2):
+    draws = []
+    for number in range(CALLS):
         objective = Objective(case, case.inputs["images"], case.inputs["latents"])
-        objective.run(student)
+        objective.run(student, training=number % 2 == 0)
         check_encoder(objective)
-        noises.append(objective.check(None))
-    check_two_draws(*noises)
+        draws.append(objective.check(None))
+    check_draws(draws)
+    check_device(lambda: objective.run(student, away=True))
 
 
 @pytest.mark.group("decode")
@@ -65,8 +70,8 @@ def test_decode(student: Student, case: Case) -> None:
         raise Finding(f"The decoder was called {len(decoded)} times.", "latent_decoded_twice")
     if any(z.shape[1:] != list(x_0.shape[1:]) for z in latents):
         raise Finding("The decoder got another shape than the latents'.", "latent_decoder_input")
-    whole = np.concatenate([z.array for z in latents])
-    if whole.shape != x_0.shape or not close(whole, x_0, 1e-4):
+    last = np.concatenate([z.array for z in latents])
+    if last.shape != x_0.shape or not close(last, x_0, 1e-4):
         raise Finding(
             "The decoder got something else than the chain's last latents.", "latent_decoder_input"
         )

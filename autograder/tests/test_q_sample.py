@@ -1,13 +1,28 @@
 """q_sample: x_t from x_0 in one go (Ho et al. 2020, eq. 4)."""
 
 import numpy as np
-from autograder.cases import Case
-from autograder.evidence import check_noise, check_untouched, off, suspect, tensor_of, weights
+import pytest
+from autograder.batches import SIZES, check_device
+from autograder.cases import Case, wide
+from autograder.evidence import (
+    check_noise,
+    check_rounding,
+    check_untouched,
+    off,
+    suspect,
+    tensor_of,
+    weights,
+)
+from autograder.independence import check_independent
 from autograder.student import Finding, Student
 
 PART = "q_sample"
 NAMES = ["x_start", "t", "noise"]
 TOLERANCE = {"signal": 2e-4, "noise": 2e-4}
+CALLS = 4  # that draw noise
+MUCH = 28  # copies of six CIFAR-10 images: half a million numbers
+WHAT = "What q_sample adds without noise given"
+ENDED = ("forged", "process_ended", "too_slow")  # hints where a process did not answer at all
 
 
 def test_given_noise(student: Student, case: Case) -> None:
@@ -17,45 +32,113 @@ def test_given_noise(student: Student, case: Case) -> None:
     answer = student.call(key, "q_sample", x_start, t, noise)
     x_t = tensor_of(answer.value, x_start.shape, "q_sample's x_t")
     found, rest = weights(x_t, x_start, noise)
-    measured = {"signal": found[:, 0], "noise": found[:, 1]}
     worst = np.abs(rest).max()
     if off(worst, 0, 1e-3 * max(1.0, np.abs(x_t).max())):
         raise Finding(
             f"x_t is no mix of x_start and the noise: something else is in it, up to {worst:.3g}.",
             "q_sample_no_mix",
         )
-    check_rates(case, measured, t)
+    check_rates(case, {"signal": found[:, 0], "noise": found[:, 1]}, t)
     check_untouched(answer, NAMES)
 
 
-def test_batch_of_one(student: Student, case: Case) -> None:
-    """A batch of one image works, with the time step T-1."""
-    key = student.ddpm(case)
-    one = [np.argmax(case.inputs["t"])]
-    x_start, t, noise = (case.inputs[name][one] for name in NAMES)
-    answer = student.call(key, "q_sample", x_start, t, noise)
-    x_t = tensor_of(answer.value, x_start.shape, "q_sample's x_t")
-    signal, rate = (case.expected[name][one].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
-    if off(x_t, signal * x_start + rate * noise, 1e-3).any():
-        raise Finding("In a batch of one image at t = T-1, x_t is wrong.", "q_sample_small_batch")
+def test_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
+    """Batches of 1, 2, 17 and 33 work in both modes, with numbers of any size."""
+    t, shape = case.inputs["t"], case.inputs["noise"].shape[1:]
+    last, first = int(np.argmax(t)), int(np.argmin(t))
+    for batch in SIZES:
+        rows = {1: [last], 2: [first, first]}.get(batch, random.integers(len(t), size=batch))
+        given = wide(random, (batch, *shape)), t[rows], wide(random, (batch, *shape))
+        what = f"In a batch of {batch}, q_sample's x_t"
+        answer = student.call(student.ddpm(case), "q_sample", *given, training=batch in SIZES[::2])
+        check_precisely(case, answer.value, given, rows, what)
+        check_untouched(answer, NAMES)
 
 
 def test_own_noise(student: Student, case: Case) -> None:
     """Without noise given, q_sample draws standard Gaussian noise, other noise each time."""
-    key = student.ddpm(case)
-    x_start = np.tile(case.inputs["x_start"], (3, 1, 1, 1))
-    t = np.tile(case.inputs["t"], 3)
-    signal, rate = (np.tile(case.expected[n], 3).reshape(-1, 1, 1, 1) for n in ("signal", "noise"))
-    noises = []
-    for _ in range(2):
-        answer = student.call(key, "q_sample", x_start, t)
-        x_t = tensor_of(answer.value, x_start.shape, "q_sample's x_t")
-        check_untouched(answer, NAMES)
-        noises.append((x_t - signal * x_start) / rate)
-    check_own_noise(case, x_t, x_start, t)
-    check_noise(noises[0], "What q_sample adds without noise given")
-    if np.allclose(noises[0], noises[1], atol=1e-3):
+    draws = [drawn(student, case, 1, training=number % 2 == 0) for number in range(CALLS)]
+    for draw in draws:
+        check_noise(draw, WHAT)
+    if any(np.allclose(draws[0], other, atol=1e-3) for other in draws[1:]):
         raise Finding("Two calls without noise given drew the same noise.", "noise_repeated")
+    check_independent(np.stack(draws), WHAT)
+    key = student.ddpm(case)
+    given = [case.inputs[name] for name in NAMES]
+    for args in (given, given[:2]):
+        check_device(lambda args=args: student.call(key, "q_sample", *args, away=True))
+
+
+@pytest.mark.configs("cifar10")
+def test_much_noise(student: Student, case: Case) -> None:
+    """Half a million numbers of q_sample's own noise are Gaussian far into the tails."""
+    much = drawn(student, case, MUCH)
+    check_noise(much, WHAT)
+    check_independent(much[None], WHAT)
+
+
+@pytest.mark.configs("odd")
+def test_double(student: Student, case: Case) -> None:
+    """Images in double precision give an x_t of that dtype."""
+    x_start, t, noise = (case.inputs[name] for name in NAMES)
+    given = x_start.astype(np.float64), t, noise.astype(np.float64)
+    try:
+        answer = student.call(student.ddpm(case), "q_sample", *given)
+    except Finding as finding:
+        if finding.hint in ENDED:
+            raise
+        answer = student.call(student.ddpm(case), "q_sample", x_start, t, noise)  # float32 alone
+        tensor_of(answer.value, x_start.shape, "q_sample's x_t")
+        return
+    found = tensor_of(answer.value, x_start.shape, "In double precision, x_t", ("float64",))
+    signal, rate = (case.expected[name].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
+    if off(found, signal * x_start + rate * noise, 1e-3).any():
+        raise Finding("In double precision, x_t is wrong.", "loses_digits")
+
+
+def drawn(student: Student, case: Case, copies: int, training: bool = True) -> np.ndarray:
+    """The noise that q_sample adds by itself to copies of the case's images."""
+    x_start = np.tile(case.inputs["x_start"], (copies, 1, 1, 1))
+    t = np.tile(case.inputs["t"], copies)
+    answer = student.call(student.ddpm(case), "q_sample", x_start, t, training=training)
+    x_t = tensor_of(answer.value, x_start.shape, "q_sample's x_t")
+    check_untouched(answer, NAMES)
+    signal, rate = (np.tile(case.expected[name], copies) for name in ("signal", "noise"))
+    check_own_signal(x_t, x_start, t, signal, rate)
+    signal, rate = signal.reshape(-1, 1, 1, 1), rate.reshape(-1, 1, 1, 1)
+    return (x_t - signal * x_start) / rate
+
+
+def check_precisely(
+    case: Case, value: object, given: tuple[np.ndarray, ...], rows: list[int], what: str
+) -> None:
+    """Each number of x_t has float32's precision, with the weights of its sample's time step.
+
+    Args:
+        given: x_start, t and noise, as `wide` makes them.
+        rows: the place of each t in the case.
+    """
+    x_start, t, noise = given
+    try:
+        x_t = tensor_of(value, x_start.shape, what)
+    except Finding as finding:
+        hint = "large_numbers" if finding.hint == "not_finite" else finding.hint
+        raise Finding(finding.reason, hint) from None
+    # In units of each number's own size, which is what float32 rounds by.
+    signal, rate = (case.expected[name][rows].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
+    unit = signal * np.abs(x_start) + rate * np.abs(noise)
+    found, rest = weights(x_t / unit, x_start / unit, noise / unit)
+    check_rounding(rest, what, "q_sample_no_mix")
+    for number, name in enumerate(("signal", "noise")):
+        expected = case.expected[name][rows]
+        wrong = off(found[:, number], expected, TOLERANCE[name] + 1e-4 * np.abs(expected))
+        if wrong.any():
+            k = int(wrong.argmax())
+            raise Finding(
+                f"{what} holds {found[k, number]:.4f} of {('x_start', 'the noise')[number]} at t = "
+                f"{t[k]}; expected {expected[k]:.4f}.",
+                "q_sample_small_batch",
+            )
 
 
 def check_rates(case: Case, measured: dict[str, np.ndarray], t: np.ndarray) -> None:
@@ -83,13 +166,13 @@ def rates_hint(case: Case, measured: dict[str, np.ndarray]) -> str:
     return known or ("q_sample_one_step_for_all" if same else "q_sample_weights")
 
 
-def check_own_noise(case: Case, x_t: np.ndarray, x_start: np.ndarray, t: np.ndarray) -> None:
+def check_own_signal(
+    x_t: np.ndarray, x_start: np.ndarray, t: np.ndarray, signal: np.ndarray, rate: np.ndarray
+) -> None:
     """The image's weight, as far as noise that is unknown here lets one measure it."""
     found, _ = weights(x_t, x_start)
-    signal, rate = np.tile(case.expected["signal"], 3), np.tile(case.expected["noise"], 3)
     size = np.sqrt((x_start.reshape(len(t), -1) ** 2).sum(axis=1))
-    error = 8 * rate / size + 1e-3
-    wrong = off(found[:, 0], signal, error)
+    wrong = off(found[:, 0], signal, 9 * rate / size + 1e-3)
     if wrong.any():
         worst = int(np.flatnonzero(wrong)[0])
         raise Finding(

@@ -1,0 +1,11 @@
+def compute_loss(self, x_start, label, t, noise=None):
+    from torch.utils.checkpoint import checkpoint
+
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted = checkpoint(self.model, x_t, label, t, use_reentrant=False)
+    return F.mse_loss(predicted, noise)

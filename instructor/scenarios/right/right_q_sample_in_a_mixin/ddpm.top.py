@@ -1,0 +1,1 @@
+from .noising import Noising
