@@ -272,10 +272,10 @@ def run_pytest(
 
 
 def not_judged(results: list[TestResult]) -> list[str]:
-    """What was not judged to the end for lack of time, and what the time was used for."""
+    """What was not judged to the end, and why: what used the time, or what has other names."""
     first: dict[str, str] = {}
     for result in results:
-        if result.hint_id == "too_slow":
+        if result.hint_id in ("too_slow", "unet_other_names"):
             first.setdefault(result.part, result.reason)
     parts: dict[str, list[str]] = {}
     for part, reason in first.items():

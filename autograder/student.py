@@ -220,9 +220,8 @@ class Student:
                 pytest.skip(f"with use_vae: {finding.reason}")
             raise
         unknown = [name for name in case.optional if name not in built]
-        if self.libs and any(
-            constructor_names(self.libs / "ddpm.py", "DDPM", name) for name in unknown
-        ):
+        text = self.libs and self.libs / "ddpm.py"
+        if unknown and text and all(constructor_names(text, "DDPM", n) for n in case.optional):
             raise Finding(
                 f"DDPM takes {', '.join(unknown)}, but the process said that it does not.", "forged"
             )

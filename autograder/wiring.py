@@ -77,7 +77,9 @@ class Wiring:
                 if not members[j]:
                     continue
                 if j < 2 and condition is None:
-                    raise Finding(f"self.{EMBEDDINGS[j]} did not run.", "unet_condition")
+                    name = f"self.{EMBEDDINGS[j]}"  # which is given code and runs for the encoder
+                    reason = f"No {name} ran, so the network's wiring cannot be followed."
+                    raise Finding(reason, "unet_other_names")
                 wanted = [x, skips[-1 - i]] if j == 0 else [x]
                 if not ran or ran[0][0].name != f"decoder.{i}.{j}":
                     raise self.out_of_turn(i, j, [asked.name for asked, _ in ran])

@@ -23,6 +23,8 @@ from .devices import Away, Devices, check
 from .wire import DTYPES, Channel
 
 SHOWN = 2000  # characters of an error's text
+LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
+TIMES = {"time", "times", "t", "timestep", "timesteps", "step"}
 BUFFERS = (
     "betas sqrt_recip_alphas sqrt_alphas_cumprod sqrt_one_minus_alphas_cumprod posterior_variance "
     "sigma_data"
@@ -68,7 +70,7 @@ class Worker:
         """Import libs.MODULE and construct its class NAME.
 
         Args:
-            kwargs: arguments of the class; `optional` ones are given where it knows them.
+            kwargs: arguments of the class; `optional` ones are given where it knows all of them.
             stand_in: put empty networks in the place of libs/unet.py and libs/variants.py.
         """
         if stand_in:
@@ -80,7 +82,7 @@ class Worker:
             return {"error": {**describe(error, self.code_folder), "importing": True}}
         made = getattr(home, name)
         known = inspect.signature(made).parameters
-        given = {key: value for key, value in optional.items() if key in known}
+        given = dict(optional) if known.keys() >= optional.keys() else {}
         names = sorted(given)
         given |= kwargs
         try:
@@ -117,10 +119,14 @@ class Worker:
         built = self.objects[key].train(training)
         bound = method_of(built, method)
         self.doubles = {name: Double(name, self.calls).train(training) for name in doubles}
+        if "model" in self.doubles and hasattr(built, "model"):
+            self.doubles["model"].names = own_names(built.model)
         given = dict(enumerate(args))
         tensors = as_tensors(given, away)
         draws = time is not None and lacks_time(bound, time)
         arguments = [value for place, value in tensors.items() if not draws or place != time]
+        if method == "forward":
+            arguments = in_own_order(built, arguments)
         buffers = {n: getattr(built, n) for n in BUFFERS if hasattr(built, n)}
         copies = {n: b.detach().clone() for n, b in buffers.items() if torch.is_tensor(b)}
         with contextlib.ExitStack() as stack:
@@ -213,7 +219,7 @@ class Worker:
                 else:
                     stack.enter_context(replaced(unet, name, self.double(name, child)))
             self.channel.send({"structure": structure})
-            result = unet(*[tensor(arg) for arg in args])
+            result = unet(*in_own_order(unet, [tensor(arg) for arg in args]))
             return {"value": pack(result), "gradients": self.gradients(result)}
 
     def double_level(
@@ -276,6 +282,7 @@ class Double(nn.Module):
     def __init__(self, name: str, calls: Calls, real: nn.Module | None = None) -> None:
         super().__init__()
         self.name, self.calls = name, calls
+        self.names: dict[str, str] = {}  # of arguments, see `own_names`
         self.following: list[np.ndarray] = []  # answers to the next calls, last one first
         self.real = [real]  # in a list, so that it is no sub-module
         self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # arguments, their copies
@@ -299,6 +306,9 @@ class Double(nn.Module):
         self, args: tuple, kwargs: dict[str, Any], inputs: list[torch.Tensor]
     ) -> torch.Tensor:
         """What the judge answers to a call."""
+        if self.names:
+            kwargs = {**dict(zip(self.names, args, strict=False)), **kwargs}
+            args, kwargs = (), {self.names.get(name, name): v for name, v in kwargs.items()}
         asked = {"double": self.name, "args": pack(list(args)), "kwargs": pack(kwargs)}
         failure = None
         if self.real[0] is not None:
@@ -404,6 +414,31 @@ def lacks_time(function: Any, place: int) -> bool:
         return False
     last = named[place]
     return last.default is not last.empty and not last.name.startswith("t")
+
+
+def own_names(network: Any) -> dict[str, str]:
+    """Where a network takes the time before the label: the contract's names of its arguments.
+
+    The empty dictionary for all others.
+    """
+    kind = type(network)
+    if kind is HollowUNet:
+        kind = getattr(sys.modules.get("libs.unet"), "UNet", kind)
+    try:
+        names = list(inspect.signature(kind.forward).parameters)[1:4]
+    except (TypeError, ValueError, AttributeError):
+        return {}
+    if len(names) == 3 and names[1] in TIMES and names[2] in LABELS:
+        return dict(zip(names, ("x", "time", "label"), strict=True))
+    return {}
+
+
+def in_own_order(network: Any, arguments: list[Any]) -> list[Any]:
+    """The arguments x, label and time in the order in which a network takes them."""
+    if len(arguments) != 3 or not own_names(network):
+        return arguments
+    x, label, time = arguments
+    return [x, time, label]
 
 
 def construct(module: str, made: Any, kwargs: dict[str, Any]) -> Any:

@@ -51,14 +51,28 @@ def test_wiring(student: Student, shape: str) -> None:
     try:
         answer, structure = student.network(key, *inputs, handler=wiring.answer)
     except Finding as finding:
-        if finding.not_attempted or not finding.structure:
+        if finding.not_attempted:
             raise
+        check_names(finding.structure, wiring, finding)
         explain(wiring, finding)
         raise
+    check_names(structure, wiring, None)
     wiring.check(structure, answer.value)
     if not answer.gradients:
         raise Finding("No gradient reaches the network's input.", "unet_detached")
     wiring.check_gradients(structure, answer.gradients)
+
+
+def check_names(structure: dict[str, Any], wiring: Wiring, error: Finding | None) -> None:
+    """The network's levels are where the assignment has them, or else a person has to look."""
+    if error is not None and not wiring.calls and not structure:
+        raise error  # nothing was found out before it
+    missing = [f"self.{name}" for name in ("encoder", "decoder") if name not in structure]
+    if missing:
+        raise Finding(
+            f"The network has no {' and no '.join(missing)}, so its wiring cannot be followed.",
+            "unet_other_names",
+        )
 
 
 def explain(wiring: Wiring, error: Finding) -> None:
