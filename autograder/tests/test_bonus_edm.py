@@ -45,7 +45,8 @@ def test_denoised(student: Student, case: Case, random: np.random.Generator) -> 
     """The result is c_skip x + c_out F, for tiny and huge noise levels in one batch."""
     for batch in (case, enlarged(case, random)):
         check_denoised(batch, denoised(student, batch))
-    check_device(lambda: denoised(student, case, away=True))
+    if case.config == "odd":
+        check_device(lambda: denoised(student, case, away=True))
 
 
 @pytest.mark.group("denoise")
@@ -84,7 +85,8 @@ def test_own_noise(student: Student, case: Case, random: np.random.Generator) ->
     if np.allclose(*draws, atol=1e-2):
         raise Finding("Two calls without noise given drew the same noise.", "noise_repeated")
     check_independent(np.stack(draws), "The noise that compute_loss draws")
-    check_device(lambda: Objective(case).run(student, away=True))
+    if case.config == "odd":
+        check_device(lambda: Objective(case).run(student, away=True))
 
 
 @pytest.mark.group("heun")
@@ -112,7 +114,8 @@ def test_heun_step(student: Student, case: Case, random: np.random.Generator) ->
             found[name].append(middle_of(column))
     check_numbers(case, {name: np.array(found[name]) for name in POINT})
     check_numbers(case, {name: np.array(found[name]) for name in STEP})
-    check_device(lambda: step(student, case, three, *pair, away=True))
+    if case.config == "odd":
+        check_device(lambda: step(student, case, three, *pair, away=True))
 
 
 @pytest.mark.group("heun")
