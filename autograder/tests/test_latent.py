@@ -49,7 +49,8 @@ def test_noise_of_latents(student: Student, case: Case) -> None:
         check_encoder(objective)
         draws.append(objective.check(None))
     check_draws(draws)
-    check_device(lambda: objective.run(student, away=True))
+    if not objective.answer.draws:
+        check_device(lambda: objective.run(student, away=True))
 
 
 @pytest.mark.group("decode")
