@@ -133,6 +133,9 @@ class Worker:
             for name, double in self.doubles.items():
                 stack.enter_context(replaced(built, name, double))
             if away:
+                for part in built.modules():
+                    for held in (part._buffers, part._parameters):
+                        stack.enter_context(mock.patch.dict(held, as_away(held)))
                 stack.enter_context(Devices())
             before = switches(self.doubles)
             try:
@@ -513,11 +516,16 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(array))
 
 
+def as_away(named: dict[Any, Any]) -> dict[Any, Any]:
+    """The same with its tensors on the second device."""
+    return {k: v.as_subclass(Away) if torch.is_tensor(v) else v for k, v in named.items()}
+
+
 def as_tensors(given: dict[Any, Any], away: bool = False) -> dict[Any, Any]:
     """The arguments with tensors in the place of arrays, and lists of their own."""
     found = {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
     if away:
-        found = {k: v.as_subclass(Away) if torch.is_tensor(v) else v for k, v in found.items()}
+        found = as_away(found)
     return {k: list(v) if isinstance(v, list) else v for k, v in found.items()}
 
 
