@@ -27,13 +27,14 @@ class Chain:
     """Test doubles of p_sample, network and decoder, and what they were asked and answered.
 
     Args:
+        random: draws the answers.
         whole: leave the submission's own p_sample in place, so that the chain is judged by the
             network's calls alone.
     """
 
     case: Case
+    random: np.random.Generator
     whole: bool = False
-    random: np.random.Generator = field(default_factory=np.random.default_rng)
     asked: list[Asked] = field(default_factory=list)
     decodings: int = 0  # calls of the decoder, and
     decoded: int = 0  # pictures that it has given
@@ -215,7 +216,9 @@ class Chain:
         return expected["step_x"][0] * last["x"].array + expected["step_eps"][0] * eps
 
 
-def walk(student: Student, case: Case) -> tuple[Chain, Answer, np.ndarray]:
+def walk(
+    student: Student, case: Case, random: np.random.Generator
+) -> tuple[Chain, Answer, np.ndarray]:
     """Run a chain and judge its steps; returns it, its result, and x_0 as it has to end with.
 
     Where a loop does more to a step's result than to pass it on, or cannot go on from what a step
@@ -226,7 +229,7 @@ def walk(student: Student, case: Case) -> tuple[Chain, Answer, np.ndarray]:
     Raises:
         Finding
     """
-    chain = Chain(case)
+    chain = Chain(case, random)
     try:
         answer = chain.run(student)
     except Finding as finding:
@@ -240,7 +243,7 @@ def walk(student: Student, case: Case) -> tuple[Chain, Answer, np.ndarray]:
             if finding.hint != "loop_not_fed_back":
                 raise
             first = finding
-    whole = Chain(case, whole=True)
+    whole = Chain(case, random, whole=True)
     try:
         answer = whole.run(student)
         return whole, answer, whole.check()

@@ -24,10 +24,11 @@ class Wiring:
 
     Args:
         needed: for each level of encoder and decoder, which of its three members there must be.
+        random: draws the answers.
     """
 
     needed: dict[str, list[list[bool]]]
-    random: np.random.Generator = field(default_factory=np.random.default_rng)
+    random: np.random.Generator
     calls: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
     by_front: dict[Any, tuple[str, np.ndarray]] = field(default_factory=dict)  # see `front`
 

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import random
+import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -413,7 +414,7 @@ def test_calls_come_to_an_end():
     """Who goes on after the last call that is answered is no honest worker."""
     for doubles, name in (
         ({"model": lambda asked: np.zeros(1)}, "model"),
-        (Wiring({}).answer, "a"),
+        (Wiring({}, RANDOM).answer, "a"),
     ):
         calls = Calls(doubles)
         calls.structure = {}
@@ -424,7 +425,7 @@ def test_calls_come_to_an_end():
 
 def walls(count: int) -> Wiring:
     """A network's doubles after so many calls, all of them of the same shape."""
-    seen = Wiring(needed_levels([1, 1], [1]))
+    seen = Wiring(needed_levels([1, 1], [1]), RANDOM)
     for i in range(count):
         seen.answer(read_asked(asks(f"encoder.{i}.0", shape=[2, 1, 2, 2])))
     return seen
@@ -569,3 +570,9 @@ def with_gradients(value: Any, message: Message) -> Message:
     if not gradients:
         return message
     return exchanged(message, ("answer", "gradients"), dict.fromkeys(gradients, value))
+
+
+def test_no_generator_is_without_a_seed():
+    """--seed repeats a grading to the digit, so all that the judge draws follows from it."""
+    for file in (ROOT / "autograder").rglob("*.py"):
+        assert not re.search(r"default_rng(?!\([^)])", file.read_text(encoding="utf-8")), file

@@ -69,7 +69,7 @@ def test_forward(student: Student, shape: str, random: np.random.Generator) -> N
     """Every block gets its input, t_emb or the context; each state goes to its decoder block."""
     key, inputs = network_of(student, shape, random)
     needed = needed_blocks(*SHAPES[shape][0])
-    walk = WholeUNet(needed, x=inputs[0], context=inputs[1], time=inputs[2])
+    walk = WholeUNet(needed, random, x=inputs[0], context=inputs[1], time=inputs[2])
     try:
         answer, structure = student.network(
             key, *inputs, handler=walk.answer, training=shape not in IN_EVALUATION

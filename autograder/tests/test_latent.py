@@ -54,9 +54,9 @@ def test_noise_of_latents(student: Student, case: Case) -> None:
 
 
 @pytest.mark.group("decode")
-def test_decode(student: Student, case: Case) -> None:
+def test_decode(student: Student, case: Case, random: np.random.Generator) -> None:
     """p_sample_loop draws latents and decodes the last of them to pictures in [0, 1]."""
-    chain, answer, x_0 = walk(student, case)
+    chain, answer, x_0 = walk(student, case, random)
     if chain.encoded:
         raise Finding("p_sample_loop called the encoder.", "latent_wrong_half")
     decoded = chain.calls("vae.decoder")

@@ -29,10 +29,9 @@ SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
-def inputs_of(shape: str) -> tuple[dict[str, Any], list[np.ndarray]]:
+def inputs_of(shape: str, random: np.random.Generator) -> tuple[dict[str, Any], list[np.ndarray]]:
     """The UNet's arguments, and x, label and time for a call."""
     kwargs, size = SHAPES[shape]
-    random = np.random.default_rng()
     batch = 1 if shape == "odd" else 2
     x = random.standard_normal((batch, kwargs["in_channels"], *size)).astype(np.float32)
     label, time = (
@@ -43,11 +42,11 @@ def inputs_of(shape: str) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 @shapes
-def test_wiring(student: Student, shape: str) -> None:
+def test_wiring(student: Student, shape: str, random: np.random.Generator) -> None:
     """Every level of the decoder gets its input, the encoder's output of its size, t and label."""
-    kwargs, inputs = inputs_of(shape)
+    kwargs, inputs = inputs_of(shape, random)
     key, _ = student.build("unet", "UNet", kwargs)
-    wiring = Wiring(needed_levels(**kwargs))
+    wiring = Wiring(needed_levels(**kwargs), random)
     try:
         answer, structure = student.network(key, *inputs, handler=wiring.answer)
     except Finding as finding:
@@ -89,9 +88,9 @@ def explain(wiring: Wiring, error: Finding) -> None:
 
 
 @shapes
-def test_runs(student: Student, shape: str) -> None:
+def test_runs(student: Student, shape: str, random: np.random.Generator) -> None:
     """The network itself runs, and returns the shape of its input."""
-    kwargs, inputs = inputs_of(shape)
+    kwargs, inputs = inputs_of(shape, random)
     key, _ = student.build("unet", "UNet", kwargs)
     answer = student.call(key, "forward", *inputs)
     tensor_of(answer.value, inputs[0].shape, "The UNet's output")
