@@ -12,7 +12,8 @@ import numpy as np
 from autograder.student import Finding
 
 RARE = 7.7  # standard deviations: passed by one in 1e14
-MOST = 24  # planes that are compared at every shift
+PAIRED = 144  # planes that are compared as they are and mirrored, and
+MOST = 24  # at every shift
 BEYOND = 25.0  # numbers that ought to be larger than the largest one may be; none has e^-25
 
 
@@ -36,11 +37,11 @@ def dependence(draws: np.ndarray) -> tuple[str, str] | None:
 def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
     """Two planes of numbers that are alike, as they are, mirrored, or moved."""
     batch, channels, height, width = draws.shape[1:]
-    planes = draws.reshape(-1, height, width)
+    planes = unit(draws.reshape(-1, height * width)[:PAIRED]).reshape(-1, height, width)
     size = height * width
     pairs = ~np.eye(len(planes), dtype=bool)
     for axes in ((), (1,), (2,), (1, 2)):
-        alike = unit(planes) @ unit(np.flip(planes, axes)).T
+        alike = planes.reshape(-1, size) @ np.flip(planes, axes).reshape(-1, size).T
         # a plane and its mirror image hold each number twice
         bound = np.where(pairs, RARE / np.sqrt(size), RARE / np.sqrt(size / 2))
         found = np.abs(alike) > np.minimum(bound, 0.99)
@@ -50,9 +51,8 @@ def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
             i, j = (int(n) for n in np.argwhere(found)[0])
             how = "mirrored in" if axes else "found in"
             return name_of(i, j, batch, channels, how)
-    some = planes[:MOST]
-    waves = np.fft.rfft2(unit(some).reshape(some.shape))
-    for i in range(len(some)):
+    waves = np.fft.rfft2(planes[:MOST])
+    for i in range(len(waves)):
         moved = np.fft.irfft2(waves[i] * waves[i + 1 :].conj(), s=(height, width))
         if moved.size and np.abs(moved).max() > min(0.99, RARE / np.sqrt(size)):
             return "what one sample got, another one got again, moved", "noise_shared"
@@ -123,8 +123,7 @@ def size_score(values: np.ndarray) -> float:
     return float((np.cbrt((values**2).mean()) - 1 + width) / np.sqrt(width))
 
 
-def unit(planes: np.ndarray) -> np.ndarray:
-    """Planes as centred rows of length 1."""
-    rows = planes.reshape(len(planes), -1)
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows, centred and of length 1."""
     rows = rows - rows.mean(axis=1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
