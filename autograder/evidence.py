@@ -197,7 +197,7 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
     if np.abs(centred).max() < 2 * deviation and n > 400:  # a twentieth of a Gaussian lies beyond
         return "it is not Gaussian (nothing lies beyond two standard deviations)", "noise_uniform"
     kurtosis = float((centred**4).mean() / deviation**4)
-    # Among few numbers the largest decides: one of 7 deviations, which 500 hold with 1e-9, adds 2500/n.
+    # Of few numbers the largest decides: 7 deviations, of 1e-9 among 500, add 2500 / n to it.
     if abs(kurtosis - 3) > max(UNLIKELY * np.sqrt(96 / n), 2500 / n) and n > 500:
         return f"it is not Gaussian (its kurtosis is {kurtosis:.2f} and not 3)", "noise_uniform"
     if abs(deviation**2 - 1) * np.sqrt(n / 2) > UNLIKELY:
