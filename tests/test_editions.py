@@ -59,6 +59,12 @@ def marked(name: str):
     return pytest.param(name, marks=() if name in EVERYDAY else pytest.mark.slow)
 
 
+def test_the_judges_tests_have_names_of_their_own():
+    """The judge runs them within its process, here pytest's own, which keeps one module a name."""
+    theirs = {path.name for path in (ROOT / "autograder" / "tests").glob("test_*.py")}
+    assert not theirs & {path.name for path in (ROOT / "tests").glob("test_*.py")}
+
+
 @pytest.mark.parametrize("name", [marked(name) for name in SCENARIOS])
 def test_each_part_of_an_edition_is_judged_as_it_is(name, sandbox, tmp_path):
     """A wrong part loses points with its hint, a right one none, a part that was not asked all."""
