@@ -10,6 +10,7 @@ from pathlib import Path
 
 import overlay
 import pytest
+import torch
 import yaml
 import zip_submission
 from conftest import ROOT
@@ -73,7 +74,12 @@ def expected(tmp_path_factory) -> dict:
 def faulty_parts(scenario, folder: Path, expected: dict) -> dict[str, list[str]]:
     """The parts in which a scenario differs from the reference, and in what."""
     libs = load(scenario.build(folder))
-    found = {part: differences(observe(libs, part), expected[part]) for part in PROBES}
+    found = {}
+    for part in PROBES:
+        # a scenario may leave these settings switched over
+        with torch.enable_grad():
+            found[part] = differences(observe(libs, part), expected[part])
+        torch.set_default_dtype(torch.float32)
     return {part: names for part, names in found.items() if names}
 
 
@@ -88,20 +94,30 @@ def test_everyday_scenarios_are_what_they_say(name, tmp_path, expected):
 @pytest.mark.slow
 @pytest.mark.parametrize("part", overlay.PARTS)
 def test_wrong_scenarios_fail_what_they_say(part, tmp_path, expected):
-    """Each wrong scenario shows in the part it must fail, in those it may, and in no other."""
+    """Each wrong scenario shows in the part it must fail, in those it may, and in no other.
+
+    Those that depend on a device, a mode, or a batch that no probe has do not show here; only the
+    scorecard proves them.
+    """
     untrue = {}
     for scenario in [s for s in WRONG if s.fails == part]:
         found = faulty_parts(scenario, tmp_path, expected)
-        if set(found) != {scenario.fails, *scenario.may_fail}:
+        stated = {scenario.fails, *scenario.may_fail}
+        true = set(found) < stated if "judge_only" in scenario.others else set(found) == stated
+        if not true:
             untrue[scenario.name] = found
     assert not untrue
 
 
 @pytest.mark.slow
 def test_right_scenarios_equal_the_reference(tmp_path, expected):
-    """No right scenario differs from the reference in anything that is judged."""
+    """No right scenario differs from the reference in anything that is judged.
+
+    Those that ask the network in pieces differ in their calls; only the scorecard proves them.
+    """
     found = {s.name: faulty_parts(s, tmp_path, expected) for s in RIGHT}
-    assert not {name: parts for name, parts in found.items() if parts}
+    differing = {name: parts for name, parts in found.items() if parts}
+    assert set(differing) == {s.name for s in RIGHT if "judge_only" in s.others}, differing
 
 
 def test_there_are_enough():
