@@ -144,12 +144,12 @@ def check_few(values: list[Any]) -> None:
         raise BadMessage("a call with far too many arguments")
 
 
-def read_changed(answer: dict[str, Any]) -> list[Any]:
+def read_changed(answer: dict[str, Any]) -> list[int | str]:
     """What a call says to have changed: places and names of arguments, names of buffers."""
     changed = answer.get("changed")
-    if not isinstance(changed, list):
+    if not isinstance(changed, list) or not all(isinstance(c, int | str) for c in changed):
         raise BadMessage("an answer that does not say what was changed")
-    return [read_value(item, MAX_DEPTH) for item in changed[:MAX_ARGUMENTS]]
+    return changed[:MAX_ARGUMENTS]
 
 
 def read_gradients(answer: dict[str, Any], doubles: Collection[str]) -> dict[str, float]:
