@@ -61,9 +61,7 @@ class Answer:
     """What a call gave."""
 
     value: Any
-    changed: list[Any] = field(
-        default_factory=list
-    )  # indices of inputs, names of buffers, settings
+    changed: list[int | str] = field(default_factory=list)  # indices of inputs, names of others
     mode_changed: list[str] = field(default_factory=list)  # names of doubles
     gradients: dict[str, float] = field(default_factory=dict)  # by double; {} where none reaches
     draws: bool = False  # the function was given no time steps, since it draws its own
