@@ -11,7 +11,7 @@ import zlib
 import pytest
 from autograder import documents, text
 from autograder.text import InputError
-from conftest import assert_refused, run_script
+from conftest import any_name, assert_refused, run_script
 from PIL import Image
 
 from libs.captions import read_captions
@@ -163,6 +163,7 @@ def test_escapes_are_spelled_out(capsys):
     assert capsys.readouterr().out == "two\nlines " + visible(HOSTILE_NAME) + "\n"
 
 
+@any_name
 def test_names_in_errors(tmp_path):
     """A script and the grader name a file whose name is an attack in one plain line."""
     name = "a\nerror: \x1b[2J\u202eb"

@@ -1184,11 +1184,11 @@ def test_names_tell_submissions_apart():
         ("Team.zip", "team.zip"),
         ("a b.zip", "a  b.zip"),
         ("a.zip", "a.zip "),
-        ("zo\u00eb.zip", "zoe\u0308.zip"),
-        ("stra\u00dfe.zip", "STRASSE.zip"),
+        pytest.param("zo\u00eb.zip", "zoe\u0308.zip", marks=any_name),
+        pytest.param("stra\u00dfe.zip", "STRASSE.zip", marks=any_name),
         ("=1.zip", "'=1.zip"),
         ("a\nb.zip", "a b.zip"),
-        ("a\u200db.zip", "ab.zip"),
+        pytest.param("a\u200db.zip", "ab.zip", marks=any_name),
     ],
 )
 def test_names_that_look_alike_get_a_hash(one, other):
