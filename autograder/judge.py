@@ -31,6 +31,7 @@ from autograder.text import visible
 TESTS = Path(__file__).with_name("tests")
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
 LOG_BYTES = 100_000
+FOR_GPU = ("needs_gpu", "made_elsewhere")  # hints of what may be right on a machine with a GPU
 M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 # A starter's grader has no hidden tests, and grades the work of whoever runs it.
 IS_STARTER = not Path(__file__).with_name("oracles.py").exists()
@@ -47,6 +48,7 @@ class Examination:
     heritage: Heritage | None = None
     heirs: set[str] = field(default_factory=set)  # parts that began with another one's worker
     failed: set[str] = field(default_factory=set)  # parts with a test that failed
+    without_gpu: str = ""  # what a person should know of code that names a GPU
 
     def student(self, part: str) -> Student:
         """A view for the tests of one part, with a worker of its own or that of an earlier part."""
@@ -110,7 +112,7 @@ class LocalWorker:
     def run(self, serve: Callable, *arguments: Any) -> None:
         """Serve until the judge hangs up."""
         with contextlib.suppress(Exception):
-            serve(*arguments)
+            serve(*arguments, shared=True)
 
     def kill(self) -> None:
         """Hang up, and wait: a thread that is still in torch would crash Python's own end."""
@@ -189,6 +191,7 @@ def judge(
             with examine(path, work, sandbox=sandbox) as examination:
                 fill_in(grade, examination.submission, rubric)
                 results = run_tests(examination, seed, public, only)
+                grade.needs_look += filter(None, [examination.without_gpu])
             grade.log = read_log(work / "log.txt")
         except Refused as refusal:
             grade.needs_look.append(f"It could not be read: {refusal}")
@@ -240,17 +243,40 @@ def run_tests(
     examination.patience.to_come = 1 if only else PARTS
     try:
         results = run_pytest(examination, seed, public, [only] if only else [])
-        again = sorted(examination.heirs & examination.failed)
+        for_gpu = {result.part for result in results if result.hint_id in FOR_GPU}
+        again = sorted(for_gpu | examination.heirs & examination.failed)
         if again:
             examination.shares = False
             examination.close()
-            patience = examination.patience
-            examination.patience = replace(patience, to_come=len(again), hangs=0, failed={})
+            fresh = {"to_come": len(again), "hangs": 0, "failed": {}, "gpu": bool(for_gpu)}
+            if for_gpu:
+                fresh["stand_in"] = False
+            examination.patience = replace(examination.patience, **fresh)
+            first = [result for result in results if result.part in again]
             results = [result for result in results if result.part not in again]
             results += run_pytest(examination, seed, public, again)
+            examination.without_gpu = named_a_gpu(first, results)
     finally:
         examination.close()
     return results
+
+
+def named_a_gpu(first: list[TestResult], second: list[TestResult]) -> str:
+    """What a person should know of parts that named a GPU and were tested on the CPU in its place.
+
+    Args:
+        first: what their tests found where there was none.
+        second: what they found where a worker pretended to have one.
+    """
+    parts = {result.part for result in first if result.hint_id == "needs_gpu"}
+    parts -= {result.part for result in second if result.hint_id == "needs_gpu"}
+    if not parts:
+        return ""
+    listed = ", ".join(dict.fromkeys(r.part for r in first if r.part in parts))
+    return (
+        f"The code names a GPU, and there is none here: {listed} ran on the CPU in its place. "
+        "On a machine with a GPU it may mix tensors of both, which does not show here."
+    )
 
 
 def run_pytest(

@@ -4,6 +4,7 @@ What goes wrong on the way (an error in the student's code, a worker that died o
 that is none) is raised as a `Finding`: a sentence for the student, and the id of a hint.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ MAX_FORGED = 10  # messages that are none, over all parts
 MAX_KINDS = 20  # of an error: its class and those that this comes from
 MAX_REASON = 600  # characters
 FORGED = "The process sent something that is no answer"
+NOTEBOOK = re.compile(r" in '[%!]\w")  # a command of a notebook in a syntax error's line
 USE_UNET = ("ddpm", "edm")  # modules that import libs/unet.py
 
 Heritage = tuple[Any, dict[str, list[str]]]
@@ -98,6 +100,7 @@ class Patience:
         failed: what a build that failed has found, by its key, or by the module that cannot be
             imported.
         stand_in: libs/unet.py is broken: an empty network stands in for it.
+        gpu: workers pretend to have a GPU, for code that names one.
     """
 
     seconds_left: float = SUBMISSION_SECONDS
@@ -109,6 +112,7 @@ class Patience:
     received: int = 0
     failed: dict[str, tuple[str, str, bool]] = field(default_factory=dict)
     stand_in: bool = False
+    gpu: bool = False
 
     def begin_part(self) -> None:
         """Set the next part's time: all that is left, but what is kept for those after it."""
@@ -394,7 +398,8 @@ class Student:
         self.patience.check()
         if self.patience.forged >= MAX_FORGED:
             raise Finding(f"Not run, since too many tests ended like this: {FORGED}.", "forged")
-        if self.worker is None:
+        is_new = self.worker is None
+        if is_new:
             self.worker, self.fresh = self.hire(), True
         self.fresh &= operation == "build"
         channel: Channel = self.worker.channel
@@ -405,6 +410,9 @@ class Student:
         calls = Calls(doubles)
         result = None
         try:
+            if is_new and self.patience.gpu:
+                channel.send({"op": "gpu"}, deadline)
+                channel.receive(deadline)
             channel.send({"op": operation, **request}, deadline)
             while True:
                 message = channel.receive(deadline)
@@ -573,7 +581,7 @@ def error_hint(kinds: list[str], text: str) -> str:
     """The id of the hint for a kind of error."""
     lowered = text.lower()
     if "SyntaxError" in kinds:
-        return "syntax_error"
+        return "notebook_line" if NOTEBOOK.search(text) else "syntax_error"
     if "ImportError" in kinds:
         return "missing_package"
     if any(word in lowered for word in ("cuda", "nvidia", "mps backend")):

@@ -76,7 +76,9 @@ def test_each_part_of_an_edition_is_judged_as_it_is(name, sandbox, tmp_path):
     assert set(lost) == {scenario.fails, *scenario.may_fail, *scenario.lacks} - {""}, lost
     assert not [part for part in scenario.lacks if grade.part(part).points]
     assert not scenario.fails or grade.part(scenario.fails).hint_id == scenario.hint
-    assert not grade.needs_look
+    look = scenario.others.get("look", "")
+    assert bool(look) == bool(grade.needs_look), grade.needs_look
+    assert all(look in words for words in grade.needs_look)
 
 
 class Counting(Sandbox):

@@ -136,6 +136,7 @@ def test_a_zip_of_zip_submission_has_nothing_odd(tmp_path):
     assert copied(submission) == {
         **{name[5:]: c for name, c in CODE.items()},
         "train.py": COMPLETE["code/train.py"],
+        "configs/mnist.yaml": COMPLETE["configs/mnist.yaml"],  # which modules may read
     }
     assert submission.sha256 == hashlib.sha256(archive.read_bytes()).hexdigest()
     assert submission.name == "submission.zip"
@@ -263,7 +264,8 @@ def test_names_in_another_case_count_where_no_exact_one_is(tmp_path):
 
 def test_earlier_layout_is_graded(tmp_path):
     """Configs inside code/, no team file, no results: reported, never refused."""
-    submission = read_zip(tmp_path, {**CODE, "code/configs/mnist.yaml": b"a: 1\n"})
+    files = {**CODE, "code/configs/mnist.yaml": b"a: 1\n", "configs/mnist.yaml": b"b: 1\n"}
+    submission = read_zip(tmp_path, files)
     assert copied(submission)["configs/mnist.yaml"] == b"a: 1\n"
     assert submission.members == []
     assert submission.findings == ["There is no team.csv", "There is no report as PDF"]
@@ -607,7 +609,8 @@ def test_nesting(tmp_path):
     files = {**COMPLETE, "code/more.zip": inner, f"code/{deep}/x.py": b"", "code/x.rar": b"1"}
     submission = read_zip(tmp_path, files)
     names = copied(submission).keys()
-    assert names == {name.removeprefix("code/") for name in COMPLETE if name.startswith("code/")}
+    known = {name for name in COMPLETE if name.startswith(("code/", "configs/"))}
+    assert names == {name.removeprefix("code/") for name in known}
     assert any("not opened" in n and "more.zip" in n and "x.rar" in n for n in submission.notes)
     assert any("too deep" in note for note in submission.notes)
 

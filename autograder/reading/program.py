@@ -26,6 +26,7 @@ ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx")
 DATA = (".npy", ".npz", ".h5", ".hdf5", ".parquet", ".lmdb", ".tfrecord")
 DATA_FOLDERS = {"data", "logs", "pretrained", "runs", "wandb", "checkpoints"}
+CONFIGS = "configs"
 REST = ("writeup", "results", "team.csv")  # lie beside code/
 SOURCES = (".py", ".yaml", ".yml")
 TEXTS = (".json", ".txt", ".csv", ".md", ".toml", ".cfg", ".ini", ".sh")
@@ -207,6 +208,10 @@ def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, 
         inside = [entry for entry in inside if entry.parts[depth].lower() not in others]
     prefix = ("libs",) if place.flat else ()
     names = {(*prefix, *entry.parts[depth:]): entry for entry in inside}
+    if not any(name[0] == CONFIGS for name in names):  # modules may read those beside the code
+        beside = [(place.below_root(entry), entry) for entry in entries]
+        texts = SOURCES[1:] + TEXTS
+        names |= {n: e for n, e in beside if n[0] == CONFIGS and len(n) > 1 and e.suffix in texts}
     plan: dict[Name, Entry] = {}
     for name, entry in sorted(names.items(), key=importance):
         expected = expected_name(name)

@@ -2,18 +2,20 @@
 
 On a GPU, code fails that makes a tensor on the CPU and adds it to its input. Torch's own stand-in,
 "meta", has no values, and its first sum imports torch's compiler, which takes seconds. Here tensors
-stay on the CPU in truth, and `Devices` watches what they are mixed with.
+stay on the CPU in truth, and `Devices` watches what they are mixed with. A GPU that is named is
+that device.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 AWAY = torch.device("meta")  # what tensors on the second device say
 MISMATCH = "Expected all tensors to be on the same device"
-MOVES = ("to", "cpu", "copy_", "type_as", "__setitem__")
+MOVES = ("to", "cpu", "cuda", "copy_", "type_as", "__setitem__")
 
 
 class Away(torch.Tensor):
@@ -42,7 +44,10 @@ class Devices(TorchFunctionMode):
         picks = name == "__getitem__" and isinstance(args[0], Away)  # an index may be anywhere
         if name not in MOVES and not picks:
             check(given)
-        kind = Away if is_away else None if given and not all_home(given) else Home
+        default = Away if is_away_by_default() else Home
+        kind = Away if is_away else None if given and not all_home(given) else default
+        if name == "cuda":
+            return args[0].as_subclass(Away)
         if name in ("to", "type_as", "cpu"):
             kind = {AWAY: Away, None: kind}.get(target_of(name, args, kwargs), Home)
             args = tuple(here(value) for value in args)
@@ -85,7 +90,17 @@ def all_home(values: list[torch.Tensor]) -> bool:
 
 def is_away_name(value: Any) -> bool:
     """Whether a value names the second device."""
-    return isinstance(value, str | torch.device) and str(value) == str(AWAY)
+    if not isinstance(value, str | torch.device):
+        return False
+    return str(value) == str(AWAY) or str(value).partition(":")[0] == "cuda"
+
+
+def is_away_by_default() -> bool:
+    """Whether tensors that name no device are on the second one, as code may have asked for."""
+    modes = _get_current_function_mode_stack()
+    return any(
+        isinstance(mode, DeviceContext) and getattr(mode, "is_away", False) for mode in modes
+    )
 
 
 def here(value: Any) -> Any:
@@ -101,7 +116,7 @@ def target_of(name: str, args: tuple, kwargs: dict[str, Any]) -> torch.device | 
         if isinstance(value, torch.Tensor):
             return AWAY if isinstance(value, Away) else torch.device("cpu")
         if isinstance(value, torch.device) or (isinstance(value, str) and name == "to"):
-            return torch.device(value)
+            return AWAY if is_away_name(value) else torch.device(value)
     return None
 
 

@@ -19,21 +19,34 @@ import numpy as np
 import torch
 from torch import nn
 
+from . import machine
 from .devices import Away, Devices, check
 from .wire import DTYPES, Channel
 
 SHOWN = 2000  # characters of an error's text
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
 TIMES = {"time", "times", "t", "timestep", "timesteps", "step"}
+WEIGHTS = ["vae_encoder_weights", "vae_decoder_weights"]
+HALVES = {  # names of an autoencoder's halves, parts or methods, in the order of the search
+    "vae.encoder": ("encoder", "encode", "vae_encoder"),
+    "vae.decoder": ("decoder", "decode", "vae_decoder"),
+}
 BUFFERS = (
     "betas sqrt_recip_alphas sqrt_alphas_cumprod sqrt_one_minus_alphas_cumprod posterior_variance "
     "sigma_data"
 ).split()
 
 
-def serve(channel: Channel, code_folder: str) -> None:
-    """Answer requests until the judge hangs up. Each is {"op": name of a method, ...}."""
-    sys.path.insert(0, code_folder)
+def serve(channel: Channel, code_folder: str, shared: bool = False) -> None:
+    """Answer requests until the judge hangs up. Each is {"op": name of a method, ...}.
+
+    Args:
+        shared: this process is the judge's own, and stays as it is.
+    """
+    if shared:
+        sys.path.insert(0, code_folder)
+    else:
+        machine.furnish(code_folder)
     sys.dont_write_bytecode = True
     torch.backends.mkldnn.set_flags(
         False
@@ -57,6 +70,11 @@ class Worker:
         self.code_folder = code_folder
         self.objects: dict[str, Any] = {}
         self.doubles: dict[str, nn.Module] = {}
+
+    def do_gpu(self) -> dict[str, Any]:
+        """Pretend that there is a GPU."""
+        machine.pretend_gpu()
+        return {}
 
     def do_build(
         self,
@@ -89,6 +107,8 @@ class Worker:
             built = construct(module, made, given)
         except Exception:
             weights = [name for name in known if "weights" in name and name not in given]
+            if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+                weights = weights or WEIGHTS
             if not (kwargs.get("use_vae") and weights):
                 raise
             with files_without_weights() as path:  # it insists on files with the weights
@@ -131,7 +151,7 @@ class Worker:
         copies = {n: b.detach().clone() for n, b in buffers.items() if torch.is_tensor(b)}
         with contextlib.ExitStack() as stack:
             for name, double in self.doubles.items():
-                stack.enter_context(replaced(built, name, double))
+                stack.enter_context(replaced(built, own_path(built, name), double))
             if away:
                 for part in built.modules():
                     for held in (part._buffers, part._parameters):
@@ -231,9 +251,9 @@ class Worker:
         """Replace the members of one level; returns which of them are there."""
         if not isinstance(level, nn.ModuleList):
             raise TypeError(f"self.{name}[{i}] is a {type(level).__name__} and no nn.ModuleList")
-        there = [part is not None for part in level]
+        there = [part is not None and not passes_on(part) for part in level]
         for j, part in enumerate(level):
-            if part is not None:
+            if there[j]:
                 double = self.double(f"{name}.{i}.{j}", part)
                 stack.enter_context(replaced(level, str(j), double))
         return there
@@ -400,6 +420,33 @@ def replaced(owner: Any, path: str, double: nn.Module) -> Any:
             owner.__dict__.pop(name, None)
 
 
+def own_path(built: Any, path: str) -> str:
+    """Where a model has what the contract calls vae.encoder or vae.decoder; others stay.
+
+    The autoencoder may have another name, its halves may be methods, or lie on the model itself.
+    """
+    if path not in HALVES:
+        return path
+    children = [name for name, _ in built.named_children() if name != "model"]
+    for name in (*dict.fromkeys(["vae", *children]), ""):
+        owner = getattr(built, name, None) if name else built
+        for half in HALVES[path]:
+            if hasattr(owner, half):
+                return f"{name}.{half}" if name else half
+    return path
+
+
+def passes_on(part: nn.Module) -> bool:
+    """Whether a member of a level only returns what it is given: there is nothing in its place."""
+    if next(part.parameters(), None) is not None:
+        return False
+    x = torch.zeros(1, 8, 4, 4)
+    for arguments in ((x,), (x, x)):
+        with contextlib.suppress(Exception):
+            return part(*arguments) is x
+    return False
+
+
 def method_of(built: Any, name: str) -> Any:
     """A method by its name in the contract, or by the one that an earlier edition gave it."""
     former = {"p_sample_loop": "generate"}.get(name)
@@ -495,6 +542,8 @@ def hollow_networks(module: str) -> Any:
     with contextlib.ExitStack() as stack:
         for name, (home, stand_in) in hollow.items():
             real = getattr(libs[home], name, None)
+            if hasattr(real, "encode") or hasattr(real, "decode"):
+                continue  # its halves are not all that matters
             for user in (libs[home], libs["latent_space"], libs[module]):
                 if real is not None and getattr(user, name, None) is real:
                     stack.enter_context(mock.patch.object(user, name, stand_in))
@@ -576,7 +625,9 @@ def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) and error.filename:
         where = [(error.filename, error.lineno)]
-        text = str(error.msg)[:SHOWN]
+        line = f" in '{str(error.text).strip()[:60]}'" if error.text else ""
+        version = ".".join(map(str, sys.version_info[:2]))
+        text = f"{str(error.msg)[:SHOWN]}{line}, says Python {version}"
     else:
         where = [(f.filename, f.lineno) for f in frames]
     inside = os.path.join(code_folder, "")

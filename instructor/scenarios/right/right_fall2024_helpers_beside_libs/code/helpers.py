@@ -1,0 +1,2 @@
+def default(value, other):
+    return other if value is None else value

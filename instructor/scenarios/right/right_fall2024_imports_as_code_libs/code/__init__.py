@@ -1,0 +1,1 @@
+"""Makes the folder a package, so that code.libs can be imported."""

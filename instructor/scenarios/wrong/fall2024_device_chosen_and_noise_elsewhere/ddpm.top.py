@@ -1,0 +1,1 @@
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
