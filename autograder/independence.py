@@ -31,6 +31,7 @@ def check_independent(draws: np.ndarray, what: str) -> None:
 
 def dependence(draws: np.ndarray) -> tuple[str, str] | None:
     """Why draws are not independent, as (reason, hint), or None."""
+    draws = draws.astype(np.float32)  # all bounds are far above its rounding, and it takes half
     return pair_fault(draws) or moment_fault(draws) or shift_fault(draws)
 
 
@@ -74,7 +75,8 @@ def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
     calls, _, channels, height, width = draws.shape
     planes = draws.reshape(-1, height, width)
     waves = np.fft.rfft2(planes)
-    near = np.fft.irfft2((np.abs(waves) ** 2).mean(axis=0), s=(height, width)) / (height * width)
+    power = (waves.real**2 + waves.imag**2).mean(axis=0)
+    near = np.fft.irfft2(power, s=(height, width)) / (height * width)
     # with a shift by half of an axis, each product counts twice
     bound = RARE * np.sqrt(2 / planes.size)
     if np.abs(near.reshape(-1)[1:]).max(initial=0.0) > bound:
@@ -90,7 +92,8 @@ def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
     for axes, name in (((0,), "calls"), ((1,), "samples"), ((2,), "channels"), ((3, 4), "pixels")):
         means = draws.mean(axis=axes)
         together = np.prod([draws.shape[axis] for axis in axes])
-        if together > 1 and abs(size_score(means * np.sqrt(together))) > RARE:
+        score = size_score((means**2).mean() * together, means.size)
+        if together > 1 and abs(score) > RARE:
             return f"the means over all {name} are too large or too small", "noise_correlated"
     return None
 
@@ -98,14 +101,15 @@ def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
 def moment_fault(draws: np.ndarray) -> tuple[str, str] | None:
     """A channel or a sample of another mean or size, or a lack of large numbers."""
     for axes, name in (((0, 1, 3, 4), "channel"), ((0, 2, 3, 4), "sample")):
-        means, n = draws.mean(axis=axes), draws.size / draws.mean(axis=axes).size
+        means = draws.mean(axis=axes)
+        n = draws.size / means.size
         if np.abs(means).max() * np.sqrt(n) > RARE:
             worst = means[np.abs(means).argmax()]
             return f"the mean of one {name} is {worst:.3f} and not 0", "noise_not_standard"
-        rows = np.moveaxis(draws, axes, range(4)).reshape(-1, means.size).T
-        scores = np.abs([size_score(row) for row in rows])
+        squares = (draws**2).mean(axis=axes)
+        scores = np.abs(size_score(squares, n))
         if scores.max() > RARE:
-            worst = (rows[scores.argmax()] ** 2).mean()
+            worst = squares[scores.argmax()]
             return f"the variance of one {name} is {worst:.3f} and not 1", "noise_not_standard"
     share = BEYOND / draws.size / 2
     bound = NormalDist().inv_cdf(1 - share) if share < 0.2 else 0.0
@@ -114,13 +118,13 @@ def moment_fault(draws: np.ndarray) -> tuple[str, str] | None:
     return None
 
 
-def size_score(values: np.ndarray) -> float:
-    """How many standard deviations the mean square of N(0, 1) numbers is from 1.
+def size_score(mean_square: np.ndarray, n: float) -> np.ndarray:
+    """How many standard deviations the mean square of n numbers from N(0, 1) is from 1.
 
     By its cube root, which is nearly Gaussian (Wilson and Hilferty 1931).
     """
-    width = 2 / (9 * values.size)
-    return float((np.cbrt((values**2).mean()) - 1 + width) / np.sqrt(width))
+    width = 2 / (9 * n)
+    return (np.cbrt(mean_square) - 1 + width) / np.sqrt(width)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

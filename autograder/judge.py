@@ -32,7 +32,9 @@ TESTS = Path(__file__).with_name("tests")
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
 LOG_BYTES = 100_000
 FOR_GPU = ("needs_gpu", "made_elsewhere")  # hints of what may be right on a machine with a GPU
-M_MMAP_THRESHOLD = -3  # of glibc's mallopt
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of glibc's mallopt
+LARGE = 1 << 23  # bytes of an array that the system takes back as soon as it is freed, and
+KEPT = 1 << 26  # of all smaller ones that are at hand for the next
 # A starter's grader has no hidden tests, and grades the work of whoever runs it.
 IS_STARTER = not Path(__file__).with_name("oracles.py").exists()
 
@@ -212,13 +214,16 @@ def judge(
 
 
 def give_memory_back() -> None:
-    """Have the system take back large arrays at once when they are freed.
+    """Have the system take back what an earlier submission used, and keep little from now on.
 
-    glibc would begin to keep them after the first one, with holes between them, and a worker that
-    sends the largest messages makes many.
+    To ask the system for each array of a megabyte takes longer than to compute with it. What glibc
+    keeps by itself grows without end, with holes, while a worker sends the largest messages.
     """
     with contextlib.suppress(AttributeError, OSError):  # other systems
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+        libc.malloc_trim(0)
 
 
 def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:

@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from autograder.cases import Case, load_goldens
-from autograder.judge import Examination, examine
+from autograder.judge import Examination, examine, give_memory_back
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, TestResult
 from autograder.student import Finding, Patience, Student
 
@@ -131,6 +131,7 @@ def forget(error: BaseException | None, patience: Patience) -> None:
     if patience.received > MUCH:
         patience.received = 0
         gc.collect()
+        give_memory_back()
 
 
 def result_of(item: pytest.Item, error: BaseException | None, seconds: float) -> TestResult:
