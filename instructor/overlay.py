@@ -142,7 +142,8 @@ class Scenario:
         return path
 
 
-def scenarios(kind: str) -> list[Scenario]:
+@cache
+def scenarios(kind: str) -> tuple[Scenario, ...]:
     """All scenarios of a kind, "wrong", "right" or "hostile", by name.
 
     Raises:
@@ -152,7 +153,7 @@ def scenarios(kind: str) -> list[Scenario]:
     if kind not in KINDS:
         raise ScenarioError(f"unknown kind of scenario '{kind}': choose one of {', '.join(KINDS)}")
     found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [read(path) for path in found if path.is_dir()]
+    return tuple(read(path) for path in found if path.is_dir())
 
 
 def read(folder: Path) -> Scenario:

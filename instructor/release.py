@@ -269,10 +269,15 @@ def commit_branch(starter: dict[str, bytes], branch: str) -> str:
     source = git("rev-parse", "--short", "HEAD").strip()
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
-        for file, content in starter.items():
-            blob = git("hash-object", "-w", "--stdin", data=content).strip()
-            mode = "100755" if file.endswith(".sh") else "100644"
-            git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{file}", env=index)
+        copies = [Path(folder, f"{number}") for number in range(len(starter))]
+        for copy, content in zip(copies, starter.values(), strict=True):
+            copy.write_bytes(content)
+        paths = "\n".join(map(str, copies)).encode()
+        blobs = git("hash-object", "-w", "--no-filters", "--stdin-paths", data=paths).split()
+        modes = ["100755" if file.endswith(".sh") else "100644" for file in starter]
+        entries = zip(modes, blobs, starter, strict=True)
+        lines = "".join(f"{mode} {blob}\t{file}\0" for mode, blob, file in entries)
+        git("update-index", "-z", "--index-info", data=lines.encode(), env=index)
         tree = git("write-tree", env=index).strip()
     parent = git("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}", check=False).strip()
     if parent and git("rev-parse", f"{parent}^{{tree}}").strip() == tree:

@@ -7,10 +7,12 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
+from autograder.sandbox.sandbox import Sandbox
 
 from libs import cli
 
@@ -118,6 +120,13 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert process.returncode == 0, process.stderr
     assert "0.1" in process.stdout
     return folder / "digits_run"
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """A warm sandbox for all submissions of this process: it has imported torch."""
+    with Sandbox(trusted=True) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="session")

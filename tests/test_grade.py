@@ -101,7 +101,7 @@ def test_reports_say_what_protected_the_grader(graded):
 
 
 @any_name
-def test_moodles_layout(tmp_path):
+def test_moodles_layout(tmp_path, sandbox, monkeypatch):
     """Each submission.zip in a folder of its own is a submission, in all outputs."""
     folders = ["Zoë Li_1_assignsubmission_file_", "zoe\u0308 li_1_assignsubmission_file_"]
     folders += ["Bo_2_assignsubmission_file_", "Bo _2_assignsubmission_file_"]
@@ -109,7 +109,8 @@ def test_moodles_layout(tmp_path):
         (tmp_path / "class" / folder).mkdir(parents=True)
         (tmp_path / "class" / folder / "submission.zip").write_bytes(b"no zip %d" % number)
     out = tmp_path / "out"
-    done = run_script("autograder/grade.py", tmp_path / "class", "--out", out, "--jobs", 1)
+    monkeypatch.setattr("autograder.batch._sandbox", sandbox)
+    done = call_program("autograder/grade.py", tmp_path / "class", "--out", out, "--jobs", 1)
     assert done.returncode == 0, done.stdout + done.stderr
     names = [row["submission"] for row in rows(out)]
     assert len(set(map(alike, names))) == 4
@@ -119,14 +120,16 @@ def test_moodles_layout(tmp_path):
     sheet = tmp_path / "by-hand.csv"
     lines = [f'"{name}",{number / 2}' for number, name in enumerate(names)]
     sheet.write_text("\n".join(["submission,report_unet", *lines]) + "\n", encoding="utf-8")
-    args = ("--out", out, "--manual", sheet, "--resume")
+    args = ("--out", out, "--manual", sheet, "--resume", "--jobs", 1)
     done = call_program("autograder/grade.py", tmp_path / "class", *args)
     assert done.returncode == 0, done.stderr
     assert "index.html: 4 submissions" in done.stdout
     assert [row["report_unet"] for row in rows(out)] == ["0", "0.5", "1", "1.5"]
 
 
-def test_one_part_again_keeps_the_others_and_a_persons_points(graded, hand_ins, tmp_path):
+def test_one_part_again_keeps_the_others_and_a_persons_points(
+    graded, hand_ins, tmp_path, sandbox, monkeypatch
+):
     out, _ = graded
     sheet = tmp_path / "manual.csv"
     columns, row = "report_unet,bonus_sampling,deductions", "1.5,2,0"
@@ -136,7 +139,8 @@ def test_one_part_again_keeps_the_others_and_a_persons_points(graded, hand_ins, 
     assert total(out, "swapped.zip") == "16.5"
     before = rows(out)
     path = hand_ins / "swapped.zip"
-    done = run_script("autograder/grade.py", path, "--out", out, "--only", "q_sample")
+    monkeypatch.setattr("autograder.batch._sandbox", sandbox)
+    done = call_program("autograder/grade.py", path, "--out", out, "--only", "q_sample")
     assert done.returncode == 0, done.stderr
     assert rows(out) == before
 
