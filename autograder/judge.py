@@ -6,6 +6,7 @@ pytest runs in this process, which is trusted; the submission runs in a sandbox 
 import contextlib
 import ctypes
 import io
+import re
 import secrets
 import socket
 import tempfile
@@ -31,6 +32,7 @@ from autograder.text import visible
 TESTS = Path(__file__).with_name("tests")
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
 LOG_BYTES = 100_000
+NOT_INSTALLED = re.compile(r"No module named '(?!libs\b)")
 FOR_GPU = ("needs_gpu", "made_elsewhere")  # hints of what may be right on a machine with a GPU
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of glibc's mallopt
 LARGE = 1 << 23  # bytes of an array that the system takes back as soon as it is freed, and
@@ -303,10 +305,15 @@ def run_pytest(
 
 
 def not_judged(results: list[TestResult]) -> list[str]:
-    """What was not judged to the end, and why: what used the time, or what has other names."""
+    """What was not judged to the end, and why.
+
+    Something used the time or has other names, a package is not installed here, or this Python
+    cannot read a file that a newer one may.
+    """
     first: dict[str, str] = {}
     for result in results:
-        if result.hint_id in ("too_slow", "unet_other_names"):
+        elsewhere = result.hint_id == "missing_package" and NOT_INSTALLED.search(result.reason)
+        if elsewhere or result.hint_id in ("too_slow", "unet_other_names", "syntax_error"):
             first.setdefault(result.part, result.reason)
     parts: dict[str, list[str]] = {}
     for part, reason in first.items():

@@ -31,10 +31,13 @@ class Wiring:
     random: np.random.Generator
     calls: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
     by_front: dict[Any, tuple[str, np.ndarray]] = field(default_factory=dict)  # see `front`
+    odd: str = ""  # a member whose output has a size that its input does not allow
 
     def answer(self, asked: Asked) -> np.ndarray:
         """A member's output: numbers that nobody can know beforehand."""
         value = self.random.standard_normal(asked.shape or [1]).astype(np.float32)
+        if not self.odd and not fits(asked):
+            self.odd = asked.name
         self.calls.append((asked, value))
         if value.ndim > 1:
             self.by_front[front(value)] = asked.name, value
@@ -67,6 +70,9 @@ class Wiring:
         Raises:
             Finding
         """
+        if self.odd:
+            reason = f"{self.odd} gives an output of another size than its input leads to."
+            raise Finding(reason, "unet_structure")
         skips = self.skips(structure)
         x = self.output("mid_res_block2")
         if x is None:
@@ -208,6 +214,28 @@ class Wiring:
         if value is not None and np.array_equal(value, array):
             return f"the output of {name}"
         return "something else"
+
+
+def fits(asked: Asked) -> bool:
+    """Whether an output has the size that the input leads to, as the worker tells its shape.
+
+    Residual blocks and transformers keep height and width, resampling halves or doubles them.
+    """
+    given = [v for v in (*asked.args, *asked.kwargs.values()) if isinstance(v, Tensor)]
+    part, _, place = asked.name.partition(".")
+    if not given or len(given[0].shape) != 4 or asked.shape is None:
+        return True  # its input is looked at later
+    if part not in ("encoder", "decoder", "final_conv"):
+        return True
+    batch, _, *size = given[0].shape
+    allowed = [size]
+    if place.endswith(".2"):
+        halves = [[n // 2 for n in size], [(n + 1) // 2 for n in size]]
+        allowed = halves if part == "encoder" else [[2 * n for n in size]]
+    found = asked.shape
+    if place.endswith(".1") and found != given[0].shape:
+        return False
+    return len(found) == 4 and found[0] == batch and found[2:] in allowed
 
 
 def front(array: np.ndarray) -> tuple[Any, ...]:

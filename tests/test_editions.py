@@ -123,6 +123,26 @@ def test_what_used_the_time_is_said():
     assert not_judged(results) == [f"Not judged to the end: q_sample, p_sample. {reason}"]
 
 
+@pytest.mark.parametrize(
+    ("hint", "reason", "looks"),
+    [
+        ("missing_package", "ModuleNotFoundError: No module named 'einops' (code/libs/x.py)", True),
+        (
+            "missing_package",
+            "ModuleNotFoundError: No module named 'libs.x' (code/libs/x.py)",
+            False,
+        ),
+        ("missing_package", "ImportError: cannot import name 'x' from 'libs.y'", False),
+        ("syntax_error", "SyntaxError: invalid syntax in 'type X = int', says Python 3.11", True),
+        ("notebook_line", "SyntaxError: invalid syntax in '%time', says Python 3.11", False),
+    ],
+)
+def test_what_may_run_elsewhere_needs_a_look(hint, reason, looks):
+    """A package that is not installed here, and what a newer Python may read."""
+    results = [TestResult("q_sample", "test", FAILED, reason=reason, hint_id=hint)]
+    assert bool(not_judged(results)) == looks
+
+
 def test_every_edition_has_scenarios():
     """A whole right hand-in, and hand-ins with known mistakes, each with a hint that there is."""
     hints = yaml.safe_load((ROOT / "autograder" / "hints.yaml").read_text(encoding="utf-8"))

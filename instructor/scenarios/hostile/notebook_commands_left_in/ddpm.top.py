@@ -1,0 +1,2 @@
+%matplotlib inline
+!pip install einops
