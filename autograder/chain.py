@@ -2,11 +2,12 @@
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from autograder.batches import rows_of, together
 from autograder.cases import Case, diffused_shape
 from autograder.evidence import (
     close,
@@ -16,9 +17,11 @@ from autograder.evidence import (
     tensor_of,
     whole_number,
 )
+from autograder.independence import check_independent
 from autograder.student import Ahead, Answer, Asked, Finding, Student, Tensor
 
 AHEAD = 128  # steps that are answered at once
+DRAWS = 8  # of a chain that are compared with each other
 MORE = 16  # times as many numbers as the chain holds may go through a step at once
 
 
@@ -30,11 +33,15 @@ class Chain:
         random: draws the answers.
         whole: leave the submission's own p_sample in place, so that the chain is judged by the
             network's calls alone.
+        training: the mode of the model.
+        away: the labels are on a second device.
     """
 
     case: Case
     random: np.random.Generator
     whole: bool = False
+    training: bool = True
+    away: bool = False
     asked: list[Asked] = field(default_factory=list)
     decodings: int = 0  # calls of the decoder, and
     decoded: int = 0  # pictures that it has given
@@ -50,16 +57,24 @@ class Chain:
         x = asked.bind("x").get("x")
         if self.start is None:
             self.start = x
-            if not isinstance(x, Tensor) or x.array is None or x.shape != self.shape:
+            if not self.is_start(x, asked):
                 return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
         if not isinstance(x, Tensor) or x.array is None:
             return f"x is {shown(x)} and no tensor on the CPU"
         if not x.shape or x.array.size > MORE * math.prod(self.shape):
             return f"x is {shown(x)}, and no batch of {self.shape}"
         # Whoever passes more than the chain holds gets one answer at a time, for memory's sake.
-        number = 1 + AHEAD if x.array.size <= math.prod(self.shape) else 1
+        ahead = min(AHEAD, self.case.kwargs["timesteps"])
+        number = 1 + ahead if x.array.size <= math.prod(self.shape) else 1
         values = 4 * self.random.random((number, *x.shape), dtype=np.float32) - 2
         return Ahead(values[0], values[1:])
+
+    def is_start(self, x: Any, asked: Asked) -> bool:
+        """Whether x has the shape of x_T, or of a part of it with as many labels."""
+        if not isinstance(x, Tensor) or x.array is None or x.shape[1:] != self.shape[1:]:
+            return False
+        label = asked.bind("x", "label").get("label")
+        return x.shape == self.shape or 0 < x.shape[0] == rows_of([label]) < self.shape[0]
 
     @property
     def shape(self) -> list[int]:
@@ -92,9 +107,17 @@ class Chain:
         if self.case.kwargs.get("use_vae"):
             doubles |= {"vae.decoder": self.decode, "vae.encoder": self.encode}
         try:
-            answer = student.call(key, "p_sample_loop", self.case.inputs["label"], doubles=doubles)
+            answer = student.call(
+                key,
+                "p_sample_loop",
+                self.case.inputs["label"],
+                doubles=doubles,
+                training=self.training,
+                away=self.away,
+            )
         except Finding as finding:  # an error may follow from something that tells more
-            if self.start is not None:
+            first = next((a for a in finding.asked if a.name in ("p_sample", "model")), None)
+            if first is not None and not self.is_start(self.start, first):
                 self.check_start(self.start)
             if self.decodings > len(self.case.inputs["label"]):
                 raise Finding(
@@ -131,6 +154,8 @@ class Chain:
             steps, inlined = self.calls("model"), True
         if not steps:
             raise Finding("The loop took no step: self.p_sample was never called.", "loop_no_steps")
+        steps = self.in_whole(steps, inlined)
+        self.start = steps[0][0].get("x")
         self.check_start(self.start)
         order = [self.time_of(call, inlined) for call, _ in steps]
         times = [self.time_of(call, True) for call, _ in steps]
@@ -138,6 +163,27 @@ class Chain:
         for (call, _), t in zip(steps, order, strict=True):
             self.check_conditions(call, t)
         return self.follow_inlined(steps) if inlined else self.follow(steps)
+
+    def in_whole(
+        self, steps: list[tuple[dict[str, Any], np.ndarray]], inlined: bool
+    ) -> list[tuple[dict[str, Any], np.ndarray]]:
+        """The calls of a chain, with those for pieces of a batch put together.
+
+        Each step may be taken in pieces, or each piece may go through all steps by itself.
+        """
+        by_time: dict[int | None, list[int]] = {}
+        for i, (call, _) in enumerate(steps):
+            by_time.setdefault(self.time_of(call, inlined), []).append(i)
+        pieces = list(by_time.values())  # of each step
+        rows = [[rows_of([steps[i][0].get("x")]) for i in found] for found in pieces]
+        if len(pieces[0]) == 1 or any(r != rows[0] or sum(r) != self.shape[0] for r in rows):
+            return steps
+        if any(i > j for piece in zip(*pieces, strict=True) for i, j in itertools.pairwise(piece)):
+            return steps
+        return [
+            (together([steps[i][0] for i in found]), np.concatenate([steps[i][1] for i in found]))
+            for found in pieces
+        ]
 
     def check_start(self, x: Any) -> None:
         """x_T is standard Gaussian noise of the right shape."""
@@ -199,14 +245,16 @@ class Chain:
                 x_next - expected["step_x"][t] * call["x"].array - expected["step_eps"][t] * eps
             )
             t -= 1
-        for sigma in expected["step_sigma"].T:
+        for sigma in expected["step_sigma"].T if rest else ():
             noise = np.stack(
                 [r / s for r, s in zip(rest, sigma[: len(rest) + 1][:0:-1], strict=True)]
             )
             fault = noise_fault(noise.reshape(-1, *noise.shape[2:]))
             if fault is None:
+                drawn = np.concatenate([self.start.array[None], noise])[:DRAWS]
+                check_independent(drawn, "What the chain draws")
                 break
-        else:
+        if rest and fault:
             raise Finding(
                 "The steps inside the loop do not follow eq. 11: what they add to its mean is not "
                 f"the posterior's noise ({fault[0]}).",
@@ -217,9 +265,15 @@ class Chain:
 
 
 def walk(
-    student: Student, case: Case, random: np.random.Generator
+    student: Student,
+    case: Case,
+    random: np.random.Generator,
+    training: bool = True,
+    away: bool = False,
 ) -> tuple[Chain, Answer, np.ndarray]:
     """Run a chain and judge its steps; returns it, its result, and x_0 as it has to end with.
+
+    For `training` and `away` see `Chain`.
 
     Where a loop does more to a step's result than to pass it on, or cannot go on from what a step
     of the contract returns, the team may have shared a step's work out in another way: the mean in
@@ -229,7 +283,7 @@ def walk(
     Raises:
         Finding
     """
-    chain = Chain(case, random)
+    chain = Chain(case, random, training=training, away=away)
     try:
         answer = chain.run(student)
     except Finding as finding:
@@ -243,12 +297,21 @@ def walk(
             if finding.hint != "loop_not_fed_back":
                 raise
             first = finding
-    whole = Chain(case, random, whole=True)
+    whole = Chain(case, random, whole=True, training=training, away=away)
     try:
         answer = whole.run(student)
         return whole, answer, whole.check()
     except Finding:
         raise first from None
+
+
+def other_labels(case: Case, size: int, random: np.random.Generator) -> Case:
+    """The case with so many labels, some of them the same, and with as many pictures."""
+    inputs = {"label": random.integers(case.kwargs["num_classes"], size=size)}
+    if "decoded" in case.inputs:
+        shape = size, *case.inputs["decoded"].shape[1:]
+        inputs["decoded"] = np.float32(random.uniform(-0.3, 1.3, shape))
+    return replace(case, inputs=inputs)
 
 
 def check_order(order: list[int | None], times: list[int | None], T: int) -> None:
@@ -267,7 +330,7 @@ def check_order(order: list[int | None], times: list[int | None], T: int) -> Non
         hint = "loop_starts_at_T"
     elif order == expected[: len(order)]:
         hint = "loop_ends_early"
-    elif order == expected[-len(order) :]:
+    elif order == list(range(len(order)))[::-1]:
         hint = "loop_starts_late"
     elif len(order) > T:
         hint = "loop_steps_repeated"

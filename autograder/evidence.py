@@ -16,6 +16,7 @@ SWITCHES = {
     "grad_mode": "torch's recording of gradients",
     "default_dtype": "torch's default dtype",
 }
+ENDED = ("forged", "process_ended", "too_slow")  # hints where a process did not answer at all
 UNLIKELY = 6.0  # standard deviations
 HUGE = 1e60  # whose fourth power is still a number
 CLOSE_TO_ALIKE = 1e6  # condition of inputs whose weights have too few digits by normal equations

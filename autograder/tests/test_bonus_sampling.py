@@ -75,11 +75,13 @@ def check_steps(student: Student, case: Case, e: int, random: np.random.Generato
         if is_right(case, number, e, three, state, CLEAR):
             continue
         mix, rest = weights(state, *(three if e else three[:2]))
-        if off(rest, 0, 2e-2 * max(1.0, np.abs(state).max())).any():  # half precision leaves less
+        shares = shares_of(case, number, e)
+        largest = np.abs(mixed(shares, three)).max()
+        if off(rest, 0, 2e-2 * max(1.0, largest)).any():  # half precision leaves less
             what = "x, eps and the given noise" if e else "x and eps"
             text = f"The next state is no mix of {what}: something else is in it."
             raise Finding(text if e else f"With eta = 0, t{text[1:]}", "ddim_no_mix")
-        if off(mix, mix.mean(axis=0), 1e-3 * (1 + np.abs(mix).max())).any():
+        if off(mix, mix.mean(axis=0), 1e-3 * (1 + np.abs(shares).max())).any():
             text = f"In a batch of {len(mix)} the weights differ from sample to sample."
             raise Finding(text, "mixes_samples")
         wrong = "loses_digits"
@@ -94,9 +96,18 @@ def is_right(
     case: Case, number: int, e: int, inputs: list[np.ndarray], state: np.ndarray, clear: float
 ) -> bool:
     """Whether a step led where it ought to, for each number."""
-    shares = [case.expected[name][e, number] for name in WEIGHTS]
-    expected = sum(w * v.astype(np.float64) for w, v in zip(shares, inputs, strict=True))
+    expected = mixed(shares_of(case, number, e), inputs)
     return not off(state, expected, clear * np.abs(expected).max()).any()
+
+
+def shares_of(case: Case, number: int, e: int) -> list[float]:
+    """How much of x, eps and the noise a step has to hold."""
+    return [case.expected[name][e, number] for name in WEIGHTS]
+
+
+def mixed(shares: list[float], inputs: list[np.ndarray]) -> np.ndarray:
+    """The sum of the inputs by these shares, float64."""
+    return sum(w * v.astype(np.float64) for w, v in zip(shares, inputs, strict=True))
 
 
 @pytest.mark.group("step")

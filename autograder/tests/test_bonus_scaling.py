@@ -217,12 +217,12 @@ def test_guided_eps(student: Student, case: Case, random: np.random.Generator) -
         eps = tensor_of(result, inputs["x"].shape, "guided_eps's result", dtypes)
         check_untouched(answer, [])
         both, rest = weights(eps, *(network.answers(side) for side in SIDES))
-        if off(rest, 0, 2e-2 * max(1.0, np.abs(eps).max())).any():
+        right = sum(case.expected[side][i] * network.answers(side) for side in SIDES)
+        if off(rest, 0, 2e-2 * max(1.0, np.abs(right).max())).any():
             text = f"With scale {scale:g}, something else than the network's answers is in the sum."
             raise Finding(text, "sd_guidance_no_mix")
         for side, column in zip(SIDES, both.T, strict=True):
             found[side].append(column.mean())
-        right = sum(case.expected[side][i] * network.answers(side) for side in SIDES)
         exact.append(close(eps, right, 3e-5))
     check_guidance(case, {side: np.array(values) for side, values in found.items()})
     if not all(exact):

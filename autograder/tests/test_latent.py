@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from autograder.batches import check_device, in_whole
+from autograder.batches import SIZES, check_device, in_whole
 from autograder.cases import Case
-from autograder.chain import walk
-from autograder.evidence import close, is_tensor_like, tensor_of
+from autograder.chain import Chain, other_labels, walk
+from autograder.evidence import check_untouched, close, is_tensor_like, tensor_of
 from autograder.objective import Objective, check_draws
 from autograder.student import Finding, Student, Tensor
 
@@ -56,7 +56,24 @@ def test_noise_of_latents(student: Student, case: Case) -> None:
 @pytest.mark.group("decode")
 def test_decode(student: Student, case: Case, random: np.random.Generator) -> None:
     """p_sample_loop draws latents and decodes the last of them to pictures in [0, 1]."""
-    chain, answer, x_0 = walk(student, case, random)
+    check_decoding(student, case, random)
+
+
+@pytest.mark.group("decode")
+@pytest.mark.configs("odd_latent")
+def test_decode_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
+    """1 and 33 labels, some of them the same, give a picture each, in evaluation mode too."""
+    for size in SIZES[1::2]:
+        check_decoding(student, other_labels(case, size, random), random, training=False)
+    check_device(lambda: Chain(case, random, away=True).run(student))
+
+
+def check_decoding(
+    student: Student, case: Case, random: np.random.Generator, training: bool = True
+) -> None:
+    """Run a chain and judge what the decoder gets, and what becomes of its answer."""
+    chain, answer, x_0 = walk(student, case, random, training)
+    check_untouched(answer, ["labels"])
     if chain.encoded:
         raise Finding("p_sample_loop called the encoder.", "latent_wrong_half")
     decoded = chain.calls("vae.decoder")

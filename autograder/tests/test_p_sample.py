@@ -1,11 +1,15 @@
 """p_sample: one step back, from x_t to x_{t-1} (Ho et al. 2020, eq. 11 and Algorithm 2)."""
 
 import numpy as np
-from autograder.batches import Pieces
-from autograder.cases import Case
+import pytest
+from autograder.batches import SIZES, Pieces, check_device
+from autograder.cases import Case, wide
 from autograder.evidence import (
+    ENDED,
+    ROUNDING,
     UNLIKELY,
     check_network_call,
+    check_noise,
     check_untouched,
     network_calls,
     noise_fault,
@@ -14,6 +18,7 @@ from autograder.evidence import (
     tensor_of,
     weights,
 )
+from autograder.independence import check_independent
 from autograder.student import Finding, Student
 
 PART = "p_sample"
@@ -22,6 +27,13 @@ NAMES = ["x", "label", "t"]
 # far below the smallest sigma. A power of two, so that scaling itself rounds nothing.
 UNIT = 2.0**-8
 LARGE = 1_000_000  # numbers in a batch that tells standard deviations of 0.99 and 1 apart
+BATCH = 4  # of a case
+MUCH = 66  # CIFAR-10 images: 200,000 numbers
+FAR = 9.0  # standard deviations, which one number in 4e18 is beyond
+WEIGHTS = {"x": 1e-4, "eps": 2e-3}  # how far weights may be off, as a share of themselves
+SCALE = 300.0  # of numbers beside which a step's noise is small
+NOISY = ("mnist", "cifar10", "afhq", "odd", "cosine", "two_steps")
+ADDED = "What the steps add to their mean"
 
 
 def step(
@@ -30,41 +42,58 @@ def step(
     k: int,
     training: bool = True,
     scale: float = 1.0,
-    copies: int = 1,
-) -> tuple[np.ndarray, int]:
-    """Run the case's k-th step on a network that answers eps; returns x_{t-1} and t.
+    size: int = BATCH,
+) -> np.ndarray:
+    """Run the case's k-th step on a network that answers eps; returns x_{t-1}.
 
     Args:
         training: the network's mode, which has to stay.
-        scale, copies: see `inputs_of`.
+        scale, size: see `inputs_of`.
     """
-    key = student.ddpm(case)
+    return run(student, case, k, *inputs_of(case, k, scale, size), training=training)
+
+
+def run(
+    student: Student,
+    case: Case,
+    k: int,
+    x: np.ndarray,
+    eps: np.ndarray,
+    *,
+    training: bool = True,
+    away: bool = False,
+) -> np.ndarray:
+    """Run the case's k-th step on any x with any answer of the network; returns x_{t-1}.
+
+    Args:
+        away: all inputs are on a second device.
+    """
     t_index = int(case.inputs["steps"][k])
-    x, eps = inputs_of(case, k, scale, copies)
-    label = np.tile(case.inputs["label"], copies)
-    t = np.full(len(label), t_index)
+    label = np.resize(case.inputs["label"], len(x))
+    t = np.full(len(x), t_index)
     answer = student.call(
-        key,
+        student.ddpm(case),
         "p_sample",
         *(x, label, t, t_index),
         doubles={"model": Pieces("the network", eps[None], again=True).answer},
         training=training,
+        away=away,
     )
-    for call in network_calls(answer.asked, len(label)):
+    for call in network_calls(answer.asked, len(x)):
         check_network_call(call, x, label, t)
-    value = tensor_of(answer.value, x.shape, "p_sample's x_{t-1}")
+    value = tensor_of(answer.value, x.shape, "p_sample's x_{t-1}", (x.dtype.name,))
     check_untouched(answer, NAMES)
-    return value, t_index
+    return value
 
 
 def test_last_step(student: Student, case: Case) -> None:
     """The step to x_0, t_index = 0, gives the mean of eq. 11 and adds no noise."""
-    value, _ = step(student, case, 0, training=False)
+    value = step(student, case, 0, training=False)
     x, eps = inputs_of(case, 0)
     mean = case.expected["step_x"][0] * x + case.expected["step_eps"][0] * eps
-    if not off(value, mean, 1e-3).any():
+    if not off(value, mean, 2e-3).any():  # test_any_batch looks closer
         return
-    again, _ = step(student, case, 0)
+    again = step(student, case, 0)
     if np.abs(value - again).max() > 1e-6:
         size = (value - mean).std()
         raise Finding(
@@ -73,7 +102,7 @@ def test_last_step(student: Student, case: Case) -> None:
             "p_sample_noise_at_zero",
         )
     found, rest = weights(value, x, eps)
-    if np.abs(rest).max() > 1e-2 * np.abs(value).max():
+    if off(rest, 0, 1e-2 * np.abs(mean).max()).any():
         raise Finding("The last step gives no mix of x and the predicted noise.", "p_sample_no_mix")
     found = found.mean(axis=0)
     raise Finding(
@@ -84,30 +113,113 @@ def test_last_step(student: Student, case: Case) -> None:
     )
 
 
+@pytest.mark.configs(*NOISY)
 def test_mean(student: Student, case: Case) -> None:
     """The mean of x_{t-1} is that of eq. 11, at the first steps, in the middle, and at T-1."""
-    values = [step(student, case, k)[0] for k in noisy_steps(case)]
+    values = [step(student, case, k, training=k % 2 == 0) for k in noisy_steps(case)]
     check_mean(case, values)
     # What is left out of the mean must be the step's own noise, here as well.
-    if not noise_fits(case, values):
+    noises = [noise_of_step(case, v, k) for k, v in zip(noisy_steps(case), values, strict=True)]
+    if not noise_fits(case, noises):
         check_noise_level(student, case)
-        raise Finding("The noise of a step depends on the size of x.", "p_sample_wrong_sigma")
+        low = max(noise.std() for noise in noises) < 1e-2 * SCALE
+        hint = "loses_digits" if low else "p_sample_wrong_sigma"
+        raise Finding("The noise of a step depends on the size of x.", hint)
 
 
+@pytest.mark.configs(*NOISY)
 def test_noise(student: Student, case: Case) -> None:
     """Each step but the last adds fresh Gaussian noise of the posterior's standard deviation."""
     values = check_noise_level(student, case)
     check_mean(case, values, UNIT)
-    again, _ = step(student, case, noisy_steps(case)[-1], scale=UNIT)
+    k = noisy_steps(case)[-1]
+    again = step(student, case, k, training=k % 2 == 1, scale=UNIT)
     if np.array_equal(values[-1], again):
         raise Finding("Two calls of the same step drew the same noise.", "noise_repeated")
+    pairs = zip([*noisy_steps(case), k], [*values, again], strict=True)
+    draws = [standardised(case, value, k) for k, value in pairs]
+    check_independent(np.stack(draws), ADDED)
+
+
+@pytest.mark.configs("odd")
+def test_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
+    """Each number of x_{t-1} is right, in batches of 1, 2, 17 and 33, in both modes, of any size.
+
+    Where a step adds noise, as far as that lets one see.
+    """
+    shape, noisy = case.inputs["x0"].shape[1:], noisy_steps(case)
+    for n, size in enumerate(SIZES):
+        for k in (0, *noisy[n : n + 1]):
+            # large numbers come last, for they show other mistakes too
+            x, eps = (np.float32(SCALE * random.standard_normal((size, *shape))) for _ in "xe")
+            value = run(student, case, k, x, eps, training=n % 2 == bool(k))
+            check_each(case, k, value, x, eps, f"In a batch of {size}, x_{{t-1}}", "mixes_samples")
+    for k in (0, *noisy[:1]):
+        x, eps = (wide(random, (2, *shape)) for _ in range(2))
+        try:
+            value = run(student, case, k, x, eps, training=k == 0)
+        except Finding as finding:
+            hint = "large_numbers" if finding.hint == "not_finite" else finding.hint
+            raise Finding(finding.reason, hint) from None
+        check_each(case, k, value, x, eps, "Of numbers of all sizes, x_{t-1}", "large_numbers")
+        check_device(lambda k=k, x=x, eps=eps: run(student, case, k, x, eps, away=True))
+
+
+@pytest.mark.configs("cifar10")
+def test_much_noise(student: Student, case: Case) -> None:
+    """200,000 numbers of a step's noise are Gaussian far into the tails."""
+    draw = standardised(case, step(student, case, 1, training=False, scale=UNIT, size=MUCH), 1)
+    check_noise(draw, ADDED)
+    check_independent(draw[None], ADDED)
+
+
+@pytest.mark.configs("odd")
+def test_double(student: Student, case: Case) -> None:
+    """Images and predictions in double precision give an x_{t-1} of that dtype."""
+    for k in (0, 1):
+        x, eps = (values.astype(np.float64) for values in inputs_of(case, k))
+        try:
+            value = run(student, case, k, x, eps)
+        except Finding as finding:
+            if finding.hint in (*ENDED, "wrong_dtype"):
+                raise
+            continue  # it takes float32 alone
+        check_each(case, k, value, x, eps, "In double precision, x_{t-1}", "loses_digits")
+
+
+def check_each(
+    case: Case, k: int, value: np.ndarray, x: np.ndarray, eps: np.ndarray, what: str, hint: str
+) -> None:
+    """Each number is the mean that it ought to be, as far as the step's noise lets one see.
+
+    Args:
+        what: was calculated, for people.
+        hint: where numbers are off by more than a lower precision explains.
+    """
+    parts = case.expected["step_x"][k] * x, case.expected["step_eps"][k] * eps
+    size = np.abs(parts[0]) + np.abs(parts[1])
+    noise = FAR * case.expected["step_sigma"][k].max() if k else 0.0
+    allowed = WEIGHTS["x"] * np.abs(parts[0]) + WEIGHTS["eps"] * np.abs(parts[1])
+    wrong = off(value, sum(parts), allowed + noise)
+    if k == 0 and not wrong.any():  # no noise hides what is no mix
+        _, rest = weights(value / size, x / size, eps / size)
+        wrong = off(rest, 0, ROUNDING)
+    if not wrong.any():
+        return
+    i = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    share = ((np.abs(value - sum(parts)) - noise) / size).max()
+    raise Finding(
+        f"{what} is {value[i]:.6g} in one place at t = {case.inputs['steps'][k]}; its mean is "
+        f"{sum(parts)[i]:.6g}.",
+        "loses_digits" if share < 2e-2 else hint,
+    )
 
 
 def check_mean(case: Case, values: list[np.ndarray], scale: float = 1.0) -> None:
     """Compare how much of x and eps the noisy steps hold with eq. 11, as far as noise lets one."""
     found, errors, steps = [], [], noisy_steps(case)
     for k, value in zip(steps, values, strict=True):
-        x, eps = inputs_of(case, k, scale)
+        x, eps = inputs_of(case, k, scale, len(value))
         whole, rest = (a[0] for a in weights(value[None], x[None], eps[None]))
         found.append(whole)
         errors.append(8 * rest.std() / np.sqrt((x**2).sum()) + 1e-5)
@@ -125,12 +237,10 @@ def check_mean(case: Case, values: list[np.ndarray], scale: float = 1.0) -> None
         )
 
 
-def noise_fits(case: Case, values: list[np.ndarray]) -> bool:
+def noise_fits(case: Case, noises: list[np.ndarray]) -> bool:
     """Whether the noise of the noisy steps may have a standard deviation that the paper allows."""
-    steps = noisy_steps(case)
-    noises = [noise_of_step(case, value, k) for k, value in zip(steps, values, strict=True)]
     found, rounding = np.array([n.std() for n in noises]), rounding_of(case)
-    expected = case.expected["step_sigma"][steps]
+    expected = case.expected["step_sigma"][noisy_steps(case)]
     return fitting(found, expected, rounding, noises[0].size).all(axis=0).any()
 
 
@@ -138,14 +248,12 @@ def check_noise_level(student: Student, case: Case) -> list[np.ndarray]:
     """Judge the noise of steps from small x, where float32 rounds least; returns their values."""
     found, values = [], []
     for k in noisy_steps(case):
-        value, t_index = step(student, case, k, scale=UNIT)
-        noise = noise_of_step(case, value, k)
-        sigmas = case.expected["step_sigma"][k]
-        found.append(noise.std())
+        value = step(student, case, k, training=k % 2 == 0, scale=UNIT)
+        found.append(noise_of_step(case, value, k).std())
         values.append(value)
-        nearest = sigmas[np.argmin(np.abs(sigmas - found[-1]))]
-        fault = noise_fault(noise / nearest)
+        fault = noise_fault(standardised(case, value, k))
         if fault and fault[1] not in ("noise_not_standard", "noise_missing"):
+            t_index = case.inputs["steps"][k]
             raise Finding(f"The noise of the step at t = {t_index} is wrong: {fault[0]}.", fault[1])
     check_sigma(student, case, np.array(found), rounding_of(case, UNIT))
     return values
@@ -164,11 +272,11 @@ def check_sigma(student: Student, case: Case, found: np.ndarray, rounding: np.nd
         return
     hint = sigma_hint(case, found, rounding, size)
     if not hint:  # 1, alpha_t and exp of a variance are all near 1: a larger batch tells them apart
-        copies = 1 + LARGE // size
-        values = [step(student, case, k, scale=UNIT, copies=copies)[0] for k in steps]
-        noises = [noise_of_step(case, v, k, copies) for v, k in zip(values, steps, strict=True)]
+        many = BATCH * (1 + LARGE // size)
+        values = [step(student, case, k, scale=UNIT, size=many) for k in steps]
+        noises = [noise_of_step(case, v, k) for v, k in zip(values, steps, strict=True)]
         closer = np.array([noise.std() for noise in noises])
-        hint = sigma_hint(case, closer, rounding, copies * size)
+        hint = sigma_hint(case, closer, rounding, noises[0].size)
     k = int(np.argmax(np.abs(np.log((found + 1e-9) / expected[:, 0]))))
     raise Finding(
         f"At t = {case.inputs['steps'][steps[k]]} (T = {case.kwargs['timesteps']}), the noise "
@@ -183,19 +291,25 @@ def noisy_steps(case: Case) -> list[int]:
 
 
 def inputs_of(
-    case: Case, k: int, scale: float = 1.0, copies: int = 1
+    case: Case, k: int, scale: float = 1.0, size: int = BATCH
 ) -> tuple[np.ndarray, np.ndarray]:
-    """x_t and eps of the case's k-th step, multiplied by `scale`, `copies` times in one batch."""
+    """x_t and eps of the case's k-th step, multiplied by `scale`, in a batch of this size."""
     inputs = (case.inputs[name] for name in (f"x{k}", f"eps{k}"))
-    x, eps = (np.tile(np.float32(scale) * values, (copies, 1, 1, 1)) for values in inputs)
+    x, eps = (np.resize(np.float32(scale) * v, (size, *v.shape[1:])) for v in inputs)
     return x, eps
 
 
-def noise_of_step(case: Case, value: np.ndarray, k: int, copies: int = 1) -> np.ndarray:
+def noise_of_step(case: Case, value: np.ndarray, k: int) -> np.ndarray:
     """What a step adds to any mix of x and eps."""
-    x, eps = inputs_of(case, k, copies=copies)
+    x, eps = inputs_of(case, k, size=len(value))
     _, rest = weights(value[None], x[None], eps[None])
     return rest[0]
+
+
+def standardised(case: Case, value: np.ndarray, k: int) -> np.ndarray:
+    """What a step adds, in units of that standard deviation of the paper which is nearer."""
+    noise, sigmas = noise_of_step(case, value, k), case.expected["step_sigma"][k]
+    return noise / sigmas[np.argmin(np.abs(sigmas - noise.std()))]
 
 
 def rounding_of(case: Case, scale: float = 1.0) -> np.ndarray:
@@ -228,8 +342,7 @@ def mean_hint(case: Case, steps: list[int], found: np.ndarray, errors: np.ndarra
     }
     measured = {"x": found[:, 0], "eps": found[:, 1]}
     # 1 - alpha_bar, of which eps's weight is made, has few digits in float32 at the first steps
-    relative = {"x": 1e-4, "eps": 2e-3}
-    return suspect(measured, suspects, {"x": errors, "eps": errors}, relative)
+    return suspect(measured, suspects, {"x": errors, "eps": errors}, WEIGHTS)
 
 
 def sigma_hint(case: Case, found: np.ndarray, rounding: np.ndarray, size: int) -> str:

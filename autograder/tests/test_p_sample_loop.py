@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from autograder.batches import SIZES, check_device
 from autograder.cases import Case
-from autograder.chain import check_pictures, walk
+from autograder.chain import Chain, check_pictures, other_labels, walk
 from autograder.evidence import check_untouched
+from autograder.independence import check_independent
 from autograder.student import Finding, Student
 
 PART = "p_sample_loop"
+MANY = 12  # labels
 
 
 def test_chain(student: Student, case: Case, random: np.random.Generator) -> None:
@@ -18,11 +21,29 @@ def test_chain(student: Student, case: Case, random: np.random.Generator) -> Non
 
 
 @pytest.mark.configs("odd")
+def test_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
+    """1, 17 and 33 labels, some of them the same, give a picture each, in either mode."""
+    for number, size in enumerate(SIZES[1:]):
+        many = other_labels(case, size, random)
+        try:
+            chain, answer, x_0 = walk(student, many, random, training=number % 2 == 1)
+            check_pictures(answer.value, x_0, chain)
+        except Finding as finding:
+            general = finding.hint in ("loop_result", "shape_error", "raises")
+            hint = "mixes_samples" if general else finding.hint
+            raise Finding(f"With {size} labels: {finding.reason}", hint) from None
+        check_untouched(answer, ["labels"])
+
+
+@pytest.mark.configs("odd")
 def test_draws_anew(student: Student, case: Case, random: np.random.Generator) -> None:
-    """Two chains start from different noise."""
+    """Chains start from independent noise, all of it other noise each time."""
+    many = other_labels(case, MANY, random)
     starts = []
-    for _ in range(2):
-        chain, _, _ = walk(student, case, random)
+    for training in (True, False):
+        chain, _, _ = walk(student, many, random, training)
         starts.append(chain.start.array)
     if np.allclose(starts[0], starts[1], atol=1e-3):
         raise Finding("Two chains started from the same noise.", "noise_repeated")
+    check_independent(np.stack(starts), "The chain's start x_T")
+    check_device(lambda: Chain(case, random, away=True).run(student))

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.evidence import tensor_of
+from autograder.batches import check_device
+from autograder.evidence import check_untouched, tensor_of
 from autograder.student import Finding, Student
 from autograder.wiring import Wiring, needed_levels
 
@@ -25,14 +26,20 @@ SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
         (8, 8),
     ),
     "equal_widths": ({"in_channels": 1, "num_classes": 4, "dim_mults": [1, 1, 1]}, (8, 8)),
+    "one_level": (
+        {"in_channels": 1, "num_classes": 3, "dim_mults": [1], "attn_levels": [0]},
+        (5, 7),
+    ),
 }
+BATCHES = {"odd": 1, "no_attention": 17, "one_level": 33}  # 2 for the others
+IN_EVALUATION = ("cifar10", "odd", "one_level")  # the others are in training mode
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
 def inputs_of(shape: str, random: np.random.Generator) -> tuple[dict[str, Any], list[np.ndarray]]:
     """The UNet's arguments, and x, label and time for a call."""
     kwargs, size = SHAPES[shape]
-    batch = 1 if shape == "odd" else 2
+    batch = BATCHES.get(shape, 2)
     x = random.standard_normal((batch, kwargs["in_channels"], *size)).astype(np.float32)
     label, time = (
         random.integers(kwargs["num_classes"], size=batch),
@@ -48,7 +55,8 @@ def test_wiring(student: Student, shape: str, random: np.random.Generator) -> No
     key, _ = student.build("unet", "UNet", kwargs)
     wiring = Wiring(needed_levels(**kwargs), random)
     try:
-        answer, structure = student.network(key, *inputs, handler=wiring.answer)
+        training = shape not in IN_EVALUATION
+        answer, structure = student.network(key, *inputs, handler=wiring.answer, training=training)
     except Finding as finding:
         if finding.not_attempted:
             raise
@@ -92,5 +100,8 @@ def test_runs(student: Student, shape: str, random: np.random.Generator) -> None
     """The network itself runs, and returns the shape of its input."""
     kwargs, inputs = inputs_of(shape, random)
     key, _ = student.build("unet", "UNet", kwargs)
-    answer = student.call(key, "forward", *inputs)
+    answer = student.call(key, "forward", *inputs, training=shape in IN_EVALUATION)
     tensor_of(answer.value, inputs[0].shape, "The UNet's output")
+    check_untouched(answer, ["x", "label", "time"])
+    if shape == "odd":
+        check_device(lambda: student.call(key, "forward", *inputs, away=True))

@@ -1,0 +1,10 @@
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    half = torch.randn((len(labels) + 1) // 2, *self.img_shape, device=labels.device)
+    x = torch.cat([half, -half])[: len(labels)]
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
