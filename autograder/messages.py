@@ -99,9 +99,7 @@ def read_tensor(described: dict[str, Any]) -> Tensor:
         return Tensor(dtype, device, read_shape(described.get("shape")), None)
     # What numpy does not know travels as float32, bfloat16 for example.
     sent = dtype.removeprefix("numpy ")
-    if not isinstance(array, np.ndarray) or array.dtype.name != (
-        sent if sent in DTYPES else "float32"
-    ):
+    if not isinstance(array, np.ndarray) or array.dtype != DTYPES.get(sent, np.float32):
         raise BadMessage("a tensor of another dtype than it says")
     return Tensor(dtype, device, list(array.shape), array)
 

@@ -25,6 +25,8 @@ DTYPES = {
     name: np.dtype(name)
     for name in "float16 float32 float64 int8 int16 int32 int64 uint8 bool complex64".split()
 }
+NAMES = {dtype: name for name, dtype in DTYPES.items()}  # numpy takes long to name one
+PLAIN = (str, int, float, bool, type(None))  # kinds of most values: they hold no array
 
 
 class BadMessage(Exception):
@@ -163,11 +165,11 @@ def _pack(value: Any, arrays: list[bytes]) -> Any:
     """The value with its arrays moved to the list."""
     if isinstance(value, np.ndarray):
         arrays.append(np.ascontiguousarray(value).tobytes())
-        return {"__array__": [value.dtype.name, list(value.shape)]}
+        return {"__array__": [NAMES[value.dtype], list(value.shape)]}
     if isinstance(value, dict):
-        return {key: _pack(item, arrays) for key, item in value.items()}
+        return {k: v if type(v) in PLAIN else _pack(v, arrays) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_pack(item, arrays) for item in value]
+        return [v if type(v) in PLAIN else _pack(v, arrays) for v in value]
     return value
 
 
@@ -179,7 +181,7 @@ def _unpack(value: Any, body: _Body) -> Any:
             if not isinstance(described, list) or len(described) != 2:
                 raise BadMessage("an array without a description")
             return body.take(*described)
-        return {key: _unpack(item, body) for key, item in value.items()}
+        return {k: v if type(v) in PLAIN else _unpack(v, body) for k, v in value.items()}
     if isinstance(value, list):
-        return [_unpack(item, body) for item in value]
+        return [v if type(v) in PLAIN else _unpack(v, body) for v in value]
     return value

@@ -21,7 +21,7 @@ from torch import nn
 
 from . import machine
 from .devices import Away, Devices, check
-from .wire import DTYPES, Channel
+from .wire import DTYPES, NAMES, Channel
 
 SHOWN = 2000  # characters of an error's text
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
@@ -597,16 +597,16 @@ def pack(value: Any) -> Any:
     """A value as the wire can carry it: tensors as arrays, unknown things by their type's name."""
     if torch.is_tensor(value):
         name = str(value.dtype).removeprefix("torch.")
-        packed = {"tensor": name, "device": value.device.type, "shape": list(value.shape)}
-        if value.device.type == "cpu":
-            plain = value.detach()
-            # of its own memory, for it may be sent only after the student has changed the tensor
-            packed["array"] = (plain if name in DTYPES else plain.float()).numpy().copy()
-        return packed
+        if value.device.type != "cpu":
+            return {"tensor": name, "device": value.device.type, "shape": list(value.shape)}
+        plain = value.detach()
+        # of its own memory, for it may be sent only after the student has changed the tensor
+        array = (plain if name in DTYPES else plain.float()).numpy().copy()
+        return {"tensor": name, "array": array}
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
-        return {"tensor": f"numpy {value.dtype.name}", "shape": list(value.shape), "array": value}
+    if isinstance(value, np.ndarray) and value.dtype in NAMES:
+        return {"tensor": f"numpy {NAMES[value.dtype]}", "array": value}
     if isinstance(value, list | tuple):
         return [pack(item) for item in value]
     if isinstance(value, dict):
