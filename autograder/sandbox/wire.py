@@ -20,6 +20,7 @@ import numpy as np
 
 MAX_HEADER = 1 << 18  # bytes
 MAX_ARRAYS = 1 << 24  # bytes
+PIECE = 1 << 18  # bytes to receive at once: more than a socket holds
 LATE = 3000.0  # milliseconds that what has arrived in time may be read after the deadline
 DTYPES = {
     name: np.dtype(name)
@@ -109,7 +110,7 @@ class Channel:
         while len(self.buffer) < length:
             self._wait(deadline, write=False)
             try:
-                part = self.connection.recv(1 << 16)
+                part = self.connection.recv(PIECE)
             except BlockingIOError:
                 continue
             except OSError as error:
