@@ -214,7 +214,7 @@ def change_code(folder, encoder):
     class Other(type(encoder)):
         """The same layer, but from a file of another content."""
 
-    Other.__module__ = "test_evaluate"
+    Other.__module__ = "conftest"  # which is always imported
     encoder.__class__ = Other
     return folder, 2, FP32
 

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -226,15 +227,21 @@ def has_test_split(config: DatasetConfig) -> bool:
 
 def load_digits(split: str) -> tuple[Tensor, Tensor, list[str]]:
     """scikit-learn's 1,797 handwritten digits of 8x8 pixels; every sixth is a test image."""
-    try:
-        from sklearn.datasets import load_digits as read
-    except ImportError:
-        raise UserError("the Digits data set needs a package: pip install scikit-learn") from None
-    digits = read()
-    images = torch.from_numpy(digits.images).div(16).mul(255).round().to(torch.uint8)
-    labels = torch.from_numpy(digits.target).long()
+    images, labels = read_digits()
     chosen = (torch.arange(len(labels)) % 6 == 5) == (split == "test")
     return images[chosen][:, None], labels[chosen], [str(d) for d in range(10)]
+
+
+@cache
+def read_digits() -> tuple[Tensor, Tensor]:
+    """All digits, uint8 [1797, 8, 8], and their labels, int64: a text that is read but once."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UserError("the Digits data set needs a package: pip install scikit-learn") from None
+    digits = load_digits()
+    images = torch.from_numpy(digits.images).div(16).mul(255).round().to(torch.uint8)
+    return images, torch.from_numpy(digits.target).long()
 
 
 def load_torchvision(config: DatasetConfig, split: str) -> tuple[Tensor, Tensor, list[str]]:
