@@ -29,10 +29,22 @@ CONFIGS: dict[str, dict[str, Any]] = {
 SHORT = ("two_steps", "one_step")
 for _config in CONFIGS.values():
     _config.update(NARROW)
-# Arguments that earlier editions of the assignment do not know. Where some of a case's are unknown,
-# the others are a team's own and may mean anything, so that none is given.
-OPTIONAL: dict[str, dict[str, Any]] = {
-    "cosine": {"beta_schedule": "cosine", "beta_start": None, "beta_end": None}
+
+
+def cosine_betas(timesteps: int) -> np.ndarray:
+    """Betas of a squared-cosine alpha_bar, at most 0.999, float64 [T] (Nichol & Dhariwal 2021)."""
+    u = (np.arange(timesteps + 1) / timesteps + 0.008) / 1.008
+    alpha_bar = np.cos(u * np.pi / 2) ** 2
+    return np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999)
+
+
+# Arguments that not every edition of the assignment knows: the first of these sets that an edition
+# knows is given. Where it knows a part of one, they are a team's own and may mean anything.
+OPTIONAL: dict[str, list[dict[str, Any]]] = {
+    "cosine": [
+        {"betas": cosine_betas(CONFIGS["cosine"]["timesteps"])},
+        {"beta_schedule": "cosine", "beta_start": None, "beta_end": None},
+    ]
 }
 
 
@@ -62,9 +74,9 @@ class Case:
         return CONFIGS[self.config]
 
     @property
-    def optional(self) -> dict[str, Any]:
-        """Arguments of DDPM that an earlier edition lacks."""
-        return OPTIONAL.get(self.config, {})
+    def optional(self) -> list[dict[str, Any]]:
+        """Sets of arguments of DDPM, one of which an edition needs for this case; [] for none."""
+        return OPTIONAL.get(self.config, [])
 
 
 def diffused_shape(config: str) -> tuple[int, int, int]:

@@ -171,24 +171,31 @@ class Student:
         return heritage
 
     def build(
-        self, module: str, name: str, kwargs: dict[str, Any], optional: dict[str, Any] | None = None
+        self,
+        module: str,
+        name: str,
+        kwargs: dict[str, Any],
+        optional: Sequence[dict[str, Any]] = (),
     ) -> tuple[str, list[str]]:
         """Construct libs.MODULE.NAME once.
 
         A broken libs/unet.py must not cost the points of ddpm.py and edm.py: where building with
         it fails, an empty network stands in for it.
 
+        Args:
+            optional: sets of further arguments; the first that it knows is given.
+
         Returns:
-            The key of the object, and the names of the optional arguments that it knows.
+            The key of the object, and the names of the optional arguments that it was given.
         """
-        key = repr((module, name, kwargs, optional))
+        key = repr((module, name, kwargs, [sorted(given) for given in optional]))
         if key in self.built:
             return key, self.built[key]
         for known in (module, key):
             if known in self.patience.failed:
                 raise Finding(*self.patience.failed[known])
         request = {"key": key, "module": module, "name": name, "kwargs": kwargs}
-        request["optional"] = optional or {}
+        request["optional"] = list(optional)
         fresh = self.worker is None or self.fresh
         try:
             self.built[key] = self._build_as_it_is(request)
@@ -223,15 +230,16 @@ class Student:
             if case.kwargs.get("use_vae") and case.part != "latent" and not self.deaths:
                 pytest.skip(f"with use_vae: {finding.reason}")
             raise
-        unknown = [name for name in case.optional if name not in built]
+        if not case.optional or any(given.keys() == set(built) for given in case.optional):
+            return key
         text = self.libs and self.libs / "ddpm.py"
-        if unknown and text and all(constructor_names(text, "DDPM", n) for n in case.optional):
-            raise Finding(
-                f"DDPM takes {', '.join(unknown)}, but the process said that it does not.", "forged"
-            )
-        if unknown:
-            pytest.skip(f"this DDPM does not know {', '.join(unknown)}")
-        return key
+        for given in case.optional if text else ():
+            if all(constructor_names(text, "DDPM", name) for name in given):
+                raise Finding(
+                    f"DDPM takes {', '.join(given)}, but the process said that it does not.",
+                    "forged",
+                )
+        pytest.skip(f"this DDPM does not know {' or '.join(map(', '.join, case.optional))}")
 
     def edm(self, case: Case) -> str:
         """The key of a case's EDM; a module that is not there was not attempted."""
@@ -376,7 +384,8 @@ class Student:
         request = {**request, "stand_in": stand_in}
 
         def read(answer: dict[str, Any], calls: Calls) -> list[str]:
-            return read_names(answer.get("optional"), request["optional"], "what it was built with")
+            known = {name for given in request["optional"] for name in given}
+            return read_names(answer.get("optional"), known, "what it was built with")
 
         return self._ask("build", request, IMPORT_SECONDS, {}, read)
 

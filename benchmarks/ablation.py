@@ -28,6 +28,7 @@ from libs.metrics.drawing import CODE, draw_together, sample_facts
 from libs.metrics.evaluation import Looks, load_networks
 from libs.metrics.scoring import Evidence, RealImages, check_enough, score
 from libs.metrics.store import Store, hash_of_file, hash_of_files
+from libs.models.build import load_model
 from libs.progress import say
 from libs.runtime import Precision, Processes, pick_device
 from libs.sampling import Sampler
@@ -165,7 +166,7 @@ class Judge:
     def score(self, path: Path, name: str, ddim: bool) -> Result:
         """Draw with the model's own chain or with DDIM; what was scored before is read instead."""
         args = self.args
-        model, config, classes = checkpoint.load_for_sampling(path, self.device)
+        model, config, classes = load_model(path, self.device)
         sampler = Sampler(guidance=config.train_cfg.guidance)
         if ddim:
             sampler = replace(sampler, name="ddim", steps=min(args.steps, model.timesteps))

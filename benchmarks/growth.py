@@ -34,6 +34,7 @@ from libs.diffusion import TrainingLoss
 from libs.metrics.distances import nearest
 from libs.metrics.fid import frechet_distance
 from libs.metrics.fid import statistics as gaussian
+from libs.models.variants import VariantUNet
 from libs.progress import say
 from libs.runtime import Precision, Processes
 from libs.updater import Updater
@@ -54,7 +55,8 @@ def make_batch(batch: int = 8, tokens: int | None = None, **options: object) -> 
     small = {"img_shape": (3, 16, 16), "dim": 32, "attn_levels": (1,)}
     if tokens is None:
         return DDPM(**small | options), torch.arange(batch) % 10
-    return DDPM(**small | options, context="tokens"), torch.randn(batch, tokens, 64)
+    reads_tokens = partial(VariantUNet, context="tokens")
+    return DDPM(**small | options, network=reads_tokens), torch.randn(batch, tokens, 64)
 
 
 def training_step(**sizes: object) -> Work:

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from libs import checkpoint
 from libs.blocks import Attention, LabelEmbedding
 from libs.config import Config
 from libs.ddpm import DDPM
 from libs.diffusion import TrainingLoss
+from libs.models.build import build_model
 from libs.runtime import Precision, Processes
 from libs.updater import Updater
 from libs.utils import UserError
@@ -78,7 +78,7 @@ def make_ours(config: Config, batch: Batch, precision: Precision, ideas: Ideas) 
     """Our model as train.py and sample.py run it, without the ideas that are left out."""
     precision = precision if ideas.bf16 else Precision("fp32", precision.device)
     torch.manual_seed(0)
-    model = checkpoint.build_model(config).to(precision.device)
+    model = build_model(config).to(precision.device)
     if ideas.channels_last:
         model.to(memory_format=torch.channels_last)
     if not ideas.sdpa:

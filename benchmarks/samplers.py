@@ -19,12 +19,13 @@ import kit  # noqa: F401
 import torch
 from torch import Tensor
 
-from libs import checkpoint, cli
+from libs import cli
 from libs.config import Config
 from libs.metrics import scoring
 from libs.metrics.evaluation import Looks, load_networks
 from libs.metrics.scoring import Evidence, RealImages, Score
 from libs.metrics.store import Store
+from libs.models.build import load_model
 from libs.progress import say
 from libs.runtime import Precision, pick_device
 from libs.sampling import Sampler, draw_samples
@@ -92,7 +93,7 @@ def plan(steps: str, timesteps: int) -> list[tuple[str, Sampler]]:
 def compare(args: argparse.Namespace) -> list[Result]:
     """Draw and score with each sampler in turn."""
     device = pick_device([args.device])
-    model, config, classes = checkpoint.load_for_sampling(args.checkpoint, device)
+    model, config, classes = load_model(args.checkpoint, device)
     if config.model_name == "EDM":
         raise UserError(
             f"{args.checkpoint} is an EDM, whose one sampler is heun: score it with "

@@ -74,6 +74,7 @@ def main() -> None:
     from libs import checkpoint, runtime
     from libs.batch_size import fitting_batch_size
     from libs.columns import pick_columns
+    from libs.models.build import load_model
     from libs.sampling import Film, Sampler, draw_samples
     from libs.visualize import Outputs
 
@@ -81,7 +82,7 @@ def main() -> None:
     file = Path(args.checkpoint)
     file = checkpoint.newest(file) if file.is_dir() else file
     args.checkpoint = str(file)  # a run that goes on may write a newer one
-    model, config, classes = checkpoint.load_for_sampling(file, device)
+    model, config, classes = load_model(file, device)
     precision = runtime.Precision.pick(config.dtype, device)
     samplers = Sampler.sweep_from_args(args, model, Sampler.of_run(config.train_cfg))
     guided = samplers[0].guidance is not None

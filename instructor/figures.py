@@ -21,9 +21,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon
 from torch import Tensor
 
-from libs import checkpoint, cli, datasets
+from libs import cli, datasets
 from libs.config import DatasetConfig
 from libs.ddpm import DDPM
+from libs.models.build import load_model
 from libs.schedules import make_betas
 from libs.tiny_autoencoder import TAESD
 from libs.utils import UserError
@@ -173,7 +174,7 @@ def main() -> None:
     files = [args.weights / f"taesd_{part}.pth" for part in ("encoder", "decoder")]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UserError(f"{' and '.join(missing)}: not there; run sh ./download_dataset.sh taesd")
-    model, _, _ = checkpoint.load_for_sampling(args.run, torch.device("cpu"))
+    model, _, _ = load_model(args.run, torch.device("cpu"))
     if list(model.img_shape) != [1, 8, 8] or not isinstance(model, DDPM):
         raise UserError(f"{args.run} is no run of configs/digits.yaml")
     draw_chains(model, args.out / "ddpm.png")

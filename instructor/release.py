@@ -91,7 +91,7 @@ def cut(text: str, file: str) -> tuple[str, list[Region]]:
                 raise ReleaseError(f"{file}, line {number}: END without BEGIN")
             todo = todo_above(lines[: begin - 1])
             if not todo:
-                raise ReleaseError(f"{file}, line {begin}: no '# TODO: ...' above the region")
+                raise ReleaseError(f"{file}, line {begin}: no '# TODO ...: ' above the region")
             region = Region(file, begin, todo, lines[begin : number - 1])
             if not region.significant():
                 raise ReleaseError(f"{file}, line {begin}: the region is empty")
@@ -121,7 +121,7 @@ def todo_above(lines: list[str]) -> str:
             break
         comment.insert(0, line.strip().lstrip("# "))
     text = " ".join(comment)
-    found = re.match(r"TODO( \([^)]*\))?: *(?P<task>.+)", text)
+    found = re.match(r"TODO[^:]*: *(?P<task>.+)", text)
     return found["task"] if found else ""
 
 

@@ -15,6 +15,10 @@ import pytest
 from autograder.sandbox.sandbox import Sandbox
 
 from libs import cli
+from libs.config import Config, ModelConfig
+from libs.ddpm import DDPM
+from libs.edm import EDM
+from libs.models.build import build_model
 
 cli.keep_freed_memory()
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +37,12 @@ def find_asset(relative: str) -> Path:
         if (base / relative).exists():
             return base / relative
     pytest.skip(f"needs the real files in {relative}, which are not here")
+
+
+def make_model(model_name: str = "DDPM", **section: object) -> DDPM | EDM:
+    """The model that a config with this section `model` describes, with random weights."""
+    config = Config(model_name=model_name, model=ModelConfig(**section))
+    return build_model(config, pretrained=False)
 
 
 def run_script(*args: object, cwd: Path = ROOT, timeout: float = 900, **env: str):

@@ -2,11 +2,12 @@
 
 import json
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from conftest import call_script
+from conftest import call_script, make_model
 from PIL import Image
 
 from libs import batch_size, sampling
@@ -14,6 +15,7 @@ from libs.batch_size import fitting_batch_size, free_memory, memory_of_image
 from libs.ddpm import DDPM
 from libs.edm import EDM
 from libs.metrics import evaluation
+from libs.models.variants import VariantUNet
 from libs.runtime import Precision
 from libs.sampling import Sampler, draw_samples
 
@@ -29,7 +31,8 @@ def have(monkeypatch):
 
 
 def latent_model(kind=DDPM):
-    return kind((3, 32, 32), **SMALL, use_vae=True, label_dropout=0.1).eval()
+    network = partial(VariantUNet, null_class=True)
+    return kind((3, 32, 32), **SMALL, use_vae=True, network=network).eval()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_drawing_takes_no_more_than_the_bound(tmp_path, kind, sampler):
 
 def test_bound_counts_guidance_and_leaves_no_hook():
     """Guidance runs the network on twice the images; what counts their layers goes away."""
-    model = DDPM((1, 8, 8), **SMALL, label_dropout=0.1).eval()  # no decoder, which is not doubled
+    model = make_model(img_shape=(1, 8, 8), **SMALL, label_dropout=0.1).eval()  # no decoder
     plain, guided = (
         memory_of_image(model, Sampler("ddim", 2, guidance=g), FP32) for g in (None, 3)
     )
@@ -106,7 +109,7 @@ def test_bound_counts_guidance_and_leaves_no_hook():
 
 def test_models_that_read_texts(have):
     """What is drawn to measure is prompt number 0, which every table of prompts has."""
-    model = DDPM((1, 8, 8), **SMALL, context="tokens").eval()
+    model = make_model(img_shape=(1, 8, 8), **SMALL, context="tokens").eval()
     model.model.label_embd.set_prompts(torch.zeros(1, 3, 8))
     have(2**40)
     assert fitting_batch_size(model, DDIM, FP32, of_own=250) == 100

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from conftest import assert_refused, call_script, find_asset
+from conftest import assert_refused, call_script, find_asset, make_model
 from PIL import Image
 from test_eval_during_training import assert_same_state
 
@@ -18,15 +18,14 @@ from libs import checkpoint, columns, prompts, text_encoder
 from libs.captions import read_captions
 from libs.config import DatasetConfig, load_config
 from libs.datasets import load_splits
-from libs.ddpm import DDPM
 from libs.diffusion import DiffusionLearner
-from libs.edm import EDM
 from libs.guidance import Guided, guided
+from libs.models.build import load_model
+from libs.models.variants import VariantUNet, null_label
 from libs.runtime import Precision, Processes
 from libs.sampling import Sampler, draw_samples
 from libs.text_encoder import random_text_encoder
 from libs.trainer import Trainer
-from libs.unet import UNet
 from libs.utils import UserError
 
 FP32 = Precision("fp32", torch.device("cpu"))
@@ -175,7 +174,7 @@ def test_splits_share_one_numbering(folder):
 
 def small_unet(**options):
     torch.manual_seed(0)
-    unet = UNet(8, 12, 3, 1, dim_mults=(1, 2), attn_levels=(0,), context="tokens", **options)
+    unet = VariantUNet(8, 12, 3, 1, dim_mults=(1, 2), attn_levels=(0,), context="tokens", **options)
     for parameter in unet.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return unet.eval()
@@ -207,14 +206,15 @@ def test_order_of_tokens_matters_to_nobody():
         assert (unet(x, context[:, :4], t) - found).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("kind", [DDPM, EDM])
+@pytest.mark.parametrize("kind", ["DDPM", "EDM"])
 def test_guidance_moves_away_from_the_empty_prompt(kind):
     """eps = eps_null + s (eps_prompt - eps_null), the null prompt being number 0."""
     options = {"context_dim": 12, "dim_mults": (1, 2), "attn_levels": (0,), "context": "tokens"}
-    model = kind((1, 8, 8), dim=8, label_dropout=0.1, **options).eval()
-    assert model.null_label == 0
-    assert kind((1, 8, 8), dim=8, **options).null_label is None
-    model.model = small_unet()
+    options |= {"img_shape": (1, 8, 8), "dim": 8}
+    model = make_model(kind, label_dropout=0.1, **options).eval()
+    assert null_label(model) == 0
+    assert null_label(make_model(kind, **options)) is None
+    model.model = small_unet(null_class=True)
     contexts = torch.randn(3, 5, 12)
     model.model.label_embd.set_prompts(contexts)
     x, t = torch.randn(2, 1, 8, 8), torch.tensor([3, 4])
@@ -315,7 +315,7 @@ def test_edm_trains_and_draws(make_trainer):
     losses = checkpoint.read(final)["history"]["train_loss"]
     assert len(losses) == 2
     assert all(0.7 < loss < 1.3 for loss in losses)
-    model, config, shown = checkpoint.load_for_sampling(final, torch.device("cpu"))
+    model, config, shown = load_model(final, torch.device("cpu"))
     assert prompts.number_prompts(final, model, config, shown[:2]) == [1, 2]
     contexts = trainer.learner.contexts.encoder.encode(["", *shown[:2]])
     torch.testing.assert_close(model.model.label_embd.contexts, contexts)
@@ -574,7 +574,7 @@ def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
 
 def test_negative_prompt_is_what_guidance_leaves(run):
     """Number 0 is the negative prompt's context where one is given, else the empty prompt's."""
-    model, config, _ = checkpoint.load_for_sampling(run, torch.device("cpu"))
+    model, config, _ = load_model(run, torch.device("cpu"))
     encoder = prompts.make_text_encoder(config, checkpoint.read(run))
     for negative, expected in ((None, ""), ("blue", "blue")):
         assert prompts.number_prompts(run, model, config, ["a", "b"], negative) == [1, 2]

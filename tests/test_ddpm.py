@@ -10,12 +10,15 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import make_model
 from torch import nn
 
 from libs.config import ModelConfig
 from libs.ddpm import DDPM
+from libs.models import build
+from libs.models.variants import VariantUNet
 from libs.schedules import SCHEDULES, make_betas
-from libs.unet import UNet
+from libs.utils import UserError
 
 SCHEDULE_NAMES = (
     "betas",
@@ -83,7 +86,7 @@ def make_ddpm(**settings) -> DDPM:
         "attn_levels": (),
         **settings,
     }
-    ddpm = DDPM(**settings)
+    ddpm = make_model(**settings)
     ddpm.model = ToyModel()
     return ddpm
 
@@ -534,10 +537,8 @@ def test_signatures_of_the_interface():
 
     assert [(p.name, p.default) for p in older] == list(contract.items())
     assert {p.kind for p in older} == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    *named, rest = newer
-    assert {p.kind for p in named} <= {inspect.Parameter.KEYWORD_ONLY}
-    assert all(p.default is not inspect.Parameter.empty for p in named)
-    assert rest.kind is inspect.Parameter.VAR_KEYWORD
+    assert {p.kind for p in newer} == {inspect.Parameter.KEYWORD_ONLY}
+    assert all(p.default is not inspect.Parameter.empty for p in newer)
     methods = {
         "q_sample": "self x_start t noise",
         "compute_loss": "self x_start label t noise",
@@ -550,22 +551,18 @@ def test_signatures_of_the_interface():
         assert list(inspect.signature(getattr(DDPM, name)).parameters) == arguments.split(), name
 
 
-def test_config_section_mirrors_the_constructors():
-    """The config's model section has DDPM's arguments and the options of its UNet, which can only
-    be named, with the same defaults; the size of the bottleneck follows from the others, and a
-    ready autoencoder is built from the section vae."""
+def test_config_section_has_the_defaults_of_the_constructors():
+    """Each key of the section `model` is an argument of DDPM or of VariantUNet and has its default,
+    or is one of those that models/build.py makes a schedule, a target or a null class of."""
 
     def plain(value):
         return list(value) if isinstance(value, tuple) else value
 
     config = dataclasses.asdict(ModelConfig())
-    of_ddpm, of_unet = (dict(inspect.signature(c).parameters) for c in (DDPM, UNet))
-    del of_ddpm["unet_options"], of_ddpm["vae"], of_unet["bottleneck_size"]
-    options = {n: p for n, p in of_unet.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    parameters = of_ddpm | options
-
-    assert config == {name: plain(p.default) for name, p in parameters.items()}
-    assert list(config) == list(parameters)
+    for kind, names in ((DDPM, build.CONTRACT), (VariantUNet, build.NETWORK)):
+        parameters = inspect.signature(kind).parameters
+        assert {n: config.pop(n) for n in names} == {n: plain(parameters[n].default) for n in names}
+    assert set(config) == {*build.SCHEDULE, "prediction", "variance_type", "label_dropout"}
 
 
 @pytest.mark.parametrize(
@@ -589,5 +586,5 @@ def test_sizes_that_cannot_be_halved_are_refused(img_shape, dim_mults, use_vae, 
 
 def test_unknown_schedule_is_refused():
     """The error names the schedule asked for and one that there is."""
-    with pytest.raises(ValueError, match=r"'cosin'.*cosine"):
+    with pytest.raises(UserError, match=r"'cosin'.*cosine"):
         make_ddpm(beta_schedule="cosin")

@@ -3,6 +3,7 @@
 import math
 from argparse import ArgumentParser
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from libs.edm import EDM, Heun, heun_step, sample_heun
 from libs.guidance import guided
 from libs.metrics.drawing import sample_facts
 from libs.metrics.store import Store
+from libs.models.build import build_model, load_model
+from libs.models.variants import VariantUNet, null_label
 from libs.run_folder import check_same_run
 from libs.runtime import Precision, Processes
 from libs.sampling import Film, Sampler, draw_samples
@@ -37,6 +40,9 @@ CHURN = Heun(s_churn=40, s_min=0.05, s_max=50, s_noise=1.003)
 
 def normal(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+WITH_NULL_CLASS = partial(VariantUNet, null_class=True)
 
 
 def make(**options):
@@ -423,8 +429,8 @@ def test_half_precision_changes_little():
 @pytest.mark.parametrize("scale", [0.0, 1.0, 3.5])
 def test_guiding_the_network_guides_the_denoiser(scale):
     """D with guidance of F is D_uncond + s (D_cond - D_uncond), at small and large noise levels."""
-    model = make(label_dropout=0.1)
-    assert model.null_label == 4
+    model = make(network=WITH_NULL_CLASS)
+    assert null_label(model) == 4
     x, label = normal(3, 1, 8, 8, dtype=torch.float32), torch.tensor([0, 3, 1])
     sigma = torch.tensor([0.01, 1.0, 50.0])
     with guided(model, scale):
@@ -467,7 +473,7 @@ def parse(*flags):
 )
 def test_flags_become_a_sampler(flags, text, heun):
     """Flags change the settings of the model's config, and the text says what is unusual."""
-    model = make(steps=9, heun=Heun(rho=5), label_dropout=0.1)
+    model = make(steps=9, heun=Heun(rho=5), network=WITH_NULL_CLASS)
     sampler = Sampler.from_args(parse(*flags.split()), model)
     assert str(sampler) == text
     assert sampler.heun == Heun(**{"rho": 5, **heun})
@@ -514,7 +520,7 @@ def test_wrong_flags_get_a_sentence(flags, words):
 )
 def test_flags_of_heun_with_a_ddpm(flags, words):
     """What only an EDM has is refused for a DDPM."""
-    ddpm = checkpoint.build_model(load_config("configs/digits.yaml", ["model.dim=8"]))
+    ddpm = build_model(load_config("configs/digits.yaml", ["model.dim=8"]))
     with pytest.raises(UserError, match=words):
         Sampler.from_args(parse(*flags.split()), ddpm)
 
@@ -567,17 +573,15 @@ def test_config_becomes_the_model():
     settings = ["edm.p_mean=-1", "edm.p_std=2", "edm.steps=9", "edm.s_churn=7", "edm.rho=5"]
     settings += ["edm.sigma_min=0.1", "edm.sigma_max=9", "edm.s_min=1", "edm.s_noise=1.1"]
     settings += ["model.dim=8", "model.adagn=true", "model.label_dropout=0.1"]
-    plain = checkpoint.build_model(load_config("configs/mnist_edm.yaml", settings))
+    plain = build_model(load_config("configs/mnist_edm.yaml", settings))
     assert (plain.p_mean, plain.p_std, plain.steps) == (-1, 2, 9)
     assert plain.heun == Heun(0.1, 9, 5, s_churn=7, s_min=1, s_max=math.inf, s_noise=1.1)
     assert plain.sigma_data == 0.5
-    assert plain.null_label == 10
+    assert null_label(plain) == 10
     assert plain.model.label_to_time is not None
     more = [*settings, "edm.s_max=3", "edm.sigma_data=0.25", "model.conditional=false"]
-    other = checkpoint.build_model(
-        load_config("configs/mnist_edm.yaml", [*more, "model.label_dropout=0"])
-    )
-    assert (other.heun.s_max, other.sigma_data, other.conditional) == (3, 0.25, False)
+    other = build_model(load_config("configs/mnist_edm.yaml", [*more, "model.label_dropout=0"]))
+    assert (other.heun.s_max, other.sigma_data, other.model.conditional) == (3, 0.25, False)
 
 
 @pytest.mark.parametrize("name", ["mnist_edm mnist_cpu", "afhq_edm afhq"])
@@ -658,7 +662,7 @@ def test_sigma_data_is_measured(make_trainer, tmp_path):
     images = np.float64(trainer.splits.train.images.numpy()) / 127.5 - 1
     assert trainer.learner.model.sigma_data.item() == pytest.approx(images.std(), rel=1e-6)
     assert f"sigma_data {images.std():.4f}" in trainer.describe()
-    loaded, *_ = checkpoint.load_for_sampling(trainer.fit(), CPU)
+    loaded, *_ = load_model(trainer.fit(), CPU)
     assert loaded.sigma_data == trainer.learner.model.sigma_data
 
     whole = np.float64(load_digits("train")[0].numpy()) / 127.5 - 1  # more than are measured
@@ -685,7 +689,7 @@ def test_sigma_data_of_latents(make_trainer, tmp_path):
         found = trainer.learner.model.sigma_data.item()
         assert found == pytest.approx(latents.std(), rel=1e-3)  # cached latents are float16
     trainer.fit()
-    loaded, *_ = checkpoint.load_for_sampling(tmp_path / "run", CPU)
+    loaded, *_ = load_model(tmp_path / "run", CPU)
     assert draw(loaded, [0, 1], sampler=Sampler("heun", 2)).shape == (2, 3, 16, 16)
 
 
@@ -705,7 +709,7 @@ def test_a_run_draws_its_samples(make_trainer, tmp_path):
     )
     trainer.fit()
     assert (tmp_path / "run" / "sample-1.png").is_file()
-    loaded, *_ = checkpoint.load_for_sampling(tmp_path / "run", CPU)
+    loaded, *_ = load_model(tmp_path / "run", CPU)
     assert (loaded.steps, loaded.heun) == (2, Heun(s_churn=1))
 
 

@@ -50,7 +50,7 @@ def model():
     ddpm = DDPM((1, 8, 8), 6, dim=8, context_dim=8, num_classes=4, attn_levels=()).eval()
     for parameter in ddpm.model.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
-    ddpm.null_label = NULL
+    ddpm.model.null_label = NULL
     return ddpm
 
 

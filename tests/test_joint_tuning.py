@@ -9,6 +9,7 @@ from libs.config import load_config
 from libs.diffusion import DiffusionLearner
 from libs.first_stage.autoencoder import KLAutoencoder
 from libs.first_stage.stages import train_stages
+from libs.models.build import load_model
 from libs.runtime import Precision, Processes
 from libs.trainer import Trainer
 from libs.utils import UserError
@@ -110,7 +111,7 @@ def test_the_average_of_all_is_what_is_loaded(make_trainer, tmp_path):
     """A model loaded for sampling needs no file of the autoencoder, and has its own weights."""
     trainer = make_trainer()
     trainer.fit()
-    model, config, _ = checkpoint.load_for_sampling(tmp_path / "run", FP32.device)
+    model, config, _ = load_model(tmp_path / "run", FP32.device)
     assert isinstance(model.vae.autoencoder, KLAutoencoder)
     assert config.vae.autoencoder.z_channels == 2
     final = of_vae(trainer.learner.model.state_dict())

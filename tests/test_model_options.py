@@ -4,13 +4,12 @@ import json
 
 import pytest
 import torch
-from conftest import assert_refused, call_script, run_script
+from conftest import assert_refused, call_script, make_model, run_script
 
 from libs import config as configs
 from libs import strict_yaml
-from libs.blocks import ResBlock
-from libs.ddpm import DDPM
 from libs.diffusion import DiffusionLearner
+from libs.models.variants import AdaGNResBlock, null_label
 from libs.runtime import Precision, Processes
 
 SMALL = {"img_shape": (1, 8, 8), "timesteps": 10, "dim": 8, "context_dim": 8, "num_classes": 3}
@@ -19,7 +18,7 @@ FP32 = Precision("fp32", torch.device("cpu"))
 
 def make(**options):
     torch.manual_seed(0)
-    return DDPM(**SMALL, dim_mults=(1, 2), attn_levels=(0,), **options)
+    return make_model(**SMALL, dim_mults=(1, 2), attn_levels=(0,), **options)
 
 
 def stirred(ddpm):
@@ -38,7 +37,7 @@ def answer(ddpm, label, t=(3, 3)):
 def test_adagn_is_scale_and_shift():
     """The block's output, written out: normalise, scale by 1 + s, shift, then the rest."""
     torch.manual_seed(0)
-    block = ResBlock(8, 16, 8, groups=4, adagn=True)
+    block = AdaGNResBlock(8, 16, 8, groups=4)
     for parameter in block.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     x, t_emb = torch.randn(2, 8, 4, 4), torch.randn(2, 16)
@@ -55,7 +54,7 @@ def test_adagn_is_scale_and_shift():
 def test_adagn_carries_the_label_without_attention():
     """The class reaches the output through the residual blocks alone."""
     torch.manual_seed(0)
-    with_label = stirred(DDPM(**SMALL, dim_mults=(1, 2), attn_levels=(), adagn=True))
+    with_label = stirred(make_model(**SMALL, dim_mults=(1, 2), attn_levels=(), adagn=True))
     with_label.model.mid_attn.transformer_blocks[0].attn2.to_out[0].weight.data.zero_()
     one, other = answer(with_label, [0, 0]), answer(with_label, [0, 1])
     assert torch.equal(one[0], other[0])
@@ -66,7 +65,7 @@ def test_unconditional_model_passes_over_labels():
     """Whatever the labels, even beyond the classes, the answer is the same."""
     ddpm = stirred(make(conditional=False))
     assert torch.equal(answer(ddpm, [0, 1]), answer(ddpm, [2, 7]))
-    assert ddpm.null_label is None
+    assert null_label(ddpm) is None
     assert not torch.equal(answer(stirred(make()), [0, 1]), answer(stirred(make()), [2, 1]))
 
 
@@ -75,7 +74,7 @@ def test_null_label_is_one_class_more():
     plain, dropped = make().state_dict(), make(label_dropout=0.1).state_dict()
     differ = [name for name in plain if plain[name].shape != dropped[name].shape]
     assert differ == ["model.label_embd.embedding.weight"]
-    assert make(label_dropout=0.1).null_label == 3
+    assert null_label(make(label_dropout=0.1)) == 3
 
 
 def learner(**model):

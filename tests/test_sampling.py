@@ -202,7 +202,7 @@ def parse(*flags):
 )
 def test_flags_become_a_sampler(model, flags, text):
     """What the flags say is what the sampler's text says."""
-    model.null_label = 2
+    model.model.null_label = 2
     assert str(Sampler.from_args(parse(*flags.split()), model)) == text
 
 
@@ -228,21 +228,21 @@ def test_flags_become_a_sampler(model, flags, text):
 )
 def test_wrong_flags_get_a_sentence(model, flags, words):
     """Flags that are wrong, or do not fit each other or the model, are the user's mistakes."""
-    model.null_label = None
+    model.model.null_label = None
     with pytest.raises(UserError, match=words):
         Sampler.from_args(parse(*flags.split()), model)
 
 
 def test_guidance_needs_labels(model):
     """A model without labels cannot be guided, and the sentence says why."""
-    model.conditional = False
+    model.model.conditional = False
     with pytest.raises(UserError, match="trained without labels"):
         Sampler.from_args(parse("--guidance", "3"), model)
 
 
 def test_a_sweep_is_one_sampler_for_each_scale(model):
     """Several scales give samplers that differ in the scale alone."""
-    model.null_label = 2
+    model.model.null_label = 2
     flags = ["--sampler", "ddim", "--steps", "4"]
     samplers = Sampler.sweep_from_args(parse(*flags, "--guidance", "0,3,7.5"), model)
     assert samplers == [Sampler("ddim", 4, guidance=scale) for scale in (0, 3, 7.5)]
@@ -269,7 +269,7 @@ def test_a_sweep_is_one_sampler_for_each_scale(model):
 )
 def test_what_flags_do_not_say_is_as_in_the_run(model, flags, text):
     """Samples are drawn as the run's config says; its steps and eta are for no other sampler."""
-    model.null_label = 2
+    model.model.null_label = 2
     train = TrainConfig(sampler="ddim", sampler_steps=5, sampler_eta=0.5, guidance=2.0)
     of_run = Sampler.of_run(train)
     assert str(Sampler.from_args(parse(*flags.split()), model, of_run)) == text

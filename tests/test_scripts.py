@@ -406,13 +406,13 @@ def unusual_model(run_folder, code):
 import sys
 sys.path.insert(0, "code")
 import sample
-from libs import checkpoint
-load = checkpoint.load_for_sampling
+from libs.models import build
+load = build.load_model
 def changed(path, device):
     model, config, classes = load(path, device)
     {code}
     return model, config, classes
-checkpoint.load_for_sampling = changed
+build.load_model = changed
 sys.argv = ["sample.py", {str(run_folder)!r}, *sys.argv[1:]]
 sample.cli.run(sample.main)
 """
@@ -422,7 +422,7 @@ sample.cli.run(sample.main)
 def test_guidance_sweep_is_one_grid(run_folder, tmp_path):
     """Several scales are drawn as blocks of rows; s = 1 is the grid of the plain model."""
     louder = "[p.data.mul_(3) for p in model.model.label_embd.parameters()]"
-    code = unusual_model(run_folder, f"model.null_label = 0; {louder}")
+    code = unusual_model(run_folder, f"model.model.null_label = 0; {louder}")
     pictures = []
     for name, flags in (("sweep", ["--guidance", "0,1,90"]), ("plain", [])):
         args = ["--labels", "1,2,3", "--num", "2", "--out", tmp_path / f"{name}.png", *flags]

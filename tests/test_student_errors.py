@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, assert_refused, call_script, run_script
+from conftest import ROOT, assert_refused, call_script, make_model, run_script
 
 import libs.ddim
 import libs.ddpm
@@ -194,7 +194,7 @@ def test_a_denoiser_that_gives_nothing(edited, monkeypatch):
 def test_a_network_that_gives_nothing(edited, scale):
     """A forward pass without return is named by samplers, with guidance and without."""
     unet = edited("unet", ("return self.final_conv(x)", "self.final_conv(x)"))
-    model = libs.ddpm.DDPM(**SIZES, label_dropout=0.1)
+    model = make_model(**SIZES, label_dropout=0.1)
     model.model.__class__ = unet.UNet
     place = f"forward in code/libs/unet.py, line {line_of('unet', 'def forward')}"
     work = told(lambda: draw(model, sampler=Sampler("ddim", 2, guidance=scale)))

@@ -34,7 +34,7 @@ from conftest import ROOT, any_name, run_script
 KIT = ROOT / "code"
 DDPM, UNET = b"class DDPM: pass\n", b"class UNet: pass\n"
 LIBS = {f"{name}.py": b"" for name in ("__init__", "blocks", "schedules", "tiny_autoencoder")}
-LIBS |= {f"{name}.py": b"" for name in ("utils", "objective", "variants", "latent_space")}
+LIBS |= {f"{name}.py": b"" for name in ("utils", "latent_space")}
 LIBS |= {"ddpm.py": DDPM, "unet.py": UNET}
 CODE = {f"code/libs/{name}": content for name, content in LIBS.items()}
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 64, 64) + b"\x08\2\0\0\0...."
@@ -891,10 +891,9 @@ def test_missing_helpers_come_from_the_kit(tmp_path):
     assert files["libs/blocks.py"] == b"mine = 1\n"
     graded = ("libs/unet.py", "libs/ddim.py", "libs/metrics/")
     assert not [name for name in files if name.startswith(graded)]
-    names = "__init__ utils schedules tiny_autoencoder latent_space weights objective"
+    names = "__init__ utils schedules tiny_autoencoder latent_space weights"
     for name in names.split():
         assert files[f"libs/{name}.py"] == (KIT / "libs" / f"{name}.py").read_bytes()
-    assert b"from .kit_blocks import" in files["libs/variants.py"]
     assert any("weights.py" in note and "from the kit" in note for note in submission.notes)
 
 
@@ -904,13 +903,11 @@ def test_helpers_beside_an_earlier_edition_can_be_imported(tmp_path):
         "libs/__init__.py": b"",
         "libs/utils.py": b"def default(a, b): return 'kit'\nclass UserError(Exception): pass\n",
         "libs/blocks.py": b"from .utils import default\n",
-        "libs/objective.py": b"from .unet import solution\n",
         "libs/schedules.py": b"def show():\n    from .unet import solution\n",
         "libs/tiny_autoencoder.py": b"from .utils import UserError\nfrom .weights import load\n",
         "libs/latent_space.py": b"from .tiny_autoencoder import load\n",
         "libs/weights.py": b"from .utils import (\n    UserError,\n)\nload = UserError\n",
         "libs/unet.py": b"solution = 1\n",
-        "libs/variants.py": b"from .blocks import default\n",
     }
     own = {
         "code/libs/utils.py": b"def default(a, b): return 'own'\n",

@@ -1,7 +1,10 @@
 """The sampling loops never wait for the device: a GPU always has its next kernels queued."""
 
+from functools import partial
+
 import pytest
 import torch
+from conftest import make_model
 from torch.overrides import TorchFunctionMode
 
 from libs.ancestral import sample_ancestral
@@ -10,6 +13,7 @@ from libs.ddpm import DDPM
 from libs.dpm_solver import sample_dpm_solver
 from libs.edm import EDM, Heun, sample_heun
 from libs.guidance import Guided, guided
+from libs.models.variants import VariantUNet, null_label
 from libs.runtime import Precision
 from libs.sampling import Sampler, draw_samples
 from libs.stable_diffusion import sample_guided
@@ -52,7 +56,8 @@ def model_of(sampler, steps, use_vae=False):
     shape = (3, 32, 32) if use_vae else (1, 8, 8)
     kind = EDM if sampler.name == "heun" else DDPM
     options = {} if kind is EDM else {"timesteps": steps if sampler.name == "own" else 20}
-    return kind(shape, **SMALL, use_vae=use_vae, label_dropout=0.1, **options).eval()
+    network = partial(VariantUNet, null_class=True)
+    return kind(shape, **SMALL, use_vae=use_vae, network=network, **options).eval()
 
 
 SAMPLERS = [
@@ -123,9 +128,10 @@ def test_latents_are_decoded_without_a_wait_in_a_step():
 @pytest.fixture
 def valueless():
     """Noise, labels and a guided network without values."""
-    model = DDPM((1, 8, 8), 6, **SMALL, label_dropout=0.1).eval().to("meta")
+    options = {"img_shape": (1, 8, 8), "timesteps": 6, "label_dropout": 0.1}
+    model = make_model(**options, **SMALL).eval().to("meta")
     labels = torch.zeros(2, dtype=torch.long, device="meta")
-    network = Guided(model.model, 3.0, model.null_label)
+    network = Guided(model.model, 3.0, null_label(model))
     return torch.zeros(2, 1, 8, 8, device="meta"), labels, network, model
 
 

@@ -140,7 +140,7 @@ def says(request: Message, value: Any, gradient: Any = NAN) -> Message:
     names = doubles or [f"{part}.{i}.{j}" for part in ("encoder", "decoder") for i in range(3)
                         for j in range(3)]  # fmt: skip
     answer = {
-        "build": {"optional": sorted(request.get("optional", {}))},
+        "build": {"optional": sorted(*request.get("optional", [])[:1] or [[]])},
         "each": {"values": [value] * len(request.get("items", [])),
                  "errors": [None] * len(request.get("items", []))},
     }.get(op)  # fmt: skip

@@ -20,8 +20,8 @@ MAX_CODE_FILES, MAX_CODE_FOLDERS = 2000, 500
 MAX_DAMAGED = 20  # files that are tried: each may cost as much as a good one
 
 GRADED = ("ddpm.py", "unet.py")
-HELPERS = ("__init__", "utils", "schedules", "tiny_autoencoder", "blocks")
-HELPERS += ("objective", "variants", "latent_space")  # never the graded ones
+HELPERS = ("__init__", "utils", "schedules", "tiny_autoencoder", "blocks", "latent_space")
+FORMER_KIT = Path(__file__).with_name("former_kit")  # helpers that the kit had once
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx")
 DATA = (".npy", ".npz", ".h5", ".hdf5", ".parquet", ".lmdb", ".tfrecord")
@@ -284,17 +284,25 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
     """Copy the helpers that a submission lacks from the kit's libs; raises OSError.
 
     Where a copied helper needs names that the team's own version of another helper does not have,
-    as an earlier edition's, it gets the kit's version of that one under another name.
+    as an earlier edition's, it gets the kit's version of that one under another name. Where the
+    team's code imports helpers that the kit has no more, it gets those of `former_kit`.
     """
     own = {path.name.removesuffix(".py") for path in libs.iterdir()}
-    wanted = [(name, name) for name in HELPERS]
+    former = {path.stem for path in FORMER_KIT.glob("*.py")}
+    if not any(imports(path, former - modules_of(kit)) for path in libs.glob("*.py")):
+        former = set()
+    wanted = [(name, name) for name in {*HELPERS, *former}]
     copied = set()
     while wanted:
         source, target = wanted.pop()
         if target in own or target in copied or f"{source}.py" in GRADED:
             continue
-        text = (kit / f"{source}.py").read_text(encoding="utf-8")
+        folder = FORMER_KIT if target in former else kit
+        text = (folder / f"{source}.py").read_text(encoding="utf-8")
         for module, names in imports_of(text):
+            if module.startswith("kit_"):  # a former helper's, made of the kit's own
+                wanted.append((module.removeprefix("kit_"), module))
+                continue
             if module in own and not defines(libs / f"{module}.py", names):
                 text = text.replace(f"from .{module} import", f"from .kit_{module} import")
                 wanted.append((module, f"kit_{module}"))
@@ -341,6 +349,20 @@ def imports_of(text: str) -> list[tuple[str, list[str]]]:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
     ]
+
+
+def modules_of(libs: Path) -> set[str]:
+    """The names of the modules in a folder."""
+    return {path.stem for path in libs.glob("*.py")}
+
+
+def imports(path: Path, modules: set[str]) -> bool:
+    """Whether a submission's module imports one of these beside it, as far as its lines show."""
+    if not path.is_file():
+        return False
+    text = path.read_bytes()[:MAX_CODE_FILE].decode("utf-8", "replace")
+    found = re.findall(r"^from[ \t]+(?:\.|libs\.)(\w+)[ \t]+import\b", text, re.MULTILINE)
+    return not modules.isdisjoint(found)
 
 
 def defines(path: Path, names: list[str]) -> bool:

@@ -82,14 +82,15 @@ class Worker:
         module: str,
         name: str,
         kwargs: dict[str, Any],
-        optional: dict[str, Any],
+        optional: list[dict[str, Any]],
         stand_in: bool,
     ) -> dict[str, Any]:
         """Import libs.MODULE and construct its class NAME.
 
         Args:
-            kwargs: arguments of the class; `optional` ones are given where it knows all of them.
-            stand_in: put empty networks in the place of libs/unet.py and libs/variants.py.
+            kwargs: arguments of the class.
+            optional: more arguments, of which the first set is given that it knows.
+            stand_in: put empty networks in the place of libs/unet.py and its variants.
         """
         if stand_in:
             for network in ("unet", "variants"):
@@ -100,9 +101,9 @@ class Worker:
             return {"error": {**describe(error, self.code_folder), "importing": True}}
         made = getattr(home, name)
         known = inspect.signature(made).parameters
-        given = dict(optional) if known.keys() >= optional.keys() else {}
-        names = sorted(given)
-        given |= kwargs
+        more = next((given for given in optional if known.keys() >= given.keys()), {})
+        names = sorted(more)
+        given = {**as_tensors(more, away=False), **kwargs}
         try:
             built = construct(module, made, given)
         except Exception:
@@ -646,7 +647,7 @@ def stand_in_module(path: str) -> types.ModuleType:
     """A module in the place of the network's, whose every class is an empty network."""
     module = types.ModuleType(path)
     module.UNet = HollowUNet
-    module.sized = lambda *args, **kwargs: {}  # of libs/variants.py: further options of the UNet
+    module.sized = lambda *args, **kwargs: {}  # of the former kit's variants: options of the UNet
 
     def other(name: str) -> type:
         if name.startswith("__"):

@@ -49,27 +49,16 @@ class LabelEmbedding(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two convolutions with a residual connection; the time embedding is added between them.
+    """Two convolutions with a residual connection; the time embedding is added between them."""
 
-    With `adagn` it scales and shifts the normalised features instead (FiLM, Perez et al. 2018; as
-    adaptive group normalization in Dhariwal & Nichol 2021, section 4.3). `dropout` is the share of
-    features that training sets to zero before the second convolution.
-    """
+    emb_per_channel = 1  # numbers that the time embedding gives each channel
 
     def __init__(
-        self,
-        in_channel: int,
-        time_emb_dim: int,
-        out_channel: int | None = None,
-        groups: int = 4,
-        *,
-        adagn: bool = False,
-        dropout: float = 0.0,
+        self, in_channel: int, time_emb_dim: int, out_channel: int | None = None, groups: int = 4
     ):
         super().__init__()
         out_channel = default(out_channel, in_channel)
-        self.adagn = adagn
-        emb_dim = 2 * out_channel if adagn else out_channel
+        emb_dim = self.emb_per_channel * out_channel
         self.in_layers = nn.Sequential(
             nn.GroupNorm(groups, in_channel),
             nn.SiLU(),
@@ -79,7 +68,7 @@ class ResBlock(nn.Module):
         self.out_layers = nn.Sequential(
             nn.GroupNorm(groups, out_channel),
             nn.SiLU(),
-            nn.Dropout(dropout),
+            nn.Dropout(0.0),
             zero_init(nn.Conv2d(out_channel, out_channel, 3, padding=1)),
         )
         same = in_channel == out_channel
@@ -87,17 +76,8 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, t_emb: Tensor) -> Tensor:
         """Map x [B, in_channel, H, W] and t_emb [B, time_emb_dim] to [B, out_channel, H, W]."""
-        h = self.in_layers(x)
         emb = self.emb_layers(t_emb)[:, :, None, None]
-        if self.adagn:
-            scale, shift = emb.chunk(2, dim=1)
-            norm, *rest = self.out_layers
-            h = norm(h) * (1 + scale) + shift
-            for layer in rest:
-                h = layer(h)
-        else:
-            h = self.out_layers(h + emb)
-        return self.skip_connection(x) + h
+        return self.skip_connection(x) + self.out_layers(self.in_layers(x) + emb)
 
 
 class Attention(nn.Module):
@@ -165,11 +145,10 @@ class TransformerBlock(nn.Module):
         mlp_ratio: float,
         qkv_bias: bool,
         norm_layer: type[nn.Module],
-        self_attention: type[Attention] = Attention,
     ):
         super().__init__()
         self.norm1 = norm_layer(dim)
-        self.attn1 = self_attention(dim, None, num_heads, qkv_bias)
+        self.attn1 = Attention(dim, None, num_heads, qkv_bias)
         self.norm2 = norm_layer(dim)
         self.attn2 = Attention(dim, context_dim, num_heads, qkv_bias)
         self.norm3 = norm_layer(dim)
@@ -197,16 +176,12 @@ class SpatialTransformer(nn.Module):
         qkv_bias: bool = True,
         norm_layer: type[nn.Module] = nn.LayerNorm,
         groups: int = 4,
-        *,
-        self_attention: type[Attention] = Attention,
     ):
         super().__init__()
         self.context_dim = context_dim
         self.norm = nn.GroupNorm(groups, dim, eps=1e-6)
         self.proj_in = nn.Conv2d(dim, dim, 1)
-        block = TransformerBlock(
-            dim, context_dim, num_heads, mlp_ratio, qkv_bias, norm_layer, self_attention
-        )
+        block = TransformerBlock(dim, context_dim, num_heads, mlp_ratio, qkv_bias, norm_layer)
         self.transformer_blocks = nn.ModuleList([block])
         self.proj_out = zero_init(nn.Conv2d(dim, dim, 1))
 

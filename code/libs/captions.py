@@ -15,7 +15,7 @@ from .utils import UserError
 
 CAPTION_STREAM = 6  # keeps which caption is drawn apart from how its image is cropped
 MAX_BYTES = 500_000_000  # of a file of captions; COCO's have 91 MB
-NO_PROMPT = ""  # number PromptTable.null_label of variants.py: where training drops a caption
+NO_PROMPT = ""  # where training drops a caption; its number is PromptTable.null_label
 
 
 @dataclass

@@ -2,85 +2,17 @@
 
 import errno
 import os
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from . import config as configs
-from .config import Config, EDMConfig
-from .ddpm import DDPM
-from .edm import EDM, Heun
+from .config import Config
 from .utils import UserError, replacing
-from .weights import load_strictly, read_file
+from .weights import read_file
 
 FORMAT = 1
 KEYS = {"format", "config", "classes", "step", "model", "ema"}
-CONTRACT = (  # arguments that every DDPM takes; later ones are passed where they are set
-    "img_shape timesteps dim context_dim num_classes dim_mults attn_levels use_vae "
-    "vae_encoder_weights vae_decoder_weights"
-).split()
-
-
-def build_model(config: Config, pretrained: bool = True) -> DDPM | EDM:
-    """Build the model of a config; without `pretrained`, a VAE gets its weights from a checkpoint.
-
-    Raises UserError for settings that do not fit together, and for missing VAE weights.
-    """
-    section = config.model
-    if section.use_vae and pretrained and config.vae.kind == "taesd":
-        for name in ("vae_encoder_weights", "vae_decoder_weights"):
-            if getattr(section, name) is None:
-                raise UserError(f"'model.use_vae' needs 'model.{name}': name the file of weights")
-    defaults = configs.ModelConfig()
-    arguments = {
-        name: value
-        for name, value in vars(section).items()
-        if name in CONTRACT or value != getattr(defaults, name)
-    }
-    if not pretrained:
-        arguments |= {"vae_encoder_weights": None, "vae_decoder_weights": None}
-    if config.vae.kind == "kl":
-        arguments["vae"] = build_first_stage(config, pretrained)
-    try:
-        if config.model_name == "EDM":
-            del arguments["timesteps"]
-            return EDM(**arguments, **_edm_arguments(config.edm))
-        return DDPM(**arguments)
-    except ValueError as error:
-        raise UserError(f"section 'model': {error}") from None
-
-
-def build_first_stage(config: Config, pretrained: bool) -> nn.Module:
-    """The autoencoder of the section `vae`, which gets its architecture written into it.
-
-    Raises UserError where the weights cannot be read, or hold something else.
-    """
-    # Here, since these modules read checkpoints of their own kind
-    from .first_stage.autoencoder import KLAutoencoder
-    from .first_stage.latents import FirstStage
-    from .first_stage.loading import load_autoencoder
-
-    section = config.vae
-    if not pretrained:
-        return FirstStage(KLAutoencoder(**vars(section.autoencoder)))
-    autoencoder, section.autoencoder = load_autoencoder(section.weights, section.autoencoder)
-    if section.autoencoder.in_channels != config.model.img_shape[0]:
-        raise UserError(
-            f"the autoencoder in {section.weights} takes images of "
-            f"{section.autoencoder.in_channels} channels, 'model.img_shape' is "
-            f"{config.model.img_shape}"
-        )
-    return FirstStage(autoencoder)
-
-
-def _edm_arguments(section: EDMConfig) -> dict[str, Any]:
-    """The section as arguments of EDM, those of its sampler in one."""
-    arguments = {name: value for name, value in vars(section).items() if value is not None}
-    walk = {f.name: arguments.pop(f.name) for f in fields(Heun) if f.name in arguments}
-    return {**arguments, "heun": Heun(**walk)}
 
 
 def save(state: dict[str, Any], path: Path) -> None:
@@ -171,18 +103,3 @@ def remove_old(folder: Path, keep: int) -> None:
     numbered = [p for kind in ("epoch-*.pth", "step-*.pth") for p in folder.glob(kind)]
     for path in sorted(numbered, key=lambda p: p.stat().st_mtime_ns)[:-keep]:
         path.unlink()
-
-
-def load_for_sampling(path: Path, device: torch.device) -> tuple[DDPM | EDM, Config, list[str]]:
-    """Load the averaged model of a checkpoint, ready to sample.
-
-    Returns:
-        The model on `device`, the run's config, and the names of the classes; for a model that
-        reads texts, the captions of the run's pictures.
-    """
-    state = read(path, device)
-    base = state["path"].parent
-    config = configs.from_dict(state["config"], base, source=str(state["path"]))
-    model = build_model(config, pretrained=False).to(device)
-    load_strictly(model, state["model"] | state["ema"]["average"], state["path"])
-    return model.eval(), config, state["classes"]

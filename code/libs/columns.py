@@ -60,7 +60,7 @@ def pick_columns(
 
     Args:
         args: with checkpoint, labels, prompt and negative.
-        model, config, classes: what `checkpoint.load_for_sampling` returned.
+        model, config, classes: what `load_model` returned.
         guided: whether samples are drawn with guidance.
 
     Raises:

@@ -6,18 +6,15 @@ are theirs); Rombach et al. 2022, "High-Resolution Image Synthesis with Latent D
 Time steps are counted from 0: t = 0 .. T-1 here is t = 1 .. T in the paper.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .latent_space import make_space
-from .objective import predicting
-from .schedules import make_betas
+from .schedules import linear_betas, quadratic_betas
 from .unet import UNet
-from .utils import choose, default
-from .variants import null_label, sized
 
 
 class DDPM(nn.Module):
@@ -32,30 +29,21 @@ class DDPM(nn.Module):
         use_vae: diffuse the latents of a VAE instead of pixels.
         vae_encoder_weights, vae_decoder_weights: files with the VAE's weights; None leaves it
             untrained, for loading a checkpoint into it.
-        beta_schedule: a name in `schedules.SCHEDULES`; by default "linear" for pixels and
-            "quadratic" for latents.
-        beta_start, beta_end: first and last beta; by default 1e-4 and 0.02 for pixels, 0.00085
-            and 0.012 for latents.
-        rescale_betas: multiply both by 1000 / timesteps, so that a short chain ends in noise, too.
-        prediction: what the network learns to predict, see `objective.py`; it always answers with
-            the noise that this implies.
-        variance_type: variance of the noise in `p_sample`, "fixed_small", that of the posterior, or
-            "fixed_large", beta (section 3.2).
-        label_dropout: share of the labels that training replaces by `null_label`, for guidance.
+        betas: the variances beta_t of the forward process, float64 [T]; by default
+            `linear_betas` for pixels and `quadratic_betas` for latents.
+        network: makes the network from `UNet`'s arguments.
         vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
-        unet_options: further keyword arguments of `UNet`, such as `conditional`.
 
     Attributes:
         img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
-        conditional: False for a network that passes over the labels.
-        null_label: the label that stands for no class or no prompt; None without `label_dropout`.
         betas, sqrt_recip_alphas, sqrt_alphas_cumprod, sqrt_one_minus_alphas_cumprod,
             posterior_variance: the schedule, float32 [T] each. They move with the model and are no
-            part of its state_dict. With "fixed_large", `posterior_variance` holds the betas.
+            part of its state_dict.
+        model: the network, (x_t, label, t) -> the noise in x_t.
+        vae: the autoencoder, with `encoder` and `decoder`; None for pixels.
 
     Raises:
-        ValueError: for an image size that the network or the VAE cannot halve often enough, or an
-            unknown schedule or type of variance.
+        ValueError: for an image size that the network or the VAE cannot halve often enough.
     """
 
     def __init__(
@@ -71,15 +59,9 @@ class DDPM(nn.Module):
         vae_encoder_weights: str | None = None,
         vae_decoder_weights: str | None = None,
         *,
-        beta_schedule: str | None = None,
-        beta_start: float | None = None,
-        beta_end: float | None = None,
-        rescale_betas: bool = False,
-        prediction: str = "eps",
-        variance_type: str = "fixed_small",
-        label_dropout: float = 0.0,
+        betas: Tensor | None = None,
+        network: Callable[..., nn.Module] = UNet,
         vae: nn.Module | None = None,
-        **unet_options: object,
     ):
         super().__init__()
         self.timesteps = timesteps
@@ -88,51 +70,38 @@ class DDPM(nn.Module):
             img_shape, len(dim_mults), use_vae, vae_encoder_weights, vae_decoder_weights, vae
         )
 
-        betas = make_betas(
-            default(beta_schedule, "quadratic" if use_vae else "linear"),
-            timesteps,
-            default(beta_start, 0.00085 if use_vae else 1e-4),
-            default(beta_end, 0.012 if use_vae else 0.02),
-            rescale=rescale_betas,
+        self.model = network(
+            dim=dim,
+            context_dim=context_dim,
+            num_classes=num_classes,
+            in_channels=self.img_shape[0],
+            dim_mults=dim_mults,
+            attn_levels=attn_levels,
         )
+
+        if betas is None:
+            betas = quadratic_betas(timesteps) if use_vae else linear_betas(timesteps)
         alphas = 1 - betas
         alphas_cumprod = alphas.cumprod(dim=0)
         alphas_cumprod_prev = F.pad(alphas_cumprod[:-1], (1, 0), value=1.0)
-        # q(x_{t-1} | x_t, x_0), eq. 7
-        posterior_variance = betas * (1 - alphas_cumprod_prev) / (1 - alphas_cumprod)
-        variances = {"fixed_small": posterior_variance, "fixed_large": betas}
         schedule = {
             "betas": betas,
             "sqrt_recip_alphas": (1 / alphas).sqrt(),
             # q(x_t | x_0), eq. 4
             "sqrt_alphas_cumprod": alphas_cumprod.sqrt(),
             "sqrt_one_minus_alphas_cumprod": (1 - alphas_cumprod).sqrt(),
-            # p(x_{t-1} | x_t), section 3.2
-            "posterior_variance": choose("variance_type", variance_type, variances),
+            # q(x_{t-1} | x_t, x_0), eq. 7
+            "posterior_variance": betas * (1 - alphas_cumprod_prev) / (1 - alphas_cumprod),
         }
         for name, values in schedule.items():
             self.register_buffer(name, values.float(), persistent=False)
-
-        self.prediction = prediction
-        self.conditional = unet_options.get("conditional", True)
-        self.null_label = null_label(num_classes, label_dropout, unet_options)
-        network = UNet if prediction == "eps" else predicting(prediction, alphas_cumprod)
-        self.model = network(
-            dim=dim,
-            context_dim=context_dim,
-            num_classes=num_classes + bool(label_dropout),
-            in_channels=self.img_shape[0],
-            dim_mults=dim_mults,
-            attn_levels=attn_levels,
-            **sized(unet_options, self.img_shape, dim_mults),
-        )
 
     @staticmethod
     def _extract(a: Tensor, t: Tensor, x_shape: Sequence[int]) -> Tensor:
         """Pick a[t] for each sample and shape it to broadcast over images.
 
         Args:
-            a: one value a time step, [T].
+            a: one value per time step, [T].
             t: time steps, LongTensor [B].
             x_shape: shape of the images, (B, C, H, W).
 
@@ -154,8 +123,8 @@ class DDPM(nn.Module):
         """
         if noise is None:
             noise = torch.randn_like(x_start)
-        # TODO: Mix x_start and the noise into x_t with eq. 4. self._extract picks the values of
-        # the schedule for each sample's own time step.
+        # TODO 2 q_sample: Mix x_start and the noise into x_t with eq. 4. self._extract picks the
+        # values of the schedule for each sample's own time step.
         # BEGIN SOLUTION
         signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
         noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
@@ -178,16 +147,17 @@ class DDPM(nn.Module):
             The mean squared error, a scalar.
         """
         if self.use_vae:
-            # TODO (latent diffusion): Replace the images by their latents. The encoder
-            # self.vae.encoder is frozen: no gradient is needed through it.
+            # TODO 4 encoding: Replace the images by their latents. The encoder self.vae.encoder is
+            # frozen: no gradient is needed through it.
             # BEGIN SOLUTION
             with torch.no_grad():
                 x_start = self.vae.encoder(x_start)
             # END SOLUTION
         if noise is None:
             noise = torch.randn_like(x_start)
-        # TODO: Diffuse x_start to time t, let the network self.model(x_t, label, t) predict the
-        # noise, and return the mean squared error of the prediction (Algorithm 1, eq. 14).
+        # TODO 2 compute_loss: Diffuse x_start to time t, let the network self.model(x_t, label, t)
+        # predict the noise, and return the mean squared error of the prediction (Algorithm 1,
+        # eq. 14).
         # BEGIN SOLUTION
         x_t = self.q_sample(x_start, t, noise)
         predicted_noise = self.model(x_t, label, t)
@@ -207,8 +177,9 @@ class DDPM(nn.Module):
         Returns:
             x_{t-1}, [B, C, H, W]
         """
-        # TODO: Compute the mean with eq. 11 from the noise that self.model predicts. Unless this is
-        # the last step (t_index = 0), add Gaussian noise of variance self.posterior_variance[t].
+        # TODO 2 p_sample: Compute the mean with eq. 11 from the noise that self.model predicts.
+        # Unless this is the last step (t_index = 0), add Gaussian noise of variance
+        # self.posterior_variance[t].
         # BEGIN SOLUTION
         beta = self._extract(self.betas, t, x.shape)
         sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
@@ -231,8 +202,8 @@ class DDPM(nn.Module):
         Returns:
             Images in [0, 1], [B, C, H, W]
         """
-        # TODO: Start from Gaussian noise x_T, [B, *self.img_shape], on the device of the labels,
-        # and call self.p_sample for t = T-1, ..., 0.
+        # TODO 2 p_sample_loop: Start from Gaussian noise x_T, [B, *self.img_shape], on the device
+        # of the labels, and call self.p_sample for t = T-1, ..., 0.
         # BEGIN SOLUTION
         x = torch.randn(len(labels), *self.img_shape, device=labels.device)
         for t_index in reversed(range(self.timesteps)):
@@ -240,7 +211,7 @@ class DDPM(nn.Module):
             x = self.p_sample(x, labels, t, t_index)
         # END SOLUTION
         if self.use_vae:
-            # TODO (latent diffusion): Turn the latents x into images with self.vae.decoder.
+            # TODO 4 decoding: Turn the latents x into images with self.vae.decoder.
             # BEGIN SOLUTION
             x = self.vae.decoder(x)
             # END SOLUTION

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import checkpoint, prompts
+from . import prompts
 from .autoencoder_config import Stage
 from .config import Config, shown
 from .datasets import Images, Splits
@@ -25,7 +25,9 @@ from .learner import Learner
 from .loading import in_order, load_together
 from .metrics.in_training import SampleScores
 from .metrics.store import hash_of
-from .objective import loss_name, min_snr_weights, partly_uniform, training_loss
+from .models.build import build_model
+from .models.targets import loss_name, min_snr_weights, partly_uniform, training_loss
+from .models.variants import PromptTable, null_label
 from .optim import learning_rate
 from .progress import counted
 from .runtime import Precision, Processes, fork_rng, generator_for
@@ -33,7 +35,6 @@ from .sampling import Sampler, draw_samples, spread_evenly
 from .text_encoder import TextEncoder
 from .updater import StepResult, Updater
 from .utils import UserError, check_result, default, place_of, results_checked
-from .variants import PromptTable
 from .visualize import captioned_grid, image_grid, with_margins
 from .weights import load_strictly
 
@@ -127,7 +128,7 @@ class DiffusionLearner(Learner):
         self.config, self.precision, self.processes = config, precision, processes
         self.device = precision.device
         torch.manual_seed(config.seed)
-        self.model = checkpoint.build_model(config).to(self.device)
+        self.model = build_model(config).to(self.device)
         if processes.machines > 1 and self.model.vae is not None:
             weights = {
                 "the hash of the autoencoder's weights": hash_of(self.model.vae.state_dict())
@@ -305,7 +306,7 @@ class DiffusionLearner(Learner):
         dropout = self.config.model.label_dropout
         if dropout:
             dropped = torch.rand(batch_size, generator=generator, device=self.device) < dropout
-            labels = labels.masked_fill(self.processes.share(dropped), self.model.null_label)
+            labels = labels.masked_fill(self.processes.share(dropped), null_label(self.model))
         labels = self._condition(labels)
         drawn = [t, noise]
         if self.joint:

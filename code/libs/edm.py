@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from .latent_space import make_space
 from .unet import UNet
-from .variants import null_label, sized
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Heun:
     Args:
         sigma_min, sigma_max: the first noise level, and the last one before 0.
         rho: how much shorter the steps are near sigma_min; 1 for equal steps.
-        s_churn: how much noise is added anew, over all steps.
+        s_churn: how much noise is added, over all steps.
         s_min, s_max: the noise levels at which it is added.
         s_noise: its standard deviation; a little above 1 makes up for detail that is lost.
     """
@@ -64,13 +63,11 @@ class EDM(nn.Module):
         sigma_data: standard deviation of what is diffused.
         p_mean, p_std: mean and standard deviation of ln(sigma) in training.
         steps, heun: the steps by which images are drawn, unless asked otherwise.
-        label_dropout: share of the labels that training replaces by `null_label`, for guidance.
+        network: makes the network from `UNet`'s arguments.
         vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
-        unet_options: further options of `UNet`.
 
     Attributes:
         img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
-        null_label: the label that stands for no class or no prompt; None without `label_dropout`.
         sigma_data: as given, float32 []; part of the state_dict, since it may have been measured.
 
     Raises:
@@ -94,9 +91,8 @@ class EDM(nn.Module):
         p_std: float = 1.2,
         steps: int = 18,
         heun: Heun = Heun(),
-        label_dropout: float = 0.0,
+        network: Callable[..., nn.Module] = UNet,
         vae: nn.Module | None = None,
-        **unet_options: object,
     ):
         super().__init__()
         self.use_vae = use_vae
@@ -106,16 +102,13 @@ class EDM(nn.Module):
         self.p_mean, self.p_std = p_mean, p_std
         self.steps, self.heun = steps, heun
         self.register_buffer("sigma_data", torch.tensor(sigma_data))
-        self.conditional = unet_options.get("conditional", True)
-        self.null_label = null_label(num_classes, label_dropout, unet_options)
-        self.model = UNet(
+        self.model = network(
             dim=dim,
             context_dim=context_dim,
-            num_classes=num_classes + bool(label_dropout),
+            num_classes=num_classes,
             in_channels=self.img_shape[0],
             dim_mults=dim_mults,
             attn_levels=attn_levels,
-            **sized(unet_options, self.img_shape, dim_mults),
         )
 
     def denoise(self, x: Tensor, label: Tensor, sigma: Tensor) -> Tensor:
@@ -129,9 +122,10 @@ class EDM(nn.Module):
         Returns:
             [B, C, H, W]
         """
-        # TODO: Compute c_skip, c_out, c_in and c_noise (Table 1) from sigma and self.sigma_data,
-        # and combine x with the network's answer F = self.model(c_in * x, label, c_noise) (eq. 7).
-        # The network takes c_noise as [B]; the other three must broadcast over images.
+        # TODO bonus denoise: Compute c_skip, c_out, c_in and c_noise (Table 1) from sigma and
+        # self.sigma_data, and combine x with the network's answer F = self.model(c_in * x, label,
+        # c_noise) (eq. 7). The network takes c_noise as [B]; the other three must broadcast over
+        # images.
         # BEGIN SOLUTION
         c_noise = sigma.log() / 4
         sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
@@ -167,8 +161,9 @@ class EDM(nn.Module):
                 y = self.vae.encoder(x_start)
         if noise is None:
             noise = torch.randn_like(y)
-        # TODO: Add noise of the level sigma to y, denoise with self.denoise, and return the mean of
-        # the squared errors, those of each image weighted by lambda(sigma) (eq. 8, Table 1).
+        # TODO bonus compute_loss: Add noise of the level sigma to y, denoise with self.denoise, and
+        # return the mean of the squared errors, those of each image weighted by lambda(sigma)
+        # (eq. 8, Table 1).
         # BEGIN SOLUTION
         level = sigma[:, None, None, None]
         weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
@@ -197,8 +192,8 @@ def heun_step(
     Returns:
         Images at noise level `sigma_next`, [B, C, H, W]
     """
-    # TODO: Take Euler's step from sigma to sigma_next; unless sigma_next is 0, correct it by the
-    # mean of the slopes at both ends (Algorithm 1, lines 4 to 8).
+    # TODO bonus heun_step: Take Euler's step from sigma to sigma_next; unless sigma_next is 0,
+    # correct it by the mean of the slopes at both ends (Algorithm 1, lines 4 to 8).
     # BEGIN SOLUTION
     d = (x - denoise(x, sigma)) / sigma
     x_next = x + (sigma_next - sigma) * d

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .ddpm import DDPM
 from .edm import EDM
+from .models.variants import null_label
 from .utils import UserError, check_result
 
 
@@ -53,7 +54,7 @@ def guided(model: DDPM | EDM, scale: float | None) -> Iterator[None]:
     """
     network = model.model
     if scale is not None:
-        model.model = Guided(network, scale, model.null_label)
+        model.model = Guided(network, scale, null_label(model))
     try:
         yield
     finally:

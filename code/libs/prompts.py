@@ -16,6 +16,7 @@ from .config import Config, shown
 from .ddpm import DDPM
 from .edm import EDM
 from .metrics.store import hash_of, hash_of_code
+from .models.variants import PromptTable
 from .progress import progress_bar, say
 from .runtime import Processes
 from .text_encoder import (
@@ -25,7 +26,6 @@ from .text_encoder import (
     random_text_encoder,
 )
 from .utils import UserError, default, replacing
-from .variants import PromptTable
 
 LARGEST_CACHE = 4 * 2**30  # bytes; more captions are encoded in every step instead
 BATCH = 32
@@ -174,7 +174,7 @@ def number_prompts(
 
     Args:
         path: the checkpoint, or its run folder.
-        model, config: what `checkpoint.load_for_sampling` makes of it.
+        model, config: what `load_model` makes of it.
         prompts: in their order.
         negative: by default the empty prompt, which the model met in training.
 

@@ -17,6 +17,7 @@ from .config_checks import HAVE_ETA
 from .ddpm import DDPM
 from .edm import EDM, Heun, heun_step, sample_heun
 from .guidance import guided, parse_scale
+from .models.variants import null_label
 from .progress import progress_bar
 from .runtime import Precision, fork_rng, generator_for
 from .schedules import time_grid
@@ -222,9 +223,9 @@ def _check_flags_of_edm(args: Namespace, name: str) -> None:
 def _scale(text: str, model: DDPM | EDM) -> float:
     """The scale of guidance that a flag gives, for a model that knows guidance."""
     scale = parse_scale(text)
-    if not getattr(model, "conditional", True):
+    if not getattr(model.model, "conditional", True):
         raise UserError("--guidance: the model was trained without labels, nothing can guide it")
-    if getattr(model, "null_label", None) is None:
+    if null_label(model) is None:
         raise UserError(
             "--guidance: the model has learned nothing without labels to compare with; train one "
             "with --set model.label_dropout=0.1"

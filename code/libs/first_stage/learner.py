@@ -9,7 +9,7 @@ from ..autoencoder_config import AutoencoderConfig
 from ..datasets import Images
 from ..learner import Learner
 from ..loading import in_order, load_together
-from ..objective import DISTANCE_NAMES
+from ..models.targets import DISTANCE_NAMES
 from ..optim import learning_rate
 from ..progress import counted
 from ..runtime import Precision, Processes, generator_for

@@ -15,6 +15,7 @@ from torch import Tensor
 from .. import checkpoint
 from ..batch_size import fitting_batch_size
 from ..config import shown
+from ..models.build import load_model
 from ..prompts import number_prompts
 from ..runtime import Precision, Processes, pick_device
 from ..sampling import Sampler
@@ -80,7 +81,7 @@ def gather_evidence(
     device = pick_device([args.device])
     path = Path(args.checkpoint)
     path = checkpoint.newest(path) if path.is_dir() else path
-    model, config, classes = checkpoint.load_for_sampling(path, device)
+    model, config, classes = load_model(path, device)
     sampler = Sampler.from_args(args, model, Sampler.of_run(config.train_cfg))
     real = RealImages.load(config)
     reads_text = real.train.captions is not None

@@ -6,10 +6,10 @@ from ..config import Config
 from ..datasets import Splits
 from ..ddpm import DDPM
 from ..edm import EDM
+from ..models.variants import PromptTable
 from ..runtime import Precision, Processes, fork_rng
 from ..sampling import Sampler, spread_evenly
 from ..utils import UserError, default
-from ..variants import PromptTable
 from .drawing import draw_together
 from .evaluation import Looks, load_networks
 from .scoring import Evidence, RealImages, check_enough, score

@@ -11,9 +11,7 @@ def __init__(
     vae_encoder_weights=None,
     vae_decoder_weights=None,
     *,
-    beta_schedule=None,
-    beta_start=None,
-    beta_end=None,
+    betas=None,
 ):
     from .tiny_autoencoder import TAESD
 
@@ -28,12 +26,8 @@ def __init__(
     self.model = UNet(
         dim, context_dim, num_classes, img_shape[0], dim_mults=dim_mults, attn_levels=attn_levels
     )
-    betas = make_betas(
-        beta_schedule or ("quadratic" if use_vae else "linear"),
-        timesteps,
-        beta_start or (0.00085 if use_vae else 1e-4),
-        beta_end or (0.012 if use_vae else 0.02),
-    )
+    if betas is None:
+        betas = quadratic_betas(timesteps) if use_vae else linear_betas(timesteps)
 
     product, products = 1.0, []
     for beta in betas.tolist():

@@ -5,39 +5,33 @@ v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0. How often each time step come
 et al. 2023, section 3.4).
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .unet import UNet
+from ..ddpm import DDPM
+from .variants import VariantUNet
 
-if TYPE_CHECKING:
-    from .ddpm import DDPM
-
-PREDICTIONS = ("eps", "v", "x0")
 DISTANCES = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
 DISTANCE_NAMES = {"mse": "mean squared error", "l1": "mean absolute error", "huber": "Huber loss"}
 TARGET_NAMES = {"eps": "the noise", "v": "v", "x0": "x_0"}
 
 
-class IndirectUNet(UNet):
+class IndirectUNet(VariantUNet):
     """A UNet that predicts v or x_0, and answers with the noise which that implies.
 
     So the reverse process and every sampler work with it as with any other.
 
     Args:
         prediction: "v" or "x0".
-        alphas_cumprod: the schedule's alpha_bar, [T].
-        arguments: those of `UNet`.
+        betas: the schedule, float64 [T].
+        arguments: those of `VariantUNet`.
     """
 
-    def __init__(self, prediction: str, alphas_cumprod: Tensor, **arguments: object):
+    def __init__(self, prediction: str, betas: Tensor, **arguments: object):
         super().__init__(**arguments)
         self.prediction = prediction
+        alphas_cumprod = (1 - betas).cumprod(dim=0)
         signal_rate, noise_rate = alphas_cumprod.sqrt(), (1 - alphas_cumprod).sqrt()
         self.register_buffer("signal_rate", signal_rate.float(), persistent=False)
         self.register_buffer("noise_rate", noise_rate.float(), persistent=False)
@@ -55,15 +49,13 @@ class IndirectUNet(UNet):
         return (x - signal_rate * predicted) / noise_rate
 
 
-def predicting(prediction: str, alphas_cumprod: Tensor) -> Callable[..., UNet]:
-    """The class of network for a target; ValueError for an unknown one."""
-    if prediction not in PREDICTIONS:
-        raise ValueError(f"unknown prediction '{prediction}': choose {', '.join(PREDICTIONS)}")
-    return partial(IndirectUNet, prediction, alphas_cumprod)
+def prediction_of(model: DDPM) -> str:
+    """What a model's network was trained to predict: "eps", "v" or "x0"."""
+    return getattr(model.model, "prediction", "eps")
 
 
 def training_loss(
-    ddpm: "DDPM",
+    ddpm: DDPM,
     x_start: Tensor,
     label: Tensor,
     t: Tensor,
@@ -83,14 +75,14 @@ def training_loss(
     if ddpm.use_vae:
         with torch.no_grad():
             x_start = ddpm.vae.encoder(x_start)
-    x_t = ddpm.q_sample(x_start, t, noise)
-    if ddpm.prediction == "eps":
+    x_t, prediction = ddpm.q_sample(x_start, t, noise), prediction_of(ddpm)
+    if prediction == "eps":
         predicted, target = ddpm.model(x_t, label, t), noise
     else:
         predicted, target = ddpm.model(x_t, label, t, raw=True), x_start
-    if ddpm.prediction == "v":
-        signal_rate = ddpm._extract(ddpm.sqrt_alphas_cumprod, t, x_t.shape)
-        noise_rate = ddpm._extract(ddpm.sqrt_one_minus_alphas_cumprod, t, x_t.shape)
+    if prediction == "v":
+        rates = ddpm.sqrt_alphas_cumprod, ddpm.sqrt_one_minus_alphas_cumprod
+        signal_rate, noise_rate = (rate[t][:, None, None, None] for rate in rates)
         target = signal_rate * noise - noise_rate * x_start
     return DISTANCES[distance](predicted, target)
 
@@ -100,7 +92,7 @@ def loss_name(prediction: str, distance: str) -> str:
     return f"{DISTANCE_NAMES[distance]} of {TARGET_NAMES[prediction]}"
 
 
-def min_snr_weights(ddpm: "DDPM", gamma: float) -> Tensor:
+def min_snr_weights(ddpm: DDPM, gamma: float) -> Tensor:
     """How much each time step's loss counts with min-SNR, [T], for what the network predicts.
 
     To draw t in proportion to these weights gives the same gradient on average as to draw all t
@@ -113,7 +105,7 @@ def min_snr_weights(ddpm: "DDPM", gamma: float) -> Tensor:
     """
     snr = (ddpm.sqrt_alphas_cumprod / ddpm.sqrt_one_minus_alphas_cumprod) ** 2
     clipped = snr.clamp(max=gamma)
-    return {"x0": clipped, "eps": clipped / snr, "v": clipped / (snr + 1)}[ddpm.prediction]
+    return {"x0": clipped, "eps": clipped / snr, "v": clipped / (snr + 1)}[prediction_of(ddpm)]
 
 
 def partly_uniform(weights: Tensor, uniform_share: float) -> Tensor:

@@ -1,0 +1,161 @@
+"""From a config or a checkpoint to a model: DDPM or EDM with its network, schedule, autoencoder."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .. import checkpoint
+from ..config import Config, EDMConfig, ModelConfig, from_dict
+from ..ddpm import DDPM
+from ..edm import EDM, Heun
+from ..first_stage.autoencoder import KLAutoencoder
+from ..first_stage.latents import FirstStage
+from ..first_stage.loading import load_autoencoder
+from ..schedules import make_betas
+from ..tiny_autoencoder import TAESD
+from ..utils import UserError, default
+from ..weights import load_strictly
+from .targets import IndirectUNet
+from .variants import VariantUNet
+
+CONTRACT = (  # arguments that every DDPM takes; the others are passed where they are needed
+    "img_shape timesteps dim context_dim num_classes dim_mults attn_levels use_vae "
+    "vae_encoder_weights vae_decoder_weights"
+).split()
+SCHEDULE = "beta_schedule beta_start beta_end rescale_betas".split()
+NETWORK = (  # options of VariantUNet
+    "conditional adagn resblocks_per_level dropout attention resample bottleneck bottleneck_depth "
+    "bottleneck_heads context"
+).split()
+
+
+def build_model(config: Config, pretrained: bool = True) -> DDPM | EDM:
+    """Build the model of a config; without `pretrained`, a VAE gets its weights from a checkpoint.
+
+    Raises UserError for settings that do not fit together, and for missing VAE weights.
+    """
+    section = config.model
+    if section.use_vae and pretrained and config.vae.kind == "taesd":
+        for name in ("vae_encoder_weights", "vae_decoder_weights"):
+            if getattr(section, name) is None:
+                raise UserError(f"'model.use_vae' needs 'model.{name}': name the file of weights")
+    arguments: dict[str, Any] = {name: getattr(section, name) for name in CONTRACT}
+    if not pretrained:
+        arguments |= {"vae_encoder_weights": None, "vae_decoder_weights": None}
+    vae = None
+    if config.vae.kind == "kl":
+        arguments["vae"] = vae = build_first_stage(config, pretrained)
+    try:
+        if config.model_name == "EDM":
+            del arguments["timesteps"]
+            arguments |= edm_arguments(config.edm) | network_argument(section, None, vae)
+            return EDM(**arguments)
+        betas = betas_of(section)
+        if changed(section, SCHEDULE):
+            arguments["betas"] = betas
+        model = DDPM(**arguments, **network_argument(section, betas, vae))
+    except ValueError as error:
+        raise UserError(f"section 'model': {error}") from None
+    if section.variance_type == "fixed_large":  # section 3.2 of the paper
+        model.posterior_variance = model.betas.clone()
+    return model
+
+
+def betas_of(section: ModelConfig) -> Tensor:
+    """The noise schedule of a DDPM, float64 [T]."""
+    return make_betas(
+        default(section.beta_schedule, "quadratic" if section.use_vae else "linear"),
+        section.timesteps,
+        default(section.beta_start, 0.00085 if section.use_vae else 1e-4),
+        default(section.beta_end, 0.012 if section.use_vae else 0.02),
+        rescale=section.rescale_betas,
+    )
+
+
+def network_argument(
+    section: ModelConfig, betas: Tensor | None, vae: nn.Module | None
+) -> dict[str, Any]:
+    """The argument `network` of DDPM and EDM, where the section asks for more than the plain UNet.
+
+    Args:
+        betas: the noise schedule; None for an EDM.
+        vae: the autoencoder, if it is none that the model makes itself.
+    """
+    options: dict[str, Any] = {name: getattr(section, name) for name in changed(section, NETWORK)}
+    if section.label_dropout:
+        options["null_class"] = True
+    if section.bottleneck == "transformer":
+        shrink = default(vae, TAESD).factor if section.use_vae else 1
+        levels = len(section.dim_mults)
+        options["bottleneck_size"] = middle_size(section.img_shape, shrink, levels)
+    if section.prediction != "eps":
+        return {"network": partial(IndirectUNet, section.prediction, betas, **options)}
+    return {"network": partial(VariantUNet, **options)} if options else {}
+
+
+def middle_size(img_shape: Sequence[int], shrink: int, levels: int) -> list[int]:
+    """Height and width in the middle of a UNet, whose levels halve what the autoencoder shrank."""
+    return [(n // shrink) >> (levels - 1) for n in img_shape[1:]]
+
+
+def changed(section: ModelConfig, names: Sequence[str]) -> list[str]:
+    """Those of the keys that do not have their default."""
+    usual = ModelConfig()
+    return [name for name in names if getattr(section, name) != getattr(usual, name)]
+
+
+def build_first_stage(config: Config, pretrained: bool) -> FirstStage:
+    """The autoencoder of the section `vae`, which gets its architecture written into it.
+
+    Raises UserError where the weights cannot be read, or hold something else.
+    """
+    section = config.vae
+    if not pretrained:
+        return FirstStage(KLAutoencoder(**vars(section.autoencoder)))
+    autoencoder, section.autoencoder = load_autoencoder(section.weights, section.autoencoder)
+    if section.autoencoder.in_channels != config.model.img_shape[0]:
+        raise UserError(
+            f"the autoencoder in {section.weights} takes images of "
+            f"{section.autoencoder.in_channels} channels, 'model.img_shape' is "
+            f"{config.model.img_shape}"
+        )
+    return FirstStage(autoencoder)
+
+
+def edm_arguments(section: EDMConfig) -> dict[str, Any]:
+    """The section as arguments of EDM, those of its sampler in one."""
+    arguments = {name: value for name, value in vars(section).items() if value is not None}
+    walk = {f.name: arguments.pop(f.name) for f in fields(Heun) if f.name in arguments}
+    return {**arguments, "heun": Heun(**walk)}
+
+
+class TrainedModel(NamedTuple):
+    """What a checkpoint holds, ready to sample.
+
+    Args:
+        model: with averaged weights, in evaluation mode.
+        config: the run's.
+        classes: their names; for a model that reads texts, the captions of the run's pictures.
+    """
+
+    model: DDPM | EDM
+    config: Config
+    classes: list[str]
+
+
+def load_model(path: Path, device: torch.device) -> TrainedModel:
+    """Load the averaged model of a checkpoint, or of a run folder's newest one, onto a device.
+
+    Raises UserError where it cannot be read.
+    """
+    state = checkpoint.read(path, device)
+    file = state["path"]
+    config = from_dict(state["config"], file.parent, source=str(file))
+    model = build_model(config, pretrained=False).to(device)
+    load_strictly(model, state["model"] | state["ema"]["average"], file)
+    return TrainedModel(model.eval(), config, state["classes"])
