@@ -1,6 +1,6 @@
 """Reading YAML files strictly, in bounded time and memory: no key twice, all keys text.
 
-`code/libs/documents.py` does the same for configs; the grader imports nothing of code/.
+`code/libs/runtime/documents.py` does the same for configs; the grader imports nothing of code/.
 """
 
 from pathlib import Path

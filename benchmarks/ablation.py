@@ -20,20 +20,22 @@ import kit  # noqa: F401
 
 import torch
 
-from libs import checkpoint, cli, run_folder
-from libs.config import Config, ModelConfig, VaeConfig, load_config, shown
-from libs.diffusion import DiffusionLearner
+from libs.config import Config, ModelConfig, VaeConfig, load_config
 from libs.metrics import FEATURES
 from libs.metrics.drawing import CODE, draw_together, sample_facts
 from libs.metrics.evaluation import Looks, load_networks
 from libs.metrics.scoring import Evidence, RealImages, check_enough, score
-from libs.metrics.store import Store, hash_of_file, hash_of_files
 from libs.models.build import load_model
-from libs.progress import say
-from libs.runtime import Precision, Processes, pick_device
-from libs.sampling import Sampler
-from libs.trainer import Trainer
-from libs.utils import UserError, save_json, save_text
+from libs.runtime import checkpoint, cli
+from libs.runtime.cache import Store, hash_of_file, hash_of_files
+from libs.runtime.device import Precision, pick_device
+from libs.runtime.processes import Processes
+from libs.runtime.progress import say
+from libs.samplers.sampler import Sampler
+from libs.training import run_folder
+from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.trainer import Trainer
+from libs.utils import UserError, save_json, save_text, shown
 
 SEED = 0
 LABEL_DROPOUT, GUIDANCE = 0.1, 3.0  # for a config that has none

@@ -27,17 +27,18 @@ import torch
 from torch import Tensor
 
 from counting import count_flops
-from libs import cli
 from libs.config import Config
 from libs.ddpm import DDPM
-from libs.diffusion import TrainingLoss
 from libs.metrics.distances import nearest
 from libs.metrics.fid import frechet_distance
 from libs.metrics.fid import statistics as gaussian
 from libs.models.variants import VariantUNet
-from libs.progress import say
-from libs.runtime import Precision, Processes
-from libs.updater import Updater
+from libs.runtime import cli
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.runtime.progress import say
+from libs.training.diffusion_losses import TrainingLoss
+from libs.training.updater import Updater
 from libs.utils import UserError, save_json
 
 SLACK = 0.3  # by which an order in seconds may exceed the expected one

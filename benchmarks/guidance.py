@@ -15,8 +15,8 @@ import kit  # noqa: F401
 
 # isort: split
 
-from libs import cli
 from libs.metrics import FEATURES, PUBLISHED_CLIP, parse_metrics
+from libs.runtime import cli
 from libs.utils import UserError, save_json
 
 if TYPE_CHECKING:  # torch is imported late, so that --help is fast
@@ -53,10 +53,10 @@ def main() -> None:
 
     import torch
 
-    from libs.guidance import parse_scale
     from libs.metrics import report, scoring
     from libs.metrics.evaluation import gather_evidence
-    from libs.visualize import captioned_grid, save_image, with_margins
+    from libs.runtime.visualize import captioned_grid, save_image, with_margins
+    from libs.samplers.guidance import parse_scale
 
     cli.check_writable(None, args.out)
     scores, rows, captions = {}, [], []

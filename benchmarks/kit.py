@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
-from libs import cli
+from libs.runtime import cli
 
 
 def check_packages() -> None:

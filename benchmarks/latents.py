@@ -21,13 +21,14 @@ import kit  # noqa: F401
 import torch
 from torch import Tensor
 
-from libs import cli
 from libs.config import Config, load_config
+from libs.data.batches import EpochBatches, make_loader
 from libs.datasets import Key
-from libs.diffusion import DiffusionLearner
-from libs.loading import EpochBatches, make_loader
-from libs.progress import say
-from libs.runtime import Precision, Processes, pick_device
+from libs.runtime import cli
+from libs.runtime.device import Precision, pick_device
+from libs.runtime.processes import Processes
+from libs.runtime.progress import say
+from libs.training.diffusion_learner import DiffusionLearner
 from libs.utils import UserError, save_json
 
 

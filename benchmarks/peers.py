@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from libs.blocks import Attention, LabelEmbedding
 from libs.config import Config
 from libs.ddpm import DDPM
-from libs.diffusion import TrainingLoss
 from libs.models.build import build_model
-from libs.runtime import Precision, Processes
-from libs.updater import Updater
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.training.diffusion_losses import TrainingLoss
+from libs.training.updater import Updater
 from libs.utils import UserError
 
 RATE = 1e-4

@@ -21,10 +21,9 @@ import kit  # noqa: F401
 
 # isort: split
 
-from libs import cli
-from libs.config import REPOSITORY
-from libs.progress import progress_bar
-from libs.utils import UserError, save_json
+from libs.runtime import cli
+from libs.runtime.progress import progress_bar
+from libs.utils import ROOT, UserError, save_json
 
 LIMIT = 1800  # seconds that one run may take
 LAUNCHER = "-m torch.distributed.run --standalone --nproc_per_node"
@@ -76,7 +75,7 @@ def images_per_second(
 ) -> float:
     """What a training run reports at its end. UserError with what it said if it failed."""
     launcher = [*LAUNCHER.split(), str(processes)] if processes > 1 else []
-    command = [sys.executable, *launcher, str(REPOSITORY / "code/train.py"), args.config]
+    command = [sys.executable, *launcher, str(ROOT / "code/train.py"), args.config]
     settings = [*args.set, f"train_cfg.max_steps={args.steps}", "dataset.test_split=null"]
     settings += ["train_cfg.num_eval_samples=0", f"output_folder={folder}"]
     command += [part for setting in settings for part in ("--set", setting)]

@@ -19,16 +19,17 @@ import kit  # noqa: F401
 import torch
 from torch import Tensor
 
-from libs import cli
 from libs.config import Config
 from libs.metrics import scoring
 from libs.metrics.evaluation import Looks, load_networks
 from libs.metrics.scoring import Evidence, RealImages, Score
-from libs.metrics.store import Store
 from libs.models.build import load_model
-from libs.progress import say
-from libs.runtime import Precision, pick_device
-from libs.sampling import Sampler, draw_samples
+from libs.runtime import cli
+from libs.runtime.cache import Store
+from libs.runtime.device import Precision, pick_device
+from libs.runtime.progress import say
+from libs.samplers.draw import draw_samples
+from libs.samplers.sampler import Sampler
 from libs.schedules import time_grid
 from libs.utils import UserError, save_json
 

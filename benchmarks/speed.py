@@ -21,11 +21,11 @@ import torch
 
 import peers
 from counting import count_flops
-from libs import cli
-from libs.config import REPOSITORY, Config, load_config
-from libs.progress import progress_bar
-from libs.runtime import Precision, pick_device
-from libs.utils import UserError, save_json
+from libs.config import Config, load_config
+from libs.runtime import cli
+from libs.runtime.device import Precision, pick_device
+from libs.runtime.progress import progress_bar
+from libs.utils import ROOT, UserError, save_json
 from peers import NONE, Batch, Contestant, Ideas
 
 SHAPES = {"mnist": "mnist", "cifar10": "cifar10_cfg", "afhq": "afhq", "mnist_cpu": "mnist_cpu"}
@@ -70,7 +70,7 @@ def parse_args() -> argparse.Namespace:
 
 def shape_config(name: str, overrides: list[str]) -> Config:
     """The config of a shape; that of a latent model without its autoencoder, for cached latents."""
-    config = load_config(REPOSITORY / "configs" / f"{SHAPES[name]}.yaml", overrides)
+    config = load_config(ROOT / "configs" / f"{SHAPES[name]}.yaml", overrides)
     if config.model.use_vae:
         _, height, width = config.model.img_shape
         config.model.img_shape = [4, height // 8, width // 8]

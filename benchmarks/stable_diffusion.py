@@ -22,18 +22,18 @@ import kit  # noqa: F401
 
 import torch
 
-from libs import cli
+from libs.autoencoders.kl import KLAutoencoder
+from libs.autoencoders.latents import FirstStage
 from libs.config import load_config
-from libs.first_stage.autoencoder import KLAutoencoder
-from libs.first_stage.latents import FirstStage
-from libs.runtime import DTYPES, Precision, pick_device
-from libs.sampling import Sampler
-from libs.sd_files import StableDiffusion
-from libs.sd_flags import DEFAULT
+from libs.runtime import cli
+from libs.runtime.device import DTYPES, Precision, pick_device
+from libs.samplers.sampler import Sampler
+from libs.settings.stable_diffusion import StableDiffusionConfig
 from libs.stable_diffusion import StableDiffusionUNet
-from libs.stable_diffusion_config import StableDiffusionConfig
-from libs.text_encoder import TextEncoder, load_tokenizer, make_text_model
-from libs.text_to_image import Job, draw
+from libs.text.encoder import TextEncoder, load_tokenizer, make_text_model
+from libs.text_to_image.draw import Job, draw
+from libs.text_to_image.files import StableDiffusion
+from libs.text_to_image.flags import DEFAULT
 from libs.utils import save_json
 
 PROMPT, NEGATIVE = "a red bus in front of a church", "blurry"

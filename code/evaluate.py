@@ -9,8 +9,8 @@ torchrun --nproc_per_node 2 -- code/evaluate.py CHECKPOINT
 import argparse
 from pathlib import Path
 
-from libs import cli
 from libs.metrics import FEATURES, METRICS, OF_CLASSES, PUBLISHED_CLIP, parse_metrics
+from libs.runtime import cli
 from libs.utils import UserError, default, did_you_mean
 
 

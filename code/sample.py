@@ -11,7 +11,8 @@ python sample.py --sd FILE --prompt "a red bus" --out bus.png
 import argparse
 from pathlib import Path
 
-from libs import cli, sd_flags
+from libs.runtime import cli
+from libs.text_to_image import flags
 from libs.utils import default, slug, unused
 
 
@@ -46,7 +47,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
     cli.add_sampler_flags(parser)
-    sd_flags.add(parser)
+    flags.add(parser)
     args = parser.parse_args()
     args.num = default(args.num, 1 if args.sd else 10)
     if args.sd:
@@ -64,26 +65,28 @@ def main() -> None:
     args = parse_args()
     cli.check_pictures({"--out": args.out, "--film": args.film}, args.force)
     if args.sd:
-        from libs import text_to_image
+        from libs.text_to_image.draw import run
 
-        return text_to_image.run(args)
-    sd_flags.refuse(args)
+        return run(args)
+    flags.refuse(args)
 
     import torch
 
-    from libs import checkpoint, runtime
-    from libs.batch_size import fitting_batch_size
-    from libs.columns import pick_columns
     from libs.models.build import load_model
-    from libs.sampling import Film, Sampler, draw_samples
-    from libs.visualize import Outputs
+    from libs.runtime import checkpoint
+    from libs.runtime.device import Precision, pick_device
+    from libs.runtime.visualize import Outputs
+    from libs.samplers.batch_size import fitting_batch_size
+    from libs.samplers.columns import pick_columns
+    from libs.samplers.draw import Film, draw_samples
+    from libs.samplers.sampler import Sampler
 
-    device = runtime.pick_device([args.device])
+    device = pick_device([args.device])
     file = Path(args.checkpoint)
     file = checkpoint.newest(file) if file.is_dir() else file
     args.checkpoint = str(file)  # a run that goes on may write a newer one
     model, config, classes = load_model(file, device)
-    precision = runtime.Precision.pick(config.dtype, device)
+    precision = Precision.pick(config.dtype, device)
     samplers = Sampler.sweep_from_args(args, model, Sampler.of_run(config.train_cfg))
     guided = samplers[0].guidance is not None
     columns = pick_columns(args, model, config, classes, guided)

@@ -8,7 +8,7 @@ docs/several_machines.md.
 import argparse
 from pathlib import Path
 
-from libs import cli
+from libs.runtime import cli
 
 
 def main() -> None:
@@ -22,13 +22,17 @@ def main() -> None:
         settings.devices = [args.device]
 
     # torch takes seconds to import, so mistakes in the config are reported first
-    from libs import checkpoint, run_folder, runtime
-    from libs.diffusion import DiffusionLearner
-    from libs.trainer import Trainer
+    from libs.runtime import checkpoint
+    from libs.runtime.device import Precision, pick_device
+    from libs.runtime.processes import Processes
+    from libs.training import run_folder
+    from libs.training.diffusion_learner import DiffusionLearner
+    from libs.training.trainer import Trainer
+    from libs.utils import shown
 
-    device = runtime.pick_device(settings.devices)
-    precision = runtime.Precision.pick(settings.dtype, device)
-    with runtime.Processes.joined(device) as processes:
+    device = pick_device(settings.devices)
+    precision = Precision.pick(settings.dtype, device)
+    with Processes.joined(device) as processes:
         run_folder.check_same_everywhere(settings, precision, processes)
         state = resumed = None
         if args.resume:
@@ -46,10 +50,10 @@ def main() -> None:
             print(config.dump_config(settings, Path.cwd()))
             print(trainer.describe())
             if resumed:
-                print(f"going on from {config.shown(resumed)} at step {trainer.step}")
+                print(f"going on from {shown(resumed)} at step {trainer.step}")
         final = trainer.fit()
     if processes.is_main:
-        print(f"trained model: {config.shown(final)}")
+        print(f"trained model: {shown(final)}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ which a diffusion model takes as `vae: {kind: kl, weights: FILE}`.
 import argparse
 from pathlib import Path
 
-from libs import cli
+from libs.runtime import cli
 from libs.utils import UserError
 
 
@@ -16,18 +16,21 @@ def main() -> None:
     args = cli.training_args(parser, example="configs/digits_autoencoder.yaml")
 
     from libs import config
-    from libs.autoencoder_config import AutoencoderConfig
+    from libs.settings.autoencoder import AutoencoderConfig
 
     settings = config.load_config(args.config, args.set, AutoencoderConfig)
     if args.device is not None:
         settings.devices = [args.device]
 
     # torch takes seconds to import, so mistakes in the config are reported first
-    from libs import run_folder, runtime
-    from libs.first_stage.stages import train_stages
+    from libs.runtime.device import Precision, pick_device
+    from libs.runtime.processes import Processes
+    from libs.training import run_folder
+    from libs.training.stages import train_stages
+    from libs.utils import shown
 
-    device = runtime.pick_device(settings.devices)
-    precision = runtime.Precision.pick(settings.dtype, device)
+    device = pick_device(settings.devices)
+    precision = Precision.pick(settings.dtype, device)
 
     def choose_folder() -> Path:
         if not args.resume:
@@ -38,7 +41,7 @@ def main() -> None:
             raise UserError(f"--resume {resumed}: it is no run folder with checkpoints of stages")
         return resumed
 
-    with runtime.Processes.joined(device) as processes:
+    with Processes.joined(device) as processes:
         run_folder.check_same_everywhere(settings, precision, processes)
         folder = processes.ask_first(choose_folder)
         if processes.is_main:
@@ -46,7 +49,7 @@ def main() -> None:
         freqs = args.print_freq, args.ckpt_freq
         final = train_stages(settings, folder, precision, processes, *freqs)
     if processes.is_main:
-        print(f"trained autoencoder: {config.shown(final)}")
+        print(f"trained autoencoder: {shown(final)}")
 
 
 if __name__ == "__main__":

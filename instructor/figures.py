@@ -21,10 +21,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon
 from torch import Tensor
 
-from libs import cli, datasets
+from libs import datasets
 from libs.config import DatasetConfig
 from libs.ddpm import DDPM
 from libs.models.build import load_model
+from libs.runtime import cli
 from libs.schedules import make_betas
 from libs.tiny_autoencoder import TAESD
 from libs.utils import UserError

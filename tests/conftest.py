@@ -14,11 +14,11 @@ from unittest import mock
 import pytest
 from autograder.sandbox.sandbox import Sandbox
 
-from libs import cli
 from libs.config import Config, ModelConfig
 from libs.ddpm import DDPM
 from libs.edm import EDM
 from libs.models.build import build_model
+from libs.runtime import cli
 
 cli.keep_freed_memory()
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,7 +114,7 @@ def assert_refused(process: subprocess.CompletedProcess, *words: str) -> None:
 def _curves_where_asked_for(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     """Runs in this process plot their losses in tests marked `curve` only: it takes as long as ten
     training steps."""
-    run_log = sys.modules.get("libs.run_log")
+    run_log = sys.modules.get("libs.training.run_log")
     if run_log is not None and request.node.get_closest_marker("curve") is None:
         monkeypatch.setattr(run_log, "save_training_curve", lambda *args: None)
 

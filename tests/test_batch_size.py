@@ -10,14 +10,16 @@ import torch
 from conftest import call_script, make_model
 from PIL import Image
 
-from libs import batch_size, sampling
-from libs.batch_size import fitting_batch_size, free_memory, memory_of_image
 from libs.ddpm import DDPM
 from libs.edm import EDM
 from libs.metrics import evaluation
 from libs.models.variants import VariantUNet
-from libs.runtime import Precision
-from libs.sampling import Sampler, draw_samples
+from libs.runtime.device import Precision
+from libs.samplers import batch_size
+from libs.samplers import draw as drawing
+from libs.samplers.batch_size import fitting_batch_size, free_memory, memory_of_image
+from libs.samplers.draw import draw_samples
+from libs.samplers.sampler import Sampler
 
 FP32 = Precision("fp32", torch.device("cpu"))
 SMALL = {"dim": 8, "context_dim": 8, "num_classes": 2, "dim_mults": (1, 2), "attn_levels": (1,)}
@@ -121,13 +123,13 @@ def test_models_that_read_texts(have):
 @pytest.fixture
 def sizes(monkeypatch):
     """The batch sizes in which samples are drawn."""
-    seen, draw = [], sampling.draw_samples
+    seen, draw = [], drawing.draw_samples
 
     def spy(model, labels, precision, seed=0, batch_size=100, *args, **options):
         seen.append(batch_size)
         return draw(model, labels, precision, seed, batch_size, *args, **options)
 
-    monkeypatch.setattr(sampling, "draw_samples", spy)
+    monkeypatch.setattr(drawing, "draw_samples", spy)
     return seen
 
 
@@ -189,7 +191,7 @@ def test_files_are_written_as_they_are_drawn(run_folder, tmp_path, monkeypatch):
             alive.append(weakref.ref(batch))
             yield batch
 
-    monkeypatch.setattr(sampling, "draw_samples", draw)
+    monkeypatch.setattr(drawing, "draw_samples", draw)
     args = ["--labels", "1,2", "--num", "20", "--out-dir", tmp_path / "files"]
     process = call_script("code/sample.py", run_folder, *args)
     assert process.returncode == 0, process.stderr

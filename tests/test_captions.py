@@ -14,18 +14,23 @@ from conftest import assert_refused, call_script, find_asset, make_model
 from PIL import Image
 from test_eval_during_training import assert_same_state
 
-from libs import checkpoint, columns, prompts, text_encoder
-from libs.captions import read_captions
 from libs.config import DatasetConfig, load_config
+from libs.data.captions import read_captions
 from libs.datasets import load_splits
-from libs.diffusion import DiffusionLearner
-from libs.guidance import Guided, guided
 from libs.models.build import load_model
 from libs.models.variants import VariantUNet, null_label
-from libs.runtime import Precision, Processes
-from libs.sampling import Sampler, draw_samples
-from libs.text_encoder import random_text_encoder
-from libs.trainer import Trainer
+from libs.runtime import checkpoint
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.samplers import columns
+from libs.samplers.draw import draw_samples
+from libs.samplers.guidance import Guided, guided
+from libs.samplers.sampler import Sampler
+from libs.text import contexts as prompts
+from libs.text import encoder as text_encoder
+from libs.text.encoder import random_text_encoder
+from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 FP32 = Precision("fp32", torch.device("cpu"))
@@ -317,8 +322,8 @@ def test_edm_trains_and_draws(make_trainer):
     assert all(0.7 < loss < 1.3 for loss in losses)
     model, config, shown = load_model(final, torch.device("cpu"))
     assert prompts.number_prompts(final, model, config, shown[:2]) == [1, 2]
-    contexts = trainer.learner.contexts.encoder.encode(["", *shown[:2]])
-    torch.testing.assert_close(model.model.label_embd.contexts, contexts)
+    tokens = trainer.learner.contexts.encoder.encode(["", *shown[:2]])
+    torch.testing.assert_close(model.model.label_embd.contexts, tokens)
     torch.manual_seed(0)
     for parameter in model.model.parameters():  # so short a training tells prompts hardly apart
         parameter.data += 0.1 * torch.randn_like(parameter)

@@ -9,10 +9,10 @@ import yaml
 from conftest import ROOT, assert_refused, run_script
 
 from libs import config as configs
-from libs.autoencoder_config import AutoencoderConfig
 from libs.config import Config, dump_config, from_dict, load_config, to_dict
-from libs.stable_diffusion_config import StableDiffusionConfig
-from libs.utils import UserError
+from libs.settings.autoencoder import AutoencoderConfig
+from libs.settings.stable_diffusion import StableDiffusionConfig
+from libs.utils import UserError, shown
 
 
 @pytest.fixture
@@ -420,9 +420,9 @@ def test_to_dict_is_plain(tmp_path):
 def test_shown(tmp_path, monkeypatch):
     """Paths are shown as short as a person would type them: relative where they are near."""
     monkeypatch.chdir(tmp_path)
-    assert configs.shown(tmp_path / "a/b") == "a/b"
-    assert configs.shown(tmp_path.parent / "a") == "../a"
-    assert configs.shown(Path("/far/away")) == "/far/away"
+    assert shown(tmp_path / "a/b") == "a/b"
+    assert shown(tmp_path.parent / "a") == "../a"
+    assert shown(Path("/far/away")) == "/far/away"
 
 
 # Scripts
@@ -430,7 +430,7 @@ def test_shown(tmp_path, monkeypatch):
 
 def test_config_does_not_import_torch():
     """Reading a config does not wait for torch, so that mistakes in it show at once."""
-    program = "import sys, libs.config, libs.cli; print('torch' in sys.modules)"
+    program = "import sys, libs.config, libs.runtime.cli; print('torch' in sys.modules)"
     process = run_script("-c", program, cwd=ROOT / "code")
     assert process.stdout.strip() == "False", process.stderr
 

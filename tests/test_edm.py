@@ -14,22 +14,24 @@ from conftest import assert_refused, run_script
 from diffusers import EDMEulerScheduler
 from torch import nn
 
-from libs import checkpoint
-from libs.cli import add_sampler_flags
 from libs.config import load_config
 from libs.datasets import load_digits
-from libs.diffusion import DiffusionLearner
 from libs.edm import EDM, Heun, heun_step, sample_heun
-from libs.guidance import guided
 from libs.metrics.drawing import sample_facts
-from libs.metrics.store import Store
 from libs.models.build import build_model, load_model
 from libs.models.variants import VariantUNet, null_label
-from libs.run_folder import check_same_run
-from libs.runtime import Precision, Processes
-from libs.sampling import Film, Sampler, draw_samples
+from libs.runtime import checkpoint
+from libs.runtime.cache import Store
+from libs.runtime.cli import add_sampler_flags
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.samplers.draw import Film, draw_samples
+from libs.samplers.guidance import guided
+from libs.samplers.sampler import Sampler
 from libs.tiny_autoencoder import TAESD
-from libs.trainer import Trainer
+from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.run_folder import check_same_run
+from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 CPU = torch.device("cpu")

@@ -8,15 +8,17 @@ import torch
 from conftest import run_script
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from libs import checkpoint, diffusion
-from libs.autoencoder_config import AutoencoderConfig
 from libs.config import load_config
-from libs.diffusion import DiffusionLearner
-from libs.first_stage.learner import AutoencoderLearner
 from libs.metrics import lenet, scoring
 from libs.metrics.evaluation import gather_evidence
-from libs.runtime import Precision, Processes
-from libs.trainer import Trainer
+from libs.runtime import checkpoint
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.settings.autoencoder import AutoencoderConfig
+from libs.training import diffusion_learner
+from libs.training.autoencoder_learner import AutoencoderLearner
+from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -120,7 +122,7 @@ def test_resumed_run_scores_like_an_unbroken_one(make_trainer, tmp_path):
 )
 def test_best_checkpoint_by_a_score(make_trainer, tmp_path, monkeypatch, metric, values, best):
     """best.pth is the epoch of the lowest FID, or the highest accuracy; NaN is never best."""
-    monkeypatch.setattr(diffusion, "SampleScores", lambda *args: None)
+    monkeypatch.setattr(diffusion_learner, "SampleScores", lambda *args: None)
     trainer = make_trainer(*SCORED, "train_cfg.epochs=3", f"train_cfg.best_metric={metric}")
     told = iter(values)
     monkeypatch.setattr(trainer.learner, "scores", lambda: {metric: next(told)})

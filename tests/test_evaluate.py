@@ -14,7 +14,7 @@ from PIL import Image
 from libs import datasets
 from libs.metrics import drawing, evaluation, scoring
 from libs.metrics.inception import Inception
-from libs.metrics.weight_files import PRETRAINED
+from libs.runtime.downloads import PRETRAINED
 from libs.utils import UserError
 
 ALL_BUT_LPIPS = "fid,kid,is,pr,accuracy,memorization"
@@ -139,8 +139,8 @@ def test_samples_are_kept_until_code_changes(run_folder, monkeypatch):
 
 
 SOURCES_THAT_DRAW = (
-    "ddpm unet blocks ddim edm schedules sampling guidance variants runtime first_stage/latents "
-    "tiny_autoencoder metrics/drawing"
+    "ddpm unet blocks ddim edm schedules samplers/draw samplers/guidance models/variants "
+    "runtime/streams autoencoders/latents tiny_autoencoder metrics/drawing"
 ).split()
 
 

@@ -13,18 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from libs.first_stage import perceptual
-from libs.first_stage.autoencoder import DiagonalGaussian, KLAutoencoder, LinearAttention
-from libs.first_stage.compvis import read_compvis
-from libs.first_stage.discriminator import (
+from libs.autoencoders import perceptual
+from libs.autoencoders.compvis import read_compvis
+from libs.autoencoders.discriminator import (
     PatchDiscriminator,
     adaptive_weight,
     hinge_discriminator_loss,
     hinge_generator_loss,
 )
-from libs.first_stage.latents import FirstStage
-from libs.first_stage.loading import load_autoencoder
-from libs.first_stage.quality import psnr, ssim
+from libs.autoencoders.files import load_autoencoder
+from libs.autoencoders.kl import DiagonalGaussian, KLAutoencoder, LinearAttention
+from libs.autoencoders.latents import FirstStage
+from libs.autoencoders.quality import psnr, ssim
 from libs.utils import UserError
 from libs.weights import load_strictly, read_file
 

@@ -10,12 +10,13 @@ from conftest import assert_refused
 from PIL import Image
 from torch import nn
 
-from libs import cli
 from libs.ddpm import DDPM
-from libs.guidance import Guided, guided
 from libs.metrics import evaluation, report, scoring
-from libs.runtime import Precision
-from libs.sampling import Sampler, draw_samples
+from libs.runtime import cli
+from libs.runtime.device import Precision
+from libs.samplers.draw import draw_samples
+from libs.samplers.guidance import Guided, guided
+from libs.samplers.sampler import Sampler
 
 NULL = 3
 FP32 = Precision("fp32", torch.device("cpu"))

@@ -14,13 +14,13 @@ from autograder.text import InputError
 from conftest import any_name, assert_refused, run_script
 from PIL import Image
 
-from libs.captions import read_captions
 from libs.config import from_dict, load_config
-from libs.documents import parse_json, read_yaml
-from libs.image_folder import ImageFiles, good_files
-from libs.pictures import MAX_PIXELS, BadPicture, opened
-from libs.progress import say
-from libs.text_to_image import load_picture
+from libs.data.captions import read_captions
+from libs.data.image_folder import ImageFiles, good_files
+from libs.runtime.documents import parse_json, read_yaml
+from libs.runtime.pictures import MAX_PIXELS, BadPicture, opened
+from libs.runtime.progress import say
+from libs.text_to_image.draw import load_picture
 from libs.utils import UserError, visible, visible_line
 
 LAUGHS = "a0: &a0 [x]\n" + "".join(

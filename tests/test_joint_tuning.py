@@ -3,15 +3,16 @@
 import pytest
 import torch
 
-from libs import checkpoint
-from libs.autoencoder_config import AutoencoderConfig
+from libs.autoencoders.kl import KLAutoencoder
 from libs.config import load_config
-from libs.diffusion import DiffusionLearner
-from libs.first_stage.autoencoder import KLAutoencoder
-from libs.first_stage.stages import train_stages
 from libs.models.build import load_model
-from libs.runtime import Precision, Processes
-from libs.trainer import Trainer
+from libs.runtime import checkpoint
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.settings.autoencoder import AutoencoderConfig
+from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.stages import train_stages
+from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 FP32 = Precision("fp32", torch.device("cpu"))

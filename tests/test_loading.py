@@ -11,12 +11,13 @@ from conftest import ROOT, run_script
 from PIL import Image
 from torch import nn
 
-from libs import latent_cache
 from libs.config import DatasetConfig
+from libs.data.batches import EpochBatches, in_order, make_loader
 from libs.datasets import MemoryImages, load_splits
-from libs.latent_cache import cache_latents
-from libs.loading import EpochBatches, in_order, make_loader
-from libs.runtime import Precision, Processes
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.training import latent_cache
+from libs.training.latent_cache import cache_latents
 from libs.utils import UserError
 
 FP32 = Precision("fp32", torch.device("cpu"))

@@ -186,7 +186,7 @@ def test_the_demo_must_reach_its_accuracy(accuracy, good, monkeypatch):
 
 def test_a_console_without_a_letter_shows_its_number():
     """Scripts print what a plain ASCII console lacks, such as a class's name, and go on."""
-    code = "from libs import cli; cli.run(lambda: print('caf\\u00e9 \\u00b1 1'))"
+    code = "from libs.runtime import cli; cli.run(lambda: print('caf\\u00e9 \\u00b1 1'))"
     env = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT / "code")}
     process = run_script("-c", code, **env)
     assert process.returncode == 0, process.stderr
@@ -195,7 +195,7 @@ def test_a_console_without_a_letter_shows_its_number():
 
 def test_a_home_that_cannot_be_written_is_no_news():
     """Matplotlib warns of it in three lines; a script says only what concerns its user."""
-    code = "from libs import cli; cli.run(lambda: __import__('matplotlib'))"
+    code = "from libs.runtime import cli; cli.run(lambda: __import__('matplotlib'))"
     env = {"HOME": os.devnull, "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": "", "MPLCONFIGDIR": ""}
     process = run_script("-c", code, PYTHONPATH=str(ROOT / "code"), **env)
     assert process.returncode == 0, process.stderr

@@ -14,7 +14,7 @@ from conftest import find_asset
 
 from libs import config as configs
 from libs import datasets
-from libs.metrics import OF_CLASSES, lenet, report, scoring, weight_files
+from libs.metrics import OF_CLASSES, lenet, report, scoring
 from libs.metrics import features as feature_files
 from libs.metrics.distances import nearest
 from libs.metrics.evaluation import suited_metrics
@@ -25,8 +25,9 @@ from libs.metrics.inception_score import inception_score
 from libs.metrics.kid import kernel_distance, squared_mmd
 from libs.metrics.lpips_diversity import Lpips, diversity, same_class_pairs
 from libs.metrics.precision_recall import precision_recall
-from libs.metrics.store import Store, hash_of_code
 from libs.metrics.variety import mean_distance
+from libs.runtime import downloads as weight_files
+from libs.runtime.cache import Store, hash_of_code
 from libs.utils import UserError
 
 CPU = torch.device("cpu")

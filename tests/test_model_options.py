@@ -4,13 +4,14 @@ import json
 
 import pytest
 import torch
-from conftest import assert_refused, call_script, make_model, run_script
+from conftest import ROOT, assert_refused, call_script, make_model, run_script
 
 from libs import config as configs
-from libs import strict_yaml
-from libs.diffusion import DiffusionLearner
 from libs.models.variants import AdaGNResBlock, null_label
-from libs.runtime import Precision, Processes
+from libs.runtime import strict_yaml
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.training.diffusion_learner import DiffusionLearner
 
 SMALL = {"img_shape": (1, 8, 8), "timesteps": 10, "dim": 8, "context_dim": 8, "num_classes": 3}
 FP32 = Precision("fp32", torch.device("cpu"))
@@ -82,7 +83,7 @@ def learner(**model):
     section = {**SMALL, "img_shape": [1, 8, 8], "num_classes": 10}
     section |= {"dim_mults": [1, 2], "attn_levels": [0], **model}
     config = configs.Config(model=configs.ModelConfig(**section))
-    strict_yaml.resolve_paths(config, configs.REPOSITORY / "configs")
+    strict_yaml.resolve_paths(config, ROOT / "configs")
     config.train_cfg.channels_last = False
     learner = DiffusionLearner(config, FP32, Processes())
     seen = []

@@ -8,12 +8,15 @@ import torch.distributed as dist
 from torch import nn
 from torch.optim import lr_scheduler
 
-from libs import run_folder, runtime
 from libs.config import Config, DatasetConfig, TrainConfig, load_config, to_dict
-from libs.ema import EMA
-from libs.loading import load_together
-from libs.optim import learning_rate, make_optimizer
-from libs.runtime import Precision, Processes, generator_for, pick_device
+from libs.data.batches import load_together
+from libs.runtime import device as devices
+from libs.runtime.device import Precision, pick_device
+from libs.runtime.processes import Processes
+from libs.runtime.streams import fork_rng, generator_for, rng_state, set_rng_state
+from libs.training import run_folder
+from libs.training.ema import EMA
+from libs.training.optim import learning_rate, make_optimizer
 from libs.utils import UserError
 
 STEPS = 7  # in an epoch
@@ -300,7 +303,7 @@ def test_pick_device_refuses(machine, names, cuda, words):
 def test_pick_precision(machine, monkeypatch, name, device, bf16, expected):
     """Auto is bf16 where the hardware has it, else fp16 on CUDA, else fp32; a name is kept."""
     machine(1, bf16)
-    monkeypatch.setattr(runtime, "_cpu_has_bf16", lambda: bf16)
+    monkeypatch.setattr(devices, "_cpu_has_bf16", lambda: bf16)
     precision = Precision.pick(name, torch.device(device))
     assert precision.name == expected
     assert precision.needs_scaler == (expected == "fp16")
@@ -352,7 +355,7 @@ def test_fork_rng_leaves_outer_state():
     drawn = [torch.rand(2)]
     inner = []
     for _ in range(2):
-        with runtime.fork_rng(1, torch.device("cpu")):
+        with fork_rng(1, torch.device("cpu")):
             inner.append(torch.rand(3))
     drawn.append(torch.rand(2))
     assert torch.equal(torch.cat(drawn), expected)
@@ -362,10 +365,10 @@ def test_fork_rng_leaves_outer_state():
 def test_rng_state_round_trip():
     """The global generator goes on from a state that was kept."""
     torch.manual_seed(1)
-    state = runtime.rng_state()
+    state = rng_state()
     expected = torch.rand(3)
     torch.manual_seed(2)
-    runtime.set_rng_state(state)
+    set_rng_state(state)
     assert torch.equal(torch.rand(3), expected)
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
-from libs.ancestral import sample_ancestral
 from libs.ddim import ddim_step, sample_ddim
 from libs.ddpm import DDPM
-from libs.dpm_solver import sample_dpm_solver
+from libs.samplers.ancestral import sample_ancestral
+from libs.samplers.dpm_solver import sample_dpm_solver
 from libs.schedules import make_betas, time_grid
 
 T = 200  # few enough for walks over all of them

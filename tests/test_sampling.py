@@ -5,12 +5,13 @@ from argparse import ArgumentParser
 import pytest
 import torch
 
-from libs.cli import add_sampler_flags
 from libs.config import TrainConfig
 from libs.ddpm import DDPM
 from libs.edm import EDM
-from libs.runtime import Precision
-from libs.sampling import SAMPLERS, Film, Sampler, draw_samples, spread_evenly, watch_chain
+from libs.runtime.cli import add_sampler_flags
+from libs.runtime.device import Precision
+from libs.samplers.draw import Film, draw_samples, spread_evenly, watch_chain
+from libs.samplers.sampler import SAMPLERS, Sampler
 from libs.utils import UserError
 
 FP32 = Precision("fp32", torch.device("cpu"))

@@ -15,11 +15,11 @@ import torch
 from conftest import ROOT, assert_refused, call_script, run_script
 from PIL import Image
 
-from libs import cli
-from libs.columns import pick_columns
 from libs.config import Config
+from libs.runtime import cli
+from libs.runtime.visualize import save_image
+from libs.samplers.columns import pick_columns
 from libs.utils import UserError, save_json, save_result
-from libs.visualize import save_image
 
 
 def test_same_seed_same_pictures(run_folder, tmp_path):
@@ -104,7 +104,7 @@ def test_nothing_is_overwritten_without_force(run_folder, tmp_path, monkeypatch,
     flags = [flag.format(tmp=tmp_path) for flag in flags]
     args = ["code/sample.py", run_folder, "--labels", "1,2", "--num", "1", *flags]
     with monkeypatch.context() as patch:
-        patch.setattr("libs.sampling.draw_samples", None)  # what would draw
+        patch.setattr("libs.samplers.draw.draw_samples", None)  # what would draw
         named = "00000.png" if "--out-dir" in flags else "kept."
         assert_refused(call_script(*args), named, "exists already", "--force")
     assert all(path.read_bytes() == b"mine" for path in kept)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 import peers
 import speed
-from libs.runtime import Precision
+from libs.runtime.device import Precision
 from libs.utils import UserError
 
 CPU = torch.device("cpu")

@@ -18,17 +18,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 import sample
-from libs import sd_files, text_to_image
+from libs.autoencoders.kl import KLAutoencoder
 from libs.config import from_dict, load_config
-from libs.first_stage.autoencoder import KLAutoencoder
-from libs.sampling import Sampler
+from libs.samplers.sampler import Sampler
 from libs.schedules import SPACINGS, time_grid
-from libs.sd_files import StableDiffusion, load_stable_diffusion
-from libs.sd_flags import DEFAULT
+from libs.settings.stable_diffusion import StableDiffusionConfig
 from libs.stable_diffusion import StableDiffusionUNet, guided_eps, rename, sample_guided
-from libs.stable_diffusion_config import StableDiffusionConfig
-from libs.text_encoder import VIT_L_14, make_text_model
-from libs.text_to_image import Job, draw
+from libs.text.encoder import VIT_L_14, make_text_model
+from libs.text_to_image import draw as drawing
+from libs.text_to_image import files
+from libs.text_to_image.draw import Job, draw
+from libs.text_to_image.files import StableDiffusion, load_stable_diffusion
+from libs.text_to_image.flags import DEFAULT
 from libs.utils import UserError
 
 diffusers = pytest.importorskip("diffusers")
@@ -226,7 +227,7 @@ def job(**changes) -> Job:
 def test_time_steps_of_each_spacing(spacing):
     """Every spacing that the flag of sample.py names, or a config, gives a chain's time steps."""
     config = from_dict({"sampling": {"spacing": spacing}}, ROOT, "text", StableDiffusionConfig)
-    times = text_to_image._times(config, Sampler("ddim", 10, spacing=config.sampling.spacing))
+    times = drawing._times(config, Sampler("ddim", 10, spacing=config.sampling.spacing))
     assert len(set(times)) == 10
     assert times == sorted(times, reverse=True)
 
@@ -234,7 +235,7 @@ def test_time_steps_of_each_spacing(spacing):
 def their_pictures(example: Example, job: Job, **options) -> Tensor:
     """What diffusers' pipeline draws from the same noise."""
     size = 4, job.height // 8, job.width // 8
-    noise = text_to_image._noise(size, job.seed, 0)
+    noise = drawing._noise(size, job.seed, 0)
     images = example.pipeline(
         list(job.prompts),
         negative_prompt=[job.negative] * len(job.prompts),
@@ -280,7 +281,7 @@ def test_picture_from_a_picture(example, model):
     times = pipeline.scheduler.set_timesteps(10) or pipeline.scheduler.timesteps[4:].tolist()
     with torch.no_grad():
         latents = pipeline.vae.encode(2 * image[None] - 1).latent_dist.mode() * 0.18215
-        noise = text_to_image._noise((4, 8, 8), start.seed, 0)
+        noise = drawing._noise((4, 8, 8), start.seed, 0)
         x = pipeline.scheduler.add_noise(latents, noise[None], torch.tensor(times[:1]))
         both, nothing = pipeline.encode_prompt(PROMPTS[0], "cpu", 1, True, NEGATIVE)
         for time in times:
@@ -534,10 +535,10 @@ def test_shifted_names_are_noticed(example, monkeypatch):
     def shifted(name: str, res_blocks: int) -> str:
         return rename(name.replace("input_blocks.4.", "input_blocks.5."), res_blocks)
 
-    monkeypatch.setattr(sd_files, "rename", shifted)
+    monkeypatch.setattr(files, "rename", shifted)
     assert "'encoder.3.0." in refusal(example, path)
     assert "rename" in refusal(example, path)
-    monkeypatch.setattr(sd_files, "rename", lambda name, res_blocks: rename(name, 1))
+    monkeypatch.setattr(files, "rename", lambda name, res_blocks: rename(name, 1))
     assert refusal(example, path)
 
 

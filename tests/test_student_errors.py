@@ -16,12 +16,15 @@ import libs.ddim
 import libs.ddpm
 import libs.edm
 import libs.unet
-from libs import cli, sampling
 from libs.config import Config
-from libs.diffusion import TrainingLoss
 from libs.metrics import scoring, verdict
-from libs.runtime import Precision
-from libs.sampling import Film, Sampler, draw_samples
+from libs.runtime import cli
+from libs.runtime.device import Precision
+from libs.samplers import draw as drawing
+from libs.samplers import sampler
+from libs.samplers.draw import Film, draw_samples
+from libs.samplers.sampler import Sampler
+from libs.training.diffusion_losses import TrainingLoss
 
 LIBS = Path(libs.ddpm.__file__).parent
 SIZES = {"img_shape": (1, 8, 8), "timesteps": 3, "dim": 8, "context_dim": 8, "num_classes": 3}
@@ -163,15 +166,15 @@ def test_arguments_given_by_name_may_come_in_any_order(edited):
 def test_samplers_that_give_nothing(edited, monkeypatch):
     """A ddim_step or heun_step without return is reported where it is noticed first."""
     ddim = edited("ddim", ("return x_next + sigma * noise if sigma > 0 else x_next", "pass"))
-    monkeypatch.setattr(sampling, "importlib", types.SimpleNamespace(import_module=lambda *_: ddim))
+    monkeypatch.setattr(sampler, "importlib", types.SimpleNamespace(import_module=lambda *_: ddim))
     model = libs.ddpm.DDPM(**SIZES)
     place = f"sample_ddim in code/libs/ddim.py, line {line_of('ddim', 'def sample_ddim')}"
     work = told(lambda: draw(model, sampler=Sampler("ddim", 2)))
     one_sentence(work, place, "gave on_step None, expected is the state after a step, [2, 1, 8, 8]")
 
     edm = edited("edm", ("    return x_next\n", "    x_next\n"))
-    monkeypatch.setattr(sampling, "heun_step", edm.heun_step)
-    monkeypatch.setattr(sampling, "sample_heun", edm.sample_heun)
+    monkeypatch.setattr(drawing, "heun_step", edm.heun_step)
+    monkeypatch.setattr(drawing, "sample_heun", edm.sample_heun)
     sizes = {name: size for name, size in SIZES.items() if name != "timesteps"}
     model = libs.edm.EDM(**sizes, steps=2)
     place = f"heun_step in code/libs/edm.py, line {line_of('edm', 'def heun_step')}"
@@ -283,11 +286,11 @@ def test_functions_with_other_arguments_or_names(edited, monkeypatch):
     line = line_of("ddpm", "def compute_loss")
     text = told(lambda: loss_of(ddpm.DDPM(**SIZES)))
     one_sentence(text, f"compute_loss in code/libs/ddpm.py, line {line}", "takes 3 positional")
-    assert "as _checked in code/libs/diffusion.py, line " in text
+    assert "as _checked in code/libs/training/diffusion_losses.py, line " in text
 
     ddpm = edited("ddpm", ("def p_sample(self", "def sample_p(self"))
     text = told(lambda: draw(ddpm.DDPM(**SIZES)))
-    one_sentence(text, "DDPM in code/libs/ddpm.py has no p_sample", "code/libs/sampling.py")
+    one_sentence(text, "DDPM in code/libs/ddpm.py has no p_sample", "code/libs/samplers/draw.py")
 
     def frame_of_ours() -> None:
         code = compile("from libs.ddpm import DPM", str(LIBS / "checkpoint.py"), "exec")

@@ -7,15 +7,16 @@ import torch
 from conftest import make_model
 from torch.overrides import TorchFunctionMode
 
-from libs.ancestral import sample_ancestral
 from libs.ddim import sample_ddim
 from libs.ddpm import DDPM
-from libs.dpm_solver import sample_dpm_solver
 from libs.edm import EDM, Heun, sample_heun
-from libs.guidance import Guided, guided
 from libs.models.variants import VariantUNet, null_label
-from libs.runtime import Precision
-from libs.sampling import Sampler, draw_samples
+from libs.runtime.device import Precision
+from libs.samplers.ancestral import sample_ancestral
+from libs.samplers.dpm_solver import sample_dpm_solver
+from libs.samplers.draw import draw_samples
+from libs.samplers.guidance import Guided, guided
+from libs.samplers.sampler import Sampler
 from libs.stable_diffusion import sample_guided
 
 FP32 = Precision("fp32", torch.device("cpu"))

@@ -7,9 +7,11 @@ from conftest import ROOT, make_model
 from scipy import stats
 
 from libs.config import load_config
-from libs.diffusion import DiffusionLearner, TrainingLoss
 from libs.models.targets import min_snr_weights, partly_uniform, training_loss
-from libs.runtime import Precision, Processes
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.diffusion_losses import TrainingLoss
 
 SMALL = {"img_shape": (1, 8, 8), "timesteps": 20, "dim": 8, "context_dim": 8, "num_classes": 3}
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from conftest import find_asset
 
-from libs import text_encoder
-from libs.text_encoder import (
+from libs.text import encoder as text_encoder
+from libs.text.encoder import (
     TextEncoder,
     load_text_encoder,
     load_tokenizer,

@@ -20,7 +20,7 @@ from conftest import ROOT, assert_refused, call_script, find_asset, run_script
 from test_release import fill_in
 
 from libs import config
-from libs.autoencoder_config import AutoencoderConfig
+from libs.settings.autoencoder import AutoencoderConfig
 
 COURSE = texts.Course(
     "CS 771, fall 2027", "10 December, 23:59", "Canvas, Assignment 4", "the forum"
@@ -235,7 +235,7 @@ def test_plotting_snippet_runs(tmp_path, monkeypatch):
 def test_tensorboards_names_are_those_that_training_writes(starter):
     """What the text tells to look at is what the trainer logs."""
     text = text_of(starter, "docs/assignment.md")
-    source = read("code/libs/trainer.py")
+    source = read("code/libs/training/trainer.py")
     names = re.findall(r"`((?:train|test)/\w+)`", text)
     assert len(names) >= 4
     assert [name for name in names if f'"{name}"' not in source] == []

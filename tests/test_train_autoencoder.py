@@ -15,18 +15,19 @@ from PIL import Image
 from test_trainer import FakeWandb
 from torch import nn
 
-from libs import checkpoint, cli
-from libs.autoencoder_config import AutoencoderConfig, Stage
+from libs.autoencoders import losses
+from libs.autoencoders.discriminator import PatchDiscriminator, hinge_generator_loss
+from libs.autoencoders.kl import KLAutoencoder
 from libs.config import load_config
-from libs.diffusion import DiffusionLearner
-from libs.first_stage import learner as learning
-from libs.first_stage import losses
-from libs.first_stage.autoencoder import KLAutoencoder
-from libs.first_stage.discriminator import PatchDiscriminator, hinge_generator_loss
-from libs.first_stage.learner import AutoencoderLearner, ReconstructionLoss
-from libs.first_stage.stages import train_stages
-from libs.runtime import Precision, Processes
-from libs.trainer import Trainer
+from libs.runtime import checkpoint, cli
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
+from libs.settings.autoencoder import AutoencoderConfig, Stage
+from libs.training import autoencoder_learner as learning
+from libs.training.autoencoder_learner import AutoencoderLearner, ReconstructionLoss
+from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.stages import train_stages
+from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 CPU = torch.device("cpu")

@@ -16,18 +16,22 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from libs import checkpoint, ddim, diffusion, progress, run_log
+from libs import ddim
 from libs.config import WandbConfig, load_config
 from libs.ddpm import DDPM
-from libs.diffusion import DiffusionLearner
 from libs.metrics import in_training
-from libs.models.build import build_model
-from libs.run_folder import check_same_run, choose
-from libs.run_log import History, RunLog
-from libs.runtime import Precision, Processes
+from libs.models import build
+from libs.runtime import checkpoint, progress
+from libs.runtime.device import Precision
+from libs.runtime.processes import Processes
 from libs.tiny_autoencoder import TAESD
-from libs.trainer import Trainer
-from libs.updater import StepResult
+from libs.training import diffusion_learner, run_log
+from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.diffusion_losses import TrainingLoss
+from libs.training.run_folder import check_same_run, choose
+from libs.training.run_log import History, RunLog
+from libs.training.trainer import Trainer
+from libs.training.updater import StepResult
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -217,13 +221,13 @@ def test_bf16_trains_close_to_fp32(make_trainer):
 
 def poison(monkeypatch, bad_steps, value=float("nan")):
     """Make the loss of these steps a bad number."""
-    forward, calls = diffusion.TrainingLoss.forward, iter(range(10**6))
+    forward, calls = TrainingLoss.forward, iter(range(10**6))
 
     def poisoned(self, *args):
         factor = value if next(calls) in bad_steps else 1.0
         return forward(self, *args) * factor
 
-    monkeypatch.setattr(diffusion.TrainingLoss, "forward", poisoned)
+    monkeypatch.setattr(TrainingLoss, "forward", poisoned)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -369,8 +373,8 @@ def test_older_model_without_new_arguments(make_trainer, monkeypatch):
             super().__init__()
             taken.append(dim)
 
-    monkeypatch.setattr(checkpoint, "DDPM", Older)
-    build_model(load_config("configs/mnist.yaml"))
+    monkeypatch.setattr(build, "DDPM", Older)
+    build.build_model(load_config("configs/mnist.yaml"))
     assert taken == [64]
 
 
@@ -382,7 +386,7 @@ def test_pictures_are_drawn_as_the_run_says(make_trainer, monkeypatch):
         drawn.append((str(sampler), labels.tolist()))
         return [torch.zeros(len(labels), 1, 8, 8)]
 
-    monkeypatch.setattr(diffusion, "draw_samples", draw)
+    monkeypatch.setattr(diffusion_learner, "draw_samples", draw)
     monkeypatch.setattr(in_training, "load_networks", lambda *_: None)
     options = ["train_cfg.num_eval_samples=2", "train_cfg.eval_metrics=accuracy"]
     _, all_classes = make_trainer(*options).learner.picture()
@@ -592,7 +596,7 @@ def test_training_and_held_out_losses_are_measured_alike(make_trainer, monkeypat
     def of_t(self, x, label, t, noise):
         return t.float().mean() + 0 * self.ddpm.model.conv_in.weight.sum()
 
-    monkeypatch.setattr(diffusion.TrainingLoss, "forward", of_t)
+    monkeypatch.setattr(TrainingLoss, "forward", of_t)
     options = ["train_cfg.min_snr_gamma=2", "model.label_dropout=0.1", "dataset.val_fraction=0.2"]
     options += ["train_cfg.eval_images=64", "train_cfg.eval_every=2", "train_cfg.epochs=3"]
     options += ["dataset.subset=0.24"]
@@ -718,8 +722,8 @@ def test_a_run_without_a_terminal_is_never_silent_for_long(make_trainer, monkeyp
     clock, learner = Clock(monkeypatch), trainer.learner
     began = clock.time
     monkeypatch.setattr(learner, "step", clock.takes(12, lambda *args: FINE))
-    forward = diffusion.TrainingLoss.forward
-    monkeypatch.setattr(diffusion.TrainingLoss, "forward", clock.takes(12, forward))
+    forward = TrainingLoss.forward
+    monkeypatch.setattr(TrainingLoss, "forward", clock.takes(12, forward))
     monkeypatch.setattr(DDPM, "p_sample", clock.takes(12, DDPM.p_sample))
     trainer.fit()
     times = [began, *(when for when, _ in clock.lines), clock.time]
@@ -807,7 +811,7 @@ def test_a_run_goes_on_without_what_it_can_spare(make_trainer, monkeypatch, caps
     """Pictures, curves, numbers and TensorBoard's events that cannot be written are told of, one
     sentence each, and the trained model is there."""
     trainer = make_trainer("train_cfg.max_steps=2", "train_cfg.num_eval_samples=1", print_freq=1)
-    monkeypatch.setattr("libs.trainer.save_image", no_space)
+    monkeypatch.setattr("libs.training.trainer.save_image", no_space)
     monkeypatch.setattr(run_log, "save_training_curve", no_space)
     monkeypatch.setattr(run_log.json, "dumps", no_space)
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", no_space)

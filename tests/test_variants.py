@@ -7,11 +7,9 @@ from conftest import make_model
 from test_blocks import randomize
 from torch import nn
 
-from libs import checkpoint
 from libs import config as configs
 from libs.blocks import Attention, Downsample, ResBlock, SpatialTransformer, Upsample
 from libs.ddpm import DDPM
-from libs.guidance import Guided
 from libs.models.build import CONTRACT, build_model, load_model
 from libs.models.variants import (
     AdaLNBlock,
@@ -20,6 +18,8 @@ from libs.models.variants import (
     VariantUNet,
     null_label,
 )
+from libs.runtime import checkpoint
+from libs.samplers.guidance import Guided
 from libs.unet import UNet
 
 SMALL = {"dim": 8, "context_dim": 6, "num_classes": 3, "dim_mults": [1, 2], "attn_levels": [0]}

@@ -8,9 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from libs import visualize
-from libs.run_log import History
-from libs.visualize import (
+from libs.runtime import visualize
+from libs.runtime.visualize import (
     CELL,
     captioned_grid,
     image_grid,
@@ -20,6 +19,7 @@ from libs.visualize import (
     to_pil,
     with_margins,
 )
+from libs.training.run_log import History
 
 PADDING = 4
 GREY = 128

@@ -5,19 +5,17 @@ paths given with `--set` to the current folder; in memory all paths are absolute
 import torch, so that a mistake in a config shows at once.
 """
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
 
-from . import documents, strict_yaml
-from .config_checks import check_limits, check_together
-from .utils import UserError, did_you_mean, visible_line
+from .runtime import documents, strict_yaml
+from .settings.checks import check_limits, check_together
+from .utils import ROOT, UserError, did_you_mean
 
 T = TypeVar("T")
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -58,7 +56,7 @@ class LoaderConfig:
 
 @dataclass
 class ModelConfig:
-    """The arguments of DDPM and its UNet; EDM has those that are not in config_checks.DDPM_ONLY."""
+    """What models/build.py makes a DDPM of, or an EDM, which lacks those in settings/checks.py."""
 
     img_shape: list[int] = field(default_factory=lambda: [3, 32, 32])
     timesteps: int = 100
@@ -91,7 +89,7 @@ class ModelConfig:
 
 @dataclass
 class AutoencoderModelConfig:
-    """The arguments of KLAutoencoder, see code/libs/first_stage/autoencoder.py."""
+    """The arguments of KLAutoencoder, see code/libs/autoencoders/kl.py."""
 
     in_channels: int = 3
     ch: int = 128
@@ -131,7 +129,7 @@ class VaeConfig:
 
 @dataclass
 class TextConfig:
-    """The frozen text encoder of a model with `context: tokens`, see code/libs/text_encoder.py.
+    """The frozen text encoder of a model with `context: tokens`, see code/libs/text/encoder.py.
 
     Without `encoder` and `hub_name` it is a random one of the sizes below.
     """
@@ -299,8 +297,6 @@ SCRIPT_OF = {  # by section
     "unet": "sample.py",
 }
 
-LOWER_IS_BETTER = ("fid", "kid", "grain")  # of the scores in training; of all others, higher
-
 
 @dataclass
 class Config:
@@ -357,10 +353,10 @@ def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = C
 
 def find_config(path: str) -> Path:
     """Look a config up from the current folder, then from the repository's root."""
-    for folder in (Path.cwd(), REPOSITORY):
+    for folder in (Path.cwd(), ROOT):
         if (folder / path).is_file():
             return (folder / path).resolve()
-    found = (REPOSITORY / "configs").glob("*")
+    found = (ROOT / "configs").glob("*")
     known = sorted(f"configs/{p.name}" for p in found if p.suffix in (".yaml", ".yml", ".json"))
     hint = did_you_mean(path, known) or f"; there are {', '.join(known)}"
     raise UserError(f"config {path} does not exist{hint}")
@@ -378,7 +374,7 @@ def from_dict(values: dict, base: Path, source: str, kind: type[T] = Config) -> 
                 f"{source} has a section '{section}': it is for python code/{SCRIPT_OF[section]}"
             )
     # Defaults that are paths count from the folder configs/, as they would in a file there.
-    config = strict_yaml.resolve_paths(kind(), REPOSITORY / "configs")
+    config = strict_yaml.resolve_paths(kind(), ROOT / "configs")
     strict_yaml.merge(config, values, base, source)
     return config
 
@@ -391,13 +387,6 @@ def to_dict(config: Any, base: Path) -> dict:
 def dump_config(config: Any, base: Path) -> str:
     """The config as YAML text, its paths relative to `base`."""
     return yaml.safe_dump(to_dict(config, base), sort_keys=False, default_flow_style=None)
-
-
-def shown(path: Path) -> str:
-    """A path as a person would type it here: relative to the current folder where it is near."""
-    relative = os.path.relpath(path)
-    is_far = relative.startswith(os.path.join("..", ".."))
-    return visible_line(str(path) if is_far else relative)
 
 
 def _apply_override(config: Any, override: str) -> None:

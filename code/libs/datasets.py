@@ -18,9 +18,9 @@ from torch.utils.data import Dataset
 from torchvision import datasets as tv
 from torchvision.transforms import v2
 
-from .captions import Captions, read_captions
 from .config import DatasetConfig
-from .image_folder import ImageFiles, scan_folder
+from .data.captions import Captions, read_captions
+from .data.image_folder import ImageFiles, scan_folder
 from .utils import UserError
 
 Key = tuple[int, int]  # index of an image, seed of its augmentation

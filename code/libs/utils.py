@@ -229,6 +229,13 @@ def place_of(function: Callable) -> str:
     return f"{function.__name__} in {where}"
 
 
+def shown(path: Path) -> str:
+    """A path as a person would type it here: relative to the current folder where it is near."""
+    relative = os.path.relpath(path)
+    is_far = relative.startswith(os.path.join("..", ".."))
+    return visible_line(str(path) if is_far else relative)
+
+
 def file_shown(file: str) -> str:
     """A file of the project relative to its root, another one as it is."""
     path = Path(file).resolve()

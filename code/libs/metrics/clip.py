@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from ..progress import counted
-from ..text_encoder import TextEncoder, load_tokenizer
+from ..metrics import PUBLISHED_CLIP
+from ..runtime.progress import counted
+from ..text.encoder import TextEncoder, load_tokenizer
 from ..utils import UserError
-from . import PUBLISHED_CLIP
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..progress import counted
+from ..runtime.progress import counted
 
 QUERIES, POINTS = 512, 8192  # distances held at once
 

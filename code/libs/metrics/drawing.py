@@ -8,13 +8,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..config import shown
 from ..ddpm import DDPM
 from ..edm import EDM
-from ..progress import say
-from ..runtime import Precision, Processes
-from ..sampling import Sampler, draw_samples
-from .store import STATE, Facts, Store, hash_of_files
+from ..runtime.cache import STATE, Facts, Store, hash_of_files
+from ..runtime.device import Precision
+from ..runtime.processes import Processes
+from ..runtime.progress import say
+from ..samplers.draw import draw_samples
+from ..samplers.sampler import Sampler
+from ..utils import shown
 
 CODE = Path(__file__).resolve().parents[2]
 

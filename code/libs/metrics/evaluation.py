@@ -12,15 +12,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import checkpoint
-from ..batch_size import fitting_batch_size
-from ..config import shown
+from ..metrics import OF_CLASSES, PUBLISHED_CLIP
 from ..models.build import load_model
-from ..prompts import number_prompts
-from ..runtime import Precision, Processes, pick_device
-from ..sampling import Sampler
-from ..utils import UserError, default
-from . import OF_CLASSES, PUBLISHED_CLIP
+from ..runtime import checkpoint
+from ..runtime.cache import STATE, Store, hash_of_file
+from ..runtime.device import Precision, pick_device
+from ..runtime.processes import Processes
+from ..samplers.batch_size import fitting_batch_size
+from ..samplers.sampler import Sampler
+from ..text.contexts import number_prompts
+from ..utils import UserError, default, shown
 from .clip import load_clip
 from .drawing import draw_together, drawn_samples, sample_facts
 from .features import Viewer
@@ -37,7 +38,6 @@ from .scoring import (
     check_enough,
     compares_pixels,
 )
-from .store import STATE, Store, hash_of_file
 
 NEED_FEATURES = {"fid", "kid", "is", "pr"}
 OWN_BATCH = 250  # samples of the model's own loop that are drawn at once, which changes them

@@ -9,11 +9,13 @@ import torch
 import torchvision
 from torch import Tensor
 
-from .. import datasets, image_folder, pictures
+from .. import datasets
+from ..data import image_folder
+from ..data.batches import in_order
 from ..datasets import Images
-from ..loading import in_order
-from ..progress import progress_bar
-from .store import STATE, Facts, Store, hash_of, hash_of_code
+from ..runtime import pictures
+from ..runtime.cache import STATE, Facts, Store, hash_of, hash_of_code
+from ..runtime.progress import progress_bar
 
 BATCH = 100
 PREPARES_IMAGES = (datasets, image_folder, pictures, torchvision, PIL)

@@ -7,13 +7,16 @@ from ..datasets import Splits
 from ..ddpm import DDPM
 from ..edm import EDM
 from ..models.variants import PromptTable
-from ..runtime import Precision, Processes, fork_rng
-from ..sampling import Sampler, spread_evenly
+from ..runtime.cache import Store
+from ..runtime.device import Precision
+from ..runtime.processes import Processes
+from ..runtime.streams import fork_rng
+from ..samplers.draw import spread_evenly
+from ..samplers.sampler import Sampler
 from ..utils import UserError, default
 from .drawing import draw_together
 from .evaluation import Looks, load_networks
 from .scoring import Evidence, RealImages, check_enough, score
-from .store import Store
 
 BATCH = 250  # samples drawn at once, as by evaluate.py
 FLAGS = ("train_cfg.eval_features", "train_cfg.inception_weights", "train_cfg.alexnet_weights")

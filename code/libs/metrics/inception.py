@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..runtime.downloads import weights_file
 from ..utils import UserError
 from ..weights import read_file
-from .weight_files import weights_file
 
 FLAGS = ("--features", "--inception-weights")
 

@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..data.batches import EpochBatches, in_order
 from ..datasets import Images
-from ..loading import EpochBatches, in_order
-from ..progress import progress_bar
-from ..runtime import Processes, fork_rng
+from ..runtime.cache import STATE, Store, hash_of_code
+from ..runtime.processes import Processes
+from ..runtime.progress import progress_bar
+from ..runtime.streams import fork_rng
 from .features import PREPARES_IMAGES
-from .store import STATE, Store, hash_of_code
 
 BATCH = 128
 MIN_STEPS = 400  # small data sets are seen more often

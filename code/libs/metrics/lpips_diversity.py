@@ -3,20 +3,17 @@
 Paper: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric".
 """
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..progress import counted
+from ..autoencoders.perceptual import SMALLEST, fit, make_lpips
+from ..runtime.downloads import weights_file
+from ..runtime.progress import counted
 from ..utils import UserError
-from ..weights import load_strictly, read_file
-from .weight_files import weights_file
 
-SMALLEST = {"alex": 64, "vgg": 16}  # pixels that the networks need
 BATCH = 50
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # two batches in [0, 1] -> distances [B]
@@ -79,37 +76,3 @@ class Lpips(nn.Module):
         device = next(self.parameters()).device
         one, other = (fit(images, SMALLEST["alex"]).to(device) for images in (one, other))
         return self.net(one, other, normalize=True).flatten().cpu()
-
-
-def make_lpips(network: str, backbone: Path) -> nn.Module:
-    """The network of the lpips package, with its own linear layers.
-
-    Args:
-        network: "alex" or "vgg".
-        backbone: a file with torchvision's AlexNet or VGG-16.
-
-    Raises:
-        UserError: the file holds something else.
-    """
-    import lpips
-
-    with warnings.catch_warnings():  # lpips calls torchvision in an outdated way
-        warnings.simplefilter("ignore")
-        net = lpips.LPIPS(net=network, pnet_rand=True, verbose=False)
-    load_strictly(net.net, _as_slices(net.net, read_file(backbone)), backbone)
-    return net
-
-
-def _as_slices(net: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename torchvision's features.6.weight to the slice3.6.weight of lpips."""
-    names = {f"features.{name.split('.', 1)[1]}": name for name in net.state_dict()}
-    return {names[name]: tensor for name, tensor in weights.items() if name in names}
-
-
-def fit(images: Tensor, smallest: int) -> Tensor:
-    """Bring images to three channels and to the size that a network needs."""
-    images = images.expand(-1, 3, -1, -1)
-    factor = smallest / min(images.shape[2:])
-    if factor > 1:
-        images = F.interpolate(images, scale_factor=factor, mode="bilinear")
-    return images

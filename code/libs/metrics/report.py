@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..datasets import Images
+from ..runtime.visualize import PADDING_GREY, image_grid, save_image, with_margins
 from ..utils import UserError, save_json, save_result, save_text
-from ..visualize import PADDING_GREY, image_grid, save_image, with_margins
 from .scoring import Evidence, Score, all_images, compares_pixels
 
 ROWS, PER_CLASS = 10, 5  # classes in the picture of samples, and pictures of each

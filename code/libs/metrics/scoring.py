@@ -14,8 +14,9 @@ from torch import Tensor
 
 from .. import datasets
 from ..config import Config
+from ..data.batches import in_order
 from ..datasets import Images, Splits
-from ..loading import in_order
+from ..runtime.cache import Facts
 from ..utils import UserError, check_result, default
 from .clip import Clip, clip_score, consistency, recall_at, similarity_of_nearest
 from .features import Seen, Viewer
@@ -26,7 +27,6 @@ from .kid import kernel_distance
 from .lpips_diversity import Lpips, diversity
 from .memorization import ENOUGH
 from .precision_recall import K, precision_recall
-from .store import Facts
 from .variety import mean_distance
 from .verdict import NUM_NEIGHBOURS, Verdict, judge
 

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .. import checkpoint
+from ..autoencoders.files import load_autoencoder
+from ..autoencoders.kl import KLAutoencoder
+from ..autoencoders.latents import FirstStage
 from ..config import Config, EDMConfig, ModelConfig, from_dict
 from ..ddpm import DDPM
 from ..edm import EDM, Heun
-from ..first_stage.autoencoder import KLAutoencoder
-from ..first_stage.latents import FirstStage
-from ..first_stage.loading import load_autoencoder
+from ..runtime import checkpoint
 from ..schedules import make_betas
 from ..tiny_autoencoder import TAESD
 from ..utils import UserError, default

@@ -8,14 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..blocks import (
-    Attention,
-    Downsample,
-    LabelEmbedding,
-    ResBlock,
-    SpatialTransformer,
-    zero_init,
-)
+from ..blocks import Attention, Downsample, LabelEmbedding, ResBlock, SpatialTransformer, zero_init
 from ..unet import UNet
 from ..utils import choose
 

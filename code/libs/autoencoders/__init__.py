@@ -1,0 +1,1 @@
+"""Autoencoders of our own, the first stage of latent diffusion."""

@@ -1,0 +1,1 @@
+"""The machine and the files: devices, random numbers, checkpoints, pictures, progress."""

@@ -1,0 +1,1 @@
+"""How images are drawn: the samplers, and what chooses among them."""

@@ -1,0 +1,128 @@
+"""What stands in the columns of a grid of samples: classes, prompts, or nothing in particular."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..config import Config
+from ..ddpm import DDPM
+from ..edm import EDM
+from ..runtime.progress import say
+from ..runtime.visualize import captioned_grid, image_grid, with_margins
+from ..text.contexts import number_prompts
+from ..utils import UserError, default, did_you_mean, slug
+
+UNLABELLED = 10  # columns of a grid of samples without labels
+
+
+@dataclass
+class Columns:
+    """The columns of a grid.
+
+    Attributes:
+        labels: what is drawn, one a column, and again in each row.
+        names: of folders for each column's pictures.
+        number: of columns in the grid.
+        titles: what is written above the columns.
+        captions: what is written below each picture of a column, or None.
+    """
+
+    labels: list[int]
+    names: list[str]
+    number: int
+    titles: Sequence[str] = ()
+    captions: list[str] | None = None
+
+    def grid(self, blocks: Sequence[Tensor], names: Sequence[str] = ()) -> Tensor:
+        """Lay blocks of images [N, C, H, W] in [0, 1] out, row by row, as uint8 [3, H', W'].
+
+        Args:
+            blocks: one below the other, each with the same columns.
+            names: written beside the blocks, one each.
+        """
+        return with_margins(torch.cat([self._block(b) for b in blocks], dim=1), self.titles, names)
+
+    def _block(self, images: Tensor) -> Tensor:
+        if self.captions is None:
+            return image_grid(images, self.number)
+        rows = len(images) // self.number
+        return captioned_grid(images, self.captions * rows, self.number)
+
+
+def pick_columns(
+    args: Namespace, model: DDPM | EDM, config: Config, classes: list[str], guided: bool
+) -> Columns:
+    """The columns that the flags of sample.py ask for.
+
+    Args:
+        args: with checkpoint, labels, prompt and negative.
+        model, config, classes: what `load_model` returned.
+        guided: whether samples are drawn with guidance.
+
+    Raises:
+        UserError: flags that do not fit the model or each other, or `make_text_encoder`'s.
+    """
+    if config.model.context == "tokens":
+        return _of_prompts(args, model, config, classes, guided)
+    for flag, value in (("--prompt", args.prompt), ("--negative", args.negative)):
+        if value is not None:
+            raise UserError(
+                f"{flag}: the model was trained with classes, not with texts; choose them with "
+                "--labels"
+            )
+    if config.model.conditional:
+        labels = pick_labels(args.labels, classes, config.model.num_classes)
+        titles = [classes[label] if label < len(classes) else str(label) for label in labels]
+        names = [
+            _class_folder(label, title, classes)
+            for label, title in zip(labels, titles, strict=True)
+        ]
+        return Columns(labels, names, len(labels), titles)
+    if args.labels is None:
+        return Columns([0], [""], UNLABELLED)
+    raise UserError("--labels: the model was trained without labels; leave the flag out")
+
+
+def pick_labels(text: str | None, classes: list[str], num_classes: int) -> list[int]:
+    """Turn "0,2" or "cat,wild" into class indices; None means all classes of the data set."""
+    if text is None:
+        return list(range(len(classes)))
+    labels = []
+    for entry in text.split(","):
+        entry = entry.strip()
+        label = classes.index(entry) if entry in classes else entry
+        if not str(label).lstrip("-").isdigit() or not 0 <= int(label) < num_classes:
+            known = ", ".join(classes[:20]) + (" ..." if len(classes) > 20 else "")
+            raise UserError(
+                f"--labels: there is no class '{entry}'{did_you_mean(entry, classes)}; use 0 to "
+                f"{num_classes - 1} or {known}"
+            )
+        labels.append(int(label))
+    return labels
+
+
+def _of_prompts(
+    args: Namespace, model: DDPM | EDM, config: Config, shown: list[str], guided: bool
+) -> Columns:
+    if args.labels is not None:
+        raise UserError("--labels: the model draws what a text says, not classes; use --prompt")
+    if args.negative is not None and not guided:
+        raise UserError(
+            "--negative: without guidance there is nothing to guide away from; add --guidance 7.5"
+        )
+    if args.prompt is None:
+        say("no --prompt: drawing captions of training images")
+    prompts = default(args.prompt, shown)
+    labels = number_prompts(Path(args.checkpoint), model, config, prompts, args.negative)
+    names = [slug(f"{label:02d} {prompt}") for label, prompt in zip(labels, prompts, strict=True)]
+    return Columns(labels, names, len(labels), captions=prompts)
+
+
+def _class_folder(label: int, name: str, classes: Sequence[str]) -> str:
+    """A class's name, with its number where another differs in case alone, as EMNIST's A and a."""
+    alike = sum(other.casefold() == name.casefold() for other in classes)
+    return f"{label}-{name}" if alike > 1 else name

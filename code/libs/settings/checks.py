@@ -1,0 +1,263 @@
+"""What a config must not say: numbers outside their limits, and keys that contradict each other.
+
+The keys themselves are in `config.py`, which calls these checks, so that nothing here knows its
+classes. Like it, this file does not import torch.
+"""
+
+import math
+from typing import Any
+
+from ..utils import UserError
+
+# No score to choose by: the samples' own distances, lpips, are largest for noise.
+SCORES_TO_CHOOSE_BY = {name: [name] for name in ("fid", "kid", "is", "grain", "accuracy")}
+SCORES_TO_CHOOSE_BY |= {"pr": ["precision", "recall"], "lpips": []}
+HAVE_ETA = ("ddim", "dpm++")  # samplers whose noise one can choose
+DDPM_ONLY = (  # keys that mean nothing to an EDM
+    "model.timesteps model.beta_schedule model.beta_start model.beta_end model.rescale_betas "
+    "model.prediction model.variance_type train_cfg.loss train_cfg.min_snr_gamma "
+    "train_cfg.uniform_share"
+).split()
+
+OF_SAMPLES = (  # keys that mean nothing to an autoencoder
+    "train_cfg.num_eval_classes train_cfg.sampler train_cfg.sampler_steps train_cfg.sampler_eta "
+    "train_cfg.guidance train_cfg.eval_classes train_cfg.eval_sampler train_cfg.eval_steps"
+).split()
+
+
+def lookup(config: Any, key: str) -> Any:
+    """The value of a key such as "train_cfg.lr"."""
+    for part in key.split("."):
+        config = getattr(config, part)
+    return config
+
+
+def check_limits(config: Any, limits: dict[str, tuple], prefix: str = "") -> None:
+    """Refuse numbers outside their limits, and numbers that are none."""
+    for key, (low, high) in limits.items():
+        value = lookup(config, key)
+        numbers = value if isinstance(value, list) else [value]
+        if all(_within(number, low, high) for number in numbers if number is not None):
+            continue
+        optional = " or null" if lookup(type(config)(), key) is None else ""
+        raise UserError(f"'{prefix}{key}' must be {_describe(low, high)}{optional}, found {value}")
+
+
+def check_training(train: Any) -> None:
+    """Refuse contradictions among the keys that all kinds of models share."""
+    if len(train.betas) != 2:
+        raise UserError(f"'train_cfg.betas' must be two numbers, found {train.betas}")
+    if train.warmup_steps and train.warmup_epochs:
+        raise UserError(
+            f"'train_cfg.warmup_steps' {train.warmup_steps} and 'train_cfg.warmup_epochs' "
+            f"{train.warmup_epochs:g} exclude each other: set one of them to 0"
+        )
+    if train.best_metric is not None and not train.keep_best_model:
+        raise UserError(
+            f"'train_cfg.best_metric' {train.best_metric} chooses best.pth, which "
+            "'train_cfg.keep_best_model: false' does not keep: leave one of them out"
+        )
+
+
+def _within(number: float, low: Any, high: Any) -> bool:
+    above = low is None or (number >= low[0] if isinstance(low, list) else number > low)
+    below = high is None or (number <= high[0] if isinstance(high, list) else number < high)
+    return above and below and math.isfinite(number)
+
+
+def _describe(low: Any, high: Any) -> str:
+    if low is None:
+        return "a finite number"
+    parts = [f"at least {low[0]}" if isinstance(low, list) else f"above {low}"]
+    if high is not None:
+        parts.append(f"at most {high[0]}" if isinstance(high, list) else f"below {high}")
+    return " and ".join(parts)
+
+
+def check_together(config: Any) -> None:
+    """Refuse lists of the wrong length, and keys that contradict each other."""
+    model, edm, train = config.model, config.edm, config.train_cfg
+    if len(model.img_shape) != 3:
+        raise UserError(
+            f"'model.img_shape' must be [channels, height, width], found {model.img_shape}"
+        )
+    if not model.dim_mults:
+        raise UserError("'model.dim_mults' must name at least one level, found []")
+    check_training(train)
+    if any(not 0 <= level < len(model.dim_mults) for level in model.attn_levels):
+        raise UserError(
+            f"'model.attn_levels' {model.attn_levels} names a level that 'model.dim_mults' "
+            f"{model.dim_mults} does not have; levels count from 0"
+        )
+    channels = model.dim * model.dim_mults[-1]
+    if model.bottleneck == "transformer" and channels % model.bottleneck_heads:
+        raise UserError(
+            f"'model.bottleneck_heads' {model.bottleneck_heads} must divide the {channels} "
+            "channels of the middle, 'model.dim' times the last of 'model.dim_mults'"
+        )
+    if model.label_dropout and not model.conditional:
+        raise UserError("'model.label_dropout' needs labels to drop: set 'model.conditional: true'")
+    if train.uniform_share and train.min_snr_gamma is None:
+        raise UserError(
+            "'train_cfg.uniform_share' is for 'train_cfg.min_snr_gamma': without it, all time "
+            "steps are drawn alike"
+        )
+    if train.guidance is not None and not model.label_dropout:
+        raise UserError(
+            "'train_cfg.guidance' needs a model that knows images without a label: set "
+            "'model.label_dropout', e.g. to 0.1"
+        )
+    if config.loader.batch_size % train.accumulate:
+        raise UserError(
+            f"'loader.batch_size' {config.loader.batch_size} must be divisible by "
+            f"'train_cfg.accumulate' {train.accumulate}"
+        )
+    if config.vae.kind == "kl" and not model.use_vae:
+        raise UserError("'vae.kind: kl' is for a latent model: set 'model.use_vae: true'")
+    if (config.vae.kind == "kl") != (config.vae.weights is not None):
+        raise UserError(
+            "'vae.weights' names the file of an autoencoder of 'vae.kind: kl', and neither goes "
+            "without the other; TAESD's weights stand in 'model.vae_encoder_weights' and "
+            "'model.vae_decoder_weights'"
+        )
+    if config.vae.freeze_vae_epoch is not None and config.vae.kind != "kl":
+        raise UserError("'vae.freeze_vae_epoch' is for an autoencoder of 'vae.kind: kl'")
+    if config.vae.freeze_vae_epoch is not None and config.dataset.latent_cache:
+        raise UserError(
+            "'dataset.latent_cache' keeps the latents of an autoencoder that does not change: set "
+            "it to false, or 'vae.freeze_vae_epoch' to null"
+        )
+    if config.dataset.latent_cache and not model.use_vae:
+        raise UserError("'dataset.latent_cache' needs a latent model: set 'model.use_vae: true'")
+    if config.dataset.val_data_folder is not None and config.dataset.val_fraction > 0:
+        raise UserError(
+            "'dataset.val_fraction' and 'dataset.val_data_folder' exclude each other: set one"
+        )
+    edm_only = [f"edm.{name}" for name in vars(edm)]
+    for key in DDPM_ONLY if config.model_name == "EDM" else edm_only:
+        if lookup(config, key) != lookup(type(config)(), key):
+            raise UserError(
+                f"'{key}' means nothing to a model of 'model_name: {config.model_name}': leave it "
+                "out, or choose the other model"
+            )
+    if edm.sigma_min >= edm.sigma_max:
+        raise UserError(
+            f"'edm.sigma_min' {edm.sigma_min} must be below 'edm.sigma_max' {edm.sigma_max}"
+        )
+    if edm.s_max is not None and edm.s_min > edm.s_max:
+        raise UserError(f"'edm.s_min' {edm.s_min} must not be above 'edm.s_max' {edm.s_max}")
+    _check_text(config)
+    _check_scores(config)
+
+
+def _check_text(config: Any) -> None:
+    """Refuse captions without a model that reads them, and texts without captions."""
+    model, data, text = config.model, config.dataset, config.text
+    reads_text = model.context == "tokens"
+    if reads_text != (data.name == "COCOCaptions"):
+        raise UserError(
+            "'model.context: tokens' is for captions, and neither goes without the other: set "
+            "'dataset.name: COCOCaptions', whose images have no classes"
+        )
+    if data.annotations is not None and not reads_text:
+        raise UserError("'dataset.annotations' names the captions of COCOCaptions: leave it out")
+    if not reads_text:
+        for name, value in vars(type(text)()).items():
+            if getattr(text, name) != value:
+                raise UserError(f"'text.{name}' is for a model with 'model.context: tokens'")
+        return
+    if not model.conditional:
+        raise UserError(
+            "'model.context: tokens' needs a network that reads them: leave out "
+            "'model.conditional: false'"
+        )
+    if text.encoder is not None and text.hub_name is not None:
+        raise UserError("'text.encoder' and 'text.hub_name' exclude each other: set one")
+    if text.encoder is not None or text.hub_name is not None:
+        return  # its width is known once it is read
+    if text.vocabulary is None:
+        raise UserError(
+            "'model.context: tokens' needs a text encoder: set 'text.encoder' to the folder of a "
+            "published one, or 'text.vocabulary' for a random one"
+        )
+    if text.width % text.heads:
+        raise UserError(f"'text.heads' {text.heads} must divide 'text.width' {text.width}")
+    if model.context_dim != text.width:
+        raise UserError(
+            f"'model.context_dim' {model.context_dim} must equal 'text.width' {text.width}: the "
+            "network reads the text encoder's tokens as they are"
+        )
+
+
+def _check_scores(config: Any) -> None:
+    """Refuse contradictions among the keys for scores during training."""
+    model, train = config.model, config.train_cfg
+    if model.context == "tokens" and train.num_eval_classes is not None:
+        raise UserError("captions have no classes: leave 'train_cfg.num_eval_classes' null")
+    if model.context == "tokens" and ("accuracy" in train.eval_metrics or train.eval_classes):
+        raise UserError(
+            "captions have no classes: leave accuracy out of 'train_cfg.eval_metrics', and "
+            "'train_cfg.eval_classes' null"
+        )
+    compared = set(train.eval_metrics) & {"fid", "kid", "is", "pr"}
+    if model.context == "tokens" and compared and train.eval_features == "lenet":
+        raise UserError(
+            "'train_cfg.eval_features: lenet' learns from classes, which captions have not: set it "
+            "to inception"
+        )
+    if "accuracy" in train.eval_metrics and not model.conditional:
+        raise UserError(
+            "'train_cfg.eval_metrics' has accuracy, which needs a model with labels: leave it out, "
+            "or set 'model.conditional: true'"
+        )
+    possible = [name for metric in train.eval_metrics for name in SCORES_TO_CHOOSE_BY[metric]]
+    if train.best_metric is not None and train.best_metric not in possible:
+        metrics = [m for m, names in SCORES_TO_CHOOSE_BY.items() if train.best_metric in names]
+        raise UserError(
+            f"'train_cfg.best_metric' {train.best_metric} is not measured: "
+            + (
+                f"add {metrics[0]} to 'train_cfg.eval_metrics'"
+                if metrics
+                else "it is for autoencoders; choose one of 'train_cfg.eval_metrics', or null for "
+                "the validation loss"
+            )
+        )
+    if train.eval_classes is not None:
+        if not model.conditional:
+            raise UserError(
+                "'train_cfg.eval_classes' needs a model with labels: leave it out, or set "
+                "'model.conditional: true'"
+            )
+        for key in ("model.num_classes", "train_cfg.eval_samples"):
+            if train.eval_classes > lookup(config, key):
+                raise UserError(
+                    f"'train_cfg.eval_classes' {train.eval_classes} must not be above '{key}', "
+                    f"{lookup(config, key)}"
+                )
+    for sampler, steps in (("sampler", "sampler_steps"), ("eval_sampler", "eval_steps")):
+        _check_sampler(config, f"train_cfg.{sampler}", f"train_cfg.{steps}")
+    if train.sampler_eta is not None and train.sampler not in HAVE_ETA:
+        raise UserError(
+            f"'train_cfg.sampler_eta' is the noise of {' and '.join(HAVE_ETA)}: set "
+            "'train_cfg.sampler' to one of them"
+        )
+
+
+def _check_sampler(config: Any, key: str, steps_key: str) -> None:
+    """Refuse a sampler that cannot draw from the model, and steps that it cannot take."""
+    sampler, steps = lookup(config, key), lookup(config, steps_key)
+    known = ("own", "heun") if config.model_name == "EDM" else ("own", "ddim", "ddpm", "dpm++")
+    if sampler not in (None, *known):
+        raise UserError(
+            f"'{key}' {sampler} cannot draw from a model of 'model_name: {config.model_name}': "
+            f"choose from {', '.join(known)}"
+        )
+    if steps is not None and sampler in (None, "own"):
+        raise UserError(
+            f"'{steps_key}': the model's own sampler has its own steps; set '{key}', e.g. to "
+            f"{known[1]}"
+        )
+    if config.model_name != "EDM" and (steps or 0) > config.model.timesteps:
+        raise UserError(
+            f"'{steps_key}' {steps} must not be above 'model.timesteps', {config.model.timesteps}"
+        )

@@ -1,0 +1,1 @@
+"""Captions and prompts, and the text encoder that reads them."""

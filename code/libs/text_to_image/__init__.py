@@ -1,0 +1,1 @@
+"""Images of Stable Diffusion: its files, its flags, and drawing."""

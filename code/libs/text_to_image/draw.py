@@ -1,0 +1,265 @@
+"""Stable Diffusion at work, behind `sample.py --sd`: prompts to pictures, or pictures to others."""
+
+import math
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.transforms import functional as transforms
+
+from ..config import load_config
+from ..runtime.device import DTYPES, Precision, pick_device
+from ..runtime.pictures import BadPicture, opened
+from ..runtime.progress import progress_bar
+from ..runtime.streams import SAMPLE_STREAM, generator_for
+from ..runtime.visualize import Outputs, captioned_grid
+from ..samplers import heun_flags
+from ..samplers.guidance import parse_scale
+from ..samplers.sampler import Sampler
+from ..schedules import make_betas, time_grid
+from ..settings.stable_diffusion import StableDiffusionConfig
+from ..stable_diffusion import guided_eps, sample_guided
+from ..utils import UserError, check_result, default, did_you_mean, slug, unused
+from .files import StableDiffusion, load_stable_diffusion
+from .flags import DEFAULT
+
+SAMPLERS = ("ddim", "dpm++")
+ALIASES = {"dpmpp": "dpm++"}  # easier to type
+STRENGTH = 0.6
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to draw.
+
+    Args:
+        prompts: one or several.
+        negative: what the pictures are to avoid; may be empty.
+        num: pictures of each prompt, and again where it is named again.
+        seed: number k of each prompt follows from (seed, k) alone, on every device.
+        height, width: in pixels.
+        sampler: ddim or dpm++, its steps, their spacing and the scale of guidance.
+        init_image: a picture to start from, [3, height, width] in [0, 1].
+        strength: how much of the chain to run on it.
+    """
+
+    prompts: Sequence[str]
+    negative: str
+    num: int
+    seed: int
+    height: int
+    width: int
+    sampler: Sampler
+    init_image: Tensor | None = None
+    strength: float = 1.0
+
+
+@torch.no_grad()
+def draw(
+    model: StableDiffusion, config: StableDiffusionConfig, job: Job, batch_size: int = 4
+) -> Iterator[Tensor]:
+    """Draw pictures, row by row, each row one of every prompt.
+
+    The states are float32, whatever the networks' precision; pictures are decoded one at a time,
+    which needs a small part of a batch's memory.
+
+    Yields:
+        Images in [0, 1] on the CPU, [3, height, width].
+
+    Raises:
+        UserError: the chain does not have so many steps, or this edition not the sampler.
+    """
+    unet, vae = model.unet, model.vae
+    weight = unet.conv_in.weight
+    alphas_cumprod = _alphas_cumprod(config)
+    times = _times(config, job.sampler)
+    times = times[-max(1, int(len(times) * job.strength)) :]  # the last ones, with less noise
+
+    def network(x: Tensor, context: Tensor, time: Tensor) -> Tensor:
+        return unet(x.to(weight.dtype), context, time)
+
+    negative, *contexts = model.text_encoder.encode([job.negative, *job.prompts])
+    size = unet.conv_in.in_channels, job.height // vae.factor, job.width // vae.factor
+    start = None
+    if job.init_image is not None:
+        start = vae.encoder(job.init_image[None].to(weight.device)).float()
+    prompts = list(job.prompts) * job.num
+    numbers = range(len(prompts))
+    count_of = [prompts[:number].count(prompts[number]) for number in numbers]
+    batches = [numbers[i : i + batch_size] for i in numbers[::batch_size]]
+    with progress_bar(len(times) * len(batches), "sampling", "step") as bar:
+        for batch in batches:
+            columns = [number % len(job.prompts) for number in batch]
+            noise = [_noise(size, job.seed, count_of[number]) for number in batch]
+            x = torch.stack(noise).to(weight.device)
+            if start is not None:
+                alpha_bar = alphas_cumprod[times[0]].item()
+                x = math.sqrt(alpha_bar) * start + math.sqrt(1 - alpha_bar) * x
+            x = _walk(
+                network,
+                x,
+                torch.stack([contexts[column] for column in columns]),
+                negative.expand(len(batch), -1, -1),
+                alphas_cumprod,
+                times,
+                job.sampler,
+                lambda i, x: bar.update(),
+            )
+            for latent in x.split(1):
+                yield vae.decoder(latent).float().clamp(0, 1)[0].cpu()
+
+
+def _walk(
+    network: Callable[[Tensor, Tensor, Tensor], Tensor],
+    x: Tensor,
+    context: Tensor,
+    negative: Tensor,
+    alphas_cumprod: Tensor,
+    times: Sequence[int],
+    sampler: Sampler,
+    on_step: Callable[[int, Tensor], None],
+) -> Tensor:
+    """From noise to latents with the chosen sampler; arguments as of `sample_guided`."""
+    scale = sampler.guidance
+    if sampler.name == "ddim":
+        found = sample_guided(
+            network, x, context, negative, alphas_cumprod, times, scale, on_step=on_step
+        )
+        return check_result(found, sample_guided, "latents", x.shape)
+
+    def eps_model(x: Tensor, t: Tensor) -> Tensor:
+        eps = guided_eps(network, x, t, context, negative, scale)
+        return check_result(eps, guided_eps, "the noise", x.shape)
+
+    last = alphas_cumprod[0].item()
+    return sampler.function()(
+        eps_model, x, alphas_cumprod, times, final_alpha_bar=last, on_step=on_step
+    )
+
+
+def _noise(size: tuple[int, ...], seed: int, number: int) -> Tensor:
+    """Made on the CPU, so that it is the same for every device."""
+    return torch.randn(size, generator=generator_for(seed, SAMPLE_STREAM, number))
+
+
+def _alphas_cumprod(config: StableDiffusionConfig) -> Tensor:
+    schedule = config.schedule
+    ends = schedule.beta_start, schedule.beta_end
+    betas = make_betas(schedule.beta_schedule, schedule.timesteps, *ends)
+    return (1 - betas).cumprod(dim=0)
+
+
+def _times(config: StableDiffusionConfig, sampler: Sampler) -> list[int]:
+    options = {"offset": config.sampling.offset, "alphas_cumprod": _alphas_cumprod(config)}
+    return time_grid(config.schedule.timesteps, sampler.steps, sampler.spacing, **options)
+
+
+# From flags to a grid
+
+
+def run(args: Namespace) -> None:
+    """Draw what the flags of sample.py ask for, and write it."""
+    config = load_config(default(args.sd_config, DEFAULT), kind=StableDiffusionConfig)
+    job = job_from(args, config)
+    device = pick_device([args.device])
+    dtype = default(args.dtype, config.dtype)
+    if dtype not in (*DTYPES, "auto"):
+        raise UserError(f"--dtype: {dtype} is none of auto, {', '.join(DTYPES)}")
+    precision = Precision.pick(dtype, device)
+    outputs = _outputs(args)
+    path, vocabulary = Path(args.sd), args.vocabulary and Path(args.vocabulary)
+    model = load_stable_diffusion(path, config, device, DTYPES[precision.name], vocabulary)
+    print(f"sampler: {job.sampler}", flush=True)
+    batches = (image[None] for image in draw(model, config, job, args.batch_size))
+    images = outputs.take(batches)
+    captions = list(job.prompts) * job.num
+    grid = captioned_grid(images[0], captions, len(job.prompts)) if images else None
+    outputs.finish(grid)
+
+
+def _outputs(args: Namespace) -> Outputs:
+    """Where the pictures go: by default a grid named after the prompt, in the current folder."""
+    prompts = list(dict.fromkeys(args.prompt))
+    names = [slug(f"{prompts.index(prompt) + 1:02d} {prompt}") for prompt in args.prompt]
+    if not (args.out or args.out_dir):
+        more = f"-and-{len(prompts) - 1}-more" if len(prompts) > 1 else ""
+        args.out = unused(Path(f"{slug(prompts[0]) or 'picture'}{more}-seed-{args.seed}.png"))
+    return Outputs(names, args.num, args.out, None, args.out_dir, args.force)
+
+
+def job_from(args: Namespace, config: StableDiffusionConfig) -> Job:
+    """The job that flags describe, with the config's settings where there are none.
+
+    Raises:
+        UserError: flags are missing, wrong, or for other models.
+    """
+    if not args.prompt:
+        raise UserError("--sd draws texts: add --prompt TEXT, maybe several times")
+    for name in ("checkpoint", "labels", "film", "eta"):
+        if getattr(args, name) is not None:
+            flag = name if name == "checkpoint" else f"--{name}"
+            raise UserError(f"{flag}: Stable Diffusion has no use for it; leave it out")
+    for flag in heun_flags.given(args):
+        raise UserError(f"{flag}: only heun has it; leave it out")
+    sampler = _sampler(args, config)
+    _times(config, sampler)
+    sampler.function()
+    width, height = _size(default(args.size, str(config.sampling.size)), config)
+    if args.init_image is None and args.strength is not None:
+        raise UserError("--strength: it belongs to a picture to start from; add --init-image FILE")
+    strength = default(args.strength, STRENGTH)
+    if not 0 < strength <= 1:
+        raise UserError(f"--strength: a number above 0 and at most 1, not {strength:g}")
+    return Job(
+        prompts=args.prompt,
+        negative=default(args.negative, config.sampling.negative),
+        num=args.num,
+        seed=args.seed,
+        height=height,
+        width=width,
+        sampler=sampler,
+        init_image=args.init_image and load_picture(Path(args.init_image), height, width),
+        strength=strength if args.init_image else 1.0,
+    )
+
+
+def load_picture(path: Path, height: int, width: int) -> Tensor:
+    """A picture as [3, height, width] in [0, 1]: made to cover this size, then cut in the middle.
+
+    Raises UserError where the file is missing, or is no picture.
+    """
+    try:
+        with opened(path) as image:
+            picture = image.convert("RGB")
+    except BadPicture as why:
+        raise UserError(f"--init-image: {path} cannot be used: {why}") from None
+    factor = max(width / picture.width, height / picture.height)
+    covering = [math.ceil(picture.height * factor), math.ceil(picture.width * factor)]
+    picture = transforms.resize(picture, covering, antialias=True)
+    return transforms.to_tensor(transforms.center_crop(picture, [height, width]))
+
+
+def _sampler(args: Namespace, config: StableDiffusionConfig) -> Sampler:
+    """The sampler that the flags name."""
+    defaults = config.sampling
+    name = default(args.sampler, defaults.sampler)
+    name = ALIASES.get(name, name)
+    if name not in SAMPLERS:
+        hint = did_you_mean(name, SAMPLERS) or f"; choose from {', '.join(SAMPLERS)}"
+        raise UserError(f"--sampler: Stable Diffusion is not drawn with '{name}'{hint}")
+    scale = defaults.guidance if args.guidance is None else parse_scale(args.guidance)
+    steps, spacing = default(args.steps, defaults.steps), default(args.spacing, defaults.spacing)
+    return Sampler(name, steps, spacing=spacing, guidance=scale)
+
+
+def _size(text: str, config: StableDiffusionConfig) -> tuple[int, int]:
+    """Width and height from "512" or "768x512"."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() for side in sides):
+        raise UserError(f"--size: give pixels, as 512, or width and height, as 768x512, not {text}")
+    for side in sides:
+        config.check_size(int(side), "--size")
+    return int(sides[0]), int(sides[-1])

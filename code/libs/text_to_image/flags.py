@@ -1,0 +1,34 @@
+"""The flags of Stable Diffusion, for a script that also draws from checkpoints without it."""
+
+import argparse
+
+from ..utils import UserError
+
+DEFAULT = "configs/stable_diffusion_v1.yaml"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of Stable Diffusion; those not given stay None."""
+    group = parser.add_argument_group("Stable Diffusion")
+    group.add_argument(
+        "--sd",
+        metavar="PATH",
+        help="draw --prompt with Stable Diffusion 1.x instead of a checkpoint: a .safetensors or "
+        ".ckpt file, or a folder of diffusers",
+    )
+    group.add_argument("--sd-config", metavar="FILE", help=f"what it is (default: {DEFAULT})")
+    group.add_argument("--size", metavar="N", help="pixels, as 512, or width and height, 768x512")
+    group.add_argument("--vocabulary", metavar="DIR", help="folder with CLIP's vocabulary")
+    group.add_argument("--dtype", metavar="NAME", help="auto, fp32, bf16 or fp16")
+    group.add_argument("--init-image", metavar="FILE", help="a picture to start from")
+    group.add_argument(
+        "--strength", type=float, help="how much of it to replace, above 0 to 1 (default: 0.6)"
+    )
+
+
+def refuse(args: argparse.Namespace) -> None:
+    """Refuse the flags of `add` where --sd is not given."""
+    for name in ("sd_config", "size", "vocabulary", "dtype", "init_image", "strength"):
+        if getattr(args, name) is not None:
+            flag = "--" + name.replace("_", "-")
+            raise UserError(f"{flag}: only Stable Diffusion has it; add --sd PATH, or leave it out")

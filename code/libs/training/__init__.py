@@ -1,0 +1,1 @@
+"""The training loop, and what it asks of a model."""

@@ -1,0 +1,346 @@
+"""How a diffusion model learns: the batch's random numbers, its loss, its pictures.
+
+Everything random in a step follows from (seed, step): t and the noise are drawn here for the whole
+batch, by all processes alike, and each takes its slice. So several processes train like one, and a
+run that was killed goes on to the very same weights. What dropout drops depends on the process too.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..autoencoders.latents import FirstStage
+from ..autoencoders.losses import ReconstructionLoss, find_perceptual
+from ..config import Config
+from ..data.batches import in_order, load_together
+from ..datasets import Images, Splits
+from ..edm import EDM
+from ..metrics.in_training import SampleScores
+from ..models.build import build_model
+from ..models.targets import loss_name, min_snr_weights, partly_uniform
+from ..models.variants import PromptTable, null_label
+from ..runtime.cache import hash_of
+from ..runtime.device import Precision
+from ..runtime.processes import Processes
+from ..runtime.progress import counted
+from ..runtime.streams import DROPOUT_STREAM, EVAL_STREAM, STEP_STREAM, fork_rng, generator_for
+from ..runtime.visualize import captioned_grid, image_grid, with_margins
+from ..samplers.draw import draw_samples, spread_evenly
+from ..samplers.sampler import Sampler
+from ..settings.autoencoder import Stage
+from ..text.contexts import encode_captions, make_text_encoder
+from ..text.encoder import TextEncoder
+from ..utils import UserError, default, shown
+from ..weights import load_strictly
+from .diffusion_losses import JointLoss, TrainingLoss
+from .latent_cache import cache_latents
+from .learner import Learner
+from .optim import learning_rate
+from .updater import StepResult, Updater
+
+MEASURED_IMAGES = 1000  # enough for the standard deviation of data to a percent or so
+BATCH = 32  # images that are encoded at once
+SHOWN_CAPTIONS = 8  # in the pictures of a run with captions
+
+
+class DiffusionLearner(Learner):
+    """A diffusion model of a config, with its data.
+
+    Args:
+        config: the resolved config.
+        precision: device and number format.
+        processes: this process among all.
+
+    Raises:
+        UserError: the config does not fit the data or the machine.
+    """
+
+    kind = Config.kind
+    loss_code = "compute_loss"
+
+    def __init__(self, config: Config, precision: Precision, processes: Processes):
+        self.config, self.precision, self.processes = config, precision, processes
+        self.device = precision.device
+        torch.manual_seed(config.seed)
+        self.model = build_model(config).to(self.device)
+        if processes.machines > 1 and self.model.vae is not None:
+            weights = {
+                "the hash of the autoencoder's weights": hash_of(self.model.vae.state_dict())
+            }
+            processes.must_agree(weights, "copy the file of weights to all machines")
+        shape, number = config.model.img_shape, config.model.num_classes
+        self.splits = load_together(config.dataset, shape, processes, number)
+        self.classes = self.splits.train.classes
+        reads_text = self.splits.train.captions is not None
+        # Surplus classes would learn nothing; often it is the wrong folder
+        if (
+            config.model.conditional
+            and not reads_text
+            and len(self.classes) < config.model.num_classes
+        ):
+            raise UserError(
+                f"data set {config.dataset.name} in {shown(config.dataset.data_folder)} has "
+                f"{len(self.classes)} classes, but 'model.num_classes' is "
+                f"{config.model.num_classes}: set it to {len(self.classes)}, or name another "
+                "'dataset.data_folder'"
+            )
+        self.contexts = None
+        if reads_text:
+            self._use_encoder(make_text_encoder(config))
+        if isinstance(self.model.vae, FirstStage):
+            self._measure_latents(self.model.vae)
+        self.sampler = Sampler.of_run(config.train_cfg)
+        for sampler in (self.sampler, Sampler.of_scores(config.train_cfg)):
+            sampler.check_written(self.model)
+        self.sample_scores = None
+        if config.train_cfg.eval_metrics:
+            self.sample_scores = SampleScores(config, self.splits, precision, processes)
+        if config.dataset.latent_cache:
+            self.splits = self._cached(self.splits, self.model.vae.encoder)
+        if config.train_cfg.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        if config.train_cfg.compile:
+            self.model.model.compile()
+        gamma = config.train_cfg.min_snr_gamma
+        self.step_weights = None  # all time steps alike
+        if gamma is not None:
+            weights = min_snr_weights(self.model, gamma)
+            self.step_weights = partly_uniform(weights, config.train_cfg.uniform_share)
+        self.loss = TrainingLoss(self.model, config)
+        self.joint = config.vae.freeze_vae_epoch is not None
+        self._name_losses()
+        trained = self._with_autoencoder() if self.joint else self.loss
+        self.updater = Updater(self.model, trained, config.train_cfg, precision, processes)
+
+    def _name_losses(self) -> None:
+        """Say what evaluation measures, and what training minimises."""
+        train, vae = self.config.train_cfg, self.config.vae
+        if isinstance(self.model, EDM):
+            self.loss_name = "squared error of the denoised image, with EDM's weights"
+        else:
+            self.loss_name = loss_name(self.config.model.prediction, train.loss)
+        self.objective_name = self.loss_name
+        if self.step_weights is not None:
+            self.objective_name += ", t drawn by min-SNR weights"
+            if train.uniform_share:
+                self.objective_name += f", {train.uniform_share:.0%} of them all alike"
+        if self.joint:
+            self.objective_name += (
+                f", plus {vae.vae_lambda:g} times the autoencoder's loss until epoch "
+                f"{vae.freeze_vae_epoch}"
+            )
+
+    def _use_encoder(self, encoder: TextEncoder) -> None:
+        """Have captions read by a text encoder, and number those that pictures and scores show.
+
+        In a checkpoint the captions of the pictures stand where names of classes would.
+        """
+        train, settings = self.splits.train, self.config.train_cfg
+        texts, folder = train.captions.texts, self.config.output_folder / "text_cache"
+        encoder = encoder.to(self.device)
+        self.contexts = encode_captions(texts, encoder, folder, self.processes)
+        number = max(SHOWN_CAPTIONS, settings.eval_samples if settings.eval_metrics else 0)
+        numbers = torch.cat([torch.tensor([PromptTable.null_label]), train.labels[:number]])
+        self.model.model.label_embd.set_prompts(self.contexts(numbers))
+        self.classes = [texts[i] for i in numbers[1 : SHOWN_CAPTIONS + 1].tolist()]
+
+    def _condition(self, labels: Tensor) -> Tensor:
+        """What the network is told: classes [B], or the contexts of captions by their numbers."""
+        return labels if self.contexts is None else self.contexts(labels)
+
+    def describe(self) -> str:
+        found = f"{self.updater.num_parameters / 1e6:.2f}M parameters"
+        if isinstance(self.model, EDM):
+            found += f"; sigma_data {self.model.sigma_data:.4f}"
+        return found
+
+    @torch.no_grad()
+    def measure(self, batch_size: int) -> None:
+        """Set an EDM's sigma_data to the standard deviation of what it diffuses."""
+        if not isinstance(self.model, EDM) or self.config.edm.sigma_data is not None:
+            return
+        count, total, squares = 0, 0.0, 0.0
+        dataset = self.splits.train.at_most(MEASURED_IMAGES)
+        for images, _ in self._batches(dataset, batch_size, "measuring sigma_data"):
+            images = images.to(self.device)
+            if not self.model.use_vae:
+                images = 2 * images - 1
+            elif not self.loss.cached_latents:
+                with self.precision.autocast():
+                    images = self.model.vae.encoder(images)
+            values = images.cpu().double()
+            count += values.numel()
+            total += values.sum().item()
+            squares += values.square().sum().item()
+        variance = squares / count - (total / count) ** 2
+        if variance < 1e-12:
+            raise UserError(
+                f"all training images in {shown(self.config.dataset.data_folder)} are of one and "
+                "the same colour, there is nothing to learn: name another 'dataset.data_folder'"
+            )
+        deviation = math.sqrt(variance)
+        self.model.sigma_data.fill_(self.processes.same(deviation))
+
+    def _measure_latents(self, vae: FirstStage) -> None:
+        """Have the latents scaled; a resumed run finds the same scale, which its cache needs."""
+        images = self.splits.train.plain().at_most(MEASURED_IMAGES)
+        with self.precision.autocast():
+            vae.measure(batch for batch, _ in self._batches(images, BATCH, "measuring latents"))
+        for buffer in vae.encoder.standardize.buffers():  # of which processors may round otherwise
+            buffer.copy_(self.processes.same(buffer.cpu()))
+
+    def _batches(
+        self, dataset: Images, batch_size: int, what: str
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All batches of a data set, in its own order, with a bar that says what for."""
+        batches = in_order(dataset, batch_size)
+        return counted(batches, len(dataset), what, enabled=self.processes.is_main)
+
+    def _with_autoencoder(self) -> JointLoss:
+        """The loss while the autoencoder is trained, too; lets its weights have gradients."""
+        section, vae = self.config.vae, self.model.vae
+        vae.requires_grad_(True)
+        perceptual = find_perceptual(
+            section.lpips, section.lpips_lambda, "vae.lpips", self.processes
+        )
+        stage = Stage(kl_weight=section.kl_beta, lpips_weight=section.lpips_lambda)
+        loss = ReconstructionLoss(vae.autoencoder, stage, perceptual).to(self.device)
+        return JointLoss(self.loss, loss, section.vae_lambda)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Freeze an autoencoder that was trained along, from its epoch on, as its average."""
+        self.loss.train()
+        if self.joint and epoch + 1 >= self.config.vae.freeze_vae_epoch:
+            self.joint = False
+            vae, ema = self.model.vae.requires_grad_(False), self.updater.ema
+            for name, parameter in vae.named_parameters():
+                parameter.data.copy_(ema.average[f"vae.{name}"])
+                parameter.grad = None
+            self.updater.use(self.loss)
+
+    def part_names(self) -> list[str]:
+        return list(JointLoss.NAMES) if self.joint else []
+
+    def step(self, number: int, steps_per_epoch: int, images: Tensor, labels: Tensor) -> StepResult:
+        rate = learning_rate(self.config.train_cfg, number, steps_per_epoch)
+        batch = self._prepare(number, images, labels)
+        dropout = generator_for(self.config.seed, DROPOUT_STREAM, number, self.processes.rank)
+        with fork_rng(dropout.initial_seed(), self.device):  # dropout takes no generator
+            return self.updater.step(rate, *batch)
+
+    def _prepare(self, number: int, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Put a batch on the device, draw its t and noise, and drop some of its labels."""
+        images = images.to(self.device, non_blocking=True)
+        labels = labels.to(self.device, non_blocking=True)
+        if self.config.train_cfg.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
+        batch_size = len(images) * self.processes.world
+        t, noise = self._draw(batch_size, generator, self.step_weights)
+        dropout = self.config.model.label_dropout
+        if dropout:
+            dropped = torch.rand(batch_size, generator=generator, device=self.device) < dropout
+            labels = labels.masked_fill(self.processes.share(dropped), null_label(self.model))
+        labels = self._condition(labels)
+        drawn = [t, noise]
+        if self.joint:
+            drawn.append(torch.randn(noise.shape, generator=generator, device=self.device))
+        return images, labels, *(self.processes.share(tensor) for tensor in drawn)
+
+    def _draw(
+        self, number: int, generator: torch.Generator, step_weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Time steps, or noise levels of an EDM, [number]; and noise [number, *img_shape].
+
+        Time steps come up in proportion to `step_weights`, [T], or all alike.
+        """
+        options = {"generator": generator, "device": generator.device}
+        if isinstance(self.model, EDM):
+            t = self.model.draw_sigma(number, generator)
+        elif step_weights is not None:
+            t = torch.multinomial(step_weights, number, replacement=True, generator=generator)
+        else:
+            t = torch.randint(self.model.timesteps, (number,), **options)
+        return t, torch.randn(number, *self.model.img_shape, **options)
+
+    @torch.no_grad()
+    def evaluate(self, dataset: Images, batch_size: int) -> float:
+        """The averaged model's loss on a data set, with t and noise the same every time.
+
+        All t come up alike, whatever `min_snr_gamma` has training do, and no label is dropped.
+        """
+        generator = generator_for(EVAL_STREAM, device=self.device)
+        total = 0.0
+        self.loss.eval()
+        with self.updater.ema.applied(), self.precision.autocast():
+            for images, labels in self._batches(dataset, batch_size, "evaluating"):
+                t, noise = self._draw(len(labels), generator)
+                condition = self._condition(labels.to(self.device))
+                loss = self.loss(images.to(self.device), condition, t, noise)
+                total += loss.item() * len(labels)
+        self.loss.train()
+        return total / len(dataset)
+
+    def scores(self) -> dict[str, float]:
+        """Scores of samples, as `train_cfg.eval_metrics` asks; see `SampleScores`."""
+        if self.sample_scores is None:
+            return {}
+        self.loss.eval()
+        with self.updater.ema.applied():
+            found = self.sample_scores(self.model)
+        self.loss.train()
+        return found
+
+    def picture(self) -> tuple[str, Tensor] | None:
+        """Samples of the averaged model, one class or caption a column."""
+        settings = self.config.train_cfg
+        rows = settings.num_eval_samples
+        if rows == 0:
+            return None
+        total = len(self.classes)
+        drawn = spread_evenly(default(settings.num_eval_classes, total), total)
+        columns = len(drawn)
+        first = 0 if self.contexts is None else PromptTable.null_label + 1
+        labels = (first + drawn).repeat(rows)
+        self.loss.eval()
+        with self.updater.ema.applied():
+            batches = draw_samples(
+                self.model, labels, self.precision, seed=self.config.seed, sampler=self.sampler
+            )
+            images = torch.cat(list(batches))
+        names = [self.classes[i] for i in drawn.tolist()]
+        if self.contexts is None:
+            grid = image_grid(images, columns)
+            grid = with_margins(grid, names if self.config.model.conditional else ())
+        else:
+            grid = captioned_grid(images, names * rows, columns)
+        self.loss.train()
+        return "sample", grid
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {"model": self.model.state_dict(), **self.updater.state_dict()}
+        if self.contexts is not None:
+            state["text"] = self.contexts.state_of_encoder(self.config)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        load_strictly(self.model, state["model"], state["path"])
+        self.updater.load_state_dict(state)
+        if self.contexts is None:
+            return
+        if state["text"]["hash"] != self.contexts.key:
+            self._use_encoder(make_text_encoder(self.config, state))
+
+    def _cached(self, splits: Splits, encoder: nn.Module) -> Splits:
+        """The data sets as latents; one process encodes them, the others wait and read."""
+        folder = self.config.output_folder / "latent_cache"
+        variants = self.config.dataset.latent_variants
+        with self.processes.in_turn():
+            latents = {
+                name: dataset and cache_latents(dataset, encoder, variants, folder, self.precision)
+                for name, dataset in vars(splits).items()
+            }
+        return Splits(**latents)

@@ -1,0 +1,80 @@
+"""The rooms of code/libs: each uses what stands below it, and a new file goes into one of them."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+from conftest import ROOT
+
+LIBS = ROOT / "code" / "libs"
+CORE = "utils weights schedules blocks unet tiny_autoencoder latent_space ddpm"  # in reading order
+# From the ground up; what a line names together is one room. docs/layout.md draws them.
+ROOMS = [
+    *CORE.split(),
+    *("ddim", "edm", "stable_diffusion"),
+    "runtime",
+    "config settings",
+    "datasets data",
+    *("autoencoders", "models", "text", "samplers", "metrics", "training", "text_to_image"),
+]
+FLOOR = {name: floor for floor, room in enumerate(ROOMS) for name in room.split()}
+
+
+def modules() -> dict[str, Path]:
+    """All modules of libs by their dotted names; that of a package is its own."""
+    named = {path.relative_to(LIBS).with_suffix("").parts: path for path in LIBS.rglob("*.py")}
+    return {".".join(p for p in parts if p != "__init__"): path for parts, path in named.items()}
+
+
+def imports_of(name: str, path: Path, known: set[str]) -> set[str]:
+    """The modules of libs that a module imports, inside functions too."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = package[: len(package) - node.level + 1]
+            source = ".".join([*above, *(node.module or "").split(".")]).rstrip(".")
+            inside = {f"{source}.{alias.name}".lstrip(".") for alias in node.names} & known
+            found |= inside or {source}
+    return found
+
+
+def arrows() -> dict[str, set[str]]:
+    """What each module imports."""
+    found = modules()
+    return {name: imports_of(name, path, set(found)) for name, path in found.items() if name}
+
+
+def test_no_room_imports_from_above():
+    """Protects: a reader of one room needs to know those below it alone."""
+    floors = {name: FLOOR[name.split(".")[0]] for name in arrows()}
+    up = [
+        f"{name} imports {other}"
+        for name, others in arrows().items()
+        for other in others
+        if floors[other] > floors[name]
+    ]
+    assert not up
+
+
+def test_no_circle():
+    """No module needs itself by way of others."""
+    graphlib.TopologicalSorter(arrows()).prepare()  # raises CycleError, which names them
+
+
+def test_top_of_libs_stays_as_it_is():
+    """What is new joins a room: the top holds the model, the bonus parts, and what a run says."""
+    files = {path.stem for path in LIBS.glob("*.py")}
+    assert files == {"__init__", *FLOOR} - {p.name for p in LIBS.iterdir() if p.is_dir()}
+    folders = {path.name for path in LIBS.iterdir() if any(path.glob("*.py"))}
+    assert folders == FLOOR.keys() - files
+
+
+def test_few_files_are_behind_the_model():
+    """Whoever reads ddpm.py and unet.py to the ground reads these."""
+    needed, waiting, known = set(), ["ddpm", "unet"], arrows()
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        waiting += known[name] - needed
+    assert needed == set(CORE.split())
