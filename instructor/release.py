@@ -40,6 +40,7 @@ STAYS_HERE += ("autograder/gradescope.py", "autograder/gradescope", "autograder/
 STAYS_HERE += ("autograder/templates/similarity.html",)
 STAYS_HERE += ("autograder/similarity.py", "autograder/bonus_oracles.py", "autograder/schedule.py")
 STAYS_HERE += ("autograder/edm_oracles.py", "autograder/scaling_oracles.py")
+STAYS_HERE += ("docs/samplers.md",)
 TOO_MUCH_LIKE_DDIM = ("ancestral", "dpm_solver")
 STAYS_HERE += tuple(f"code/libs/samplers/{name}.py" for name in TOO_MUCH_LIKE_DDIM)
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"

@@ -386,6 +386,16 @@ def test_figures_without_weights_are_refused(tmp_path):
     assert_refused(process, "taesd_encoder.pth", "download_dataset.sh taesd")
 
 
+def test_readme_shows_the_core_as_it_is():
+    """README.md's 25 lines are those of ddpm.py, in their order, without what tells about them."""
+    shown = re.search(r"```python\n(.*?)```", read("README.md"), re.S)[1]
+    calls = re.sub(r"^def (\w+)\(.*", r"def \1(", shown, flags=re.M)
+    source = (line.strip() for line in read("code/libs/ddpm.py").splitlines())
+    for line in filter(None, map(str.strip, calls.splitlines())):
+        assert any(there.startswith(line) for there in source), line
+    assert len(shown.splitlines()) <= 30
+
+
 # Commands and configs that the texts quote
 
 SCRIPTS = {"train.py": config.Config, "train_autoencoder.py": AutoencoderConfig}
