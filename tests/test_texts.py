@@ -399,7 +399,14 @@ def test_readme_shows_the_core_as_it_is():
 # Commands and configs that the texts quote
 
 SCRIPTS = {"train.py": config.Config, "train_autoencoder.py": AutoencoderConfig}
-QUOTED = ["README.md", "docs/*.md", "instructor/*.md", "instructor/starter/*.md", "benchmarks/*.md"]
+QUOTED = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/*.md",
+    "instructor/*.md",
+    "instructor/starter/*.md",
+    "benchmarks/*.md",
+]
 
 
 def commands(text: str) -> list[list[str]]:
