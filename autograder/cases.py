@@ -38,12 +38,14 @@ def cosine_betas(timesteps: int) -> np.ndarray:
     return np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999)
 
 
-# Arguments that not every edition of the assignment knows: the first of these sets that an edition
-# knows is given. Where it knows a part of one, they are a team's own and may mean anything.
-OPTIONAL: dict[str, list[dict[str, Any]]] = {
+# Arguments that not every edition of the assignment knows, each set with the names of others that
+# its edition has beside it. The first set is given of which all are known. Where a part is known,
+# they are a team's own and may mean anything.
+Options = list[tuple[dict[str, Any], list[str]]]
+OPTIONAL: dict[str, Options] = {
     "cosine": [
-        {"betas": cosine_betas(CONFIGS["cosine"]["timesteps"])},
-        {"beta_schedule": "cosine", "beta_start": None, "beta_end": None},
+        ({"betas": cosine_betas(CONFIGS["cosine"]["timesteps"])}, ["network", "vae"]),
+        ({"beta_schedule": "cosine", "beta_start": None, "beta_end": None}, []),
     ]
 }
 
@@ -74,8 +76,8 @@ class Case:
         return CONFIGS[self.config]
 
     @property
-    def optional(self) -> list[dict[str, Any]]:
-        """Sets of arguments of DDPM, one of which an edition needs for this case; [] for none."""
+    def optional(self) -> Options:
+        """Arguments of DDPM, one set of which an edition needs for this case; [] for none."""
         return OPTIONAL.get(self.config, [])
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.cases import Case
+from autograder.cases import Case, Options
 from autograder.messages import (
     WHOLE,
     Answer,
@@ -175,7 +175,7 @@ class Student:
         module: str,
         name: str,
         kwargs: dict[str, Any],
-        optional: Sequence[dict[str, Any]] = (),
+        optional: Options = (),
     ) -> tuple[str, list[str]]:
         """Construct libs.MODULE.NAME once.
 
@@ -183,12 +183,12 @@ class Student:
         it fails, an empty network stands in for it.
 
         Args:
-            optional: sets of further arguments; the first that it knows is given.
+            optional: sets of further arguments, see cases.py.
 
         Returns:
             The key of the object, and the names of the optional arguments that it was given.
         """
-        key = repr((module, name, kwargs, [sorted(given) for given in optional]))
+        key = repr((module, name, kwargs, [sorted(given) for given, _ in optional]))
         if key in self.built:
             return key, self.built[key]
         for known in (module, key):
@@ -230,16 +230,17 @@ class Student:
             if case.kwargs.get("use_vae") and case.part != "latent" and not self.deaths:
                 pytest.skip(f"with use_vae: {finding.reason}")
             raise
-        if not case.optional or any(given.keys() == set(built) for given in case.optional):
+        if not case.optional or any(given.keys() == set(built) for given, _ in case.optional):
             return key
         text = self.libs and self.libs / "ddpm.py"
-        for given in case.optional if text else ():
-            if all(constructor_names(text, "DDPM", name) for name in given):
+        for given, beside in case.optional if text else ():
+            if all(constructor_names(text, "DDPM", name) for name in (*given, *beside)):
                 raise Finding(
                     f"DDPM takes {', '.join(given)}, but the process said that it does not.",
                     "forged",
                 )
-        pytest.skip(f"this DDPM does not know {' or '.join(map(', '.join, case.optional))}")
+        sets = " or ".join(", ".join(given) for given, _ in case.optional)
+        pytest.skip(f"this DDPM does not know {sets}")
 
     def edm(self, case: Case) -> str:
         """The key of a case's EDM; a module that is not there was not attempted."""
@@ -384,7 +385,7 @@ class Student:
         request = {**request, "stand_in": stand_in}
 
         def read(answer: dict[str, Any], calls: Calls) -> list[str]:
-            known = {name for given in request["optional"] for name in given}
+            known = {name for given, _ in request["optional"] for name in given}
             return read_names(answer.get("optional"), known, "what it was built with")
 
         return self._ask("build", request, IMPORT_SECONDS, {}, read)

@@ -139,8 +139,9 @@ def says(request: Message, value: Any, gradient: Any = NAN) -> Message:
     op, doubles = request["op"], [*request.get("doubles", []), *request.get("inside", [])]
     names = doubles or [f"{part}.{i}.{j}" for part in ("encoder", "decoder") for i in range(3)
                         for j in range(3)]  # fmt: skip
+    sets = request.get("optional") or [({}, [])]
     answer = {
-        "build": {"optional": sorted(*request.get("optional", [])[:1] or [[]])},
+        "build": {"optional": sorted(sets[0][0])},
         "each": {"values": [value] * len(request.get("items", [])),
                  "errors": [None] * len(request.get("items", []))},
     }.get(op)  # fmt: skip

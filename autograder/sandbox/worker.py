@@ -82,14 +82,15 @@ class Worker:
         module: str,
         name: str,
         kwargs: dict[str, Any],
-        optional: list[dict[str, Any]],
+        optional: list[tuple[dict[str, Any], list[str]]],
         stand_in: bool,
     ) -> dict[str, Any]:
         """Import libs.MODULE and construct its class NAME.
 
         Args:
             kwargs: arguments of the class.
-            optional: more arguments, of which the first set is given that it knows.
+            optional: sets of more arguments, each with names beside it; the first is given of
+                which it knows all.
             stand_in: put empty networks in the place of libs/unet.py and its variants.
         """
         if stand_in:
@@ -101,7 +102,7 @@ class Worker:
             return {"error": {**describe(error, self.code_folder), "importing": True}}
         made = getattr(home, name)
         known = inspect.signature(made).parameters
-        more = next((given for given in optional if known.keys() >= given.keys()), {})
+        more = next((g for g, beside in optional if known.keys() >= {*g, *beside}), {})
         names = sorted(more)
         given = {**as_tensors(more, away=False), **kwargs}
         try:
