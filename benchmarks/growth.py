@@ -27,12 +27,12 @@ import torch
 from torch import Tensor
 
 from counting import count_flops
-from libs.config import Config
+from libs.config import Config, ModelConfig
 from libs.ddpm import DDPM
 from libs.metrics.distances import nearest
 from libs.metrics.fid import frechet_distance
 from libs.metrics.fid import statistics as gaussian
-from libs.models.variants import VariantUNet
+from libs.models.build import build_model
 from libs.runtime import cli
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
@@ -54,10 +54,9 @@ def make_batch(batch: int = 8, tokens: int | None = None, **options: object) -> 
     """A small DDPM, and labels for it: classes [batch], or contexts [batch, tokens, 64]."""
     torch.manual_seed(0)
     small = {"img_shape": (3, 16, 16), "dim": 32, "attn_levels": (1,)}
-    if tokens is None:
-        return DDPM(**small | options), torch.arange(batch) % 10
-    reads_tokens = partial(VariantUNet, context="tokens")
-    return DDPM(**small | options, network=reads_tokens), torch.randn(batch, tokens, 64)
+    context = "class" if tokens is None else "tokens"
+    model = build_model(Config(model=ModelConfig(**small | options, context=context)))
+    return model, torch.arange(batch) % 10 if tokens is None else torch.randn(batch, tokens, 64)
 
 
 def training_step(**sizes: object) -> Work:
