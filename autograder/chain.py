@@ -249,6 +249,8 @@ class Chain:
             noise = np.stack(
                 [r / s for r, s in zip(rest, sigma[: len(rest) + 1][:0:-1], strict=True)]
             )
+            if len(noise) > 1 and close(noise[0], noise[1], 1e-2):
+                raise Finding("The loop adds the same noise in each step.", "noise_repeated")
             fault = noise_fault(noise.reshape(-1, *noise.shape[2:]))
             if fault is None:
                 drawn = np.concatenate([self.start.array[None], noise])[:DRAWS]
