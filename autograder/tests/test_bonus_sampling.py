@@ -77,13 +77,19 @@ def check_steps(student: Student, case: Case, e: int, random: np.random.Generato
         mix, rest = weights(state, *(three if e else three[:2]))
         shares = shares_of(case, number, e)
         largest = np.abs(mixed(shares, three)).max()
-        if off(rest, 0, 2e-2 * max(1.0, largest)).any():  # half precision leaves less
+        least, rounding = 2e-2 * max(1.0, largest), 1e-4 * max(1.0, largest)
+        pure = not off(rest, 0, rounding).any()
+        first = np.repeat(three[2][:1], len(state), axis=0)
+        if e and not pure and not off(weights(state, *three[:2], first)[1], 0, rounding).any():
+            text = f"In a batch of {len(state)}, all samples get the first one's noise."
+            raise Finding(text, "mixes_samples")
+        if off(rest, 0, least).any():  # half precision leaves less
             what = "x, eps and the given noise" if e else "x and eps"
             text = f"The next state is no mix of {what}: something else is in it."
             raise Finding(text if e else f"With eta = 0, t{text[1:]}", "ddim_no_mix")
         if off(mix, mix.mean(axis=0), 1e-3 * (1 + np.abs(shares).max())).any():
             text = f"In a batch of {len(mix)} the weights differ from sample to sample."
-            raise Finding(text, "mixes_samples")
+            raise Finding(text, "mixes_samples" if pure else "ddim_no_mix")
         wrong = "loses_digits"
         for name, column in zip(WEIGHTS, mix.T, strict=False):
             found[name][number] = column.mean()
