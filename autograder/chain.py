@@ -271,11 +271,10 @@ def walk(
     case: Case,
     random: np.random.Generator,
     training: bool = True,
-    away: bool = False,
 ) -> tuple[Chain, Answer, np.ndarray]:
     """Run a chain and judge its steps; returns it, its result, and x_0 as it has to end with.
 
-    For `training` and `away` see `Chain`.
+    For `training` see `Chain`.
 
     Where a loop does more to a step's result than to pass it on, or cannot go on from what a step
     of the contract returns, the team may have shared a step's work out in another way: the mean in
@@ -285,7 +284,7 @@ def walk(
     Raises:
         Finding
     """
-    chain = Chain(case, random, training=training, away=away)
+    chain = Chain(case, random, training=training)
     try:
         answer = chain.run(student)
     except Finding as finding:
@@ -303,7 +302,7 @@ def walk(
             if finding.hint != "loop_not_fed_back" and not one_step:
                 raise
             first = finding
-    whole = Chain(case, random, whole=True, training=training, away=away)
+    whole = Chain(case, random, whole=True, training=training)
     try:
         answer = whole.run(student)
         return whole, answer, whole.check()

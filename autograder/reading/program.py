@@ -288,7 +288,7 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
     team's code imports helpers that the kit has no more, it gets those of `former_kit`.
     """
     own = {path.name.removesuffix(".py") for path in libs.iterdir()}
-    former = {path.stem for path in FORMER_KIT.glob("*.py")}
+    former = modules_of(FORMER_KIT)
     if not any(imports(path, former - modules_of(kit)) for path in libs.glob("*.py")):
         former = set()
     wanted = [(name, name) for name in {*HELPERS, *former}]

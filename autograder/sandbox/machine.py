@@ -25,7 +25,7 @@ from .devices import here, is_away_name
 
 # Packages that show or log, and compute nothing: where one is not installed, a stand-in serves.
 SHOWS = {"IPython", "ipywidgets", "matplotlib", "seaborn", "tensorboard", "tensorboardX", "wandb"}
-MAX_LINKS = 50  # to what lies in the folder code
+MAX_LINKS = 50  # to what is in the folder code
 NOTHING_TO_DO = (
     "empty_cache manual_seed manual_seed_all reset_peak_memory_stats set_device synchronize"
 ).split()

@@ -425,7 +425,7 @@ def replaced(owner: Any, path: str, double: nn.Module) -> Any:
 def own_path(built: Any, path: str) -> str:
     """Where a model has what the contract calls vae.encoder or vae.decoder; others stay.
 
-    The autoencoder may have another name, its halves may be methods, or lie on the model itself.
+    The autoencoder may have another name, its halves may be methods, or belong to the model itself.
     """
     if path not in HALVES:
         return path

@@ -16,9 +16,9 @@ from ..runtime.processes import Processes
 from ..runtime.progress import say
 from ..samplers.draw import draw_samples
 from ..samplers.sampler import Sampler
-from ..utils import shown
+from ..utils import ROOT, shown
 
-CODE = Path(__file__).resolve().parents[2]
+CODE = ROOT / "code"
 
 
 def code_that_draws(code: Path = CODE) -> str:

@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 from types import ModuleType, TracebackType
 
-from ..utils import UserError, file_shown, in_place, place_of, visible_line
+from ..utils import ROOT, UserError, file_shown, in_place, place_of, visible_line
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # names of glibc's settings for mallopt
 ROOM = 2**20  # bytes that a disk must have left for a result
-CODE = Path(__file__).resolve().parents[2]
+CODE = ROOT / "code"
 # Files of libs/ that students fill in, and those with functions that a student's loop calls back
 STUDENTS = "ddpm.py unet.py ddim.py edm.py stable_diffusion.py metrics/fid.py".split()
 STUDENTS += ["metrics/memorization.py"]

@@ -40,7 +40,7 @@ def set_rng_state(state: dict[str, Tensor]) -> None:
 
 @contextmanager
 def fork_rng(seed: int, device: torch.device) -> Iterator[None]:
-    """A context with global generators seeded anew, which leaves the outer state untouched."""
+    """A context with freshly seeded global generators, which leaves the outer state untouched."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
