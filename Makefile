@@ -61,11 +61,10 @@ $(VENV)/installed: requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-report.txt requirements-grade.txt requirements-metrics.txt \
-		requirements-text.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed $(wildcard requirements/*.txt)
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/installed-report: $(VENV)/installed requirements-report.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-report.txt
+$(VENV)/installed-report: $(VENV)/installed requirements/report.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/report.txt
 	@touch $@

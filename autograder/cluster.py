@@ -1,7 +1,7 @@
 """Grade on a Dask cluster: python autograder/grade.py SUBMISSIONS --out DIR --dask ADDRESS
 
 Start the scheduler anywhere, and workers in copies of this repository that are all the same, with
-the packages of requirements.txt and requirements-grade.txt:
+the packages of requirements.txt and requirements/grade.txt:
 
     dask scheduler
     PYTHONPATH=. dask worker ADDRESS --nworkers 8 --nthreads 1 --no-dashboard
@@ -101,7 +101,7 @@ def _connected(address: str) -> "Iterator[Cluster]":
     except ImportError as error:
         raise InputError(
             "--dask needs Dask, which is not installed; install it with: "
-            "python -m pip install -r requirements-grade.txt"
+            "python -m pip install -r requirements/grade.txt"
         ) from error
     # submissions travel inside their tasks, so that they outlive a worker
     warnings.filterwarnings("ignore", "Sending large graph", UserWarning)

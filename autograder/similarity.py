@@ -95,7 +95,7 @@ def find_pairs(own: dict[str, list[Line]]) -> list[Pair]:
     except ImportError as error:
         raise InputError(
             "--similarity needs copydetect, which is not installed; install it with: "
-            "python -m pip install -r requirements-grade.txt"
+            "python -m pip install -r requirements/grade.txt"
         ) from error
     prints = {}
     for name, lines in own.items():

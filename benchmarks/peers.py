@@ -23,7 +23,7 @@ from libs.training.updater import Updater
 from libs.utils import UserError
 
 RATE = 1e-4
-MISSING = "the peers are missing: pip install -r requirements-bench.txt"
+MISSING = "the peers are missing: pip install -r requirements/bench.txt"
 
 
 @dataclass

@@ -30,9 +30,13 @@ from autograder.text import InputError, visible
 from texts import COURSE, Course, find_dangling, for_students, read_course, values_of
 
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
-GOES_OUT += ("requirements.txt", "requirements-report.txt", "requirements-metrics.txt")
-GOES_OUT += ("requirements-text.txt",)
-GOES_OUT += ("download_dataset.sh", "zip_submission.py", "autograder")
+GOES_OUT += (
+    "requirements.txt",
+    "requirements",
+    "download_dataset.sh",
+    "zip_submission.py",
+    "autograder",
+)
 OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.csv
 # Bonus modules without marked regions, and the hidden half of the autograder.
 STAYS_HERE: tuple[str, ...] = ("autograder/oracles.py", "autograder/mistakes.py")
@@ -41,6 +45,7 @@ STAYS_HERE += ("autograder/templates/similarity.html",)
 STAYS_HERE += ("autograder/similarity.py", "autograder/bonus_oracles.py", "autograder/schedule.py")
 STAYS_HERE += ("autograder/edm_oracles.py", "autograder/scaling_oracles.py")
 STAYS_HERE += ("docs/samplers.md",)
+STAYS_HERE += tuple(f"requirements/{name}.txt" for name in ("bench", "dev", "grade"))
 TOO_MUCH_LIKE_DDIM = ("ancestral", "dpm_solver")
 STAYS_HERE += tuple(f"code/libs/samplers/{name}.py" for name in TOO_MUCH_LIKE_DDIM)
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"

@@ -195,12 +195,16 @@ def interpreter(machine: Machine) -> str:
         return sys.executable
     folder = ENVIRONMENTS / machine.name
     python = folder / "bin" / "python"
-    files = {f.name: pinned(f.read_text(encoding="utf-8"), machine.pins) for f in requirements()}
+    files = {
+        path.relative_to(ROOT).as_posix(): pinned(path.read_text(encoding="utf-8"), machine.pins)
+        for path in requirements()
+    }
     installed = folder / "installed.json"
     wanted = json.dumps(files)
     if not (installed.exists() and installed.read_text(encoding="utf-8") == wanted):
         base = find_python(machine.python) if machine.python else sys.executable
         subprocess.run([base, "-m", "venv", "--clear", folder], check=True)
+        (folder / "requirements").mkdir(exist_ok=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
@@ -211,7 +215,7 @@ def interpreter(machine: Machine) -> str:
 
 def requirements() -> list[Path]:
     """All requirements files."""
-    return sorted(ROOT.glob("requirements*.txt"))
+    return [ROOT / "requirements.txt", *sorted(ROOT.glob("requirements/*.txt"))]
 
 
 def pinned(text: str, pins: Mapping[str, str]) -> str:

@@ -418,7 +418,7 @@ def test_scores_without_inception(make_trainer, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"^train_cfg\.inception_weights: .*none\.pth$"):
         make_trainer(*SCORED, file)
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    with pytest.raises(UserError, match=r"needs a package: .*requirements-metrics\.txt$"):
+    with pytest.raises(UserError, match=r"needs a package: .*requirements/metrics\.txt$"):
         make_trainer(*SCORED, file)
 
 
@@ -573,7 +573,7 @@ def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
         with pytest.raises(UserError, match=words):
             sample(monkeypatch, run, *wrong, *flags, "--out", tmp_path / "z.png")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(UserError, match=r"requirements-text\.txt"):
+    with pytest.raises(UserError, match=r"requirements/text\.txt"):
         sample(monkeypatch, run, *two, *flags, "--out", tmp_path / "z.png")
 
 

@@ -159,7 +159,7 @@ def test_each_submission_is_yielded_once_however_it_ends(tmp_path, monkeypatch):
 
 def test_a_task_that_dask_gave_up_has_no_grade_and_others_a_sentence():
     scheduler = pytest.importorskip(
-        "distributed.scheduler", reason="needs Dask (requirements-grade.txt)"
+        "distributed.scheduler", reason="needs Dask (requirements/grade.txt)"
     )
 
     class Task:
@@ -190,13 +190,13 @@ def test_a_worker_with_another_grader_refuses(tmp_path):
 
 def test_without_dask_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"needs Dask.*requirements-grade\.txt"):
+    with pytest.raises(InputError, match=r"needs Dask.*requirements/grade\.txt"):
         next(cluster.grade_on_cluster([], ORDER, "tcp://127.0.0.1:1"))
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1:99999999"])
 def test_without_a_scheduler_one_sentence(monkeypatch, address):
-    pytest.importorskip("distributed", reason="needs Dask (requirements-grade.txt)")
+    pytest.importorskip("distributed", reason="needs Dask (requirements/grade.txt)")
     monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.3)
     with pytest.raises(InputError, match=f"no scheduler answers at {address}"):
         next(cluster.grade_on_cluster([], ORDER, address))
@@ -248,7 +248,7 @@ class LocalCluster:
 
 @pytest.fixture
 def local_cluster(tmp_path):
-    pytest.importorskip("distributed", reason="needs Dask (requirements-grade.txt)")
+    pytest.importorskip("distributed", reason="needs Dask (requirements/grade.txt)")
     local = LocalCluster(tmp_path)
     try:
         local.start_scheduler()

@@ -353,7 +353,7 @@ def test_perceptual_loss_that_cannot_be_had(tmp_path, monkeypatch, backbones):
     monkeypatch.setitem(sys.modules, "lpips", None)
     loss, reason = perceptual.perceptual_loss("vgg", folder=tmp_path)
     assert loss is None
-    assert "requirements-metrics.txt" in reason
+    assert "requirements/metrics.txt" in reason
 
 
 def lightning_class(module: str, name: str, monkeypatch) -> type:

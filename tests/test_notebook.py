@@ -24,7 +24,7 @@ def sources(notebook: dict) -> dict[str, str]:
 
 def execute(repository: Path) -> tuple[dict, Exception | None]:
     """Run a copy's notebook in its folder; returns it with outputs, and the error it ended with."""
-    reason = "runs the notebook: pip install -r requirements-dev.txt"
+    reason = "runs the notebook: pip install -r requirements/dev.txt"
     nbformat = pytest.importorskip("nbformat", reason=reason)
     nbclient = pytest.importorskip("nbclient", reason=reason)
     pytest.importorskip("ipykernel", reason=reason)

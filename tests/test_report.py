@@ -16,7 +16,7 @@ from conftest import ROOT, assert_refused, run_script
 from PIL import Image
 
 SCRIPT = ROOT / "writeup" / "make_report.py"
-PDF_REASON = "make_report.py needs requirements-report.txt"
+PDF_REASON = "make_report.py needs requirements/report.txt"
 POINTS = re.compile(r"\((\d+) points?\b( each)?")
 
 
@@ -385,7 +385,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path):
         encoding="utf-8",
         timeout=60,
     )
-    assert_refused(process, "is missing", "pip install -r requirements.txt -r requirements-report")
+    assert_refused(process, "is missing", "pip install -r requirements.txt -r requirements/report")
     assert len(process.stderr.splitlines()) == 1
 
 

@@ -159,6 +159,6 @@ def test_odd_files_are_read(tmp_path, kit):
 
 def test_without_copydetect_one_sentence_says_what_to_do(tmp_path, kit, hand_in, monkeypatch):
     monkeypatch.setitem(sys.modules, "copydetect", None)
-    with pytest.raises(InputError, match=r"needs copydetect.*requirements-grade\.txt"):
+    with pytest.raises(InputError, match=r"needs copydetect.*requirements/grade\.txt"):
         similarity.write_similarity(hand_in(a=MINE), tmp_path / "out", kit)
     assert not (tmp_path / "out").exists()

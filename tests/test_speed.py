@@ -85,9 +85,9 @@ def test_missing_peers_are_named(monkeypatch):
     config, batch = tiny()
     monkeypatch.setitem(sys.modules, "denoising_diffusion_pytorch", None)
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(UserError, match=r"requirements-bench\.txt"):
+    with pytest.raises(UserError, match=r"requirements/bench\.txt"):
         peers.make_ddpm_pytorch(config, batch, FP32, 1000)
-    with pytest.raises(UserError, match=r"requirements-bench\.txt"):
+    with pytest.raises(UserError, match=r"requirements/bench\.txt"):
         peers.make_diffusers(config, batch, FP32, True)
 
 

@@ -149,5 +149,5 @@ def test_folders_without_a_model(vocabulary, tmp_path, monkeypatch):
 def test_package_is_missing(vocabulary, monkeypatch):
     """Without transformers the sentence says what to install."""
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(UserError, match=r"pip install -r requirements-text\.txt"):
+    with pytest.raises(UserError, match=r"pip install -r requirements/text\.txt"):
         text_encoder.load_tokenizer(vocabulary)

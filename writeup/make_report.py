@@ -39,7 +39,7 @@ try:
 except ImportError as missing:
     print(
         f"error: the package {missing.name} is missing; install it by: "
-        "python -m pip install -r requirements.txt -r requirements-report.txt",
+        "python -m pip install -r requirements.txt -r requirements/report.txt",
         file=sys.stderr,
     )
     sys.exit(2)

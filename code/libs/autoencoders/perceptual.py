@@ -71,7 +71,7 @@ def perceptual_loss(
     try:
         import lpips  # noqa: F401
     except ImportError:
-        return None, f"{WITHOUT}it needs a package, pip install -r requirements-metrics.txt"
+        return None, f"{WITHOUT}it needs a package, pip install -r requirements/metrics.txt"
     from torchvision.models import AlexNet_Weights, VGG16_Weights
 
     official = {"alex": AlexNet_Weights.IMAGENET1K_V1, "vgg": VGG16_Weights.IMAGENET1K_V1}

@@ -38,7 +38,7 @@ class Inception(nn.Module):
             from torch_fidelity import feature_extractor_inceptionv3 as published
         except ImportError:
             raise UserError(
-                f"{flags[0]} inception needs a package: pip install -r requirements-metrics.txt"
+                f"{flags[0]} inception needs a package: pip install -r requirements/metrics.txt"
                 f"{instead}"
             ) from None
         try:

@@ -64,7 +64,7 @@ class Lpips(nn.Module):
             import lpips  # noqa: F401
         except ImportError:
             raise UserError(
-                "the metric lpips needs a package: pip install -r requirements-metrics.txt"
+                "the metric lpips needs a package: pip install -r requirements/metrics.txt"
             ) from None
         from torchvision.models import AlexNet_Weights
 

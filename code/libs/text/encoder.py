@@ -262,7 +262,7 @@ def _transformers() -> ModuleType:
         import transformers
     except ImportError:
         raise UserError(
-            "text needs a package: pip install -r requirements-text.txt (transformers)"
+            "text needs a package: pip install -r requirements/text.txt (transformers)"
         ) from None
     transformers.utils.logging.disable_progress_bar()  # it would fill logs
     return transformers
