@@ -28,12 +28,12 @@ try:
     from autograder.batch import Order, grade_all
     from autograder.hints import hints
     from autograder.judge import IS_STARTER
-    from autograder.reports import load_grades, table, write_class, write_submission
+    from autograder.output.pages import load_grades, table, write_class, write_submission
+    from autograder.output.sheets import contested, merge_manual, write_sheets
+    from autograder.reading.submission import Refused, find_submissions, hash_of_file, names_of
     from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
     from autograder.rubric import Rubric, load_rubric
     from autograder.sandbox.limits import SandboxError
-    from autograder.sheets import contested, merge_manual, write_sheets
-    from autograder.submission import Refused, find_submissions, hash_of_file, names_of
 
     check_installed("torch")  # which the sandbox imports later
 except ImportError as error:
@@ -66,7 +66,7 @@ def parse_args() -> argparse.Namespace:
         parser.error("--seed must be 0 or more")
     args.public |= IS_STARTER  # which has no others
     for flag, module in (("similarity", "similarity"), ("dask", "cluster")):
-        if getattr(args, flag) and not (ROOT / "autograder" / f"{module}.py").exists():
+        if getattr(args, flag) and not (ROOT / "autograder" / "extras" / f"{module}.py").exists():
             parser.error(f"--{flag} is for instructors; this copy of the grader does not have it")
     if args.out is None and not args.public:
         args.out = Path("grades")
@@ -122,7 +122,7 @@ def main() -> int:
         for hole, names in holes.items():  # last, so that it stays on the screen
             print(f"Warning, graded without full protection ({len(names)}): {one_line(hole)}")
     if args.similarity:
-        from autograder.similarity import write_similarity
+        from autograder.extras.similarity import write_similarity
 
         write_similarity(paths, args.out, names=names)
     return 1 if args.public and not all_passed else 0
@@ -144,7 +144,7 @@ def is_fine(part: PartResult, rubric: Rubric) -> bool:
 def run(paths: list[Path], order: Order, args: argparse.Namespace) -> Iterator[Grade]:
     """Yield the grades, from this machine or from a cluster."""
     if args.dask:
-        from autograder.cluster import grade_on_cluster
+        from autograder.extras.cluster import grade_on_cluster
 
         return grade_on_cluster(paths, order, args.dask)
     return grade_all(paths, order, args.jobs)

@@ -20,13 +20,13 @@ from typing import Any
 
 import pytest
 
+from autograder.checks.student import PARTS, Heritage, Patience, Student
 from autograder.hints import hint_text
+from autograder.reading.submission import Refused, Submission, open_submission
 from autograder.results import FAILED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
 from autograder.sandbox.wire import Channel
-from autograder.student import PARTS, Heritage, Patience, Student
-from autograder.submission import Refused, Submission, open_submission
 from autograder.text import visible
 
 TESTS = Path(__file__).with_name("tests")
@@ -38,7 +38,7 @@ M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of glibc's mallopt
 LARGE = 1 << 23  # bytes of an array that the system takes back as soon as it is freed, and
 KEPT = 1 << 26  # of all smaller ones that are at hand for the next
 # A starter's grader has no hidden tests, and grades the work of whoever runs it.
-IS_STARTER = not Path(__file__).with_name("oracles.py").exists()
+IS_STARTER = not Path(__file__).with_name("hidden").joinpath("oracles.py").exists()
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Write the public tests' goldens, autograder/goldens.npz: python instructor/goldens.py
+"""Write the public tests' goldens, autograder/checks/goldens.npz: python instructor/goldens.py
 
 Inputs and expected values are stored, never a seed: random streams change between versions. Run it
 again when a case, an oracle or the catalogue of mistakes changes.
@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from autograder.text import not_installed
 
 try:
-    from autograder.cases import GOLDENS, save_goldens
-    from autograder.oracles import make_cases
+    from autograder.checks.cases import GOLDENS, save_goldens
+    from autograder.hidden.oracles import make_cases
 except ImportError as error:
     print(f"error: {not_installed(error)}", file=sys.stderr)
     sys.exit(2)

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from autograder import cluster
 from autograder.batch import Order
+from autograder.extras import cluster
+from autograder.reading.submission import open_submission
 from autograder.results import FAILED, PASSED, Grade
 from autograder.rubric import load_rubric
 from autograder.sandbox.limits import SandboxError
-from autograder.submission import open_submission
 from autograder.text import InputError
 from conftest import ENVIRONMENT, ROOT
 from release import build, tracked_files

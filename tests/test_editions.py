@@ -7,11 +7,11 @@ import numpy as np
 import overlay
 import pytest
 import yaml
+from autograder.checks.student import PART_SECONDS, SUBMISSION_SECONDS, Finding, Patience, Tensor
+from autograder.checks.unet_wiring import same_condition
 from autograder.judge import judge, not_judged
 from autograder.results import FAILED, TestResult
 from autograder.rubric import load_rubric
-from autograder.student import PART_SECONDS, SUBMISSION_SECONDS, Finding, Patience, Tensor
-from autograder.wiring import same_condition
 from conftest import ROOT
 
 

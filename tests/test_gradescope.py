@@ -3,7 +3,6 @@
 https://gradescope-autograders.readthedocs.io/en/latest/specs/#files
 """
 
-import importlib.util
 import json
 import os
 import shutil
@@ -17,7 +16,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from autograder.gradescope import BY_NAME, bundle, write_zip
+from autograder.extras.gradescope import grade_submission
+from autograder.extras.gradescope.bundle import BY_NAME, FOLDER, bundle, write_zip
 from autograder.reading.program import supply_helpers
 from autograder.reading.remarks import Remarks
 from autograder.results import FAILED, MANUAL, PASSED, Grade, PartResult, TestResult
@@ -27,21 +27,10 @@ from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
 from release import build, cut, find_leaks, tracked_files
 from test_reports import TEST, TOP, check_fields
 
+SCRIPTS = ROOT / FOLDER
 GRADED = ["code/libs/ddpm.py", "code/libs/unet.py", "code/libs/ddim.py"]
 GRADED += [f"code/libs/{name}.py" for name in ("edm", "metrics/fid", "metrics/memorization")]
 GRADED.append("code/libs/stable_diffusion.py")
-
-
-def load_grade_submission():
-    """The script that runs in the container; no import finds it beside gradescope.py."""
-    path = ROOT / "autograder" / "gradescope" / "grade_submission.py"
-    spec = importlib.util.spec_from_file_location("grade_submission", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-grade_submission = load_grade_submission()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +46,7 @@ def kit(tmp_path_factory):
         (place / "__pycache__" / "stale.cpython-311.pyc").write_bytes(b"stale")
         (place / ".notes").write_text("mine", encoding="utf-8")
     for name in BY_NAME:
-        script = root / "autograder" / "gradescope" / name
+        script = root / FOLDER / name
         script.write_bytes(script.read_bytes().replace(b"\n", b"\r\n"))
     return root
 
@@ -72,7 +61,7 @@ def test_the_same_kit_gives_the_same_bytes_wherever_it_lies(kit, tmp_path):
 
 
 def test_the_scripts_lie_on_top_and_can_be_run(tmp_path):
-    done = run_script("autograder/gradescope.py", "--out", tmp_path / "autograder.zip")
+    done = run_script(SCRIPTS / "bundle.py", "--out", tmp_path / "autograder.zip")
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(tmp_path / "autograder.zip") as archive:
         for name in ("setup.sh", "run_autograder"):
@@ -86,7 +75,8 @@ def test_the_scripts_lie_on_top_and_can_be_run(tmp_path):
 
 def test_the_hidden_tests_go_in_and_the_solution_does_not():
     files = bundle()
-    assert {"autograder/oracles.py", "autograder/mistakes.py", "requirements.txt"} <= set(files)
+    hidden = {f"autograder/hidden/{name}.py" for name in ("oracles", "mistakes")}
+    assert {*hidden, "requirements.txt"} <= set(files)
     assert not {name for name in files if Path(name).name in ("ddpm.py", "unet.py")}
     regions = [
         region
@@ -113,7 +103,7 @@ def test_a_submission_without_helpers_gets_them_from_the_bundle(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused():
-    done = run_script("autograder/gradescope.py", "--out", "/no/such/folder/autograder.zip")
+    done = run_script(SCRIPTS / "bundle.py", "--out", "/no/such/folder/autograder.zip")
     assert_refused(done, "/no/such/folder/autograder.zip was not written")
 
 
@@ -166,7 +156,7 @@ def test_setup_finds_or_installs_a_python(tmp_path, present, on_offer, chosen, c
         (stubs / tool).symlink_to(shutil.which(tool))
     venv = tmp_path / "venv"
     done = subprocess.run(
-        ["bash", ROOT / "autograder" / "gradescope" / "setup.sh"],
+        ["bash", SCRIPTS / "setup.sh"],
         env={
             "PATH": str(stubs),
             "AUTOGRADER_ROOT": str(tmp_path),
@@ -310,7 +300,7 @@ def test_where_the_grader_breaks_down_the_results_say_whose_fault_it_is(containe
         )
         said = "Traceback"
     else:
-        script = container / "source" / "autograder" / "gradescope" / "grade_submission.py"
+        script = container / "source" / FOLDER / "grade_submission.py"
         script.write_text("import os; os.kill(os.getpid(), 9)", encoding="utf-8")
         said = "exit code 137"
     results, printed = run(container, **environment)
@@ -389,7 +379,7 @@ def write():
             json.dump(full, file)
 
 def steal():
-    for name in ("oracles.py", "rubric.yaml", "../run_autograder"):
+    for name in ("hidden/oracles.py", "rubric.yaml", "../run_autograder"):
         with contextlib.suppress(OSError), open(ROOT + "/source/autograder/" + name) as file:
             print("STOLEN", file.read(), flush=True)
 

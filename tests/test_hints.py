@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import yaml
 from autograder import hints
-from autograder.cases import Case, load_goldens
-from autograder.evidence import suspect
-from autograder.oracles import make_cases
-from autograder.student import Asked, Finding, Tensor
+from autograder.checks.cases import Case, load_goldens
+from autograder.checks.evidence import suspect
+from autograder.checks.student import Asked, Finding, Tensor
+from autograder.hidden.oracles import make_cases
 from autograder.tests import (
     test_bonus_edm,
     test_bonus_sampling,

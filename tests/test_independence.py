@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from autograder.independence import dependence
+from autograder.checks.independence import dependence
 
 SHAPE = (2, 9, 2, 20, 12)  # calls, images, channels, height, width
 

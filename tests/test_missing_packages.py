@@ -64,7 +64,7 @@ def test_benchmarks_name_the_package_that_is_missing(script, package):
     assert errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("script", ["zip_submission.py", "autograder/gradescope.py"])
+@pytest.mark.parametrize("script", ["zip_submission.py", "autograder/extras/gradescope/bundle.py"])
 def test_packing_needs_no_package(script):
     code, errors = run_without(["jinja2", "numpy", "pytest", "torch", "yaml"], script, "--help")
     assert (code, errors) == (0, "")

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from autograder import mistakes
-from autograder.bonus_oracles import FEATURES, covariance, make_bonus_cases
-from autograder.cases import CONFIGS, load_goldens, save_goldens
-from autograder.edm_oracles import BATCHES, make_edm_cases
-from autograder.evidence import noise_fault, suspect, weights
+from autograder.checks.cases import CONFIGS, load_goldens, save_goldens
+from autograder.checks.evidence import noise_fault, suspect, weights
+from autograder.hidden import mistakes
+from autograder.hidden.bonus import FEATURES, covariance, make_bonus_cases
+from autograder.hidden.edm import BATCHES, make_edm_cases
+from autograder.hidden.oracles import make_cases, schedule_of
+from autograder.hidden.scaling import BLOCKS, WALKS, make_scaling_cases
 from autograder.hints import hints
-from autograder.oracles import make_cases, schedule_of
-from autograder.scaling_oracles import BLOCKS, WALKS, make_scaling_cases
 from conftest import ROOT, run_script
 from diffusers import DDIMScheduler, DDPMScheduler, EDMEulerScheduler
 from goldens import SEED
@@ -186,7 +186,7 @@ def test_features_do_not_depend_on_the_processor():
     """Every kernel of the matrix product makes the same case, so goldens hold on any machine."""
     code = """
 import numpy as np
-from autograder.bonus_oracles import FEATURES, evaluation_case
+from autograder.hidden.bonus import FEATURES, evaluation_case
 for config, shape in FEATURES.items():
     case = evaluation_case(config, shape, np.random.default_rng(4))
     print(*case.inputs["features"].flat, *case.expected["cov"].flat, case.expected["distance"])

@@ -15,7 +15,8 @@ import unicodedata
 import zlib
 
 import pytest
-from autograder import reports, sheets, text
+from autograder import text
+from autograder.output import pages, sheets
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError, visible
@@ -124,11 +125,11 @@ def written(tmp_path_factory):
     grades[-1].needs_look = grades[-1].deduction_reasons = [EVIL]
     grades[-1].submission = EVIL
     for one in grades:
-        reports.write_submission(one, RUBRIC, folder)
+        pages.write_submission(one, RUBRIC, folder)
     graded = copy.deepcopy(grades)  # one with 14 points: as text, 14 would come before 3
     for part in ("report_unet", "report_mnist", "report_afhq", "bonus_scaling"):
         graded[0].part(part).points = graded[0].part(part).max_points
-    reports.write_class(graded, RUBRIC, folder)
+    pages.write_class(graded, RUBRIC, folder)
     return folder, grades
 
 
@@ -161,7 +162,7 @@ def check_fields(values, documented):
 def test_results_are_what_gradescope_documents(written):
     folder, grades = written
     for one in grades:
-        path = reports.submission_folder(folder, one.submission) / "results.json"
+        path = pages.submission_folder(folder, one.submission) / "results.json"
         results = json.loads(path.read_text(encoding="ascii"))
         check_fields(results, TOP)
         assert results["score"] == pytest.approx(one.total)
@@ -177,7 +178,7 @@ def test_results_are_what_gradescope_documents(written):
 
 def test_results_give_the_grade_back(written):
     folder, grades = written
-    loaded = reports.load_grades(folder)
+    loaded = pages.load_grades(folder)
     assert {g.submission: g for g in loaded} == {g.submission: g for g in grades}
     assert [g.submission for g in loaded] == sorted(g.submission for g in grades)
 
@@ -185,28 +186,28 @@ def test_results_give_the_grade_back(written):
 def test_a_persons_points_show_and_the_graders_own_are_stored(tmp_path):
     own, final = team(1), team(1)
     final.part("report_unet").points = 1.5
-    reports.write_submission(own, RUBRIC, tmp_path, final)
+    pages.write_submission(own, RUBRIC, tmp_path, final)
     results = json.loads((tmp_path / "team-01.zip" / "results.json").read_text(encoding="utf-8"))
     assert results["score"] == 7.5
     assert results["tests"][6]["name"].startswith("report_unet: ")
     assert "1.5 of 2" in Page(tmp_path / "team-01.zip" / "report.html").text
-    assert reports.load_grades(tmp_path) == [own]
+    assert pages.load_grades(tmp_path) == [own]
 
 
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "{}", '{"extra_data": {}}', '{"extra_data": 1}']
 )
 def test_a_damaged_result_is_named(tmp_path, content):
-    reports.write_submission(team(1), RUBRIC, tmp_path)
+    pages.write_submission(team(1), RUBRIC, tmp_path)
     broken = tmp_path / "team-01.zip" / "results.json"
     broken.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(str(broken))):
-        reports.load_grades(tmp_path)
+        pages.load_grades(tmp_path)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     """Where the disk is full or the run is stopped, the earlier file stays, and no litter."""
-    reports.write_submission(team(1), RUBRIC, tmp_path)
+    pages.write_submission(team(1), RUBRIC, tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
     def stop(*_):
@@ -214,7 +215,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(text.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
-        reports.write_submission(team(1, failed=["unet"]), RUBRIC, tmp_path)
+        pages.write_submission(team(1, failed=["unet"]), RUBRIC, tmp_path)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
@@ -222,7 +223,7 @@ def test_results_json_comes_last(tmp_path, monkeypatch):
     """It tells --resume that a submission is done, so nothing may be missing beside it."""
     names, replace = [], os.replace
     monkeypatch.setattr(text.os, "replace", lambda a, b: (names.append(b.name), replace(a, b)))
-    reports.write_submission(team(1), RUBRIC, tmp_path)
+    pages.write_submission(team(1), RUBRIC, tmp_path)
     assert names[-1] == "results.json"
     assert set(names) == {"results.json", "report.html", "log.txt"}
 
@@ -236,7 +237,7 @@ NAMES = [
 
 @any_name
 def test_each_submission_has_a_folder_of_its_own_inside(tmp_path):
-    folders = [reports.submission_folder(tmp_path, name) for name in NAMES]
+    folders = [pages.submission_folder(tmp_path, name) for name in NAMES]
     assert len(set(folders)) == len(NAMES)
     for name, folder in zip(NAMES, folders, strict=True):
         assert folder.parent == tmp_path, name
@@ -268,7 +269,7 @@ def test_the_overview_shows_the_class(written, tmp_path):
     grades = class_of_eight()
     grades[0].sha256 = grades[1].sha256
     grades[7].members.append({"member": "Example", "netid": " TEAM-05A"})
-    reports.write_class(grades, RUBRIC, tmp_path)
+    pages.write_class(grades, RUBRIC, tmp_path)
     page = Page(tmp_path / "index.html")
     assert "The same files, byte by byte, as team-02.zip" in page.text
     assert "It opens /proc/self/mem." in page.text
@@ -287,7 +288,7 @@ def test_the_overview_shows_the_class(written, tmp_path):
 
 
 def test_the_overviews_bars_have_the_shares_lengths(tmp_path):
-    reports.write_class(class_of_eight(), RUBRIC, tmp_path)
+    pages.write_class(class_of_eight(), RUBRIC, tmp_path)
     rects = [v for tag, v in Page(tmp_path / "index.html").tags if tag == "rect"]
     third = rects[rects.index(next(r for r in rects if r["width"] == "50.0")) :][:3]
     assert [(r["class"], float(r["x"]), float(r["width"])) for r in third] == [
@@ -296,9 +297,9 @@ def test_the_overviews_bars_have_the_shares_lengths(tmp_path):
 
 
 def test_empty_class_and_class_without_hints_are_written(tmp_path):
-    reports.write_class([], RUBRIC, tmp_path)
+    pages.write_class([], RUBRIC, tmp_path)
     assert "Submissions 0" in Page(tmp_path / "index.html").text
-    reports.write_class([team(1)], RUBRIC, tmp_path)
+    pages.write_class([team(1)], RUBRIC, tmp_path)
     assert "Hints given" not in Page(tmp_path / "index.html").text
 
 
@@ -309,30 +310,30 @@ ODD_NAMES = ["a b.zip", "100%.zip", "a#b?c.zip", "javascript:x", "u/../x", "'\""
 def test_the_overview_links_to_each_report(tmp_path, name):
     one = team(1)
     one.submission = name
-    reports.write_submission(one, RUBRIC, tmp_path)
-    reports.write_class([one], RUBRIC, tmp_path)
+    pages.write_submission(one, RUBRIC, tmp_path)
+    pages.write_class([one], RUBRIC, tmp_path)
     links = [h for h in Page(tmp_path / "index.html").all("a", "href") if "report.html" in h]
     assert links
     for link in links:
         assert link.startswith("./")
         assert "#" not in link
         assert "?" not in link
-        path = reports.urllib.parse.unquote(link)
+        path = pages.urllib.parse.unquote(link)
         assert (tmp_path / path).is_file()
 
 
 def test_a_part_that_an_edited_rubric_lacks_still_shows(tmp_path):
     one = team(1)
     one.part("unet").id = "gone"
-    reports.write_submission(one, RUBRIC, tmp_path)
-    reports.write_class([one], RUBRIC, tmp_path)
+    pages.write_submission(one, RUBRIC, tmp_path)
+    pages.write_class([one], RUBRIC, tmp_path)
     assert "gone" in Page(tmp_path / "team-01.zip" / "report.html").text
 
 
 @pytest.mark.parametrize("data", ["", "no base64 <", base64.b64encode(b"<svg onload=x>").decode()])
 def test_samples_that_are_no_png_are_left_out(tmp_path, data):
     one = team(1, samples=[{"name": "x", "png": data}, {"name": "none"}])
-    reports.write_submission(one, RUBRIC, tmp_path)
+    pages.write_submission(one, RUBRIC, tmp_path)
     assert not Page(tmp_path / "team-01.zip" / "report.html").all("img", "src")
 
 
@@ -364,7 +365,7 @@ def test_pages_load_nothing_from_outside(written):
 def test_what_students_wrote_shows_as_written_and_does_nothing(written):
     """Markup, escapes and marks of direction are in no file as such; their spelling is."""
     folder, grades = written
-    place = reports.submission_folder(folder, grades[-1].submission)
+    place = pages.submission_folder(folder, grades[-1].submission)
     for path in [*place.iterdir(), folder / "index.html"]:
         content = path.read_bytes().decode()
         strange = {c for c in content if unicodedata.category(c) in ("Cc", "Cf", "Cs")}
@@ -382,7 +383,7 @@ def test_what_students_wrote_shows_as_written_and_does_nothing(written):
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_terminals_table_fits_and_is_harmless(width):
     one = grade("evil", failed=["unet"], stubs=["latent"], words=EVIL, team=EVIL, deductions=0.6)
-    shown = reports.table(one, RUBRIC, width)
+    shown = pages.table(one, RUBRIC, width)
     assert all(len(line) <= width for line in shown.splitlines())
     assert {c for c in shown if not c.isprintable()} == {"\n"}
     flat = " ".join(shown.split())
@@ -398,10 +399,10 @@ def test_the_terminals_table_fits_and_is_harmless(width):
 def test_every_view_shows_maxima_and_what_a_person_grades(tmp_path):
     """Terminal, results.json and report.html say the same of a grade."""
     one = team(2, failed=["q_sample"])
-    reports.write_submission(one, RUBRIC, tmp_path)
+    pages.write_submission(one, RUBRIC, tmp_path)
     results = json.loads((tmp_path / "team-02.zip" / "results.json").read_text(encoding="utf-8"))
     page = Page(tmp_path / "team-02.zip" / "report.html").text
-    shown = reports.table(one, RUBRIC, 100)
+    shown = pages.table(one, RUBRIC, 100)
     assert re.search(r"^total +5 of 6 by the autograder, bonus: 0 of 8$", shown, re.M)
     assert results["output"].startswith("5 of 6 by the autograder, bonus: 0 of 8\nA person grades:")
     assert "From the autograder 5 of 6 Bonus, from the autograder 0 of 8" in page
@@ -416,7 +417,7 @@ def test_every_view_shows_maxima_and_what_a_person_grades(tmp_path):
 def test_points_of_a_person_count_beside_those_of_the_autograder(tmp_path):
     one = team(1)
     one.part("report_unet").points, one.part("bonus_edm").by_person = 1.5, 1.0
-    shown = " ".join(reports.table(one, RUBRIC, 100).split())
+    shown = " ".join(pages.table(one, RUBRIC, 100).split())
     assert "8.5 points so far 6 of 6 by the autograder, bonus: 0 of 8 2.5 of 4 by a person" in shown
     assert "Report: understanding" not in shown.split("A person grades:")[1]
 
@@ -431,8 +432,8 @@ def test_a_hint_that_parts_share_is_said_once_and_names_them(tmp_path, hint):
         part.hint, part.reason = hint, f"{part.id} is a stub."
     one.parts[1].reason = one.parts[0].reason
     named = "unet, q_sample, p_sample, p_sample_loop, compute_loss and latent"
-    shown = " ".join(reports.table(one, RUBRIC, 80).split())
-    reports.write_submission(one, RUBRIC, tmp_path)
+    shown = " ".join(pages.table(one, RUBRIC, 80).split())
+    pages.write_submission(one, RUBRIC, tmp_path)
     page = Page(tmp_path / "team-04.zip" / "report.html").text
     sheet = sheets.feedback(one, RUBRIC)
     for view, words in (
@@ -529,7 +530,7 @@ def opened(page):
 def test_pages_in_a_browser(written, tmp_path):
     """Fit a phone and a desk with all details open, show their pictures, sort, and run nothing."""
     folder, grades = written
-    evil = reports.submission_folder(folder, grades[-1].submission) / "report.html"
+    evil = pages.submission_folder(folder, grades[-1].submission) / "report.html"
     sources = {
         "index": (folder / "index.html").read_text(encoding="utf-8"),
         "report": opened((folder / "team-03.zip" / "report.html").read_text(encoding="utf-8")),
@@ -590,7 +591,7 @@ def luminance(colour):
 
 def test_text_has_the_contrast_that_wcag_asks_for():
     """4.5 to 1 for every colour of text on every ground, by day and by night."""
-    style = (reports.TEMPLATES / "style.css").read_text(encoding="utf-8")
+    style = (pages.TEMPLATES / "style.css").read_text(encoding="utf-8")
     sets = [
         dict(re.findall(r"--(\w+): (#\w+);", block))
         for block in re.findall(r":root \{.*?\}", style, re.S)

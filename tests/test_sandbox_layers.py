@@ -181,8 +181,8 @@ def test_no_code_of_a_submission_meets_a_sandbox_that_refuses(tmp_path):
 def test_a_worker_cannot_find_what_is_graded_beside_it(monkeypatch, tmp_path):
     """Where permissions alone protect: the folder above cannot be listed, its name not guessed."""
     from autograder import judge as judging
+    from autograder.reading.submission import Refused
     from autograder.rubric import load_rubric
-    from autograder.submission import Refused
 
     seen = []
 
@@ -240,7 +240,7 @@ def test_a_worker_that_lacks_what_an_earlier_one_had_is_refused_as_well():
 
 
 def test_the_overview_says_what_was_not_protected(tmp_path):
-    from autograder.reports import write_class
+    from autograder.output.pages import write_class
     from autograder.rubric import load_rubric
 
     grades = [Grade(f"{n}.zip", hole="" if n else "A submission could <do> it.") for n in range(3)]

@@ -5,8 +5,8 @@ import io
 import re
 
 import pytest
-from autograder import sheets
-from autograder.reports import load_grades, write_submission
+from autograder.output import sheets
+from autograder.output.pages import load_grades, write_submission
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError

@@ -7,7 +7,7 @@ import shutil
 import sys
 
 import pytest
-from autograder import similarity
+from autograder.extras import similarity
 from autograder.text import InputError
 from conftest import ROOT, run_script
 
@@ -123,7 +123,7 @@ def test_the_same_run_twice_says_the_same(tmp_path, kit, hand_in):
     pytest.importorskip("copydetect", reason="copydetect (optional) is not installed")
     hand_in(a=MINE, b=COPY)
     code = (
-        "from pathlib import Path; from autograder import similarity as s; "
+        "from pathlib import Path; from autograder.extras import similarity as s; "
         f"here = Path({str(tmp_path)!r}); starter = s.starter_lines(here / 'kit'); "
         "print(s.find_pairs({n: s.own_lines(here / n / 'code', starter) for n in 'ab'}))"
     )

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from autograder.reading import archives, program
-from autograder.submission import (
+from autograder.reading.submission import (
     Refused,
     Submission,
     find_submissions,

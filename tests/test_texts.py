@@ -44,7 +44,7 @@ FILES = {
     "docs/a.md": b"# Two words, (2)\n",
     "Makefile": b"run:\n",
 }
-STAYS = ["tests/test_fid.py", "instructor/grading.md", "autograder/oracles.py", "README.md"]
+STAYS = ["tests/test_fid.py", "instructor/grading.md", "autograder/hidden/oracles.py", "README.md"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_names_of_what_students_do_not_have_are_found(file, text, words):
         ("docs/b.md", "`code/libs/fid.py`, `libs/fid.py`, [this](a.md#two-words-2), `make run`"),
         ("docs/b.md", "[a paper](https://arxiv.org/abs/2006.11239), `logs/CONFIG.yaml`"),
         ("docs/b.md", "<!-- ![to be drawn](curve.png) -->"),
-        ("code/x.py", 'path = ROOT / "autograder" / "oracles.py"'),
+        ("code/x.py", 'path = ROOT / "autograder" / "hidden" / "oracles.py"'),
         ("README.md", "its own README.md"),
     ],
 )

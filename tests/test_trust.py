@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder import wiring
-from autograder.evidence import off
+from autograder.checks import unet_wiring as wiring
+from autograder.checks.evidence import off
+from autograder.checks.messages import read_asked, read_value
+from autograder.checks.student import MAX_KEPT, Ahead, Calls, Finding, Patience, Student
+from autograder.checks.unet_wiring import Wiring, needed_levels
+from autograder.hidden.oracles import make_cases
 from autograder.judge import LocalWorker
-from autograder.messages import read_asked, read_value
-from autograder.oracles import make_cases
 from autograder.sandbox.wire import BadMessage, Closed, _Body, _pack, _unpack
-from autograder.student import MAX_KEPT, Ahead, Calls, Finding, Patience, Student
-from autograder.wiring import Wiring, needed_levels
 from conftest import ROOT
 
 TESTS = ROOT / "autograder" / "tests"

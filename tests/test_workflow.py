@@ -57,7 +57,7 @@ def test_the_steps_use_only_what_students_have(steps, starter):
     text = "\n".join(step.get("run", "") for step in steps)
     for file in re.findall(r"[\w./]+\.(?:py|txt)\b", text):
         assert file in starter
-    assert not {"autograder/oracles.py", "autograder/mistakes.py"} & set(starter)
+    assert not {"autograder/hidden/oracles.py", "autograder/hidden/mistakes.py"} & set(starter)
 
 
 def run_steps(steps: list[dict], repository: Path, work: Path) -> tuple[bool, str]:

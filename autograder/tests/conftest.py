@@ -16,10 +16,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from autograder.cases import Case, load_goldens
-from autograder.judge import Examination, examine, give_memory_back
+from autograder.checks.cases import Case, load_goldens
+from autograder.checks.student import Finding, Patience, Student
+from autograder.judge import IS_STARTER, Examination, examine, give_memory_back
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, TestResult
-from autograder.student import Finding, Patience, Student
 
 MUCH = 1 << 23  # bytes
 
@@ -39,8 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "configs(name, ...): the only configurations to test")
     config.addinivalue_line("markers", "group(name): the part's group, for partial credit")
-    if not (Path(__file__).parents[1] / "oracles.py").exists():
-        config.option.public = True  # a starter: there are no other cases
+    if IS_STARTER:
+        config.option.public = True  # there are no other cases
     if config.getoption("seed") is None:
         config.option.seed = secrets.randbelow(2**31)
 
@@ -65,7 +65,7 @@ def all_cases(config: pytest.Config) -> list[Case]:
     """The public cases, or fresh hidden ones; both are made once a process."""
     if config.getoption("public"):
         return load_goldens()
-    from autograder.oracles import make_cases
+    from autograder.hidden.oracles import make_cases
 
     return make_cases(config.option.seed)
 

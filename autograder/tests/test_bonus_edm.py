@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.batches import Pieces, Spread, check_device, in_whole, rows_of
-from autograder.cases import Case
-from autograder.evidence import (
+from autograder.checks.batches import Pieces, Spread, check_device, in_whole, rows_of
+from autograder.checks.cases import Case
+from autograder.checks.evidence import (
     check_noise,
     check_untouched,
     close,
@@ -20,8 +20,8 @@ from autograder.evidence import (
     tensor_of,
     weights,
 )
-from autograder.independence import check_independent
-from autograder.student import Answer, Asked, Finding, Student, Tensor
+from autograder.checks.independence import check_independent
+from autograder.checks.student import Answer, Asked, Finding, Student, Tensor
 
 PART = "bonus_edm"
 POINT = ("next_x", "next_first")

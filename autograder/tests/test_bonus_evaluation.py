@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.batches import check_device
-from autograder.cases import Case
-from autograder.evidence import check_untouched, close, off, suspect, tensor_of
-from autograder.student import Finding, Student, Tensor
+from autograder.checks.batches import check_device
+from autograder.checks.cases import Case
+from autograder.checks.evidence import check_untouched, close, off, suspect, tensor_of
+from autograder.checks.student import Finding, Student, Tensor
 
 PART = "bonus_evaluation"
 FLOATS = ("float64", "float32")

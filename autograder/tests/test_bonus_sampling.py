@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.batches import SIZES, Pieces, Spread, check_device, in_whole
-from autograder.cases import Case
-from autograder.evidence import (
+from autograder.checks.batches import SIZES, Pieces, Spread, check_device, in_whole
+from autograder.checks.cases import Case
+from autograder.checks.evidence import (
     check_untouched,
     close,
     is_tensor_like,
@@ -17,7 +17,7 @@ from autograder.evidence import (
     weights,
     whole_number,
 )
-from autograder.student import Answer, Asked, Finding, Student, Tensor
+from autograder.checks.student import Answer, Asked, Finding, Student, Tensor
 
 PART = "bonus_sampling"
 WEIGHTS = ("x", "eps", "noise")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.batches import check_device
-from autograder.cases import Case
-from autograder.evidence import (
+from autograder.checks.batches import check_device
+from autograder.checks.cases import Case
+from autograder.checks.evidence import (
     check_untouched,
     close,
     number_of,
@@ -20,8 +20,8 @@ from autograder.evidence import (
     weights,
     whole_number,
 )
-from autograder.student import Answer, Asked, Finding, Student, Tensor
-from autograder.whole_unet import WholeUNet, needed_blocks
+from autograder.checks.sd_unet_wiring import WholeUNet, needed_blocks
+from autograder.checks.student import Answer, Asked, Finding, Student, Tensor
 
 PART, MODULE = "bonus_scaling", "stable_diffusion"
 SIDES = ("negative", "context")

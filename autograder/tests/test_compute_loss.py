@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from autograder.batches import SIZES, check_device
-from autograder.cases import Case, wide
-from autograder.objective import Objective, check_drawn_times, check_draws
-from autograder.student import Finding, Student
+from autograder.checks.batches import SIZES, check_device
+from autograder.checks.cases import Case, wide
+from autograder.checks.loss import Objective, check_drawn_times, check_draws
+from autograder.checks.student import Finding, Student
 
 PART = "compute_loss"
 CALLS = 4  # that draw noise

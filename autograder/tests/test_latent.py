@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from autograder.batches import SIZES, check_device, in_whole
-from autograder.cases import Case
-from autograder.chain import Chain, other_labels, walk
-from autograder.evidence import check_untouched, close, is_tensor_like, tensor_of
-from autograder.objective import Objective, check_draws
-from autograder.student import Finding, Student, Tensor
+from autograder.checks.batches import SIZES, check_device, in_whole
+from autograder.checks.cases import Case
+from autograder.checks.evidence import check_untouched, close, is_tensor_like, tensor_of
+from autograder.checks.loss import Objective, check_draws
+from autograder.checks.sampling_loop import Chain, other_labels, walk
+from autograder.checks.student import Finding, Student, Tensor
 
 PART = "latent"
 CALLS = 3  # that draw noise

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from autograder.batches import SIZES, Pieces, check_device
-from autograder.cases import Case, wide
-from autograder.evidence import (
+from autograder.checks.batches import SIZES, Pieces, check_device
+from autograder.checks.cases import Case, wide
+from autograder.checks.evidence import (
     ENDED,
     ROUNDING,
     UNLIKELY,
@@ -18,8 +18,8 @@ from autograder.evidence import (
     tensor_of,
     weights,
 )
-from autograder.independence import check_independent
-from autograder.student import Finding, Student
+from autograder.checks.independence import check_independent
+from autograder.checks.student import Finding, Student
 
 PART = "p_sample"
 NAMES = ["x", "label", "t"]

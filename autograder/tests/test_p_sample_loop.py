@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from autograder.batches import SIZES, check_device
-from autograder.cases import Case
-from autograder.chain import Chain, check_pictures, other_labels, walk
-from autograder.evidence import check_untouched
-from autograder.independence import check_independent
-from autograder.student import Finding, Student
+from autograder.checks.batches import SIZES, check_device
+from autograder.checks.cases import Case
+from autograder.checks.evidence import check_untouched
+from autograder.checks.independence import check_independent
+from autograder.checks.sampling_loop import Chain, check_pictures, other_labels, walk
+from autograder.checks.student import Finding, Student
 
 PART = "p_sample_loop"
 MANY = 12  # labels

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from autograder.batches import SIZES, check_device
-from autograder.cases import Case, wide
-from autograder.evidence import (
+from autograder.checks.batches import SIZES, check_device
+from autograder.checks.cases import Case, wide
+from autograder.checks.evidence import (
     ENDED,
     check_noise,
     check_rounding,
@@ -14,8 +14,8 @@ from autograder.evidence import (
     tensor_of,
     weights,
 )
-from autograder.independence import check_independent
-from autograder.student import Finding, Student
+from autograder.checks.independence import check_independent
+from autograder.checks.student import Finding, Student
 
 PART = "q_sample"
 NAMES = ["x_start", "t", "noise"]

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.batches import check_device
-from autograder.evidence import check_untouched, tensor_of
-from autograder.student import Finding, Student
-from autograder.wiring import Wiring, needed_levels
+from autograder.checks.batches import check_device
+from autograder.checks.evidence import check_untouched, tensor_of
+from autograder.checks.student import Finding, Student
+from autograder.checks.unet_wiring import Wiring, needed_levels
 
 PART = "unet"
 SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {

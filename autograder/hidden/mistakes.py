@@ -1,6 +1,6 @@
 """The catalogue of known mistakes: what each would give, as formulas, by the id of its hint.
 
-Hidden: next to a wrong formula the right one is easy to see. Each entry names one hint of
+Next to a wrong formula the right one is easy to see. Each entry names one hint of
 hints.yaml; several mistakes that need the same hint carry a suffix after a colon.
 """
 
@@ -23,7 +23,7 @@ def _same(t: Array, chosen: int) -> Array:
     return np.full_like(t, t[chosen])
 
 
-# q_sample: the weights of x_0 and of the noise. `s` is an oracles.Schedule.
+# q_sample: the weights of x_0 and of the noise. `s` is a Schedule.
 Q_SAMPLE: dict[str, Callable[[Any, Array], Pair]] = {
     "q_sample_swapped": lambda s, t: (s.noise_rate[t], s.signal_rate[t]),
     "q_sample_no_root": lambda s, t: (s.alpha_bar[t], 1 - s.alpha_bar[t]),

@@ -1,11 +1,8 @@
-"""The noise schedules of the contract in float64, and random numbers for the cases.
-
-Hidden, as oracles.py is.
-"""
+"""The noise schedules of the contract in float64, and random numbers for the cases."""
 
 import numpy as np
 
-from autograder.cases import CONFIGS, cosine_betas
+from autograder.checks.cases import CONFIGS, cosine_betas
 
 
 class Schedule:

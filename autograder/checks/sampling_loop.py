@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from autograder.batches import rows_of, together
-from autograder.cases import Case, diffused_shape
-from autograder.evidence import (
+from autograder.checks.batches import rows_of, together
+from autograder.checks.cases import Case, diffused_shape
+from autograder.checks.evidence import (
     close,
     is_tensor_like,
     noise_fault,
@@ -17,8 +17,8 @@ from autograder.evidence import (
     tensor_of,
     whole_number,
 )
-from autograder.independence import check_independent
-from autograder.student import Ahead, Answer, Asked, Finding, Student, Tensor
+from autograder.checks.independence import check_independent
+from autograder.checks.student import Ahead, Answer, Asked, Finding, Student, Tensor
 
 AHEAD = 128  # steps that are answered at once
 DRAWS = 8  # of a chain that are compared with each other

@@ -22,10 +22,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from autograder.output.sheets import contested
+from autograder.output.summary import about, first_with_reason, listed, shared_hints, tally
 from autograder.results import FAILED, MANUAL, NOT_ATTEMPTED, PARTIAL, PASSED, Grade, PartResult
 from autograder.rubric import Rubric
-from autograder.sheets import contested
-from autograder.summary import about, first_with_reason, listed, shared_hints, tally
 from autograder.text import InputError, alike, number, one_line, visible, write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -311,9 +311,9 @@ def _holes(grades: list[Grade]) -> dict[str, list[Grade]]:
     return dict(found)
 
 
-def render(template: str, **values: Any) -> str:
-    """A page from one of the templates, with all texts among the values escaped."""
-    return _environment().get_template(template).render(**values)
+def render(template: Path, **values: Any) -> str:
+    """A page from a template of one's own, with all texts among the values escaped."""
+    return _environment().from_string(template.read_text(encoding="utf-8")).render(**values)
 
 
 @functools.cache

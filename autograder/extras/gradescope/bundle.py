@@ -1,4 +1,6 @@
-"""Build the bundle for Gradescope: python autograder/gradescope.py --out autograder.zip
+"""Build the bundle for Gradescope.
+
+    python autograder/extras/gradescope/bundle.py --out autograder.zip
 
 Upload it to a programming assignment under "Configure Autograder", with a container of at least
 1 CPU and 3 GB of memory. It holds the hidden tests, but no solution: grading needs none.
@@ -10,20 +12,20 @@ import sys
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from autograder.reading.program import GRADED, HELPERS, imports_of  # noqa: E402
 
+FOLDER = "autograder/extras/gradescope"
 BY_NAME = ("setup.sh", "run_autograder")  # Gradescope looks for them at the top of the zip
-TEMPLATES = "autograder/gradescope"
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def bundle(root: Path = ROOT) -> dict[str, bytes]:
     """The files of the bundle as {name in the zip: content}; raises OSError."""
     # bash reads no line ends of Windows, which a checkout there may have
-    files = {name: (root / TEMPLATES / name).read_bytes().replace(b"\r", b"") for name in BY_NAME}
+    files = {name: (root / FOLDER / name).read_bytes().replace(b"\r", b"") for name in BY_NAME}
     others = [root / "requirements.txt", root / "zip_submission.py"]  # its rules hold here too
     others += helpers(root / "code" / "libs")
     for path in (root / "autograder").rglob("*"):

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from autograder.batches import in_whole
-from autograder.student import Answer, Asked, Finding, Tensor
+from autograder.checks.batches import in_whole
+from autograder.checks.student import Answer, Asked, Finding, Tensor
 
 ROUNDING = 1e-5  # of a number's size, of which float32 keeps 6e-8 in each step
 SWITCHES = {

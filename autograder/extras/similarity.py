@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from autograder.reports import render
-from autograder.sheets import as_csv, cell
-from autograder.submission import Refused, names_of, open_submission
+from autograder.output.pages import render
+from autograder.output.sheets import as_csv, cell
+from autograder.reading.submission import Refused, names_of, open_submission
 from autograder.text import InputError, write_text
 
-KIT_CODE = Path(__file__).resolve().parents[1] / "code"
+KIT_CODE = Path(__file__).resolve().parents[2] / "code"
+PAGE = Path(__file__).with_name("similarity.html")
 SHORTEST = 30  # signs in a row, names shortened to one: shorter matches are chance
 SUSPICIOUS = 0.5  # share of one side's own code that the other side holds, too
 LONGEST = 200_000  # letters of a submission's own code that are looked at
@@ -169,7 +170,7 @@ def write_similarity(
         rows.append([cell(pair.first), cell(pair.second), *shares, str(pair.same_lines)])
     write_text(folder / "similarity.csv", as_csv(rows))
     page = render(
-        "similarity.html",
+        PAGE,
         pairs=[(pair, _sides(pair, own)) for pair in pairs],
         shown=SIDE_BY_SIDE,
         number_of_submissions=len(own),

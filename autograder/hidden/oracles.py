@@ -1,6 +1,6 @@
 """Expected values in float64, from the papers' formulas, on fresh numbers.
 
-Hidden: holds the solutions. It shares no code with `code/libs`; numpy alone computes here.
+They are the solutions. This shares no code with `code/libs`; numpy alone computes here.
 """
 
 import functools
@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from autograder.bonus_oracles import make_bonus_cases
-from autograder.cases import CONFIGS, SHORT, Case, diffused_shape
-from autograder.mistakes import COMPUTE_LOSS, P_SAMPLE_MEAN, P_SAMPLE_SIGMA, Q_SAMPLE
-from autograder.schedule import Schedule, normal, rounded, schedule_of
+from autograder.checks.cases import CONFIGS, SHORT, Case, diffused_shape
+from autograder.hidden.bonus import make_bonus_cases
+from autograder.hidden.mistakes import COMPUTE_LOSS, P_SAMPLE_MEAN, P_SAMPLE_SIGMA, Q_SAMPLE
+from autograder.hidden.schedule import Schedule, normal, rounded, schedule_of
 
 SCALE = 300.0  # of x and eps where coefficients are measured beside the step's own noise
 

@@ -1,18 +1,17 @@
 """Expected values of the bonus parts in float64, on fresh numbers, and what known mistakes give.
 
-Hidden, as oracles.py is. Sampling: Song et al. 2021, eq. 12 and 16. Evaluation: Heusel et al. 2017,
-eq. 6; the nearest-neighbour ratio of Yoon et al. 2023. EDM and Stable Diffusion: see
-edm_oracles.py and scaling_oracles.py.
+Sampling: Song et al. 2021, eq. 12 and 16. Evaluation: Heusel et al. 2017, eq. 6; the
+nearest-neighbour ratio of Yoon et al. 2023. EDM and Stable Diffusion: see edm.py and scaling.py.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from autograder.cases import Case, diffused_shape
-from autograder.edm_oracles import make_edm_cases
-from autograder.scaling_oracles import make_scaling_cases
-from autograder.schedule import normal, schedule_of
+from autograder.checks.cases import Case, diffused_shape
+from autograder.hidden.edm import make_edm_cases
+from autograder.hidden.scaling import make_scaling_cases
+from autograder.hidden.schedule import normal, schedule_of
 
 Array = np.ndarray
 Triple = tuple[Array, Array, Array]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from autograder.batch import Order, grade_one
-from autograder.reports import gradescope_results, table
+from autograder.output.pages import gradescope_results, table
+from autograder.reading.submission import Refused, find_submissions
 from autograder.results import MANUAL, Grade
 from autograder.rubric import Rubric, load_rubric
-from autograder.submission import Refused, find_submissions
 from autograder.text import visible, write_text
 
 BROKE_DOWN = (

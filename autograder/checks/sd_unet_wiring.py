@@ -1,6 +1,6 @@
 """Checks of a walk through a whole UNet of the bonus, seen through doubles in all its places.
 
-wiring.py checks the decoder of the homework's own UNet alone, for its encoder is given.
+unet_wiring.py checks the decoder of the homework's own UNet alone, for its encoder is given.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from autograder.evidence import close, is_tensor_like, shown
-from autograder.student import Asked, Finding, Tensor
-from autograder.wiring import Wiring, joined, levels, same, same_condition
+from autograder.checks.evidence import close, is_tensor_like, shown
+from autograder.checks.student import Asked, Finding, Tensor
+from autograder.checks.unet_wiring import Wiring, joined, levels, same, same_condition
 
 MIDDLE = ("mid_res_block1", "mid_attn", "mid_res_block2")
 

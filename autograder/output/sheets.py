@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from autograder.output.summary import about, first_with_reason, listed, shared_hints
 from autograder.results import MANUAL, NOT_ATTEMPTED, Grade, PartResult
 from autograder.rubric import Rubric
-from autograder.summary import about, first_with_reason, listed, shared_hints
 from autograder.text import InputError, alike, did_you_mean, number, one_line, visible, write_text
 
 MANUAL_FILE = "manual.csv"

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.cases import Case, Options
-from autograder.messages import (
+from autograder.checks.cases import Case, Options
+from autograder.checks.messages import (
     WHOLE,
     Answer,
     Asked,

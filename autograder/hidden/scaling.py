@@ -1,15 +1,15 @@
 """Expected values of the bonus part on Stable Diffusion, and what known mistakes give.
 
-Hidden, as oracles.py is. The names follow the order in which CompVis's constructor appends blocks;
-guidance is Ho & Salimans 2022, eq. 6; steps are Song et al. 2021, eq. 12 without noise.
+The names follow the order in which CompVis's constructor appends blocks; guidance is Ho & Salimans
+2022, eq. 6; steps are Song et al. 2021, eq. 12 without noise.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from autograder.cases import Case
-from autograder.schedule import normal
+from autograder.checks.cases import Case
+from autograder.hidden.schedule import normal
 
 Array = np.ndarray
 # levels' multipliers, levels with a transformer, residual blocks of a level

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from autograder.batches import Pieces, in_whole
-from autograder.cases import Case
-from autograder.evidence import (
+from autograder.checks.batches import Pieces, in_whole
+from autograder.checks.cases import Case
+from autograder.checks.evidence import (
     check_network_call,
     check_noise,
     check_untouched,
@@ -20,8 +20,8 @@ from autograder.evidence import (
     tensor_of,
     weights,
 )
-from autograder.independence import check_independent
-from autograder.student import Answer, Finding, Student, Tensor
+from autograder.checks.independence import check_independent
+from autograder.checks.student import Answer, Finding, Student, Tensor
 
 NAMES = ["x_start", "label", "t", "noise"]
 # How far off a loss may be of noise that is found from x_t. In float32, 1 - alpha_bar at t = 0 is
@@ -158,7 +158,7 @@ class Objective:
         """How much of x_start and of the noise x_t holds, [B, 1, 1, 1] each."""
         found = [self.case.expected[name] for name in ("signal", "noise")]
         if self.answer.draws:
-            from autograder.schedule import schedule_of  # which a starter does not have
+            from autograder.hidden.schedule import schedule_of  # which a starter does not have
 
             schedule = schedule_of(self.case.config)
             found = [schedule.signal_rate[self.t], schedule.noise_rate[self.t]]

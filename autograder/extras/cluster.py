@@ -36,7 +36,7 @@ from autograder.text import InputError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ANSWER_SECONDS = 10  # for a scheduler to answer, and for it to have a worker
 LOOK_SECONDS = 20  # between looks whether a silent cluster still has workers
 MAX_SENT = 200_000_000  # bytes of a submission; larger ones, with data left in, are graded here

@@ -1,14 +1,14 @@
 """Expected values of the bonus part on EDM in float64, and what known mistakes give.
 
-Hidden, as oracles.py is. Karras et al. 2022: eq. 7 and 8, Table 1 (column "Ours"), Algorithm 1.
+Karras et al. 2022: eq. 7 and 8, Table 1 (column "Ours"), Algorithm 1.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from autograder.cases import CONFIGS, Case, diffused_shape
-from autograder.schedule import normal, rounded
+from autograder.checks.cases import CONFIGS, Case, diffused_shape
+from autograder.hidden.schedule import normal, rounded
 
 Array = np.ndarray
 Pair = tuple[Array, Array]

@@ -1,0 +1,1 @@
+"""What instructors alone run: clusters, similarity, Gradescope."""

@@ -1,0 +1,1 @@
+"""What is written out: pages, sheets, and the terminal's table."""
