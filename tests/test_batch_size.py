@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from conftest import call_script, make_model
 from PIL import Image
 
+from helpers.models import make_model
+from helpers.scripts import call_script
 from libs.ddpm import DDPM
 from libs.edm import EDM
 from libs.metrics import evaluation

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from conftest import assert_refused, call_script, find_asset, make_model
 from PIL import Image
-from test_eval_during_training import assert_same_state
 
+from helpers.captioned import FP32, RUN, TEXTS, build_trainer, write_pictures
+from helpers.files import find_asset
+from helpers.models import assert_same_state, make_model
+from helpers.scripts import assert_refused, call_script
 from libs.config import DatasetConfig, load_config
 from libs.data.captions import read_captions
 from libs.datasets import load_splits
@@ -29,17 +31,8 @@ from libs.samplers.sampler import Sampler
 from libs.text import contexts as prompts
 from libs.text import encoder as text_encoder
 from libs.text.encoder import random_text_encoder
-from libs.training.diffusion_learner import DiffusionLearner
-from libs.training.trainer import Trainer
 from libs.utils import UserError
 
-FP32 = Precision("fp32", torch.device("cpu"))
-COLOURS = {"red.png": (255, 0, 0), "green.png": (0, 255, 0), "blue.png": (0, 0, 255)}
-TEXTS = {
-    "red.png": ["a red square", "all is red", "crimson"],
-    "green.png": "a green square",
-    "blue.png": ["a blue square", "   ", " the sea "],
-}
 SHAPE = (3, 16, 16)
 read_once = functools.cache(text_encoder.load_tokenizer)
 
@@ -54,14 +47,6 @@ def _save_time(monkeypatch):
 def folder(tmp_path):
     """Three pictures with captions.json."""
     return write_pictures(tmp_path / "data" / "train")
-
-
-def write_pictures(place):
-    place.mkdir(parents=True)
-    for name, colour in COLOURS.items():
-        Image.new("RGB", (20, 16), colour).save(place / name)
-    (place / "captions.json").write_text(json.dumps(TEXTS))
-    return place
 
 
 def load(folder, **options):
@@ -234,42 +219,11 @@ def test_guidance_moves_away_from_the_empty_prompt(kind):
 
 # Training
 
-RUN = (
-    "model.img_shape=[3,16,16] model.timesteps=10 model.dim=8 model.context_dim=16 "
-    "model.dim_mults=[1,2] model.attn_levels=[1] model.context=tokens model.label_dropout=0.3 "
-    "dataset.name=COCOCaptions dataset.resize=16 loader.batch_size=3 loader.num_workers=0 "
-    "text.width=16 text.layers=1 text.heads=2 dtype=fp32 train_cfg.lr=0.01 "
-    "train_cfg.lr_schedule=constant train_cfg.warmup_steps=0 train_cfg.epochs=4 "
-    "train_cfg.num_eval_samples=0 train_cfg.eval_every=1 train_cfg.min_snr_gamma=null "
-    "model.adagn=false train_cfg.betas=[0.9,0.999]"
-).split()
-
-
-def build_trainer(data, place, *overrides, name="run", resume=None, precision=FP32):
-    """A tiny run on captioned pictures, with these keys overridden."""
-    pytest.importorskip("transformers")
-    vocabulary = find_asset("pretrained/clip_bpe")
-    keys = [f"dataset.data_folder={data}", f"text.vocabulary={vocabulary}"]
-    keys += [f"output_folder={place}", "dataset.test_split=null"]
-    config = load_config("configs/digits.yaml", [*RUN, *keys, *overrides])
-    state = checkpoint.read(resume) if resume else None
-    learner = DiffusionLearner(config, precision, Processes())
-    return Trainer(learner, config, place / name, precision, Processes(), state=state)
-
 
 @pytest.fixture
 def make_trainer(folder, tmp_path):
     """build_trainer on the three pictures."""
     return functools.partial(build_trainer, folder.parent, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The checkpoint of one step, and the run's pictures."""
-    place = tmp_path_factory.mktemp("run")
-    write_pictures(place / "data" / "train")
-    keys = "train_cfg.max_steps=1", "train_cfg.num_eval_samples=1"
-    return build_trainer(place / "data", place, *keys).fit()
 
 
 def test_resumed_run_ends_with_the_same_weights(make_trainer, tmp_path):
@@ -540,30 +494,31 @@ def sample(monkeypatch, *args):
     script.main()
 
 
-def test_pictures_of_the_run(run):
+def test_pictures_of_the_run(captioned_run):
     """Three captions a row, written below the pictures."""
-    width, height = Image.open(run.parent / "sample-1.png").size
+    width, height = Image.open(captioned_run.parent / "sample-1.png").size
     assert width == 3 * 64 + 4 * 4  # enlarged from 16 pixels, with a border
     assert height > 64 + 2 * 4 + 8
 
 
-def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
+def test_prompts_on_the_command_line(captioned_run, monkeypatch, tmp_path, capsys):
     """Prompts are columns, in order; the empty one is a prompt, too; without any the training
     captions are drawn. Flags that do not fit are refused."""
     flags = ["--num", 2, "--device", "cpu"]
     two = ["--prompt", "a red square", "--prompt", ""]
-    sample(monkeypatch, run, *two, *flags, "--out", tmp_path / "x.png", "--out-dir", tmp_path / "d")
+    outputs = ["--out", tmp_path / "x.png", "--out-dir", tmp_path / "d"]
+    sample(monkeypatch, captioned_run, *two, *flags, *outputs)
     width, height = Image.open(tmp_path / "x.png").size
     assert width == 2 * 64 + 3 * 4
     assert height > 2 * 64 + 3 * 4  # captions below
     found = sorted(str(p.relative_to(tmp_path / "d")) for p in (tmp_path / "d").rglob("*.png"))
     assert found == [f"{d}/0000{i}.png" for d in ("01-a-red-square", "02") for i in range(2)]
     again = ["--prompt", "a red square", "--prompt", "a red square", *flags[2:]]
-    sample(monkeypatch, run, *again, "--num", 1, "--out-dir", tmp_path / "again")
+    sample(monkeypatch, captioned_run, *again, "--num", 1, "--out-dir", tmp_path / "again")
     files = sorted((tmp_path / "again").rglob("*.png"))
     assert [file.parent.name for file in files] == ["01-a-red-square", "02-a-red-square"]
     assert files[0].read_bytes() != files[1].read_bytes()
-    sample(monkeypatch, run, *flags, "--out", tmp_path / "y.png")
+    sample(monkeypatch, captioned_run, *flags, "--out", tmp_path / "y.png")
     assert "no --prompt: drawing captions" in capsys.readouterr().out
     assert Image.open(tmp_path / "y.png").size[0] == 3 * 64 + 4 * 4
     for wrong, words in (
@@ -571,18 +526,18 @@ def test_prompts_on_the_command_line(run, monkeypatch, tmp_path, capsys):
         (["--negative", "x"], "--negative: without guidance"),
     ):
         with pytest.raises(UserError, match=words):
-            sample(monkeypatch, run, *wrong, *flags, "--out", tmp_path / "z.png")
+            sample(monkeypatch, captioned_run, *wrong, *flags, "--out", tmp_path / "z.png")
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UserError, match=r"requirements/text\.txt"):
-        sample(monkeypatch, run, *two, *flags, "--out", tmp_path / "z.png")
+        sample(monkeypatch, captioned_run, *two, *flags, "--out", tmp_path / "z.png")
 
 
-def test_negative_prompt_is_what_guidance_leaves(run):
+def test_negative_prompt_is_what_guidance_leaves(captioned_run):
     """Number 0 is the negative prompt's context where one is given, else the empty prompt's."""
-    model, config, _ = load_model(run, torch.device("cpu"))
-    encoder = prompts.make_text_encoder(config, checkpoint.read(run))
+    model, config, _ = load_model(captioned_run, torch.device("cpu"))
+    encoder = prompts.make_text_encoder(config, checkpoint.read(captioned_run))
     for negative, expected in ((None, ""), ("blue", "blue")):
-        assert prompts.number_prompts(run, model, config, ["a", "b"], negative) == [1, 2]
+        assert prompts.number_prompts(captioned_run, model, config, ["a", "b"], negative) == [1, 2]
         expected = encoder.encode([expected, "a", "b"])
         torch.testing.assert_close(model.model.label_embd.contexts, expected)
 

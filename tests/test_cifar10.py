@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from conftest import assert_refused, find_asset, run_script
 from PIL import Image
+
+from helpers.files import find_asset
+from helpers.scripts import assert_refused, run_script
 
 SHORT = ["train_cfg.max_steps=4", "train_cfg.num_eval_samples=1", "train_cfg.eval_images=20"]
 SHORT += ["dataset.name=ImageFolder", "dataset.subset=0.02", "loader.batch_size=8", "model.dim=8"]

@@ -8,11 +8,10 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import find_asset
 from PIL import Image
-from test_captions import run  # noqa: F401 (a fixture)
 from torch import Tensor
 
+from helpers.files import find_asset
 from libs.metrics import clip as clip_module
 from libs.metrics.clip import (
     Clip,
@@ -137,13 +136,13 @@ def evaluate(monkeypatch, *args):
     script.main()
 
 
-def test_scores_of_a_run(run, clip_folder, monkeypatch, tmp_path, capsys):  # noqa: F811
+def test_scores_of_a_run(captioned_run, clip_folder, monkeypatch, tmp_path, capsys):
     """evaluate.py scores the samples of captions beside the captions' own images; what fits classes
     alone is refused, and so are captions' metrics for classes."""
     monkeypatch.setattr(clip_module, "load_tokenizer", functools.cache(clip_module.load_tokenizer))
     flags = ["--num", 9, "--clip", clip_folder, "--device", "cpu", "--json", tmp_path / "s.json"]
     metrics = ["--metrics", "clip,retrieval,similarity,consistency"]
-    evaluate(monkeypatch, run, *metrics, *flags, "--out", tmp_path / "report")
+    evaluate(monkeypatch, captioned_run, *metrics, *flags, "--out", tmp_path / "report")
     said = capsys.readouterr().out
     assert "captions drawn: 3 of training images" in said
     assert "real training images" in said
@@ -166,7 +165,7 @@ def test_scores_of_a_run(run, clip_folder, monkeypatch, tmp_path, capsys):  # no
         encoding="utf-8"
     )
     assert (tmp_path / "report" / "samples.png").is_file()
-    evaluate(monkeypatch, run, *flags)  # what needs no classes and no download
+    evaluate(monkeypatch, captioned_run, *flags)  # what needs no classes and no download
     said = capsys.readouterr().out
     assert "grain" in said
     assert "distance between all samples" in said
@@ -176,4 +175,4 @@ def test_scores_of_a_run(run, clip_folder, monkeypatch, tmp_path, capsys):  # no
         ("fid", "--features: lenet learns from classes"),
     ):
         with pytest.raises(UserError, match=words):
-            evaluate(monkeypatch, run, "--metrics", metric, *flags)
+            evaluate(monkeypatch, captioned_run, "--metrics", metric, *flags)

@@ -20,8 +20,10 @@ from autograder.results import FAILED, PASSED, Grade
 from autograder.rubric import load_rubric
 from autograder.sandbox.limits import SandboxError
 from autograder.text import InputError
-from conftest import ENVIRONMENT, ROOT
 from release import build, tracked_files
+
+from helpers.files import ROOT
+from helpers.scripts import ENVIRONMENT
 
 ORDER = Order(load_rubric(), seed=7, only="q_sample")
 STUB = b"class DDPM:\n    pass\n"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, assert_refused, run_script
 
+from helpers.files import ROOT
+from helpers.scripts import assert_refused, run_script
 from libs import config as configs
 from libs.config import Config, dump_config, from_dict, load_config, to_dict
 from libs.settings.autoencoder import AutoencoderConfig

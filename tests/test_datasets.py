@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from conftest import find_asset
 from PIL import Image
 
+from helpers.files import find_asset
 from libs.config import DatasetConfig, load_config
 from libs.datasets import Splits, load_splits
 from libs.utils import UserError

@@ -10,9 +10,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import make_model
 from torch import nn
 
+from helpers.models import make_model
 from libs.config import ModelConfig
 from libs.ddpm import DDPM
 from libs.models import build

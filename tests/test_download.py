@@ -15,8 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, find_asset
 from PIL import Image
+
+from helpers.files import ROOT, find_asset
 
 SHELL = shutil.which("dash") or shutil.which("sh")
 BASIC_TOOLS = "cat cut dd dirname find grep head mkdir mv rm rmdir sed sort wc".split()

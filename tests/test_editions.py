@@ -12,7 +12,8 @@ from autograder.checks.unet_wiring import same_condition
 from autograder.judge import judge, not_judged
 from autograder.results import FAILED, TestResult
 from autograder.rubric import load_rubric
-from conftest import ROOT
+
+from helpers.files import ROOT
 
 
 def tensor(array: np.ndarray) -> Tensor:

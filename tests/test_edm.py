@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import assert_refused, run_script
 from diffusers import EDMEulerScheduler
 from torch import nn
 
+from helpers.scripts import assert_refused, run_script
 from libs.config import load_config
 from libs.datasets import load_digits
 from libs.edm import EDM, Heun, heun_step, sample_heun

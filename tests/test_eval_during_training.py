@@ -5,9 +5,10 @@ from argparse import Namespace
 
 import pytest
 import torch
-from conftest import run_script
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from helpers.models import assert_same_state
+from helpers.scripts import run_script
 from libs.config import load_config
 from libs.metrics import lenet, scoring
 from libs.metrics.evaluation import gather_evidence
@@ -49,17 +50,6 @@ def make_trainer(tmp_path, monkeypatch):
 
 def read(tmp_path, name="run", file="model_final.pth"):
     return checkpoint.read(tmp_path / name / file)
-
-
-def assert_same_state(one, two):
-    """Two checkpoints hold bit-equal weights and averages."""
-    for a, b in (
-        (one["model"], two["model"]),
-        (one["ema"]["average"], two["ema"]["average"]),
-    ):
-        assert a.keys() == b.keys()
-        for key in a:
-            assert torch.equal(a[key], b[key]), key
 
 
 def test_scores_change_nothing(make_trainer, tmp_path):

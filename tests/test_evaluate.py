@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import assert_refused, call_script, run_script
 from PIL import Image
 
+from helpers.scripts import assert_refused, call_script, run_script
 from libs import datasets
 from libs.metrics import drawing, evaluation, scoring
 from libs.metrics.inception import Inception

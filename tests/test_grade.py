@@ -19,8 +19,10 @@ from autograder.output.pages import write_submission
 from autograder.results import FAILED, Grade
 from autograder.rubric import load_rubric
 from autograder.text import alike
-from conftest import ENVIRONMENT, ROOT, any_name, assert_refused, call_program, run_script
 from overlay import Scenario, scenarios
+
+from helpers.files import ROOT, any_name
+from helpers.scripts import ENVIRONMENT, assert_refused, call_program, run_script
 
 AUTOMATIC = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
 BONUS = ["bonus_evaluation", "bonus_sampling", "bonus_edm", "bonus_scaling"]

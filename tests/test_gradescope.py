@@ -23,9 +23,11 @@ from autograder.reading.remarks import Remarks
 from autograder.results import FAILED, MANUAL, PASSED, Grade, PartResult, TestResult
 from autograder.rubric import load_rubric
 from autograder.sandbox.user import open_to_others
-from conftest import ENVIRONMENT, ROOT, assert_refused, run_script
 from release import build, cut, find_leaks, tracked_files
-from test_reports import TEST, TOP, check_fields
+
+from helpers.files import ROOT
+from helpers.gradescope_format import TEST, TOP, check_fields
+from helpers.scripts import ENVIRONMENT, assert_refused, run_script
 
 SCRIPTS = ROOT / FOLDER
 GRADED = ["code/libs/ddpm.py", "code/libs/unet.py", "code/libs/ddim.py"]

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import assert_refused
 from PIL import Image
 from torch import nn
 
+from helpers.scripts import assert_refused
 from libs.ddpm import DDPM
 from libs.metrics import evaluation, report, scoring
 from libs.runtime import cli

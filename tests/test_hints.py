@@ -18,7 +18,8 @@ from autograder.tests import (
     test_p_sample,
     test_q_sample,
 )
-from conftest import ROOT
+
+from helpers.files import ROOT
 
 RIGHT = "passes"
 Suspects = dict[str, dict[str, np.ndarray]]

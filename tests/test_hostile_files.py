@@ -11,9 +11,10 @@ import zlib
 import pytest
 from autograder import documents, text
 from autograder.text import InputError
-from conftest import any_name, assert_refused, run_script
 from PIL import Image
 
+from helpers.files import any_name
+from helpers.scripts import assert_refused, run_script
 from libs.config import from_dict, load_config
 from libs.data.captions import read_captions
 from libs.data.image_folder import ImageFiles, good_files

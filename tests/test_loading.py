@@ -7,10 +7,11 @@ import signal
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run_script
 from PIL import Image
 from torch import nn
 
+from helpers.files import ROOT
+from helpers.scripts import run_script
 from libs.config import DatasetConfig
 from libs.data.batches import EpochBatches, in_order, make_loader
 from libs.datasets import MemoryImages, load_splits

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from conftest import find_asset
 
+from helpers.files import find_asset
 from libs import config as configs
 from libs import datasets
 from libs.metrics.k_means import k_means

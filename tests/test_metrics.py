@@ -10,8 +10,8 @@ from unittest import mock
 
 import pytest
 import torch
-from conftest import find_asset
 
+from helpers.files import find_asset
 from libs import config as configs
 from libs import datasets
 from libs.metrics import OF_CLASSES, lenet, report, scoring

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT, call_program
+
+from helpers.files import ROOT
+from helpers.scripts import call_program
 
 BENCHMARKS = sorted(
     path.relative_to(ROOT).as_posix()

@@ -4,8 +4,10 @@ import json
 
 import pytest
 import torch
-from conftest import ROOT, assert_refused, call_script, make_model, run_script
 
+from helpers.files import ROOT
+from helpers.models import make_model
+from helpers.scripts import assert_refused, call_script, run_script
 from libs import config as configs
 from libs.models.variants import AdaGNResBlock, null_label
 from libs.runtime import strict_yaml

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from test_release import fill_in
+
+from helpers.files import ROOT
+from helpers.starter import fill_in
 
 sys.path.insert(0, str(ROOT / "instructor"))
 import release

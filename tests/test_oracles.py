@@ -4,7 +4,6 @@ import functools
 import re
 from pathlib import Path
 
-import machines
 import numpy as np
 import pytest
 import torch
@@ -17,12 +16,14 @@ from autograder.hidden.edm import BATCHES, make_edm_cases
 from autograder.hidden.oracles import make_cases, schedule_of
 from autograder.hidden.scaling import BLOCKS, WALKS, make_scaling_cases
 from autograder.hints import hints
-from conftest import ROOT, run_script
 from diffusers import DDIMScheduler, DDPMScheduler, EDMEulerScheduler
 from goldens import SEED
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 
+import machines
+from helpers.files import ROOT
+from helpers.scripts import run_script
 from libs.stable_diffusion import StableDiffusionUNet, rename
 
 

@@ -13,9 +13,10 @@ import pytest
 import torch
 import yaml
 import zip_submission
-from conftest import ROOT
-from overlay_probes import PROBES, differences, observe
 from release import BEGIN, END
+
+from helpers.files import ROOT
+from helpers.overlay_probes import PROBES, differences, observe
 
 SCENARIOS = {  # those of earlier editions are graded in test_editions.py
     kind: [s for s in overlay.scenarios(kind) if not overlay.is_edition(s.base)]

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import release
 import zip_submission
-from conftest import ROOT, assert_refused, run_script
+
+from helpers.files import ROOT
+from helpers.scripts import assert_refused, run_script
+from helpers.starter import fill_in
 
 TASK = "    # TODO: Add the two numbers (eq. 4). Both are floats.\n"
 SOLVED = f"""def add(a, b):
@@ -219,15 +222,3 @@ def test_starter_trains_when_filled_in(tmp_path, digits_args):
     process = run_script(*run, "--output", "all", cwd=starter)
     assert process.returncode == 0, process.stderr
     assert "trained model" in process.stdout
-
-
-def fill_in(starter: Path, file: str, functions: set[str]) -> None:
-    """Write a file with the reference's regions in these functions, and stubs in the others."""
-    kept, function, text = [], "", (ROOT / f"code/libs/{file}.py").read_text(encoding="utf-8")
-    for line in text.splitlines():
-        if line.strip().startswith("def "):
-            function = line.split("def ")[1].split("(")[0]
-        solved = function in functions and line.strip() in (release.BEGIN, release.END)
-        kept.append("" if solved else line)
-    cut, _ = release.cut("\n".join(kept), f"code/libs/{file}.py")
-    (starter / f"code/libs/{file}.py").write_text(cut, encoding="utf-8")

@@ -4,7 +4,7 @@ import ast
 import graphlib
 from pathlib import Path
 
-from conftest import ROOT
+from helpers.files import ROOT
 
 LIBS = ROOT / "code" / "libs"
 CORE = "utils weights schedules blocks unet tiny_autoencoder latent_space ddpm"  # in reading order

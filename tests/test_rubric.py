@@ -10,7 +10,8 @@ import yaml
 from autograder.results import FAILED, MANUAL, NOT_ATTEMPTED, PARTIAL, PASSED, TestResult
 from autograder.rubric import DEFAULT, load_rubric
 from autograder.text import InputError
-from conftest import ROOT
+
+from helpers.files import ROOT
 
 IDS = (
     "unet q_sample p_sample p_sample_loop compute_loss latent report_unet report_mnist report_afhq "

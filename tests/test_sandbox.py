@@ -23,7 +23,8 @@ from autograder.sandbox.limits import Limits, SandboxError
 from autograder.sandbox.sandbox import Sandbox, Worker
 from autograder.sandbox.wire import Closed
 
-ROOT = Path(__file__).resolve().parents[1]
+from helpers.files import ROOT, SANDBOXED
+
 LAYERS = ("view", "namespaces", "limits", "user", "landlock", "seccomp")
 REFUSED = {errno.EPERM, errno.EACCES, errno.ENOENT, errno.EROFS, errno.ENETUNREACH}
 SECONDS = 30.0  # for any answer; a worker that is stuck fails its test
@@ -94,7 +95,7 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab
                     trusted=True,
                     _without=without,
                     _preload=(),
-                    _helpers=(str(ROOT / "tests"),),
+                    _helpers=(str(SANDBOXED),),
                 )
                 stack.enter_context(sandbox)
                 started[without] = Lab(sandbox, tmp_path_factory.mktemp("lab"))
@@ -196,7 +197,7 @@ def test_modules_can_be_imported_late(labs, only):
 
 def test_the_environment_holds_nothing_of_the_judge(full, monkeypatch):
     monkeypatch.setenv("A_SECRET", "s3cret")
-    with Sandbox("hostile_worker:serve", _preload=(), _helpers=(str(ROOT / "tests"),)) as sandbox:
+    with Sandbox("hostile_worker:serve", _preload=(), _helpers=(str(SANDBOXED),)) as sandbox:
         lab = Lab(sandbox, full.folder)
         assert "s3cret" not in str(lab.run("import os; result = dict(os.environ)")["result"])
         code = "import ctypes, sys; result = [sys.argv, sys.path]"
@@ -911,7 +912,7 @@ time.sleep(60)
 @pytest.mark.parametrize("without", [(), slow(("view", "namespaces", "seccomp"))])
 def test_nothing_is_left_when_the_judge_is_killed(without, tmp_path):
     code = JUDGE.format(
-        root=str(ROOT), tests=str(ROOT / "tests"), folder=str(tmp_path / "code"), without=without
+        root=str(ROOT), tests=str(SANDBOXED), folder=str(tmp_path / "code"), without=without
     )
     (tmp_path / "code").mkdir()
     temporary = tmp_path / "tmp"
@@ -937,7 +938,7 @@ def test_nothing_is_left_when_the_judge_is_killed(without, tmp_path):
 
 @linux_only
 def test_a_killed_zygote_leaves_its_workers_to_the_judge_and_is_replaced(tmp_path):
-    helpers = (str(ROOT / "tests"),)
+    helpers = (str(SANDBOXED),)
     with Sandbox("hostile_worker:serve", _preload=(), _helpers=helpers) as sandbox:
         lab = Lab(sandbox, tmp_path)
         with lab.worker() as before:
@@ -999,7 +1000,7 @@ def test_a_worker_outlives_the_thread_that_asked_for_the_sandbox(tmp_path):
     made = []
 
     def start() -> None:
-        made.append(Sandbox("hostile_worker:serve", _preload=(), _helpers=(str(ROOT / "tests"),)))
+        made.append(Sandbox("hostile_worker:serve", _preload=(), _helpers=(str(SANDBOXED),)))
         made.append(made[0].worker(tmp_path, tmp_path / "log"))
 
     thread = threading.Thread(target=start)
@@ -1033,7 +1034,7 @@ def test_code_that_cannot_be_imported_is_an_error_with_its_reason(tmp_path):
 @linux_only
 @pytest.mark.parametrize("without", [(), ("view",), ("landlock", "view", "namespaces", "user")])
 def test_torch_and_its_relatives_work_inside(without, tmp_path):
-    helpers = (str(ROOT / "tests"),)
+    helpers = (str(SANDBOXED),)
     training = """
 import torch
 torch.set_num_threads(2)

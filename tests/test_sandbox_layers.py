@@ -20,8 +20,9 @@ from autograder.sandbox import holes
 from autograder.sandbox.limits import SandboxError
 from autograder.sandbox.sandbox import Sandbox
 
-ROOT = Path(__file__).resolve().parents[1]
-MACHINE = ROOT / "tests" / "lesser_machine.py"
+from helpers.files import ROOT, SANDBOXED
+
+MACHINE = SANDBOXED / "lesser_machine.py"
 OF_FILES = ["read", "write", "memory", "leave"]
 WITHOUT_FILTER = ["network", "shared", "kernel"]
 AS_YOU = ["services", "alter", "watch", *WITHOUT_FILTER]
@@ -167,7 +168,7 @@ def test_the_remedy_fits_what_is_missing():
 
 def test_no_code_of_a_submission_meets_a_sandbox_that_refuses(tmp_path):
     without = ("view", "namespaces", "user", "landlock", "seccomp")
-    settings = {"_without": without, "_preload": (), "_helpers": (str(ROOT / "tests"),)}
+    settings = {"_without": without, "_preload": (), "_helpers": (str(SANDBOXED),)}
     with Sandbox("hostile_worker:serve", **settings) as sandbox:
         for _ in range(2):  # also when it is asked again
             with pytest.raises(SandboxError, match="Nothing of it was run"):

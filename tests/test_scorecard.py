@@ -5,7 +5,8 @@ import re
 import overlay
 import pytest
 import scorecard
-from conftest import ROOT
+
+from helpers.files import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOLDERS = {kind: sum(1 for _ in (overlay.SCENARIOS / kind).glob("*/")) for kind in overlay.KINDS}

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, assert_refused, call_script, run_script
 from PIL import Image
 
+from helpers.files import ROOT
+from helpers.scripts import assert_refused, call_script, run_script
 from libs.config import Config
 from libs.runtime import cli
 from libs.runtime.visualize import save_image

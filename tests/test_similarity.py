@@ -9,7 +9,9 @@ import sys
 import pytest
 from autograder.extras import similarity
 from autograder.text import InputError
-from conftest import ROOT, run_script
+
+from helpers.files import ROOT
+from helpers.scripts import run_script
 
 STARTER = '''"""The diffusion process."""
 import torch

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from compvis_names import text_to_compvis, unet_to_compvis, vae_to_compvis
-from conftest import ROOT, assert_refused, find_asset, run_script
 from PIL import Image
 from torch import Tensor, nn
 
 import sample
+from helpers.compvis_names import text_to_compvis, unet_to_compvis, vae_to_compvis
+from helpers.files import ROOT, find_asset
+from helpers.scripts import assert_refused, run_script
 from libs.autoencoders.kl import KLAutoencoder
 from libs.config import from_dict, load_config
 from libs.samplers.sampler import Sampler

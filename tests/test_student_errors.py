@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, assert_refused, call_script, make_model, run_script
 
 import libs.ddim
 import libs.ddpm
 import libs.edm
 import libs.unet
+from helpers.files import ROOT
+from helpers.models import make_model
+from helpers.scripts import assert_refused, call_script, run_script
 from libs.config import Config
 from libs.metrics import scoring, verdict
 from libs.runtime import cli

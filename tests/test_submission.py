@@ -29,7 +29,9 @@ from autograder.reading.submission import (
     open_submission,
 )
 from autograder.text import alike
-from conftest import ROOT, any_name, run_script
+
+from helpers.files import ROOT, any_name
+from helpers.scripts import run_script
 
 KIT = ROOT / "code"
 DDPM, UNET = b"class DDPM: pass\n", b"class UNet: pass\n"

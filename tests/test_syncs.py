@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 import torch
-from conftest import make_model
 from torch.overrides import TorchFunctionMode
 
+from helpers.models import make_model
 from libs.ddim import sample_ddim
 from libs.ddpm import DDPM
 from libs.edm import EDM, Heun, sample_heun

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, make_model
 from scipy import stats
 
+from helpers.files import ROOT
+from helpers.models import make_model
 from libs.config import load_config
 from libs.models.targets import min_snr_weights, partly_uniform, training_loss
 from libs.runtime.device import Precision

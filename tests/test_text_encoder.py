@@ -4,8 +4,8 @@ import sys
 
 import pytest
 import torch
-from conftest import find_asset
 
+from helpers.files import find_asset
 from libs.text import encoder as text_encoder
 from libs.text.encoder import (
     TextEncoder,

@@ -16,9 +16,10 @@ import texts
 import yaml
 from autograder.rubric import load_rubric
 from autograder.text import InputError
-from conftest import ROOT, assert_refused, call_script, find_asset, run_script
-from test_release import fill_in
 
+from helpers.files import ROOT, find_asset
+from helpers.scripts import assert_refused, call_script, run_script
+from helpers.starter import fill_in
 from libs import config
 from libs.settings.autoencoder import AutoencoderConfig
 

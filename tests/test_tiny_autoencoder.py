@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import find_asset
 from PIL import Image
 from torch import nn
 
+from helpers.files import find_asset
 from libs.tiny_autoencoder import TAESD, load_weights, make_decoder, make_encoder
 from libs.utils import UserError
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from test_trainer import FakeWandb
 from torch import nn
 
+from helpers.fake_wandb import FakeWandb
 from libs.autoencoders import losses
 from libs.autoencoders.discriminator import PatchDiscriminator, hinge_generator_loss
 from libs.autoencoders.kl import KLAutoencoder

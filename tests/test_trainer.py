@@ -6,7 +6,6 @@ import math
 import os
 import re
 import sys
-import types
 from argparse import Namespace
 from itertools import pairwise
 from unittest import mock
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from helpers.fake_wandb import FakeWandb
 from libs import ddim
 from libs.config import WandbConfig, load_config
 from libs.ddpm import DDPM
@@ -417,40 +417,6 @@ def test_a_sampler_that_is_still_to_be_written_is_refused_at_once(make_trainer, 
         with pytest.raises(UserError, match=r"ddim is not written yet, code/libs/ddim\.py.* own"):
             make_trainer(f"train_cfg.{key}=ddim")
     make_trainer("train_cfg.sampler=dpm++")
-
-
-class FakeWandb(types.ModuleType):
-    """The package as far as it is used, without a network: it notes what it is asked for.
-
-    Args:
-        error: what starting a run raises, unless it is offline.
-        log_error: what logging raises.
-    """
-
-    def __init__(self, folder, error=None, log_error=None):
-        super().__init__("wandb")
-        self.folder, self.error, self.log_error = folder, error, log_error
-        self.started, self.logged = [], []
-        self.Image = lambda array: array.shape
-
-    def init(self, **options):
-        self.started.append(options)
-        offline = options.get("mode") == "offline"
-        if self.error is not None and not offline:
-            raise self.error
-        return types.SimpleNamespace(
-            id=options["id"] or f"made-up-{len(self.started)}",
-            url=None if offline else "https://wandb.ai/ada/team-07/runs/1",
-            offline=offline,
-            dir=str(self.folder / "wandb" / "offline-run-1" / "files"),
-            log=self.log,
-            finish=lambda: None,
-        )
-
-    def log(self, values, step):
-        if self.log_error is not None:
-            raise self.log_error
-        self.logged.append((step, values))
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ from unittest import mock
 
 import pytest
 import zip_submission
-from conftest import ROOT, any_name, assert_refused, call_program
+
+from helpers.files import ROOT, any_name
+from helpers.scripts import assert_refused, call_program
 
 SCRIPT = ROOT / "zip_submission.py"
 TEAM = "member,NetID,contribution\nÅsa Öberg,asa1,UNet\nBo Li,bo2,sampler and report\n"

@@ -12,8 +12,10 @@ from unittest import mock
 
 import pytest
 import zip_submission
-from conftest import ROOT, assert_refused, run_script
 from PIL import Image
+
+from helpers.files import ROOT
+from helpers.scripts import assert_refused, run_script
 
 SCRIPT = ROOT / "writeup" / "make_report.py"
 PDF_REASON = "make_report.py needs requirements/report.txt"

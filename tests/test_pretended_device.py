@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 from autograder.sandbox.devices import AWAY, MISMATCH, Away, Devices
-from conftest import ROOT
 
+from helpers.files import ROOT
 from libs.ddim import sample_ddim
 from libs.edm import heun_step
 from libs.metrics.fid import frechet_distance

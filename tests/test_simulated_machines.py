@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import machines
 import pytest
-from conftest import ROOT, run_script
+
+import machines
+from helpers.files import ROOT
+from helpers.scripts import run_script
 from machines import IN_TURN, MACHINES, Machine, Result
 
 REPORT = """<testsuites><testsuite>

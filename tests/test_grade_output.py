@@ -20,7 +20,9 @@ from autograder.output import pages, sheets
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError, visible
-from conftest import any_name
+
+from helpers.files import any_name
+from helpers.gradescope_format import TEST, TOP, check_fields
 
 RUBRIC = load_rubric()
 AUTOMATIC = "unet q_sample p_sample p_sample_loop compute_loss latent".split()
@@ -134,29 +136,6 @@ def written(tmp_path_factory):
 
 
 # --- results.json ---------------------------------------------------------------------------------
-
-# https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format
-FORMATS = {"text", "html", "simple_format", "md", "ansi"}
-VISIBILITY = {"hidden", "after_due_date", "after_published", "visible"}
-NUMBER = (int, float)
-TOP = {
-    "score": NUMBER, "execution_time": NUMBER, "output": str, "output_format": FORMATS,
-    "test_output_format": FORMATS, "test_name_format": FORMATS, "visibility": VISIBILITY,
-    "stdout_visibility": VISIBILITY, "extra_data": dict, "tests": list, "leaderboard": list,
-}  # fmt: skip
-TEST = {
-    "score": NUMBER, "max_score": NUMBER, "status": {"passed", "failed"}, "name": str,
-    "name_format": FORMATS, "number": str, "output": str, "output_format": FORMATS, "tags": list,
-    "visibility": VISIBILITY, "extra_data": dict,
-}  # fmt: skip
-
-
-def check_fields(values, documented):
-    for key, value in values.items():
-        assert key in documented, f"Gradescope documents no field {key}"
-        allowed = documented[key]
-        ok = value in allowed if isinstance(allowed, set) else isinstance(value, allowed)
-        assert ok, (key, value)
 
 
 def test_results_are_what_gradescope_documents(written):

@@ -7,11 +7,11 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import run_script
 from torch import nn
 
 import growth
 from counting import count_flops
+from helpers.scripts import run_script
 
 
 @pytest.mark.parametrize("order", [0, 1, 2.5])

@@ -3,10 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import make_model
-from test_blocks import randomize
 from torch import nn
 
+from helpers.models import make_model, randomize
 from libs import config as configs
 from libs.blocks import Attention, Downsample, ResBlock, SpatialTransformer, Upsample
 from libs.ddpm import DDPM

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from PIL import Image
 
 import latents
+from helpers.files import ROOT
 from libs.config import load_config
 from libs.tiny_autoencoder import TAESD
 

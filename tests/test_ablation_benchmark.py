@@ -5,8 +5,8 @@ import json
 
 import pytest
 import torch
-from conftest import assert_refused, run_script
 
+from helpers.scripts import assert_refused, run_script
 from libs.tiny_autoencoder import TAESD
 
 TRAINED = ("ddpm", "vae", "guidance", "transformer")

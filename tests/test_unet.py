@@ -7,16 +7,16 @@ put together here, in the order that the interface states.
 import pytest
 import torch
 import torch.nn.functional as F
-from test_blocks import (
+from torch import nn
+
+from helpers.diffusers_blocks import (
     copy_weights,
     diffusers_downsample,
     diffusers_res_block,
     diffusers_transformer,
     diffusers_upsample,
-    randomize,
 )
-from torch import nn
-
+from helpers.models import randomize
 from libs.blocks import Downsample, LabelEmbedding, ResBlock, SpatialTransformer, Upsample
 from libs.unet import UNet
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 KIT = os.environ.get("CLOSED_KIT", str(ROOT))  # where the grader is imported from
-sys.path[:0] = [KIT, str(ROOT / "tests")]
+sys.path[:0] = [KIT, str(Path(__file__).parent)]
 
 import attacks  # noqa: E402
 from autograder.sandbox import holes, kernel  # noqa: E402
@@ -203,7 +203,7 @@ def report(machine: Machine) -> dict:
         "private": (f"{machine.folder}/private",),
         "_landlock": machine.landlock,
         "_preload": (),
-        "_helpers": (str(ROOT / "tests"),),
+        "_helpers": (str(Path(__file__).parent),),
     }
     code, log = Path(machine.folder, "code"), Path(machine.folder, "tmp", "log")
     refusal = ""

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ENVIRONMENT, ROOT
 from release import OVERLAY, build, goes_out, tracked_files, write_folder
+
+from helpers.files import ROOT
+from helpers.scripts import ENVIRONMENT
 
 FILE = ".github/workflows/grade.yml"
 PARTS = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]

@@ -25,7 +25,8 @@ from autograder.checks.unet_wiring import Wiring, needed_levels
 from autograder.hidden.oracles import make_cases
 from autograder.judge import LocalWorker
 from autograder.sandbox.wire import BadMessage, Closed, _Body, _pack, _unpack
-from conftest import ROOT
+
+from helpers.files import ROOT
 
 TESTS = ROOT / "autograder" / "tests"
 SEED = 5

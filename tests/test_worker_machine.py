@@ -10,10 +10,10 @@ import torch
 from autograder.sandbox import machine
 from autograder.sandbox.devices import Away, Devices
 from autograder.sandbox.worker import own_path, passes_on
-from conftest import ROOT
 from torch import nn
 
 import libs.schedules
+from helpers.files import ROOT
 
 
 class Parser(argparse.ArgumentParser):
