@@ -3,15 +3,18 @@
 import argparse
 import code
 import importlib
+import inspect
 import sys
 
 import pytest
 import torch
 from autograder.sandbox import machine
 from autograder.sandbox.devices import Away, Devices
-from autograder.sandbox.worker import own_path, passes_on
+from autograder.sandbox.worker import construct, own_path, passes_on
 from torch import nn
 
+import libs.ddpm
+import libs.edm
 import libs.schedules
 from helpers.files import ROOT
 
@@ -96,6 +99,17 @@ class Own(nn.Module):
 
     def forward(self, x, *condition):
         return x
+
+
+@pytest.mark.parametrize("kind", [libs.ddpm.DDPM, libs.edm.EDM])
+def test_networks_that_nobody_asks_stay_empty(kind):
+    """A model is built around empty networks, its default network included, and only then."""
+    module = kind.__module__.removeprefix("libs.")
+    default = inspect.signature(kind).parameters["network"].default
+    built = construct(module, kind, {"img_shape": (3, 32, 32), "use_vae": True})
+    assert sum(parameter.numel() for parameter in built.parameters()) < 10
+    assert inspect.signature(kind).parameters["network"].default is default
+    assert isinstance(kind(img_shape=(1, 8, 8), dim=8, dim_mults=(1, 2)).model, default)
 
 
 def test_what_returns_its_input_is_nothing():

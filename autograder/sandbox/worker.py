@@ -549,7 +549,30 @@ def hollow_networks(module: str) -> Any:
             for user in (libs[home], libs["latent_space"], libs[module]):
                 if real is not None and getattr(user, name, None) is real:
                     stack.enter_context(mock.patch.object(user, name, stand_in))
+            if real is not None:
+                for initialise in initialisers(libs[module]):
+                    stack.enter_context(default_replaced(initialise, real, stand_in))
         yield
+
+
+def initialisers(module: Any) -> list[types.FunctionType]:
+    """The __init__ of each class that a module defines."""
+    classes = [kind for kind in vars(module).values() if isinstance(kind, type)]
+    own = [kind.__init__ for kind in classes if kind.__module__ == module.__name__]
+    return [made for made in own if isinstance(made, types.FunctionType)]
+
+
+@contextlib.contextmanager
+def default_replaced(function: types.FunctionType, real: Any, stand_in: Any) -> Any:
+    """Within this context, an argument of the function has another default value."""
+    before = function.__defaults__, function.__kwdefaults__
+    positional, named = before[0] or (), before[1] or {}
+    function.__defaults__ = tuple(stand_in if value is real else value for value in positional)
+    function.__kwdefaults__ = {k: stand_in if v is real else v for k, v in named.items()}
+    try:
+        yield
+    finally:
+        function.__defaults__, function.__kwdefaults__ = before
 
 
 def switches(doubles: dict[str, "Double"]) -> dict[str, Any]:
