@@ -5,6 +5,7 @@ import io
 import re
 
 import pytest
+from autograder.course.manual import merge_manual
 from autograder.output import sheets
 from autograder.output.pages import load_grades, write_submission
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
@@ -53,7 +54,7 @@ def refused(folder, file, *words):
     """Merging fails with these words, and nothing was written."""
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(InputError) as error:
-        sheets.merge_manual(CLASS, RUBRIC, folder, file)
+        merge_manual(CLASS, RUBRIC, folder, file)
     for word in words:
         assert word in str(error.value)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
@@ -90,7 +91,7 @@ def test_spreadsheets_run_nothing(tmp_path, evil):
     bad.submission, bad.notes = evil, [evil]
     bad.part("unet").reason = evil
     sheets.write_sheets([bad], RUBRIC, tmp_path)
-    sheets.merge_manual([bad], RUBRIC, tmp_path)
+    merge_manual([bad], RUBRIC, tmp_path)
     for name in ("grades.csv", "canvas.csv", "moodle.csv", "manual.csv"):
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\r\t]", text)
@@ -165,7 +166,7 @@ def test_a_persons_points_deductions_and_comments_are_merged(tmp_path):
     )
     late = grade("team-01", deductions=1.2, deduction_reasons=["late: 1.2 points"])
     grades = [late, *CLASS[1:]]
-    merged = sheets.merge_manual(grades, RUBRIC, tmp_path, file)
+    merged = merge_manual(grades, RUBRIC, tmp_path, file)
     assert [g.total for g in merged] == [8, 4 + 1.5 + 2 - 0.6, 6]
     assert merged[1].notes == ["Comment: Good figures, too"]
     assert merged[0].deductions == 0, "a person may lift what the grader took off"
@@ -187,8 +188,8 @@ def test_a_persons_points_come_beside_those_of_the_tests(tmp_path):
     grades = [Grade("team-01.zip", team="team-01", parts=parts)]
     assert [(p.points, p.max_points) for p in parts if p.id in BONUS] == [(2, 2)] * 4
     file = write(tmp_path, "submission,bonus_evaluation", "team-01.zip,2")
-    sheets.merge_manual(grades, RUBRIC, tmp_path, file)
-    (merged,) = sheets.merge_manual(grades, RUBRIC, tmp_path)
+    merge_manual(grades, RUBRIC, tmp_path, file)
+    (merged,) = merge_manual(grades, RUBRIC, tmp_path)
     part = merged.part("bonus_evaluation")
     assert (part.earned, part.possible, part.by_person) == (4, 4, 2)
     assert (merged.part("bonus_sampling").points, merged.total) == (2, 10)
@@ -205,18 +206,18 @@ def test_a_person_grades_another_formulation_in_full(tmp_path):
     tests = [TestResult("bonus_edm", "test_x", NOT_ATTEMPTED, g) for g in BONUS["bonus_edm"]]
     grades = [Grade("team-01.zip", team="team-01", parts=RUBRIC.mark(tests))]
     file = write(tmp_path, "submission,bonus_edm", "team-01.zip,4")
-    (merged,) = sheets.merge_manual(grades, RUBRIC, tmp_path, file)
+    (merged,) = merge_manual(grades, RUBRIC, tmp_path, file)
     assert merged.part("bonus_edm").earned == 4
     write_submission(grades[0], RUBRIC, tmp_path, merged)
     assert "4 of 4 more" in (tmp_path / "team-01.zip" / "report.html").read_text(encoding="utf-8")
     file = write(tmp_path, "submission,bonus_edm", "team-01.zip,4.5")
     with pytest.raises(InputError, match=r"between 0 and 4, not 4\.5"):
-        sheets.merge_manual(grades, RUBRIC, tmp_path, file)
+        merge_manual(grades, RUBRIC, tmp_path, file)
 
 
 def test_rows_may_name_the_team(tmp_path):
     file = write(tmp_path, "team,report_unet", "team-03,2")
-    merged = sheets.merge_manual(CLASS, RUBRIC, tmp_path, file)
+    merged = merge_manual(CLASS, RUBRIC, tmp_path, file)
     assert points(merged, "team-03.zip", "report_unet") == 2
 
 
@@ -225,12 +226,12 @@ def test_grading_one_team_again_keeps_its_points_and_the_other_teams_rows(tmp_pa
     for one in CLASS:
         write_submission(one, RUBRIC, tmp_path)
     file = write(tmp_path, "submission,report_unet", "team-01.zip,2", "team-02.zip,1")
-    sheets.merge_manual(load_grades(tmp_path), RUBRIC, tmp_path, file)
+    merge_manual(load_grades(tmp_path), RUBRIC, tmp_path, file)
     write_submission(grade("team-02"), RUBRIC, tmp_path)
-    final = sheets.merge_manual(load_grades(tmp_path), RUBRIC, tmp_path)
+    final = merge_manual(load_grades(tmp_path), RUBRIC, tmp_path)
     for one, merged in zip(load_grades(tmp_path), final, strict=True):
         write_submission(one, RUBRIC, tmp_path, merged)
-    again = sheets.merge_manual(load_grades(tmp_path), RUBRIC, tmp_path)
+    again = merge_manual(load_grades(tmp_path), RUBRIC, tmp_path)
     assert [g.total for g in again] == [8, 7, 6], "merging twice counts nothing twice"
 
 
@@ -241,8 +242,8 @@ def test_a_second_file_adds_to_the_first(tmp_path):
         tmp_path, "submission,report_unet,report_mnist", "team-01.zip,,1", "team-02.zip,1,",
         name="b.csv",
     )  # fmt: skip
-    sheets.merge_manual(CLASS, RUBRIC, tmp_path, first)
-    merged = sheets.merge_manual(CLASS, RUBRIC, tmp_path, second)
+    merge_manual(CLASS, RUBRIC, tmp_path, first)
+    merged = merge_manual(CLASS, RUBRIC, tmp_path, second)
     assert points(merged, "team-01.zip", "report_unet") == 2
     assert points(merged, "team-01.zip", "report_mnist") == 1
     assert points(merged, "team-02.zip", "report_unet") == 1
@@ -252,7 +253,7 @@ def test_a_second_file_adds_to_the_first(tmp_path):
 def test_manual_csv_can_be_filled_in_where_it_lies(tmp_path):
     """It has a row for each submission, also for one whose name a sheet has to quote."""
     odd = grade("=odd")
-    sheets.merge_manual([*CLASS, odd], RUBRIC, tmp_path)
+    merge_manual([*CLASS, odd], RUBRIC, tmp_path)
     rows = read(tmp_path / "manual.csv")
     assert list(rows[0]) == ["submission", *MANUAL, "deductions", "comment"]
     assert len(rows) == 4
@@ -260,15 +261,15 @@ def test_manual_csv_can_be_filled_in_where_it_lies(tmp_path):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows([{**row, "report_afhq": "1.5"} for row in rows])
-    merged = sheets.merge_manual([*CLASS, odd], RUBRIC, tmp_path, tmp_path / "manual.csv")
+    merged = merge_manual([*CLASS, odd], RUBRIC, tmp_path, tmp_path / "manual.csv")
     assert [g.part("report_afhq").points for g in merged] == [1.5] * 4
 
 
 def test_points_of_submissions_that_are_not_there_today_are_kept(tmp_path):
     file = write(tmp_path, "submission,report_unet", "team-01.zip,2", "team-03.zip,1")
-    sheets.merge_manual(CLASS, RUBRIC, tmp_path, file)
-    sheets.merge_manual(CLASS[:1], RUBRIC, tmp_path)
-    merged = sheets.merge_manual(CLASS, RUBRIC, tmp_path)
+    merge_manual(CLASS, RUBRIC, tmp_path, file)
+    merge_manual(CLASS[:1], RUBRIC, tmp_path)
+    merged = merge_manual(CLASS, RUBRIC, tmp_path)
     assert points(merged, "team-03.zip", "report_unet") == 1
 
 
@@ -309,7 +310,7 @@ def test_a_team_name_that_two_submissions_have_is_no_key(tmp_path):
     twins = [*CLASS, grade("team-09", team="team-01")]
     file = write(tmp_path, "team,report_unet", "team-01,1")
     with pytest.raises(InputError, match=r"several.*team-01\.zip, team-09\.zip"):
-        sheets.merge_manual(twins, RUBRIC, tmp_path, file)
+        merge_manual(twins, RUBRIC, tmp_path, file)
 
 
 def test_files_that_cannot_be_read_get_a_sentence(tmp_path):
@@ -323,6 +324,6 @@ def test_what_a_spreadsheet_in_another_country_saves_is_read(tmp_path, delimiter
     """With a byte order mark, semicolons, and commas in numbers."""
     text = "\ufeffSubmission;report_unet;comment\r\nteam-01.zip;1,5;a, b\r\n;;\r\n"
     (tmp_path / "x.csv").write_text(text.replace(";", delimiter), encoding="utf-8", newline="")
-    merged = sheets.merge_manual(CLASS, RUBRIC, tmp_path, tmp_path / "x.csv")
+    merged = merge_manual(CLASS, RUBRIC, tmp_path, tmp_path / "x.csv")
     assert points(merged, "team-01.zip", "report_unet") == 1.5
     assert merged[0].notes == ["Comment: a, b"]

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from autograder.course.tables import as_csv, cell
 from autograder.output.pages import render
-from autograder.output.sheets import as_csv, cell
 from autograder.reading.submission import Refused, names_of, open_submission
 from autograder.text import InputError, write_text
 

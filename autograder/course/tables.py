@@ -1,0 +1,45 @@
+"""CSV files: read as spreadsheets of any country write them, written so that no formula runs."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+from autograder.text import InputError, one_line, visible
+
+# What a spreadsheet takes for a formula, also in its wide forms, at the start of a cell; and after
+# a semicolon or line end, where a spreadsheet with other settings starts a cell.
+FORMULA = re.compile(r"(^|;\s*|\n)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+
+
+def cell(text: str, keep_lines: bool = False) -> str:
+    """Text from students for a cell: no formula for any spreadsheet, nothing invisible."""
+    return FORMULA.sub(r"\1'", visible(text).strip() if keep_lines else one_line(text))
+
+
+def read_csv(file: Path) -> tuple[list[str], list[tuple[int, dict]]]:
+    """Column names, and each row with its line; with commas, semicolons or tabs between cells."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        first = text.split("\n", 1)[0]
+        delimiter = max(",;\t", key=first.count)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        header = [name.strip().lower() for name in next(reader, [])]
+        rows = []
+        for values in reader:
+            row: dict = dict(zip(header, values, strict=False))
+            if any(values[len(header) :]):
+                row[None] = values[len(header) :]
+            rows.append((reader.line_num, row))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} cannot be read ({error}); save it as CSV in UTF-8") from error
+    return header, rows
+
+
+def as_csv(rows: list[list[str]]) -> str:
+    """The rows as a CSV file's text, with commas and quotes where they are needed."""
+    file = io.StringIO(newline="")
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()
