@@ -351,7 +351,7 @@ def test_scores_during_training(make_trainer, monkeypatch):
     monkeypatch.setattr("libs.metrics.evaluation.Inception", MeanColours)
     learner = make_trainer(*SCORED, "train_cfg.eval_samples=7").learner
     torch.manual_seed(0)
-    for average in learner.updater.ema.average.values():  # untrained it passes over the prompts
+    for average in learner.updater.ema.average.values():  # untrained it ignores the prompts
         average += 0.2 * torch.randn_like(average)
     found = learner.scores()["fid"]
     table = learner.model.model.label_embd
@@ -392,7 +392,7 @@ def test_latent_cache_keeps_drawing_captions(make_trainer):
 
 
 def test_text_cache(folder, tmp_path, monkeypatch, capsys):
-    """The file is read back to half precision, a damaged one is made anew, other texts or weights
+    """The file is read back to half precision, a damaged one is made again, other texts or weights
     have other files, and what would be too large is encoded when asked for."""
     vocabulary = find_asset("pretrained/clip_bpe")
     encoder = random_text_encoder(vocabulary, 16, 1, 2)

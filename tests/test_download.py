@@ -217,7 +217,7 @@ def png(color: int = 0) -> bytes:
 
 
 def afhq_zip(top: str = "", more: dict | None = None) -> bytes:
-    """An archive of two training pictures and one test picture a class."""
+    """An archive of two training pictures and one test picture per class."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for i, name in enumerate(CLASSES):

@@ -295,7 +295,7 @@ def test_unwritable_cache(folder, encoder, tmp_path):
 
 
 def test_broken_cache_file(folder, encoder, tmp_path):
-    """A cache file that is damaged is encoded anew."""
+    """A damaged cache file is encoded again."""
     first = cache_latents(folder, encoder, 1, tmp_path, FP32)
     (file,) = tmp_path.glob("latents-*.pt")
     file.write_bytes(file.read_bytes()[:100])

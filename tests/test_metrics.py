@@ -326,7 +326,7 @@ def test_pairs_are_of_one_class():
 
 
 def test_fitted_lenet_is_kept_and_survives_damage(tmp_path, capsys, monkeypatch):
-    """The second call reads the first one's weights; a damaged file is fitted anew, equally."""
+    """The second call reads the first one's weights; a damaged file is fitted again, equally."""
     monkeypatch.setattr(lenet, "MIN_STEPS", 10)
     train, store = digits(number=200), Store(tmp_path)
     first = lenet.fitted_lenet(train, (1, 8, 8), CPU, store)
@@ -359,7 +359,7 @@ def test_lenet_on_mnist(tmp_path):
 
 
 def test_features_of_another_origin_are_not_mixed_in(tmp_path, capsys):
-    """A file that lies in another's place is recognised by its facts, and computed anew."""
+    """A file in another's place is recognised by its facts, and computed again."""
     store = Store(tmp_path)
     nets = [lenet.LeNet(1, 10).eval() for _ in range(2)]
     viewers = [feature_files.Viewer(net, CPU, store) for net in nets]

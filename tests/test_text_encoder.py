@@ -84,7 +84,7 @@ def test_seed_decides_and_nothing_else_is_drawn(vocabulary, encoder):
 
 
 def test_random_contexts_are_standardized(encoder, vocabulary, tmp_path):
-    """Texts differ in every token but the first as if it were drawn anew for each; a file of the
+    """Texts differ in every token but the first as if it were drawn for each; a file of the
     weights has all that is needed for the same contexts."""
     words = [word for word in encoder.tokenizer.get_vocab() if word.endswith("</w>")]
     texts = [" ".join(words[i : i + 8]).replace("</w>", "") for i in range(0, 3200, 16)]

@@ -662,7 +662,7 @@ def test_time_left_includes_evaluation_and_drawing(make_trainer, monkeypatch):
     """Before the first of them a line speaks of training alone; after that it tells, to the second,
     what the run still takes."""
     options = ["train_cfg.max_steps=40", "train_cfg.eval_every=1", "train_cfg.ckpt_steps=4"]
-    options += ["dataset.subset=0.24"]  # 11 steps an epoch
+    options += ["dataset.subset=0.24"]  # 11 steps per epoch
     trainer = make_trainer(*options, ckpt_freq=2, print_freq=5)
     clock, learner = Clock(monkeypatch), trainer.learner
     monkeypatch.setattr(learner, "step", clock.takes(2, lambda *args: FINE))
