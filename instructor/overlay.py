@@ -24,7 +24,8 @@ from typing import Any
 
 from autograder.documents import read_yaml
 from autograder.text import InputError
-from release import BEGIN, END, ROOT, ZIP_TIME, cut, goes_out
+from regions import cut, is_marker, unmarked
+from release import ROOT, ZIP_TIME, goes_out
 
 SCENARIOS = ROOT / "instructor" / "scenarios"
 KINDS = ("wrong", "right", "hostile")
@@ -229,7 +230,7 @@ def _finish(text: str, file: str, base: str) -> str:
     """Marked source as a submission shows it: with stubs, or with the solutions unmarked."""
     if base == "starter":
         return cut(text, file)[0]
-    return "".join(ln for ln in text.splitlines(True) if ln.strip() not in (BEGIN, END))
+    return unmarked(text)
 
 
 def _patch(text: str, file: str, pieces: dict[str, str], base: str) -> str:
@@ -256,13 +257,13 @@ def _patch(text: str, file: str, pieces: dict[str, str], base: str) -> str:
 def _replace_region(text: str, file: str, piece: str) -> str:
     """Put statements in the place of the one marked region of a file, at its indentation."""
     lines = text.splitlines()
-    begins = [number for number, line in enumerate(lines) if line.strip() == BEGIN]
-    ends = [number for number, line in enumerate(lines) if line.strip() == END]
-    if len(begins) != 1 or len(ends) != 1:
-        raise ValueError(f"{file} has {len(begins)} marked regions, not one, to be replaced")
-    indent = lines[begins[0]].removesuffix(BEGIN)
+    markers = [number for number, line in enumerate(lines) if is_marker(line)]
+    if len(markers) != 2:
+        raise ValueError(f"{file} has {len(markers) / 2:g} marked regions, not one, to be replaced")
+    begin, end = markers
+    indent = lines[end].removesuffix(lines[end].lstrip())
     own = textwrap.indent(textwrap.dedent(piece), indent).splitlines()
-    return "\n".join([*lines[: begins[0]], *own, *lines[ends[0] + 1 :]]) + "\n"
+    return "\n".join([*lines[:begin], *own, *lines[end + 1 :]]) + "\n"
 
 
 def _replace_function(text: str, file: str, name: str, piece: str) -> str:
@@ -280,7 +281,7 @@ def _replace_function(text: str, file: str, name: str, piece: str) -> str:
     first = min([old.lineno, *(decorator.lineno for decorator in old.decorator_list)])
     lines = text.splitlines()
     end = old.end_lineno or first
-    while lines[end : end + 1] and lines[end].strip() == END:  # a comment, no part of the tree
+    while lines[end : end + 1] and is_marker(lines[end]):  # a comment, no part of the tree
         end += 1
     indent = " " * old.col_offset
     own = textwrap.indent(textwrap.dedent(piece), indent).splitlines()

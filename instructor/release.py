@@ -7,19 +7,11 @@ written if a line of a solution survives in the starter, or if a text names a fi
 """
 
 import argparse
-import ast
-import io
-import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-import textwrap
-import tokenize
 import zipfile
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
 
 from autograder.rubric import load_rubric
 from autograder.text import InputError, visible
+from regions import Region, ReleaseError, cut, find_leaks
 from texts import COURSE, Course, find_dangling, for_students, read_course, values_of
 
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
@@ -44,155 +37,7 @@ STAYS_HERE += ("docs/samplers.md",)
 STAYS_HERE += tuple(f"requirements/{name}.txt" for name in ("bench", "dev", "grade"))
 TOO_MUCH_LIKE_DDIM = ("ancestral", "dpm_solver")
 STAYS_HERE += tuple(f"code/libs/samplers/{name}.py" for name in TOO_MUCH_LIKE_DDIM)
-BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
-RUN_OF_LINES = 3  # so many lines of a solution in a row elsewhere are a leak
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-
-
-class ReleaseError(Exception):
-    """Why the starter cannot be cut; names file and line."""
-
-
-@dataclass
-class Region:
-    """A marked solution: its place, the text of its task, and its lines."""
-
-    file: str
-    line: int  # of the BEGIN marker, counted from 1
-    todo: str
-    lines: list[str]
-
-    def significant(self) -> list[str]:
-        """The lines in normal form, without empty ones and comments."""
-        return [text for line in self.lines if (text := normalise(line.split("#")[0]))]
-
-
-def cut(text: str, file: str) -> tuple[str, list[Region]]:
-    """Replace the marked regions of a file by stubs.
-
-    Returns:
-        The starter's text, and the regions taken out.
-
-    Raises:
-        ReleaseError: markers are nested or unbalanced, a region has no TODO text or no lines, or
-            the result is no valid Python.
-    """
-    kept: list[str] = []
-    regions: list[Region] = []
-    begin = None
-    lines = text.splitlines()
-    for number, line in enumerate(lines, start=1):
-        marker = line.strip()
-        if marker == BEGIN:
-            if begin is not None:
-                raise ReleaseError(
-                    f"{file}, line {number}: BEGIN inside the region of line {begin}"
-                )
-            begin = number
-        elif marker == END:
-            if begin is None:
-                raise ReleaseError(f"{file}, line {number}: END without BEGIN")
-            todo = todo_above(lines[: begin - 1])
-            if not todo:
-                raise ReleaseError(f"{file}, line {begin}: no '# TODO ...: ' above the region")
-            region = Region(file, begin, todo, lines[begin : number - 1])
-            if not region.significant():
-                raise ReleaseError(f"{file}, line {begin}: the region is empty")
-            regions.append(region)
-            kept += stub(region, indent=len(line) - len(line.lstrip()))
-            begin = None
-        elif "BEGIN SOLUTION" in line or "END SOLUTION" in line:
-            raise ReleaseError(f"{file}, line {number}: a marker stands on a line of its own")
-        elif begin is None:
-            kept.append(line)
-    if begin is not None:
-        raise ReleaseError(f"{file}, line {begin}: BEGIN without END")
-    starter = "\n".join(kept) + "\n"
-    if file.endswith(".py"):
-        try:
-            ast.parse(starter)
-        except SyntaxError as error:
-            raise ReleaseError(f"{file}, line {error.lineno}: the starter does not parse") from None
-    return starter, regions
-
-
-def todo_above(lines: list[str]) -> str:
-    """The text of the comment that ends the lines, if it holds a TODO."""
-    comment: list[str] = []
-    for line in reversed(lines):
-        if not line.strip().startswith("#") or line.strip() == END:
-            break
-        comment.insert(0, line.strip().lstrip("# "))
-    text = " ".join(comment)
-    found = re.match(r"TODO[^:]*: *(?P<task>.+)", text)
-    return found["task"] if found else ""
-
-
-def stub(region: Region, indent: int) -> list[str]:
-    """The statement that stands in for a region: its first sentence of task, as an error."""
-    sentence = re.split(r"(?<!eq)\. |; ", region.todo)[0].rstrip(".") + ": see the TODO above"
-    one_line = f"raise NotImplementedError({quote(sentence)})"
-    if indent + len(one_line) <= 100:
-        return [" " * indent + one_line]
-    parts = textwrap.wrap(sentence, width=100 - indent - 6, drop_whitespace=False)
-    body = ["raise NotImplementedError(", *("    " + quote(part) for part in parts), ")"]
-    return [" " * indent + line for line in body]
-
-
-def quote(text: str) -> str:
-    """A string literal in double quotes."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-@cache
-def normalise(line: str) -> str:
-    """A line without indentation, comment and list signs, quotes and white space."""
-    return re.sub(r"\s+", "", line.strip(" \t#>*-|`\"'"))
-
-
-def find_leaks(regions: list[Region], starter: dict[str, bytes]) -> list[str]:
-    """Where lines of a solution survive in the starter.
-
-    A line that also stands as code, unmarked, in the solution's own file is given, not leaked. Of
-    the others, RUN_OF_LINES in a row anywhere are a leak, or all lines of a shorter solution.
-    """
-    leaks = set()
-    for file, content in starter.items():
-        text = readable(file, content)
-        found = [(n, t) for n, line in enumerate(text.splitlines(), 1) if (t := normalise(line))]
-        plain = [t for _, t in found]
-        for region in regions:
-            given = code_lines(text) if file == region.file else set()
-            wanted = [line for line in region.significant() if line not in given]
-            length = min(RUN_OF_LINES, len(wanted))
-            runs = [wanted[i : i + length] for i in range(len(wanted) - length + 1)]
-            for at in range(len(plain) - length + 1):
-                if length > 0 and plain[at : at + length] in runs:
-                    where = f"{file}, line {found[at][0]}"
-                    leaks.add(
-                        f"{where}: lines of the solution in {region.file}, line {region.line}"
-                    )
-    return sorted(leaks)
-
-
-def readable(file: str, content: bytes) -> str:
-    """A file as text; of a notebook the text of its cells, of a picture nothing."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return ""
-    if file.endswith(".ipynb"):
-        return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
-    return text
-
-
-def code_lines(text: str) -> set[str]:
-    """The lines of a Python file in normal form that are neither comments nor in strings."""
-    no_code = (tokenize.COMMENT, tokenize.STRING, tokenize.NL, tokenize.NEWLINE)
-    no_code += (tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
-    lines = text.splitlines()
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    return {normalise(lines[t.start[0] - 1]) for t in tokens if t.type not in no_code}
 
 
 def tracked_files() -> list[str]:

@@ -23,7 +23,8 @@ from autograder.reading.remarks import Remarks
 from autograder.results import FAILED, MANUAL, PASSED, Grade, PartResult, TestResult
 from autograder.rubric import load_rubric
 from autograder.sandbox.user import open_to_others
-from release import build, cut, find_leaks, tracked_files
+from regions import cut, find_leaks
+from release import build, tracked_files
 
 from helpers.files import ROOT
 from helpers.gradescope_format import TEST, TOP, check_fields

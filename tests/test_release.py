@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import regions
 import release
 import zip_submission
 
@@ -15,7 +16,7 @@ from helpers.starter import fill_in
 
 TASK = "    # TODO: Add the two numbers (eq. 4). Both are floats.\n"
 SOLVED = f"""def add(a, b):
-{TASK}    # BEGIN SOLUTION
+{TASK}    # BEGIN SOLUTION add
     total = a + b
     assert total == total
     return total
@@ -33,10 +34,18 @@ def cut_tree(root: Path, files: dict[str, str]) -> dict[str, bytes]:
 
 def test_region_becomes_a_stub():
     """The TODO text stays, the region becomes one error that repeats the task."""
-    starter, regions = release.cut(SOLVED, "code/a.py")
+    starter, found = regions.cut(SOLVED, "code/a.py")
     stub = '    raise NotImplementedError("Add the two numbers (eq. 4): see the TODO above")\n'
     assert starter == f"def add(a, b):\n{TASK}{stub}"
-    assert (regions[0].line, regions[0].significant()[0]) == (3, "total=a+b")
+    assert (found[0].line, found[0].part) == (3, "add")
+    assert found[0].significant()[0] == "total=a+b"
+
+
+def test_a_given_region_keeps_its_solution():
+    """Its markers and its task go; nothing is left that looks like work to do."""
+    starter, found = regions.cut(SOLVED, "code/a.py", given={"add"})
+    assert starter == regions.unmarked(SOLVED).replace(TASK, "")
+    assert found == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +59,11 @@ def test_region_becomes_a_stub():
         ),
         (SOLVED.replace("TODO: ", ""), "line 3: no '# TODO"),
         (SOLVED.replace(TASK, ""), "line 2: no '# TODO"),
-        (SOLVED.replace("# BEGIN SOLUTION", "x = 1  # BEGIN SOLUTION"), "line of its own"),
+        (
+            SOLVED.replace("# BEGIN", "x = 1  # BEGIN"),
+            "line 3: a marker is '# BEGIN SOLUTION PART'",
+        ),
+        (SOLVED.replace("SOLUTION add", "SOLUTION"), "line 3: a marker is '# BEGIN SOLUTION PART'"),
         (SOLVED + "def broken(:\n", "does not parse"),
         (f"def f():\n{TASK}    # BEGIN SOLUTION\n    # END SOLUTION\n", "region is empty"),
     ],
@@ -58,7 +71,7 @@ def test_region_becomes_a_stub():
 def test_wrong_markers_are_refused(text, words):
     """Markers that do not pair, lack a task or leave no Python are refused with file and line."""
     with pytest.raises(release.ReleaseError) as error:
-        release.cut(text, "code/a.py")
+        regions.cut(text, "code/a.py")
     assert "code/a.py, line " in str(error.value)
     assert words in str(error.value)
 

@@ -26,7 +26,7 @@ class DDPM:
         return out.reshape(batch_size, *((1,) * (len(x_shape) - 1)))
 
     def q_sample(self, x_start, t, noise=None):
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION q_sample
         kept = self._extract(self.kept, t, x_start.shape)
         return kept * x_start + (1 - kept**2).sqrt() * noise
         # END SOLUTION

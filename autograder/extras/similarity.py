@@ -57,7 +57,8 @@ def starter_lines(kit_code: Path) -> set[str]:
         in_solution = False
         for line in file.read_text(encoding="utf-8").splitlines():
             line = line.strip()
-            in_solution = (in_solution or line == "# BEGIN SOLUTION") and line != "# END SOLUTION"
+            in_solution = in_solution or line.startswith("# BEGIN SOLUTION")
+            in_solution = in_solution and line != "# END SOLUTION"
             if not in_solution:
                 found.add(line)
     return found

@@ -38,7 +38,7 @@ def ddim_step(
     # TODO: Predict x_0 from x and eps; with clip_x0, clip it and compute eps anew, so that
     # x_0 and eps still add up to x. Then combine x_0, eps and the noise with eq. 12, sigma from
     # eq. 16 (eta scales it).
-    # BEGIN SOLUTION
+    # BEGIN SOLUTION bonus_sampling
     x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
     if clip_x0:
         x_0 = x_0.clamp(-1, 1)
@@ -79,7 +79,7 @@ def sample_ddim(
     """
     # TODO: Walk through times. Each step predicts the noise at its time and leads with ddim_step
     # to the next time's alpha_bar, the last step to final_alpha_bar. Call on_step after each one.
-    # BEGIN SOLUTION
+    # BEGIN SOLUTION bonus_sampling
     alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
     for i, time in enumerate(times):
         eps = eps_model(x, torch.full((len(x),), time, device=x.device))

@@ -125,7 +125,7 @@ class DDPM(nn.Module):
             noise = torch.randn_like(x_start)
         # TODO 2 q_sample: Mix x_start and the noise into x_t with eq. 4. self._extract picks the
         # values of the schedule for each sample's own time step.
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION q_sample
         signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
         noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
         return signal_rate * x_start + noise_rate * noise
@@ -149,7 +149,7 @@ class DDPM(nn.Module):
         if self.use_vae:
             # TODO 4 encoding: Replace the images by their latents. The encoder self.vae.encoder is
             # frozen: no gradient is needed through it.
-            # BEGIN SOLUTION
+            # BEGIN SOLUTION latent
             with torch.no_grad():
                 x_start = self.vae.encoder(x_start)
             # END SOLUTION
@@ -158,7 +158,7 @@ class DDPM(nn.Module):
         # TODO 2 compute_loss: Diffuse x_start to time t, let the network self.model(x_t, label, t)
         # predict the noise, and return the mean squared error of the prediction (Algorithm 1,
         # eq. 14).
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION compute_loss
         x_t = self.q_sample(x_start, t, noise)
         predicted_noise = self.model(x_t, label, t)
         return F.mse_loss(predicted_noise, noise)
@@ -180,7 +180,7 @@ class DDPM(nn.Module):
         # TODO 2 p_sample: Compute the mean with eq. 11 from the noise that self.model predicts.
         # Unless this is the last step (t_index = 0), add Gaussian noise of variance
         # self.posterior_variance[t].
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION p_sample
         beta = self._extract(self.betas, t, x.shape)
         sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
         sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
@@ -204,7 +204,7 @@ class DDPM(nn.Module):
         """
         # TODO 2 p_sample_loop: Start from Gaussian noise x_T, [B, *self.img_shape], on the device
         # of the labels, and call self.p_sample for t = T-1, ..., 0.
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION p_sample_loop
         x = torch.randn(len(labels), *self.img_shape, device=labels.device)
         for t_index in reversed(range(self.timesteps)):
             t = torch.full_like(labels, t_index)
@@ -212,7 +212,7 @@ class DDPM(nn.Module):
         # END SOLUTION
         if self.use_vae:
             # TODO 4 decoding: Turn the latents x into images with self.vae.decoder.
-            # BEGIN SOLUTION
+            # BEGIN SOLUTION latent
             x = self.vae.decoder(x)
             # END SOLUTION
         return self.postprocess(x)

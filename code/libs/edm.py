@@ -126,7 +126,7 @@ class EDM(nn.Module):
         # self.sigma_data, and combine x with the network's answer F = self.model(c_in * x, label,
         # c_noise) (eq. 7). The network takes c_noise as [B]; the other three must broadcast over
         # images.
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION bonus_edm
         c_noise = sigma.log() / 4
         sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
         c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
@@ -164,7 +164,7 @@ class EDM(nn.Module):
         # TODO bonus compute_loss: Add noise of the level sigma to y, denoise with self.denoise, and
         # return the mean of the squared errors, those of each image weighted by lambda(sigma)
         # (eq. 8, Table 1).
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION bonus_edm
         level = sigma[:, None, None, None]
         weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
         denoised = self.denoise(y + level * noise, label, sigma)
@@ -194,7 +194,7 @@ def heun_step(
     """
     # TODO bonus heun_step: Take Euler's step from sigma to sigma_next; unless sigma_next is 0,
     # correct it by the mean of the slopes at both ends (Algorithm 1, lines 4 to 8).
-    # BEGIN SOLUTION
+    # BEGIN SOLUTION bonus_edm
     d = (x - denoise(x, sigma)) / sigma
     x_next = x + (sigma_next - sigma) * d
     if sigma_next > 0:

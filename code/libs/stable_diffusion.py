@@ -123,7 +123,7 @@ class StableDiffusionUNet(nn.Module):
         # residual block and its transformer. Keep every state of the encoder, that of conv_in
         # included, and join each with x along the channels before one of the decoder's residual
         # blocks, cat([x, state]); the state kept last is the first to be used.
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION bonus_scaling
         states = [self.conv_in(x)]
         for res_block, transformer, downsample in self.encoder:
             states.append(apply(res_block, transformer, states[-1]))
@@ -169,7 +169,7 @@ def rename(name: str, res_blocks: int = 2) -> str:
     """
     # TODO: Translate the name. Split it at its dots; the place of a block in our encoder follows
     # from N by a division with remainder, no table of names is needed.
-    # BEGIN SOLUTION
+    # BEGIN SOLUTION bonus_scaling
     part, rest = name.split(".", 1)
     if part in ("time_embed", "out"):
         return {"time_embed": "time_embd", "out": "final_conv"}[part] + "." + rest
@@ -216,7 +216,7 @@ def guided_eps(
     """
     # TODO: Call the network once, on a batch of 2 B that holds x twice. Bring its answer to the
     # precision of x before you combine the halves: guidance multiplies their rounding errors.
-    # BEGIN SOLUTION
+    # BEGIN SOLUTION bonus_scaling
     contexts = torch.cat([negative, context])
     eps = network(torch.cat([x, x]), contexts, torch.cat([t, t])).to(x.dtype)
     eps_negative, eps_context = eps.chunk(2)
@@ -250,7 +250,7 @@ def sample_guided(
     """
     # TODO: Walk through times: predict the noise with guided_eps and step to the next time's
     # alpha_bar with ddim_step, the last step to that of time 0. Call on_step after each one.
-    # BEGIN SOLUTION
+    # BEGIN SOLUTION bonus_scaling
     alpha_bars = alphas_cumprod[[*times, 0]].tolist()
     for i, time in enumerate(times):
         t = torch.full((len(x),), time, device=x.device)

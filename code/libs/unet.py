@@ -159,7 +159,7 @@ class UNet(nn.Module):
         # TODO 1 decoder: Walk through self.decoder as the loop above walks through self.encoder.
         # Each level first joins x with the encoder's output of the same resolution along the
         # channels, cat([x, skip]); the output stored last is the first to be used.
-        # BEGIN SOLUTION
+        # BEGIN SOLUTION unet
         for res_block, transformer, upsample in self.decoder:
             x = torch.cat([x, skips.pop()], dim=1)
             x = res_block(x, t_emb)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import release
+import regions
 
 from helpers.files import ROOT
 
@@ -13,7 +13,7 @@ def fill_in(starter: Path, file: str, functions: set[str]) -> None:
     for line in text.splitlines():
         if line.strip().startswith("def "):
             function = line.split("def ")[1].split("(")[0]
-        solved = function in functions and line.strip() in (release.BEGIN, release.END)
+        solved = function in functions and regions.is_marker(line)
         kept.append("" if solved else line)
-    cut, _ = release.cut("\n".join(kept), f"code/libs/{file}.py")
+    cut, _ = regions.cut("\n".join(kept), f"code/libs/{file}.py")
     (starter / f"code/libs/{file}.py").write_text(cut, encoding="utf-8")

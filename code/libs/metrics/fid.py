@@ -19,7 +19,7 @@ def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     """
     # TODO: Compute the mean of the features and their covariance, with N - 1 in the denominator, in
     # float64. They are the m and C of Heusel et al. 2017, eq. 6.
-    # BEGIN SOLUTION
+    # BEGIN SOLUTION bonus_evaluation
     features = features.double()
     mean = features.mean(dim=0)
     centred = features - mean
@@ -41,7 +41,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     # TODO: Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), eq. 6 of the paper above. C1 C2 has
     # the eigenvalues of the symmetric C1^(1/2) C2 C1^(1/2), and torch.linalg.eigvalsh finds them
     # whatever the rank (Heusel et al. 2017). Rounding makes some slightly negative: clamp at 0.
-    # BEGIN SOLUTION
+    # BEGIN SOLUTION bonus_evaluation
     eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
     root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
     trace_of_root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
