@@ -1,6 +1,6 @@
 """Quality against cost of all samplers: python benchmarks/samplers.py logs/RUN/model_final.pth
 
-Draws with every sampler at each number of steps, with the full chain of DDPM and with the model's
+Draws with every sampler at each number of steps, with the full chain of a DDPM and with the model's
 own, which does not clip. Each draw is scored by the Fréchet distance of LeNet features to training
 images and by the grain of its pixels, each beside its floor for real images, and by the share of
 samples that a classifier gives their class. Prints a table, and writes samplers.json and
@@ -24,13 +24,13 @@ from libs.metrics import scoring
 from libs.metrics.evaluation import Looks, load_networks
 from libs.metrics.scoring import Evidence, RealImages, Score
 from libs.models.build import load_model
+from libs.models.denoisers import Denoiser, denoiser_of
 from libs.runtime import cli
 from libs.runtime.cache import Store
 from libs.runtime.device import Precision, pick_device
 from libs.runtime.progress import say
 from libs.samplers.draw import draw_samples
 from libs.samplers.sampler import Sampler
-from libs.schedules import time_grid
 from libs.utils import UserError, save_json
 
 FASTER = {  # DDIM with eta = 1 would be ddpm again
@@ -39,6 +39,7 @@ FASTER = {  # DDIM with eta = 1 would be ddpm again
     "dpm++ sde": Sampler("dpm++", eta=1),
     "dpm++ sde, log_snr": Sampler("dpm++", eta=1, spacing="log_snr"),
     "ddpm": Sampler("ddpm"),
+    "heun": Sampler("heun"),
 }
 
 
@@ -74,33 +75,29 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def plan(steps: str, timesteps: int) -> list[tuple[str, Sampler]]:
+def plan(steps: str, denoiser: Denoiser) -> list[tuple[str, Sampler]]:
     """Names and samplers to compare, the full chains last; UserError for impossible steps."""
     try:
         numbers = [int(number) for number in steps.split(",")]
     except ValueError:
         raise UserError(f"--steps: give numbers such as 5,10,20, not '{steps}'") from None
     for number in numbers:
-        time_grid(timesteps, number)
+        denoiser.times(number, Sampler.spacing)
     samplers = [
         (name, replace(sampler, steps=number))
         for name, sampler in FASTER.items()
         for number in numbers
-        if number < timesteps
     ]
-    return [*samplers, ("ddpm", Sampler("ddpm", timesteps)), ("own", Sampler())]
+    full = [("ddpm", Sampler("ddpm"))] if denoiser.steps is None else []
+    return [*samplers, *full, ("own", Sampler())]
 
 
 def compare(args: argparse.Namespace) -> list[Result]:
     """Draw and score with each sampler in turn."""
     device = pick_device([args.device])
     model, config, classes = load_model(args.checkpoint, device)
-    if config.model_name == "EDM":
-        raise UserError(
-            f"{args.checkpoint} is an EDM, whose one sampler is heun: score it with "
-            "code/evaluate.py --sampler heun --steps N"
-        )
-    samplers = plan(args.steps, model.timesteps)
+    denoiser = denoiser_of(model)
+    samplers = plan(args.steps, denoiser)
     precision = Precision.pick(config.dtype, device)
     judge = Judge(config, device)
     labels = torch.arange(args.num) % len(classes)
@@ -118,7 +115,7 @@ def compare(args: argparse.Namespace) -> list[Result]:
         fid, grain = scores["FID"], scores["grain"]
         accuracy = scores["conditional accuracy"].samples if judge.conditional else None
         numbers = fid.samples, fid.real, grain.samples, grain.real, accuracy
-        results.append(Result(name, sampler.num_steps(model), seconds, *numbers))
+        results.append(Result(name, sampler.evaluations(denoiser), seconds, *numbers))
         say(f"{number} of {len(samplers)}: {sampler}: FID {fid.samples:.2f}, {seconds:.1f} s")
     return results
 

@@ -210,6 +210,7 @@ def sample_heun(
     steps: int,
     heun: Heun = Heun(),
     *,
+    round_sigma: Callable[[float], float] = lambda sigma: sigma,
     draw_noise: Callable[[Tensor], Tensor] = torch.randn_like,
     on_step: Callable[[int, Tensor], None] = lambda i, x: None,
 ) -> Tensor:
@@ -220,17 +221,19 @@ def sample_heun(
         noise: Gaussian noise of variance 1 to start from, [B, C, H, W].
         steps: the number N of steps.
         heun: noise levels and churn.
+        round_sigma: gives the nearest noise level that `denoise` knows, for a model that was
+            trained on some of them alone.
         draw_noise: gives Gaussian noise of the shape of its argument.
         on_step: called as on_step(i, x) with the state after each step i = 0 .. N-1.
 
     Returns:
         Images, [B, C, H, W]
     """
-    sigmas = heun.sigmas(steps)
+    sigmas = [*map(round_sigma, heun.sigmas(steps)[:-1]), 0.0]
     x = sigmas[0] * noise
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
         gamma = heun.gamma(sigma, steps)
-        sigma_hat = sigma + gamma * sigma
+        sigma_hat = round_sigma(sigma + gamma * sigma)
         if gamma > 0:
             x = x + math.sqrt(sigma_hat**2 - sigma**2) * heun.s_noise * draw_noise(x)
         x = heun_step(denoise, x, sigma_hat, sigma_next)

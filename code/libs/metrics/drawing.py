@@ -6,10 +6,8 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..ddpm import DDPM
-from ..edm import EDM
 from ..runtime.cache import STATE, Facts, Store, hash_of_files
 from ..runtime.device import Precision
 from ..runtime.processes import Processes
@@ -80,7 +78,7 @@ def drawn_samples(
 
 
 def draw_together(
-    model: DDPM | EDM,
+    model: nn.Module,
     labels: Tensor,
     precision: Precision,
     sampler: Sampler,

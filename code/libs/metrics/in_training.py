@@ -1,11 +1,10 @@
 """Scores of a diffusion model while it is trained: those that evaluate.py gives afterwards."""
 
 import torch
+from torch import nn
 
 from ..config import Config
 from ..datasets import Splits
-from ..ddpm import DDPM
-from ..edm import EDM
 from ..models.variants import PromptTable
 from ..runtime.cache import Store
 from ..runtime.device import Precision
@@ -68,7 +67,7 @@ class SampleScores:
             with fork_rng(0, precision.device):  # networks draw weights before they read them
                 self.networks = load_networks(looks, *options)
 
-    def __call__(self, model: DDPM | EDM) -> dict[str, float]:
+    def __call__(self, model: nn.Module) -> dict[str, float]:
         """The scores by name, in the main process; empty in all others.
 
         A metric's only score has the metric's name; pr gives precision and recall.

@@ -253,15 +253,15 @@ def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sampler",
         metavar="NAME",
-        help="own (the model's p_sample_loop), ddpm, ddim or dpm++; for an EDM own (with the "
-        "settings of its config) or heun (default: the run's train_cfg.sampler, else own)",
+        help="own (the model's p_sample_loop, or for an EDM heun with the settings of its config), "
+        "ddpm, ddim, dpm++ or heun (default: the run's train_cfg.sampler, else own)",
     )
     group.add_argument(
         "--steps",
         type=int,
         metavar="N",
-        help="steps of the chain (default: the run's train_cfg.sampler_steps, else all T, or those "
-        "of an EDM's config)",
+        help="steps of the chain (default: the run's train_cfg.sampler_steps, else all T, those of "
+        "an EDM's config, or 18 of heun)",
     )
     group.add_argument(
         "--eta", type=float, help="noise of ddim and dpm++: 0 (the default) none, 1 as much as ddpm"
@@ -270,7 +270,8 @@ def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
         "--spacing",
         metavar="NAME",
         help="time steps to visit: trailing (default, from T-1), leading (to 0), linspace (both) "
-        "or log_snr (both, most of them where little noise is left)",
+        "or log_snr (both, most of them where little noise is left); for an EDM trailing (as its "
+        "own steps) or log_snr",
     )
     group.add_argument(
         "--churn", type=float, metavar="S_CHURN", help="noise that heun adds anew: 0 none, 40 much"

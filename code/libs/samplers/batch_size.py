@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from ..ddpm import DDPM
-from ..edm import EDM
 from ..runtime.device import Precision
 from .draw import draw_samples
 from .sampler import Sampler
@@ -20,7 +18,7 @@ TRIAL = 4  # images whose memory is measured
 
 
 def fitting_batch_size(
-    model: DDPM | EDM, sampler: Sampler, precision: Precision, of_own: int
+    model: nn.Module, sampler: Sampler, precision: Precision, of_own: int
 ) -> int:
     """How many images to draw at once: the device's `MOST`, halved until they fit into memory.
 
@@ -52,7 +50,7 @@ def free_memory(device: torch.device) -> int | None:
     return int(found.split()[0]) * 1024 if found else None
 
 
-def memory_of_image(model: DDPM | EDM, sampler: Sampler, precision: Precision) -> int:
+def memory_of_image(model: nn.Module, sampler: Sampler, precision: Precision) -> int:
     """Bytes for each image that is drawn at once with a sampler.
 
     On CUDA it is what one step takes at most. Elsewhere it is a bound, several times too high: the
@@ -67,7 +65,7 @@ def memory_of_image(model: DDPM | EDM, sampler: Sampler, precision: Precision) -
     return (torch.cuda.max_memory_allocated(precision.device) - before) // TRIAL
 
 
-def _outputs_of_layers(model: DDPM | EDM, sampler: Sampler, precision: Precision) -> int:
+def _outputs_of_layers(model: nn.Module, sampler: Sampler, precision: Precision) -> int:
     """Bytes of the outputs of all layers while one image is drawn."""
     total = 0
 
@@ -84,7 +82,7 @@ def _outputs_of_layers(model: DDPM | EDM, sampler: Sampler, precision: Precision
     return total
 
 
-def _draw(number: int, model: DDPM | EDM, sampler: Sampler, precision: Precision) -> None:
+def _draw(number: int, model: nn.Module, sampler: Sampler, precision: Precision) -> None:
     labels = torch.zeros(number, dtype=torch.long)
     for _ in draw_samples(model, labels, precision, sampler=sampler, show_progress=False):
         pass

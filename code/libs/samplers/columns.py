@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..config import Config
-from ..ddpm import DDPM
-from ..edm import EDM
 from ..runtime.progress import say
 from ..runtime.visualize import captioned_grid, image_grid, with_margins
 from ..text.contexts import number_prompts
@@ -54,7 +52,7 @@ class Columns:
 
 
 def pick_columns(
-    args: Namespace, model: DDPM | EDM, config: Config, classes: list[str], guided: bool
+    args: Namespace, model: nn.Module, config: Config, classes: list[str], guided: bool
 ) -> Columns:
     """The columns that the flags of sample.py ask for.
 
@@ -106,7 +104,7 @@ def pick_labels(text: str | None, classes: list[str], num_classes: int) -> list[
 
 
 def _of_prompts(
-    args: Namespace, model: DDPM | EDM, config: Config, shown: list[str], guided: bool
+    args: Namespace, model: nn.Module, config: Config, shown: list[str], guided: bool
 ) -> Columns:
     if args.labels is not None:
         raise UserError("--labels: the model draws what a text says, not classes; use --prompt")

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..ddpm import DDPM
-from ..edm import EDM, heun_step, sample_heun
+from ..edm import heun_step, sample_heun
+from ..models.denoisers import Denoiser, denoiser_of
 from ..runtime.device import Precision
 from ..runtime.progress import progress_bar
 from ..runtime.streams import SAMPLE_STREAM, fork_rng, generator_for
 from ..settings.checks import HAVE_ETA
 from ..utils import check_result, first_argument
 from .guidance import guided
-from .sampler import Sampler, alpha_bars
+from .sampler import Sampler
 
 OWN = Sampler()
 OnState = Callable[[int, Tensor], None]  # steps left, state [B, C, H, W]
@@ -31,7 +31,7 @@ def spread_evenly(number: int, total: int) -> Tensor:
 class Film:
     """Records the chain of the first few samples of a batch, x_T ... x_0, as images in [0, 1]."""
 
-    def __init__(self, model: DDPM | EDM, num_samples: int = 10, num_frames: int = 60):
+    def __init__(self, model: nn.Module, num_samples: int = 10, num_frames: int = 60):
         self.model = model
         self.num_samples = num_samples
         self.num_frames = num_frames
@@ -48,7 +48,7 @@ class Film:
 
 
 @contextmanager
-def watch_chain(model: DDPM, on_state: OnState) -> Iterator[None]:
+def watch_chain(model: nn.Module, on_state: OnState) -> Iterator[None]:
     """Within this context call on_state(time, x) for x_T and for the result of each p_sample."""
     p_sample = model.p_sample
     seen = 0
@@ -74,7 +74,7 @@ def watch_chain(model: DDPM, on_state: OnState) -> Iterator[None]:
 
 
 def draw_samples(
-    model: DDPM | EDM,
+    model: nn.Module,
     labels: Tensor,
     precision: Precision,
     seed: int = 0,
@@ -97,11 +97,11 @@ def draw_samples(
     Raises:
         UserError: the sampler takes steps that the model does not have.
     """
-    sampler = sampler.resolved(model)
+    sampler, denoiser = sampler.resolved(model), denoiser_of(model)
     if sampler.name == "own" and first % batch_size:
         raise ValueError(f"first = {first} is no multiple of the batch size {batch_size}")
     batches = labels.to(precision.device).split(batch_size)
-    steps = sampler.num_steps(model)
+    steps = sampler.num_steps(denoiser)
     with progress_bar(steps * len(batches), "sampling", "step", enabled=show_progress) as bar:
         for number, batch in enumerate(batches):
 
@@ -121,12 +121,12 @@ def draw_samples(
                         generator_for(seed, SAMPLE_STREAM, i, device=precision.device)
                         for i in range(begin, begin + len(batch))
                     ]
-                    images = _chain(model, batch, precision, sampler, generators, on_state)
+                    images = _chain(denoiser, batch, precision, sampler, generators, on_state)
             yield images.float().cpu()
 
 
 def _own_chain(
-    model: DDPM, labels: Tensor, precision: Precision, seed: int, on_state: OnState
+    model: nn.Module, labels: Tensor, precision: Precision, seed: int, on_state: OnState
 ) -> Tensor:
     """Images [B, C, H, W] in [0, 1] from the model's p_sample_loop."""
     with watch_chain(model, on_state), fork_rng(seed, precision.device), precision.autocast():
@@ -137,7 +137,7 @@ def _own_chain(
 
 @torch.no_grad()
 def _chain(
-    model: DDPM | EDM,
+    denoiser: Denoiser,
     labels: Tensor,
     precision: Precision,
     sampler: Sampler,
@@ -145,6 +145,7 @@ def _chain(
     on_state: OnState,
 ) -> Tensor:
     """Images [B, C, H, W] in [0, 1] from a sampler, the states in float32."""
+    model = denoiser.model
 
     def draw_noise(x: Tensor) -> Tensor:
         return torch.stack(
@@ -153,7 +154,7 @@ def _chain(
 
     noise = draw_noise(torch.empty(len(labels), *model.img_shape))
     walk = _walk_down_sigma if sampler.name == "heun" else _walk_back_in_time
-    x = walk(model, labels, precision, sampler, noise, draw_noise, on_state)
+    x = walk(denoiser, labels, precision, sampler, noise, draw_noise, on_state)
     if model.use_vae:
         with precision.autocast():
             x = model.vae.decoder(x)
@@ -161,7 +162,7 @@ def _chain(
 
 
 def _walk_back_in_time(
-    model: DDPM,
+    denoiser: Denoiser,
     labels: Tensor,
     precision: Precision,
     sampler: Sampler,
@@ -169,27 +170,25 @@ def _walk_back_in_time(
     draw_noise: Callable[[Tensor], Tensor],
     on_state: OnState,
 ) -> Tensor:
-    """From noise to x_0, over time steps of a DDPM."""
+    """From noise to x_0 by a sampler of DDPM's form."""
+    chain, shape = denoiser.chain(sampler.steps, sampler.spacing), x.shape
+    function = sampler.function()
+    on_state(len(chain.times), x)
 
     def eps_model(x: Tensor, t: Tensor) -> Tensor:
         with precision.autocast():
-            eps = model.model(x, labels, t)
-        return check_result(eps, model.model, "the noise", x.shape).float()
-
-    times, shape = sampler.times(model), x.shape
-    function = sampler.function()
-    on_state(len(times), x)
+            return chain.eps_model(x, labels, t)
 
     def on_step(i: int, x: Tensor) -> None:
         check_result(x, function, "the state after a step", shape, did="gave on_step")
-        on_state(len(times) - 1 - i, x)
+        on_state(len(chain.times) - 1 - i, x)
 
     x = function(
         eps_model,
         x,
-        alpha_bars(model),
-        times,
-        clip_x0=not model.use_vae,  # only pixels have known bounds
+        chain.alphas_cumprod,
+        chain.times,
+        clip_x0=not denoiser.model.use_vae,  # only pixels have known bounds
         draw_noise=draw_noise,
         on_step=on_step,
         **({"eta": sampler.eta} if sampler.name in HAVE_ETA else {}),
@@ -198,7 +197,7 @@ def _walk_back_in_time(
 
 
 def _walk_down_sigma(
-    model: EDM,
+    denoiser: Denoiser,
     labels: Tensor,
     precision: Precision,
     sampler: Sampler,
@@ -206,18 +205,17 @@ def _walk_down_sigma(
     draw_noise: Callable[[Tensor], Tensor],
     on_state: OnState,
 ) -> Tensor:
-    """From noise to clean images or latents, down the noise levels of an EDM."""
-    steps, sigma_data = sampler.steps, model.sigma_data.item()
-    sigmas = sampler.heun.sigmas(steps)
+    """From noise to x_0 by Heun's method."""
+    steps, data_std = sampler.steps, denoiser.data_std
+    sigmas = [*map(denoiser.round_sigma, sampler.heun.sigmas(steps)[:-1]), 0.0]
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
         with precision.autocast():
-            found = model.denoise(x, labels, torch.full((len(x),), sigma, device=x.device))
-        return check_result(found, model.denoise, "images without noise", x.shape).float()
+            return denoiser.denoised_at(x, labels, sigma)
 
     def show(i: int, x: Tensor) -> None:
         """Pass on a state as large as the data, whatever its noise level, so that it can be seen"""
-        on_state(steps - i, x * (sigma_data / math.hypot(sigma_data, sigmas[i])))
+        on_state(steps - i, x * (data_std / math.hypot(data_std, sigmas[i])))
 
     show(0, sigmas[0] * noise)
     return sample_heun(
@@ -225,6 +223,7 @@ def _walk_down_sigma(
         noise,
         steps,
         sampler.heun,
+        round_sigma=denoiser.round_sigma,
         draw_noise=draw_noise,
         on_step=lambda i, x: show(i + 1, check_result(x, heun_step, "images", noise.shape)),
     )

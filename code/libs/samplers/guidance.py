@@ -7,8 +7,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ..ddpm import DDPM
-from ..edm import EDM
 from ..models.variants import null_label
 from ..utils import UserError, check_result
 
@@ -46,7 +44,7 @@ class Guided(nn.Module):
 
 
 @contextmanager
-def guided(model: DDPM | EDM, scale: float | None) -> Iterator[None]:
+def guided(model: nn.Module, scale: float | None) -> Iterator[None]:
     """Within this context model.model predicts with guidance; None changes nothing.
 
     What an EDM's network predicts is no noise, but its denoiser is affine in it: to guide one is to

@@ -1,4 +1,4 @@
-"""Drawing samples, batch by batch, with the model's own chain or a faster sampler; and films."""
+"""Which sampler draws, in how many steps, and by which settings: what keys and flags say."""
 
 import importlib
 from argparse import Namespace
@@ -6,34 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..config import TrainConfig
-from ..ddpm import DDPM
-from ..edm import EDM, Heun
+from ..edm import Heun, sample_heun
+from ..models.denoisers import Denoiser, denoiser_of
 from ..models.variants import null_label
-from ..schedules import time_grid
 from ..settings.checks import HAVE_ETA
 from ..utils import UserError, default, did_you_mean
 from . import heun_flags
 from .guidance import parse_scale
 
 SAMPLERS = {"ddpm": "samplers/ancestral", "ddim": "ddim", "dpm++": "samplers/dpm_solver"}
-OF_DDPM = ("own", *SAMPLERS)
+NAMES = ("own", *SAMPLERS, "heun")
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """How samples are drawn.
+    """How samples are drawn. Every sampler draws from every model, see `models/denoisers.py`.
 
     Args:
-        name: "own" for the model's p_sample_loop, or one of `SAMPLERS`; "heun" for an EDM, whose
-            "own" is the same with the settings of its config.
-        steps: how many time steps to visit; None for all of them, or for an EDM's own number.
+        name: "own" for the way in which the model draws by itself, as a DDPM's p_sample_loop; one
+            of `SAMPLERS`, or "heun". An EDM's "own" is heun with the settings of its config.
+        steps: how many levels of noise to visit; None for the model's own number.
         eta: the noise of those in `HAVE_ETA`, 0 .. 1.
-        spacing: which time steps to visit, see `schedules.time_grid`.
+        spacing: which levels those in `SAMPLERS` visit, see `Denoiser.times`.
         guidance: scale of classifier-free guidance, see `guidance.Guided`; None for no guidance.
-        heun: noise levels and churn of "heun"; None for the EDM's own.
+        heun: noise levels and churn of "heun"; None for the model's own.
     """
 
     name: str = "own"
@@ -60,7 +59,7 @@ class Sampler:
 
     @classmethod
     def from_args(
-        cls, args: Namespace, model: DDPM | EDM, of_run: "Sampler | None" = None
+        cls, args: Namespace, model: nn.Module, of_run: "Sampler | None" = None
     ) -> "Sampler":
         """The sampler that the flags of `cli.add_sampler_flags` describe.
 
@@ -80,22 +79,22 @@ class Sampler:
             default(args.spacing, cls.spacing),
             usual.guidance if args.guidance is None else _scale(args.guidance, model),
         )
-        _check_name(sampler.name, model)
-        if isinstance(model, EDM):
-            _check_flags_of_edm(args, name)
-            if args.steps is not None and args.steps < 1:
-                raise UserError(f"--steps: heun takes at least 1 step, not {args.steps}")
-            return replace(sampler, heun=heun_flags.read(args, model.heun)).resolved(model)
-        _check_flags_of_ddpm(args, name, model)
+        _check_name(name)
+        denoiser = denoiser_of(model)
+        _check_flags(args, name, denoiser)
         if not 0 <= sampler.eta <= 1:
             raise UserError(f"--eta: the noise goes from 0 (none) to 1 (as ddpm), not {args.eta:g}")
-        sampler.times(model)
-        sampler.function()
+        sampler = sampler.resolved(model)
+        if sampler.name == "heun":
+            sampler = replace(sampler, heun=heun_flags.read(args, denoiser.heun))
+        elif sampler.name in SAMPLERS:
+            sampler.function()
+        denoiser.times(sampler.steps, sampler.spacing)
         return sampler
 
     @classmethod
     def sweep_from_args(
-        cls, args: Namespace, model: DDPM | EDM, of_run: "Sampler | None" = None
+        cls, args: Namespace, model: nn.Module, of_run: "Sampler | None" = None
     ) -> "list[Sampler]":
         """As from_args, but --guidance may give several scales, as in 0,3,7: a sampler for each."""
         if args.guidance is None:
@@ -103,31 +102,27 @@ class Sampler:
         sampler = cls.from_args(Namespace(**vars(args) | {"guidance": None}), model, of_run)
         return [replace(sampler, guidance=_scale(s, model)) for s in args.guidance.split(",")]
 
-    def resolved(self, model: DDPM | EDM) -> "Sampler":
-        """With what an EDM decides filled in: its own sampler is heun as its config has it."""
-        if not isinstance(model, EDM):
-            return self
-        return replace(
-            self,
-            name="heun" if self.name == "own" else self.name,
-            steps=default(self.steps, model.steps),
-            heun=default(self.heun, model.heun),
-        )
+    def resolved(self, model: nn.Module) -> "Sampler":
+        """With what the model decides filled in: what its own sampler is, steps, noise levels."""
+        denoiser = denoiser_of(model)
+        name = denoiser.own if self.name == "own" else self.name
+        if name != "heun":
+            return replace(self, name=name, steps=default(self.steps, denoiser.steps))
+        steps, heun = default(self.steps, denoiser.heun_steps), default(self.heun, denoiser.heun)
+        return replace(self, name=name, steps=steps, heun=heun)
 
-    def num_steps(self, model: DDPM | EDM) -> int:
-        """How many steps a resolved sampler takes."""
-        return self.steps if self.name == "heun" else len(self.times(model))
+    def num_steps(self, denoiser: Denoiser) -> int:
+        """How many steps a resolved sampler takes; UserError where the model has not so many."""
+        return len(denoiser.times(self.steps, self.spacing))
 
-    def times(self, model: DDPM) -> list[int]:
-        """The time steps that the sampler visits, descending; UserError where there are none."""
-        steps = default(self.steps, model.timesteps)
-        alphas_cumprod = alpha_bars(model)
-        return time_grid(model.timesteps, steps, self.spacing, alphas_cumprod=alphas_cumprod)
+    def evaluations(self, denoiser: Denoiser) -> int:
+        """How often the network is evaluated for each image."""
+        sampler = self.resolved(denoiser.model)
+        steps = sampler.num_steps(denoiser)
+        return 2 * steps - 1 if sampler.name == "heun" else steps
 
     def function(self) -> Callable[..., Tensor]:
-        """What draws with this sampler; UserError where this edition does not have it."""
-        if self.name == "own":
-            return DDPM.p_sample_loop
+        """What draws with one of `SAMPLERS`; UserError where this edition does not have it."""
         file = SAMPLERS[self.name]
         try:
             module = importlib.import_module(f"..{file.replace('/', '.')}", __package__)
@@ -138,19 +133,22 @@ class Sampler:
             ) from None
         return getattr(module, f"sample_{file.rpartition('/')[2]}")
 
-    def check_written(self, model: DDPM | EDM) -> None:
+    def check_written(self, model: nn.Module) -> None:
         """Refuse a sampler that is missing, or still to be written: now, not after an epoch."""
-        if isinstance(model, EDM) or self.name == "own":
+        if self.name == "own":
             return
-        nothing = torch.zeros(1, 1, 1, 1)
-        times = replace(self, steps=1).times(model)
+        nothing, file = torch.zeros(1, 1, 1, 1), (SAMPLERS | {"heun": "edm"})[self.name]
+        chain = denoiser_of(model).chain(1, self.spacing)
         try:
-            self.function()(lambda x, t: x, nothing, alpha_bars(model), times)
+            if self.name == "heun":
+                sample_heun(lambda x, sigma: x, nothing, 1)
+            else:
+                self.function()(lambda x, t: x, nothing, chain.alphas_cumprod, chain.times)
         except NotImplementedError:
             raise UserError(
-                f"the sampler {self.name} is not written yet, code/libs/{SAMPLERS[self.name]}.py: "
-                "do that first, or set 'train_cfg.sampler' and 'train_cfg.eval_sampler' to own, "
-                "and their steps to null"
+                f"the sampler {self.name} is not written yet, code/libs/{file}.py: do that first, "
+                "or set 'train_cfg.sampler' and 'train_cfg.eval_sampler' to own, and their steps "
+                "to null"
             ) from None
 
     def __str__(self) -> str:
@@ -163,56 +161,41 @@ class Sampler:
         return ", ".join(parts)
 
 
-def alpha_bars(model: DDPM) -> Tensor:
-    """alpha_bar of all time steps in double precision on the CPU, [T]."""
-    return (1 - model.betas.cpu().double()).cumprod(dim=0)
+def _check_name(name: str) -> None:
+    """Refuse a sampler that there is not."""
+    if name not in NAMES:
+        hint = did_you_mean(name, NAMES) or f"; choose from {', '.join(NAMES)}"
+        raise UserError(f"--sampler: there is no sampler '{name}'{hint}")
 
 
-def _check_name(name: str, model: DDPM | EDM) -> None:
-    """Refuse a sampler that there is not, or not for this model."""
-    kind, known = ("an EDM", ("own", "heun")) if isinstance(model, EDM) else ("a DDPM", OF_DDPM)
-    if name in known:
-        return
-    choices = f"choose from {', '.join(known)}"
-    if name in (*OF_DDPM, "heun"):
-        raise UserError(
-            f"--sampler: {name} cannot draw from this model, which is {kind}; {choices}"
-        )
-    hint = did_you_mean(name, known) or f"; {choices}"
-    raise UserError(f"--sampler: there is no sampler '{name}'{hint}")
-
-
-def _check_flags_of_ddpm(args: Namespace, name: str, model: DDPM) -> None:
+def _check_flags(args: Namespace, name: str, denoiser: Denoiser) -> None:
     """Refuse flags of a sampler that is not the one chosen."""
-    for flag in heun_flags.given(args):
-        raise UserError(f"{flag}: only heun has it, and this model is a DDPM; leave it out")
-    if name == "own":
-        for flag, value in (("--steps", args.steps), ("--spacing", args.spacing)):
-            if value is not None:
-                raise UserError(
-                    f"{flag}: the model's own p_sample_loop visits all of its "
-                    f"{model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
-                )
-    if args.eta is not None and name not in HAVE_ETA:
-        raise UserError("--eta: only ddim and dpm++ have it; add --sampler ddim")
-
-
-def _check_flags_of_edm(args: Namespace, name: str) -> None:
-    """Refuse flags of a DDPM's samplers, and any for the settings of the config."""
-    for flag, value in (("--eta", args.eta), ("--spacing", args.spacing)):
-        if value is not None:
-            raise UserError(
-                f"{flag}: heun does not have it, and this model is an EDM; leave it out"
-            )
-    if name == "own":
-        for flag in (["--steps"] if args.steps is not None else []) + heun_flags.given(args):
+    of_heun = heun_flags.given(args)
+    if name == "own" and denoiser.own == "heun":
+        for flag in (["--steps"] if args.steps is not None else []) + of_heun:
             raise UserError(
                 f"{flag}: the model's own sampler has the settings of its config; add "
                 "--sampler heun"
             )
+    elif name == "own":
+        for flag, value in (("--steps", args.steps), ("--spacing", args.spacing)):
+            if value is not None:
+                raise UserError(
+                    f"{flag}: the model's own p_sample_loop visits all of its "
+                    f"{denoiser.model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
+                )
+    if name != "heun":
+        for flag in of_heun:
+            raise UserError(f"{flag}: only heun has it; add --sampler heun")
+    if args.spacing is not None and name not in SAMPLERS:
+        raise UserError(
+            f"--spacing: only {', '.join(SAMPLERS)} have it, heun has --rho; add --sampler dpm++"
+        )
+    if args.eta is not None and name not in HAVE_ETA:
+        raise UserError("--eta: only ddim and dpm++ have it; add --sampler ddim")
 
 
-def _scale(text: str, model: DDPM | EDM) -> float:
+def _scale(text: str, model: nn.Module) -> float:
     """The scale of guidance that a flag gives, for a model that knows guidance."""
     scale = parse_scale(text)
     if not getattr(model.model, "conditional", True):

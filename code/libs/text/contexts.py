@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..config import Config
 from ..data.captions import NO_PROMPT
-from ..ddpm import DDPM
-from ..edm import EDM
 from ..models.variants import PromptTable
 from ..runtime import checkpoint
 from ..runtime.cache import hash_of, hash_of_code
@@ -160,7 +158,7 @@ def _write(texts: Sequence[str], encoder: TextEncoder, file: Path, shape: tuple[
 
 def number_prompts(
     path: Path,
-    model: DDPM | EDM,
+    model: nn.Module,
     config: Config,
     prompts: Sequence[str],
     negative: str | None = None,
