@@ -133,6 +133,6 @@ def test_the_homework_trains_and_draws_by_the_functions_that_students_write(name
     """Nothing in these configs goes past compute_loss or p_sample_loop."""
     config = load_config(ROOT / "configs" / f"{name}.yaml")
     ddpm = make()
-    assert TrainingLoss(ddpm, config).compute_loss == ddpm.compute_loss
+    assert TrainingLoss(ddpm, config).objective.compute_loss == ddpm.compute_loss
     assert config.train_cfg.guidance is None
     assert config.train_cfg.eval_sampler in (None, "own")

@@ -560,7 +560,7 @@ def test_training_and_held_out_losses_are_measured_alike(make_trainer, monkeypat
     min-SNR weights and drops labels: a gap would be told as overfitting."""
 
     def of_t(self, x, label, t, noise):
-        return t.float().mean() + 0 * self.ddpm.model.conv_in.weight.sum()
+        return t.float().mean() + 0 * self.model.model.conv_in.weight.sum()
 
     monkeypatch.setattr(TrainingLoss, "forward", of_t)
     options = ["train_cfg.min_snr_gamma=2", "model.label_dropout=0.1", "dataset.val_fraction=0.2"]

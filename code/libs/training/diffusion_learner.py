@@ -17,10 +17,8 @@ from ..autoencoders.losses import ReconstructionLoss, find_perceptual
 from ..config import Config
 from ..data.batches import in_order, load_together
 from ..datasets import Images, Splits
-from ..edm import EDM
 from ..metrics.in_training import SampleScores
 from ..models.build import build_model
-from ..models.targets import loss_name, min_snr_weights, partly_uniform
 from ..models.variants import PromptTable, null_label
 from ..runtime.cache import hash_of
 from ..runtime.device import Precision
@@ -104,12 +102,8 @@ class DiffusionLearner(Learner):
             self.model.to(memory_format=torch.channels_last)
         if config.train_cfg.compile:
             self.model.model.compile()
-        gamma = config.train_cfg.min_snr_gamma
-        self.step_weights = None  # all time steps alike
-        if gamma is not None:
-            weights = min_snr_weights(self.model, gamma)
-            self.step_weights = partly_uniform(weights, config.train_cfg.uniform_share)
         self.loss = TrainingLoss(self.model, config)
+        self.objective = self.loss.objective
         self.joint = config.vae.freeze_vae_epoch is not None
         self._name_losses()
         trained = self._with_autoencoder() if self.joint else self.loss
@@ -117,16 +111,8 @@ class DiffusionLearner(Learner):
 
     def _name_losses(self) -> None:
         """Say what evaluation measures, and what training minimises."""
-        train, vae = self.config.train_cfg, self.config.vae
-        if isinstance(self.model, EDM):
-            self.loss_name = "squared error of the denoised image, with EDM's weights"
-        else:
-            self.loss_name = loss_name(self.config.model.prediction, train.loss)
-        self.objective_name = self.loss_name
-        if self.step_weights is not None:
-            self.objective_name += ", t drawn by min-SNR weights"
-            if train.uniform_share:
-                self.objective_name += f", {train.uniform_share:.0%} of them all alike"
+        vae, self.loss_name = self.config.vae, self.objective.loss_name
+        self.objective_name = self.loss_name + self.objective.drawn
         if self.joint:
             self.objective_name += (
                 f", plus {vae.vae_lambda:g} times the autoencoder's loss until epoch "
@@ -152,15 +138,12 @@ class DiffusionLearner(Learner):
         return labels if self.contexts is None else self.contexts(labels)
 
     def describe(self) -> str:
-        found = f"{self.updater.num_parameters / 1e6:.2f}M parameters"
-        if isinstance(self.model, EDM):
-            found += f"; sigma_data {self.model.sigma_data:.4f}"
-        return found
+        return f"{self.updater.num_parameters / 1e6:.2f}M parameters{self.objective.describe()}"
 
     @torch.no_grad()
     def measure(self, batch_size: int) -> None:
-        """Set an EDM's sigma_data to the standard deviation of what it diffuses."""
-        if not isinstance(self.model, EDM) or self.config.edm.sigma_data is not None:
+        """Tell a model the standard deviation of what it diffuses, if it has to know."""
+        if not self.objective.measures_data:
             return
         count, total, squares = 0, 0.0, 0.0
         dataset = self.splits.train.at_most(MEASURED_IMAGES)
@@ -168,7 +151,7 @@ class DiffusionLearner(Learner):
             images = images.to(self.device)
             if not self.model.use_vae:
                 images = 2 * images - 1
-            elif not self.loss.cached_latents:
+            elif not self.config.dataset.latent_cache:
                 with self.precision.autocast():
                     images = self.model.vae.encoder(images)
             values = images.cpu().double()
@@ -181,8 +164,7 @@ class DiffusionLearner(Learner):
                 f"all training images in {shown(self.config.dataset.data_folder)} are of one and "
                 "the same colour, there is nothing to learn: name another 'dataset.data_folder'"
             )
-        deviation = math.sqrt(variance)
-        self.model.sigma_data.fill_(self.processes.same(deviation))
+        self.objective.set_deviation(self.processes.same(math.sqrt(variance)))
 
     def _measure_latents(self, vae: FirstStage) -> None:
         """Have the latents scaled; a resumed run finds the same scale, which its cache needs."""
@@ -239,7 +221,7 @@ class DiffusionLearner(Learner):
             images = images.contiguous(memory_format=torch.channels_last)
         generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
         batch_size = len(images) * self.processes.world
-        t, noise = self._draw(batch_size, generator, self.step_weights)
+        t, noise = self._draw(batch_size, generator, training=True)
         dropout = self.config.model.label_dropout
         if dropout:
             dropped = torch.rand(batch_size, generator=generator, device=self.device) < dropout
@@ -251,33 +233,26 @@ class DiffusionLearner(Learner):
         return images, labels, *(self.processes.share(tensor) for tensor in drawn)
 
     def _draw(
-        self, number: int, generator: torch.Generator, step_weights: Tensor | None = None
+        self, number: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Tensor]:
-        """Time steps, or noise levels of an EDM, [number]; and noise [number, *img_shape].
-
-        Time steps come up in proportion to `step_weights`, [T], or all alike.
-        """
+        """Times of the model, [number], see `Objective.draw_times`; noise [number, *img_shape]."""
+        t = self.objective.draw_times(number, generator, training)
         options = {"generator": generator, "device": generator.device}
-        if isinstance(self.model, EDM):
-            t = self.model.draw_sigma(number, generator)
-        elif step_weights is not None:
-            t = torch.multinomial(step_weights, number, replacement=True, generator=generator)
-        else:
-            t = torch.randint(self.model.timesteps, (number,), **options)
         return t, torch.randn(number, *self.model.img_shape, **options)
 
     @torch.no_grad()
     def evaluate(self, dataset: Images, batch_size: int) -> float:
         """The averaged model's loss on a data set, with t and noise the same every time.
 
-        All t come up alike, whatever `min_snr_gamma` has training do, and no label is dropped.
+        All time steps come up alike, whatever `min_snr_gamma` has training do, and no label is
+        dropped.
         """
         generator = generator_for(EVAL_STREAM, device=self.device)
         total = 0.0
         self.loss.eval()
         with self.updater.ema.applied(), self.precision.autocast():
             for images, labels in self._batches(dataset, batch_size, "evaluating"):
-                t, noise = self._draw(len(labels), generator)
+                t, noise = self._draw(len(labels), generator, training=False)
                 condition = self._condition(labels.to(self.device))
                 loss = self.loss(images.to(self.device), condition, t, noise)
                 total += loss.item() * len(labels)

@@ -1,57 +1,61 @@
 """The losses of a diffusion model's training as forward passes."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
 from ..autoencoders.losses import ReconstructionLoss
 from ..config import Config
-from ..ddpm import DDPM
-from ..edm import EDM
-from ..models.targets import training_loss
 from ..utils import UserError, check_result, place_of, results_checked
+from .objectives import objective_of
 
 
 class TrainingLoss(nn.Module):
     """The loss as a forward pass.
 
-    It is the model's own compute_loss, unless the config asks for what that does not know.
+    It is the model's own compute_loss, unless the config asks for more than that can do.
+
+    Args:
+        model: a diffusion model.
+        config: of the run.
     """
 
-    def __init__(self, ddpm: DDPM | EDM, config: Config):
+    def __init__(self, model: nn.Module, config: Config):
         super().__init__()
-        self.ddpm = ddpm
-        self.cached_latents = config.dataset.latent_cache
-        self.compute_loss = ddpm.compute_loss
-        if (config.model.prediction, config.train_cfg.loss) != ("eps", "mse"):
-            self.compute_loss = lambda *batch: training_loss(ddpm, *batch, config.train_cfg.loss)
+        self.model = self.trained = model
+        self.in_pixels = not model.use_vae
+        if config.dataset.latent_cache and model.use_vae:
+            self.trained = without_encoder(model)
+        self.objective = objective_of(self.trained, config)
 
-    def forward(self, x: Tensor, label: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """The loss of images in [0, 1], or of cached latents, [B, C, H, W].
+    def forward(self, x: Tensor, label: Tensor, time: Tensor, noise: Tensor) -> Tensor:
+        """The loss, a scalar; a UserError that names a student's function where there is none.
 
-        An EDM gets its noise levels as `t`.
+        Args:
+            x: images in [0, 1], or cached latents, [B, C, H, W].
+            label: class indices, or what else the network takes, [B, ...].
+            time: of the model, [B]: time steps, or an EDM's noise levels.
+            noise: of the shape of what is diffused, [B, C, H, W].
         """
-        if not self.ddpm.use_vae:
-            return self._checked(2 * x - 1, label, t, noise)
-        self.ddpm.use_vae = not self.cached_latents  # cached latents are encoded already
-        try:
-            return self._checked(x, label, t, noise)
-        finally:
-            self.ddpm.use_vae = True
-
-    def _checked(self, *batch: Tensor) -> Tensor:
-        """The loss; a UserError that names a student's function where there is none."""
-        is_edm = isinstance(self.ddpm, EDM)
-        step = ("denoise", "images without noise") if is_edm else ("q_sample", "x_t")
-        with results_checked(self.ddpm, *step):
-            loss = self.compute_loss(*batch)
+        objective = self.objective
+        with results_checked(self.trained, objective.part, objective.part_gives):
+            loss = objective.compute_loss(2 * x - 1 if self.in_pixels else x, label, time, noise)
         if getattr(loss, "shape", None) != (1,):  # which is as good as a scalar
-            check_result(loss, self.compute_loss, "the loss, a scalar tensor", ())
+            check_result(loss, objective.compute_loss, "the loss, a scalar tensor", ())
         if torch.is_grad_enabled() and not loss.requires_grad:
             raise UserError(
-                f"{place_of(self.compute_loss)} returned a loss that depends on no weight of the "
-                "network: was it detached, or computed in torch.no_grad()?"
+                f"{place_of(objective.compute_loss)} returned a loss that depends on no weight of "
+                "the network: was it detached, or computed in torch.no_grad()?"
             )
         return loss
+
+
+def without_encoder(model: nn.Module) -> nn.Module:
+    """The same latent model, weights and all, whose compute_loss takes latents, not images."""
+    view = copy.copy(model)  # which shares its networks and tables
+    view.use_vae = False
+    return view
 
 
 class JointLoss(nn.Module):

@@ -1,0 +1,120 @@
+"""What each kind of model is trained on: the noise levels of a batch, its loss, and their names.
+
+A new kind of model needs a subclass of `Objective` here, and a line at the end of the file.
+"""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ..config import Config
+from ..ddpm import DDPM
+from ..edm import EDM
+from ..models.targets import loss_name, min_snr_weights, partly_uniform, training_loss
+
+
+class Objective(ABC):
+    """How a model of one kind learns.
+
+    Args:
+        model: the model, on its device.
+        config: of the run.
+
+    Attributes:
+        compute_loss: (x_start, label, time, noise) -> the loss, a scalar; the model's own unless
+            the config asks for more than that can do.
+        loss_name: what it measures, in words.
+        drawn: how the times of training are drawn, as the end of a sentence; empty where all come
+            up alike or as the model says.
+        part: of the model, a function (x, ...) -> a tensor like x, that every loss calls; what it
+            gives is checked.
+        part_gives: that, in words.
+        measures_data: whether a new run must call `set_deviation`.
+    """
+
+    compute_loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+    loss_name: str
+    drawn: str = ""
+    part: str
+    part_gives: str
+    measures_data: bool = False
+
+    def __init__(self, model: nn.Module, config: Config):
+        self.model, self.compute_loss = model, model.compute_loss
+
+    @abstractmethod
+    def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
+        """Draw the times of so many images, [number], as compute_loss takes them.
+
+        Args:
+            number: of images.
+            generator: on the device where the times are needed.
+            training: by the weights that the config asks for; else all alike, for evaluation.
+        """
+
+    def describe(self) -> str:
+        """What was measured of the data, as the end of a sentence."""
+        return ""
+
+    def set_deviation(self, deviation: float) -> None:
+        """Take over the standard deviation of what the model diffuses."""
+        raise NotImplementedError(f"{type(self).__name__} measures nothing")
+
+
+class DDPMObjective(Objective):
+    """The noise at a time step, v or x_0; time steps come up alike or by min-SNR's weights."""
+
+    part, part_gives = "q_sample", "x_t"
+
+    def __init__(self, model: DDPM, config: Config):
+        super().__init__(model, config)
+        train, prediction = config.train_cfg, config.model.prediction
+        if (prediction, train.loss) != ("eps", "mse"):
+            self.compute_loss = lambda *batch: training_loss(model, *batch, train.loss)
+        self.loss_name = loss_name(prediction, train.loss)
+        self.weights = None  # of the time steps, [T]; None for all alike
+        if train.min_snr_gamma is not None:
+            weights = min_snr_weights(model, train.min_snr_gamma)
+            self.weights = partly_uniform(weights, train.uniform_share)
+            self.drawn = ", t drawn by min-SNR weights"
+            if train.uniform_share:
+                self.drawn += f", {train.uniform_share:.0%} of them all alike"
+
+    def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
+        if training and self.weights is not None:
+            return torch.multinomial(self.weights, number, replacement=True, generator=generator)
+        options = {"generator": generator, "device": generator.device}
+        return torch.randint(self.model.timesteps, (number,), **options)
+
+
+class EDMObjective(Objective):
+    """The clean image at a noise level, all levels weighed alike by EDM's own weights."""
+
+    part, part_gives = "denoise", "images without noise"
+    loss_name = "squared error of the denoised image, with EDM's weights"
+
+    def __init__(self, model: EDM, config: Config):
+        super().__init__(model, config)
+        self.measures_data = config.edm.sigma_data is None
+
+    def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
+        return self.model.draw_sigma(number, generator)
+
+    def describe(self) -> str:
+        return f"; sigma_data {self.model.sigma_data:.4f}"
+
+    def set_deviation(self, deviation: float) -> None:
+        self.model.sigma_data.fill_(deviation)
+
+
+@functools.singledispatch
+def objective_of(model: nn.Module, config: Config) -> Objective:
+    """What a diffusion model is trained on, as a config says."""
+    raise TypeError(f"nothing says how a {type(model).__name__} is trained")
+
+
+objective_of.register(DDPM, DDPMObjective)
+objective_of.register(EDM, EDMObjective)
