@@ -168,7 +168,8 @@ class Judge:
     def score(self, path: Path, name: str, ddim: bool) -> Result:
         """Draw with the model's own chain or with DDIM; what was scored before is read instead."""
         args = self.args
-        model, config, classes = load_model(path, self.device)
+        trained = load_model(path, self.device)
+        model, config, classes = trained.model, trained.config, trained.classes
         sampler = Sampler(guidance=config.train_cfg.guidance)
         if ddim:
             sampler = replace(sampler, name="ddim", steps=min(args.steps, model.timesteps))

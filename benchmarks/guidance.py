@@ -7,7 +7,6 @@ scale, beside that of real images.
 """
 
 import argparse
-from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import kit  # noqa: F401
 
 from libs.metrics import FEATURES, PUBLISHED_CLIP, parse_metrics
 from libs.runtime import cli
+from libs.samplers import flags
 from libs.utils import UserError, save_json
 
 if TYPE_CHECKING:  # torch is imported late, so that --help is fast
@@ -27,7 +27,7 @@ SHOWN = 8  # captions in the picture
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare scales of guidance on a text model.")
-    parser.add_argument("checkpoint", help="a .pth file, or a run folder")
+    parser.add_argument("checkpoint", type=Path, help="a .pth file, or a run folder")
     parser.add_argument("--scales", default="1,2,3,5,7.5,10", help="default: 1,2,3,5,7.5,10")
     parser.add_argument("--metrics", default="clip,retrieval,consistency", help="of evaluate.py")
     parser.add_argument("--clip", default=PUBLISHED_CLIP, metavar="NAME", help="as of evaluate.py")
@@ -38,7 +38,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=64, help="samples drawn at once")
     parser.add_argument("--out", type=Path, default=Path("logs/guidance"), metavar="DIR")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
-    cli.add_sampler_flags(parser)
+    cli.add_debug_flag(parser)
+    flags.add(parser)
     args = parser.parse_args()
     if args.guidance is not None:
         parser.error("the scales are those of --scales")
@@ -54,7 +55,7 @@ def main() -> None:
     import torch
 
     from libs.metrics import report, scoring
-    from libs.metrics.evaluation import gather_evidence
+    from libs.metrics.evaluation import Looks, Request, gather_evidence
     from libs.runtime.visualize import captioned_grid, save_image, with_margins
     from libs.samplers.guidance import parse_scale
 
@@ -64,8 +65,10 @@ def main() -> None:
     for scale in scales:
         parse_scale(scale)
     for scale in scales:
-        flags = vars(args) | {"guidance": scale, "alexnet_weights": None}
-        evidence, setup = gather_evidence(Namespace(**flags), names)
+        given = vars(args) | {"guidance": scale, "metrics": names}
+        looks, sampler = cli.taken(given, Looks), cli.taken(given, flags.SamplerFlags)
+        request = cli.taken(given, Request, looks=looks, sampler=sampler)
+        evidence, setup = gather_evidence(request)
         found = scoring.score(names, evidence)
         print(f"guidance {scale}\n{report.table(found, setup)}\n{setup.floor}", flush=True)
         scores[scale] = found

@@ -95,12 +95,13 @@ def plan(steps: str, denoiser: Denoiser) -> list[tuple[str, Sampler]]:
 def compare(args: argparse.Namespace) -> list[Result]:
     """Draw and score with each sampler in turn."""
     device = pick_device([args.device])
-    model, config, classes = load_model(args.checkpoint, device)
+    trained = load_model(args.checkpoint, device)
+    model, config = trained.model, trained.config
     denoiser = denoiser_of(model)
     samplers = plan(args.steps, denoiser)
     precision = Precision.pick(config.dtype, device)
     judge = Judge(config, device)
-    labels = torch.arange(args.num) % len(classes)
+    labels = torch.arange(args.num) % len(trained.classes)
     # The first call of a network on a device is slow
     for _ in draw_samples(model, labels[:2], precision, sampler=Sampler("ddim", 1)):
         pass

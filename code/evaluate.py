@@ -11,6 +11,7 @@ from pathlib import Path
 
 from libs.metrics import FEATURES, METRICS, OF_CLASSES, PUBLISHED_CLIP, parse_metrics
 from libs.runtime import cli
+from libs.samplers import flags
 from libs.utils import UserError, default, did_you_mean
 
 
@@ -21,7 +22,9 @@ def parse_args() -> argparse.Namespace:
         epilog=f"metrics:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", help="a .pth file, or a run folder for its newest one")
+    parser.add_argument(
+        "checkpoint", type=Path, help="a .pth file, or a run folder for its newest one"
+    )
     parser.add_argument(
         "--metrics",
         help=f"such as fid,kid (default: of {','.join(OF_CLASSES)} those that suit the model)",
@@ -56,7 +59,8 @@ def parse_args() -> argparse.Namespace:
         "--out", metavar="DIR", type=Path, help="write report.md, samples.png, memorization.png"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
-    cli.add_sampler_flags(parser)
+    cli.add_debug_flag(parser)
+    flags.add(parser)
     args = parser.parse_args()
     if min(args.num, default(args.batch_size, 1)) < 1:
         parser.error("--num and --batch-size must be at least 1")
@@ -71,10 +75,12 @@ def main() -> None:
         raise UserError(f"--features: there are no features '{args.features}'{hint}")
 
     from libs.metrics import report, scoring
-    from libs.metrics.evaluation import gather_evidence
+    from libs.metrics.evaluation import Looks, Request, gather_evidence
 
     cli.check_writable(args.json, args.out)
-    found = gather_evidence(args, names, args.fresh)
+    given = vars(args) | {"metrics": names}
+    looks, sampler = cli.taken(given, Looks), cli.taken(given, flags.SamplerFlags)
+    found = gather_evidence(cli.taken(given, Request, looks=looks, sampler=sampler))
     if found is None:  # not the main process
         return
     evidence, setup = found

@@ -12,7 +12,8 @@ import argparse
 from pathlib import Path
 
 from libs.runtime import cli
-from libs.text_to_image import flags
+from libs.samplers import flags as of_sampler
+from libs.text_to_image import flags as of_sd
 from libs.utils import default, slug, unused
 
 
@@ -46,8 +47,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
-    cli.add_sampler_flags(parser)
-    flags.add(parser)
+    cli.add_debug_flag(parser)
+    of_sampler.add(parser)
+    of_sd.add(parser)
     args = parser.parse_args()
     args.num = default(args.num, 1 if args.sd else 10)
     if args.sd:
@@ -64,32 +66,30 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cli.check_pictures({"--out": args.out, "--film": args.film}, args.force)
+    sampler_flags = cli.taken(vars(args), of_sampler.SamplerFlags)
     if args.sd:
         from libs.text_to_image.draw import run
 
-        return run(args)
-    flags.refuse(args)
+        return run(cli.taken(vars(args), of_sd.Request, sampler=sampler_flags))
+    of_sd.refuse(vars(args))
 
     import torch
 
     from libs.models.build import load_model
-    from libs.runtime import checkpoint
     from libs.runtime.device import Precision, pick_device
     from libs.runtime.visualize import Outputs
     from libs.samplers.batch_size import fitting_batch_size
-    from libs.samplers.columns import pick_columns
+    from libs.samplers.columns import Wanted, pick_columns
     from libs.samplers.draw import Film, draw_samples
     from libs.samplers.sampler import Sampler
 
     device = pick_device([args.device])
-    file = Path(args.checkpoint)
-    file = checkpoint.newest(file) if file.is_dir() else file
-    args.checkpoint = str(file)  # a run that goes on may write a newer one
-    model, config, classes = load_model(file, device)
+    trained = load_model(Path(args.checkpoint), device)
+    model, config, file = trained.model, trained.config, trained.path
     precision = Precision.pick(config.dtype, device)
-    samplers = Sampler.sweep_from_args(args, model, Sampler.of_run(config.train_cfg))
+    samplers = Sampler.sweep_from_flags(sampler_flags, model, Sampler.of_run(config.train_cfg))
     guided = samplers[0].guidance is not None
-    columns = pick_columns(args, model, config, classes, guided)
+    columns = pick_columns(trained, cli.taken(vars(args), Wanted), guided)
     labels = torch.tensor(columns.labels).repeat(args.num)  # row by row
     scales = [f"{sampler.guidance:g}" for sampler in samplers if len(samplers) > 1]
     if not (args.out or args.out_dir or args.film):

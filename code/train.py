@@ -13,13 +13,13 @@ from libs.runtime import cli
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a diffusion model.")
-    args = cli.training_args(parser, example="configs/mnist.yaml")
+    flags = cli.training_flags(parser, example="configs/mnist.yaml")
 
     from libs import config
 
-    settings = config.load_config(args.config, args.set)
-    if args.device is not None:
-        settings.devices = [args.device]
+    settings = config.load_config(flags.config, flags.overrides)
+    if flags.device is not None:
+        settings.devices = [flags.device]
 
     # torch takes seconds to import, so mistakes in the config are reported first
     from libs.runtime import checkpoint
@@ -35,16 +35,16 @@ def main() -> None:
     with Processes.joined(device) as processes:
         run_folder.check_same_everywhere(settings, precision, processes)
         state = resumed = None
-        if args.resume:
-            state = processes.ask_first(lambda: checkpoint.read(Path(args.resume)))
+        if flags.resume:
+            state = processes.ask_first(lambda: checkpoint.read(Path(flags.resume)))
             run_folder.check_same_run(settings, state)
             resumed = state["path"]
-        name = Path(args.config).stem
+        name = Path(flags.config).stem
         folder = processes.ask_first(
-            lambda: run_folder.choose(settings, name, args.output, resumed)
+            lambda: run_folder.choose(settings, name, flags.output, resumed)
         )
         learner = DiffusionLearner(settings, precision, processes)
-        freqs = args.print_freq, args.ckpt_freq
+        freqs = flags.print_freq, flags.ckpt_freq
         trainer = Trainer(learner, settings, folder, precision, processes, *freqs, state)
         if processes.is_main:
             print(config.dump_config(settings, Path.cwd()))

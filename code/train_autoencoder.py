@@ -13,14 +13,14 @@ from libs.utils import UserError
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train an autoencoder.")
-    args = cli.training_args(parser, example="configs/digits_autoencoder.yaml")
+    flags = cli.training_flags(parser, example="configs/digits_autoencoder.yaml")
 
     from libs import config
     from libs.settings.autoencoder import AutoencoderConfig
 
-    settings = config.load_config(args.config, args.set, AutoencoderConfig)
-    if args.device is not None:
-        settings.devices = [args.device]
+    settings = config.load_config(flags.config, flags.overrides, AutoencoderConfig)
+    if flags.device is not None:
+        settings.devices = [flags.device]
 
     # torch takes seconds to import, so mistakes in the config are reported first
     from libs.runtime.device import Precision, pick_device
@@ -33,9 +33,9 @@ def main() -> None:
     precision = Precision.pick(settings.dtype, device)
 
     def choose_folder() -> Path:
-        if not args.resume:
-            return run_folder.choose(settings, Path(args.config).stem, args.output, None)
-        resumed = Path(args.resume)
+        if not flags.resume:
+            return run_folder.choose(settings, Path(flags.config).stem, flags.output, None)
+        resumed = Path(flags.resume)
         resumed = resumed.parent if resumed.name.startswith("stage-") else resumed
         if not any(resumed.glob("stage-*/*.pth")):
             raise UserError(f"--resume {resumed}: it is no run folder with checkpoints of stages")
@@ -46,7 +46,7 @@ def main() -> None:
         folder = processes.ask_first(choose_folder)
         if processes.is_main:
             print(config.dump_config(settings, Path.cwd()))
-        freqs = args.print_freq, args.ckpt_freq
+        freqs = flags.print_freq, flags.ckpt_freq
         final = train_stages(settings, folder, precision, processes, *freqs)
     if processes.is_main:
         print(f"trained autoencoder: {shown(final)}")

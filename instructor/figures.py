@@ -175,7 +175,7 @@ def main() -> None:
     files = [args.weights / f"taesd_{part}.pth" for part in ("encoder", "decoder")]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UserError(f"{' and '.join(missing)}: not there; run sh ./download_dataset.sh taesd")
-    model, _, _ = load_model(args.run, torch.device("cpu"))
+    model = load_model(args.run, torch.device("cpu")).model
     if list(model.img_shape) != [1, 8, 8] or not isinstance(model, DDPM):
         raise UserError(f"{args.run} is no run of configs/digits.yaml")
     draw_chains(model, args.out / "ddpm.png")

@@ -4,7 +4,7 @@ import functools
 import json
 import shutil
 import sys
-from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +19,10 @@ from helpers.scripts import assert_refused, call_script
 from libs.config import DatasetConfig, load_config
 from libs.data.captions import read_captions
 from libs.datasets import load_splits
-from libs.models.build import load_model
+from libs.models.build import TrainedModel, load_model
 from libs.models.variants import VariantUNet, null_label
 from libs.runtime import checkpoint
+from libs.runtime.checkpoint import saved_encoder
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
 from libs.samplers import columns
@@ -274,8 +275,9 @@ def test_edm_trains_and_draws(make_trainer):
     losses = checkpoint.read(final)["history"]["train_loss"]
     assert len(losses) == 2
     assert all(0.7 < loss < 1.3 for loss in losses)
-    model, config, shown = load_model(final, torch.device("cpu"))
-    assert prompts.number_prompts(final, model, config, shown[:2]) == [1, 2]
+    trained = load_model(final, torch.device("cpu"))
+    model, shown = trained.model, trained.classes
+    assert prompts.number_prompts(trained, shown[:2]) == [1, 2]
     tokens = trainer.learner.contexts.encoder.encode(["", *shown[:2]])
     torch.testing.assert_close(model.model.label_embd.contexts, tokens)
     torch.manual_seed(0)
@@ -434,22 +436,22 @@ def test_encoder_comes_from_the_checkpoint(make_trainer, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.delattr(text_encoder.RandomTextEncoder, "standardize")
         learner.load_state_dict(state)
-        found = prompts.make_text_encoder(learner.config, state)
+        found = prompts.make_text_encoder(learner.config, saved_encoder(state))
     torch.testing.assert_close(learner.contexts.encoder.encode(["a"]), expected)
     torch.testing.assert_close(found.encode(["a"]), expected)
     found.model.save_pretrained(tmp_path / "published")
     learner.config.text.encoder = tmp_path / "published"
     published = prompts.make_text_encoder(learner.config)
     state["text"] = {"hash": prompts.fingerprint(published), "weights": None}
-    prompts.make_text_encoder(learner.config, state)
+    prompts.make_text_encoder(learner.config, saved_encoder(state))
     assert learner.contexts.state_of_encoder(learner.config)["weights"] is None
     other = random_text_encoder(learner.config.text.vocabulary, 16, 1, 2, seed=9)
     other.model.save_pretrained(tmp_path / "published")
     with pytest.raises(UserError, match="another text encoder or vocabulary"):
-        prompts.make_text_encoder(learner.config, state)
+        prompts.make_text_encoder(learner.config, saved_encoder(state))
     learner.config.model.context_dim = 20
     with pytest.raises(UserError, match=r"tokens of 16 entries.*'model.context_dim' is 20"):
-        prompts.make_text_encoder(learner.config, None)
+        prompts.make_text_encoder(learner.config)
 
 
 # Configs
@@ -534,18 +536,18 @@ def test_prompts_on_the_command_line(captioned_run, monkeypatch, tmp_path, capsy
 
 def test_negative_prompt_is_what_guidance_leaves(captioned_run):
     """Number 0 is the negative prompt's context where one is given, else the empty prompt's."""
-    model, config, _ = load_model(captioned_run, torch.device("cpu"))
-    encoder = prompts.make_text_encoder(config, checkpoint.read(captioned_run))
+    trained = load_model(captioned_run, torch.device("cpu"))
+    encoder = prompts.make_text_encoder(trained.config, trained.text)
     for negative, expected in ((None, ""), ("blue", "blue")):
-        assert prompts.number_prompts(captioned_run, model, config, ["a", "b"], negative) == [1, 2]
+        assert prompts.number_prompts(trained, ["a", "b"], negative) == [1, 2]
         expected = encoder.encode([expected, "a", "b"])
-        torch.testing.assert_close(model.model.label_embd.contexts, expected)
+        torch.testing.assert_close(trained.model.model.label_embd.contexts, expected)
 
 
 def test_prompts_need_a_model_that_reads():
     """A model of classes refuses --prompt and --negative, and names --labels."""
     config = load_config("configs/digits.yaml")
+    trained = TrainedModel(Path("x.pth"), None, config, ["a"], step=1)
     for flag in ("prompt", "negative"):
-        args = Namespace(**({"labels": None, "prompt": None, "negative": None} | {flag: "x"}))
         with pytest.raises(UserError, match=rf"--{flag}: .* classes.*--labels"):
-            columns.pick_columns(args, None, config, ["a"], True)
+            columns.pick_columns(trained, columns.Wanted(**{flag: "x"}), True)

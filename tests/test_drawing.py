@@ -8,9 +8,10 @@ import torch
 from libs.config import TrainConfig
 from libs.ddpm import DDPM
 from libs.edm import EDM
-from libs.runtime.cli import add_sampler_flags
 from libs.runtime.device import Precision
+from libs.samplers import flags as of_sampler
 from libs.samplers.draw import Film, draw_samples, spread_evenly, watch_chain
+from libs.samplers.flags import SamplerFlags
 from libs.samplers.sampler import SAMPLERS, Sampler
 from libs.utils import UserError
 
@@ -185,8 +186,8 @@ def test_half_precision_changes_little(model):
 
 def parse(*flags):
     parser = ArgumentParser()
-    add_sampler_flags(parser)
-    return parser.parse_args(flags)
+    of_sampler.add(parser)
+    return SamplerFlags(**vars(parser.parse_args(flags)))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def parse(*flags):
 def test_flags_become_a_sampler(model, flags, text):
     """What the flags say is what the sampler's text says."""
     model.model.null_label = 2
-    assert str(Sampler.from_args(parse(*flags.split()), model)) == text
+    assert str(Sampler.from_flags(parse(*flags.split()), model)) == text
 
 
 @pytest.mark.parametrize(
@@ -231,25 +232,25 @@ def test_wrong_flags_get_a_sentence(model, flags, words):
     """Flags that are wrong, or do not fit each other or the model, are the user's mistakes."""
     model.model.null_label = None
     with pytest.raises(UserError, match=words):
-        Sampler.from_args(parse(*flags.split()), model)
+        Sampler.from_flags(parse(*flags.split()), model)
 
 
 def test_guidance_needs_labels(model):
     """A model without labels cannot be guided, and the sentence says why."""
     model.model.conditional = False
     with pytest.raises(UserError, match="trained without labels"):
-        Sampler.from_args(parse("--guidance", "3"), model)
+        Sampler.from_flags(parse("--guidance", "3"), model)
 
 
 def test_a_sweep_is_one_sampler_for_each_scale(model):
     """Several scales give samplers that differ in the scale alone."""
     model.model.null_label = 2
     flags = ["--sampler", "ddim", "--steps", "4"]
-    samplers = Sampler.sweep_from_args(parse(*flags, "--guidance", "0,3,7.5"), model)
+    samplers = Sampler.sweep_from_flags(parse(*flags, "--guidance", "0,3,7.5"), model)
     assert samplers == [Sampler("ddim", 4, guidance=scale) for scale in (0, 3, 7.5)]
-    assert Sampler.sweep_from_args(parse(*flags), model) == [Sampler("ddim", 4)]
+    assert Sampler.sweep_from_flags(parse(*flags), model) == [Sampler("ddim", 4)]
     with pytest.raises(UserError, match="not ''"):
-        Sampler.sweep_from_args(parse("--guidance", "3,"), model)
+        Sampler.sweep_from_flags(parse("--guidance", "3,"), model)
 
 
 # The run's own sampler
@@ -273,8 +274,8 @@ def test_what_flags_do_not_say_is_as_in_the_run(model, flags, text):
     model.model.null_label = 2
     train = TrainConfig(sampler="ddim", sampler_steps=5, sampler_eta=0.5, guidance=2.0)
     of_run = Sampler.of_run(train)
-    assert str(Sampler.from_args(parse(*flags.split()), model, of_run)) == text
-    scales = Sampler.sweep_from_args(parse(*flags.split(), "--guidance", "0,1"), model, of_run)
+    assert str(Sampler.from_flags(parse(*flags.split()), model, of_run)) == text
+    scales = Sampler.sweep_from_flags(parse(*flags.split(), "--guidance", "0,1"), model, of_run)
     assert [s.guidance for s in scales] == [0, 1]
     assert scales[0].name == text.split(",")[0]
 
@@ -282,15 +283,15 @@ def test_what_flags_do_not_say_is_as_in_the_run(model, flags, text):
 def test_a_run_that_says_nothing_draws_with_its_own_chain(model):
     """The default of all keys is what was drawn before there were any."""
     assert Sampler.of_run(TrainConfig()) == Sampler()
-    assert Sampler.from_args(parse(), model, Sampler.of_run(TrainConfig())) == Sampler()
+    assert Sampler.from_flags(parse(), model, Sampler.of_run(TrainConfig())) == Sampler()
 
 
 def test_a_run_of_an_edm_chooses_its_steps():
     """The keys mean the same to an EDM, whose own settings stay those of its config."""
     of_run = Sampler.of_run(TrainConfig(sampler="heun", sampler_steps=3))
     edm = EDM((1, 8, 8), dim=8, context_dim=8, num_classes=3, attn_levels=())
-    assert str(Sampler.from_args(parse(), edm, of_run)) == "heun, 3 steps"
-    assert str(Sampler.from_args(parse("--sampler", "own"), edm, of_run)) == "heun, 18 steps"
+    assert str(Sampler.from_flags(parse(), edm, of_run)) == "heun, 3 steps"
+    assert str(Sampler.from_flags(parse("--sampler", "own"), edm, of_run)) == "heun, 18 steps"
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ from libs.models.build import build_model, load_model
 from libs.models.variants import VariantUNet, null_label
 from libs.runtime import checkpoint
 from libs.runtime.cache import Store
-from libs.runtime.cli import add_sampler_flags
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
+from libs.samplers import flags as of_sampler
 from libs.samplers.draw import Film, draw_samples
+from libs.samplers.flags import SamplerFlags
 from libs.samplers.guidance import guided
 from libs.samplers.sampler import Sampler
 from libs.tiny_autoencoder import TAESD
@@ -450,8 +451,8 @@ def test_guiding_the_network_guides_the_denoiser(scale):
 
 def parse(*flags):
     parser = ArgumentParser()
-    add_sampler_flags(parser)
-    return parser.parse_args(flags)
+    of_sampler.add(parser)
+    return SamplerFlags(**vars(parser.parse_args(flags)))
 
 
 @pytest.mark.parametrize(
@@ -476,7 +477,7 @@ def parse(*flags):
 def test_flags_become_a_sampler(flags, text, heun):
     """Flags change the settings of the model's config, and the text says what is unusual."""
     model = make(steps=9, heun=Heun(rho=5), network=WITH_NULL_CLASS)
-    sampler = Sampler.from_args(parse(*flags.split()), model)
+    sampler = Sampler.from_flags(parse(*flags.split()), model)
     assert str(sampler) == text
     assert sampler.heun == Heun(**{"rho": 5, **heun})
 
@@ -511,7 +512,7 @@ def test_flags_become_a_sampler(flags, text, heun):
 def test_wrong_flags_get_a_sentence(flags, words):
     """Flags that are wrong, or do not fit the model, are the user's mistakes."""
     with pytest.raises(UserError, match=words):
-        Sampler.from_args(parse(*flags.split()), make())
+        Sampler.from_flags(parse(*flags.split()), make())
 
 
 @pytest.mark.parametrize(
@@ -526,7 +527,7 @@ def test_flags_of_heun_with_a_ddpm(flags, words):
     """Heun's flags are for heun, and a DDPM has so many time steps and no more."""
     ddpm = build_model(load_config("configs/digits.yaml", ["model.dim=8"]))
     with pytest.raises(UserError, match=words):
-        Sampler.from_args(parse(*flags.split()), ddpm)
+        Sampler.from_flags(parse(*flags.split()), ddpm)
 
 
 def test_samples_are_kept_apart_by_every_setting():
@@ -538,7 +539,7 @@ def test_samples_are_kept_apart_by_every_setting():
     paths = {store.path("x", sample_facts("hash", s, 9, 3, 0, 5, FP32)) for s in samplers}
     assert len(paths) == len(samplers)
     assert str(samplers[0]) == str(samplers[1])
-    own = Sampler.from_args(parse(), make())  # its own generators: the batch size has no say
+    own = Sampler.from_flags(parse(), make())  # its own generators: the batch size has no say
     assert "batch size" not in sample_facts("hash", own, 9, 3, 0, 5, FP32)
 
 
@@ -666,7 +667,7 @@ def test_sigma_data_is_measured(make_trainer, tmp_path):
     images = np.float64(trainer.splits.train.images.numpy()) / 127.5 - 1
     assert trainer.learner.model.sigma_data.item() == pytest.approx(images.std(), rel=1e-6)
     assert f"sigma_data {images.std():.4f}" in trainer.describe()
-    loaded, *_ = load_model(trainer.fit(), CPU)
+    loaded = load_model(trainer.fit(), CPU).model
     assert loaded.sigma_data == trainer.learner.model.sigma_data
 
     whole = np.float64(load_digits("train")[0].numpy()) / 127.5 - 1  # more than are measured
@@ -693,7 +694,7 @@ def test_sigma_data_of_latents(make_trainer, tmp_path):
         found = trainer.learner.model.sigma_data.item()
         assert found == pytest.approx(latents.std(), rel=1e-3)  # cached latents are float16
     trainer.fit()
-    loaded, *_ = load_model(tmp_path / "run", CPU)
+    loaded = load_model(tmp_path / "run", CPU).model
     assert draw(loaded, [0, 1], sampler=Sampler("heun", 2)).shape == (2, 3, 16, 16)
 
 
@@ -713,7 +714,7 @@ def test_a_run_draws_its_samples(make_trainer, tmp_path):
     )
     trainer.fit()
     assert (tmp_path / "run" / "sample-1.png").is_file()
-    loaded, *_ = load_model(tmp_path / "run", CPU)
+    loaded = load_model(tmp_path / "run", CPU).model
     assert (loaded.steps, loaded.heun) == (2, Heun(s_churn=1))
 
 

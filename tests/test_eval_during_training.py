@@ -1,7 +1,6 @@
 """Scores during training: what they are, that they change nothing, and how best.pth is chosen."""
 
 import json
-from argparse import Namespace
 
 import pytest
 import torch
@@ -11,10 +10,11 @@ from helpers.models import assert_same_state
 from helpers.scripts import run_script
 from libs.config import load_config
 from libs.metrics import lenet, scoring
-from libs.metrics.evaluation import gather_evidence
+from libs.metrics.evaluation import Looks, Request, gather_evidence
 from libs.runtime import checkpoint
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
+from libs.samplers.flags import SamplerFlags
 from libs.settings.autoencoder import AutoencoderConfig
 from libs.training import diffusion_learner
 from libs.training.autoencoder_learner import AutoencoderLearner
@@ -67,13 +67,9 @@ def test_scores_are_those_of_evaluate(make_trainer, tmp_path, capsys):
     sampler = ["train_cfg.eval_sampler=ddim", "train_cfg.eval_steps=3"]
     make_trainer("train_cfg.epochs=2", *SCORED, *sampler).fit()
     path = tmp_path / "run" / "model_final.pth"
-    flags = dict.fromkeys(
-        "eta spacing guidance churn churn_range churn_noise rho sigma_range".split()
-    )
-    flags |= {"checkpoint": path, "device": "cpu", "num": 24, "seed": 0, "batch_size": 250}
-    flags |= {"features": "lenet", "inception_weights": None, "alexnet_weights": None, "clip": ""}
-    args = Namespace(**flags, sampler="ddim", steps=3)
-    evidence, _ = gather_evidence(args, ["fid", "accuracy"])
+    sampler = SamplerFlags(sampler="ddim", steps=3)
+    request = Request(path, ["fid", "accuracy"], Looks(), sampler, num=24, device="cpu")
+    evidence, _ = gather_evidence(request)
     fid, accuracy = (s.samples for s in scoring.score(["fid", "accuracy"], evidence))
 
     history = json.loads((tmp_path / "run" / "loss_history.json").read_text())

@@ -124,8 +124,8 @@ def benchmark(monkeypatch):
 
     asked = []
 
-    def gather(args, names):
-        asked.append(args.guidance)
+    def gather(request):
+        asked.append(request.sampler.guidance)
         samples = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
         captioned = SimpleNamespace(texts=["a red bus", "two cats"])
         return SimpleNamespace(samples=samples, captioned=captioned), SimpleNamespace(floor="")

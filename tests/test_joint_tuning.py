@@ -112,7 +112,8 @@ def test_the_average_of_all_is_what_is_loaded(make_trainer, tmp_path):
     """A model loaded for sampling needs no file of the autoencoder, and has its own weights."""
     trainer = make_trainer()
     trainer.fit()
-    model, config, _ = load_model(tmp_path / "run", FP32.device)
+    loaded = load_model(tmp_path / "run", FP32.device)
+    model, config = loaded.model, loaded.config
     assert isinstance(model.vae.autoencoder, KLAutoencoder)
     assert config.vae.autoencoder.z_channels == 2
     final = of_vae(trainer.learner.model.state_dict())

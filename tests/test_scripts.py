@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import tempfile
-from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from PIL import Image
 from helpers.files import ROOT
 from helpers.scripts import assert_refused, call_script, run_script
 from libs.config import Config
+from libs.models.build import TrainedModel
 from libs.runtime import cli
 from libs.runtime.visualize import save_image
-from libs.samplers.columns import pick_columns
+from libs.samplers.columns import Wanted, pick_columns
 from libs.utils import UserError, save_json, save_result
 
 
@@ -64,8 +64,8 @@ def test_labels_named_again_are_drawn_again(run_folder, tmp_path):
 
 def test_classes_that_differ_in_case_alone_get_two_folders():
     """EMNIST's A and a are two folders where a disk does not tell them apart, too."""
-    args = Namespace(labels="2,0,1", prompt=None, negative=None)
-    columns = pick_columns(args, None, Config(), ["A", "b", "a"], guided=False)
+    trained = TrainedModel(Path("x.pth"), None, Config(), ["A", "b", "a"], step=1)
+    columns = pick_columns(trained, Wanted(labels="2,0,1"), guided=False)
     assert columns.names == ["2-a", "0-A", "b"]
     assert columns.titles == ["a", "A", "b"]
 
@@ -410,9 +410,10 @@ import sample
 from libs.models import build
 load = build.load_model
 def changed(path, device):
-    model, config, classes = load(path, device)
+    trained = load(path, device)
+    model = trained.model
     {code}
-    return model, config, classes
+    return trained
 build.load_model = changed
 sys.argv = ["sample.py", {str(run_folder)!r}, *sys.argv[1:]]
 sample.cli.run(sample.main)

@@ -327,7 +327,7 @@ def test_checkpoint_from_before_the_options_loads(tmp_path):
     state = {"config": values, "classes": list("abc"), "step": 5, "model": model.state_dict()}
     state["ema"] = {"updates": 5, "average": average}
     checkpoint.save(state, tmp_path / "old.pth")
-    loaded, _, _ = load_model(tmp_path / "old.pth", torch.device("cpu"))
+    loaded = load_model(tmp_path / "old.pth", torch.device("cpu")).model
     inputs = make_inputs(model)
     assert torch.equal(loaded.model(*inputs), model.eval().model(*inputs))
 

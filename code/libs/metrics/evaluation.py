@@ -3,22 +3,22 @@
 import contextlib
 import hashlib
 import math
-from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..metrics import OF_CLASSES, PUBLISHED_CLIP
 from ..models.build import load_model
-from ..runtime import checkpoint
-from ..runtime.cache import STATE, Store, hash_of_file
+from ..runtime.cache import STATE, Facts, Store, hash_of_file
 from ..runtime.device import Precision, pick_device
 from ..runtime.processes import Processes
 from ..samplers.batch_size import fitting_batch_size
+from ..samplers.flags import SamplerFlags
 from ..samplers.sampler import Sampler
 from ..text.contexts import number_prompts
 from ..utils import UserError, default, shown
@@ -62,78 +62,111 @@ class Looks:
     clip: str = PUBLISHED_CLIP
 
 
-def gather_evidence(
-    args: Namespace, names: Sequence[str] | None, fresh: bool = False
-) -> tuple[Evidence, Setup] | None:
+@dataclass(frozen=True)
+class Request:
+    """What to score, and how.
+
+    Attributes:
+        checkpoint: a file, or a run folder for its newest one.
+        metrics: their names; None for those that suit the model and need no download.
+        looks: which networks look at images.
+        sampler: what draws the samples.
+        num: of samples.
+        seed: of their noise.
+        batch_size: samples drawn at once; None for as many as fit into memory.
+        device: a name, as `runtime.device.pick_device` takes it.
+        fresh: draw samples even where an earlier call has kept them.
+    """
+
+    checkpoint: Path
+    metrics: Sequence[str] | None
+    looks: Looks
+    sampler: SamplerFlags = field(default_factory=SamplerFlags)
+    num: int = 500
+    seed: int = 0
+    batch_size: int | None = None
+    device: str = "auto"
+    fresh: bool = False
+
+
+def gather_evidence(request: Request) -> tuple[Evidence, Setup] | None:
     """Load the model and the data, prepare the networks, draw the samples.
 
     What can be wrong is found before a sample is drawn. Under torchrun all processes draw; only the
     main one gets a result, the others None.
 
-    Args:
-        args: the flags of evaluate.py.
-        names: of the metrics; None for those that suit the model and need no download.
-        fresh: draw samples even where an earlier call has kept them.
-
     Raises:
         UserError: flags, checkpoint and data do not fit each other, or a file is missing.
     """
-    device = pick_device([args.device])
-    path = Path(args.checkpoint)
-    path = checkpoint.newest(path) if path.is_dir() else path
-    model, config, classes = load_model(path, device)
-    sampler = Sampler.from_args(args, model, Sampler.of_run(config.train_cfg))
+    num = request.num
+    device = pick_device([request.device])
+    trained = load_model(request.checkpoint, device)
+    config, shape = trained.config, trained.config.model.img_shape
+    sampler = Sampler.from_flags(request.sampler, trained.model, Sampler.of_run(config.train_cfg))
     real = RealImages.load(config)
     reads_text = real.train.captions is not None
     conditional = config.model.conditional and not reads_text
-    names = suited_metrics(args.num, real, conditional) if names is None else list(names)
-    check_enough(names, args.num, real, conditional)
+    names = request.metrics
+    names = suited_metrics(num, real, conditional) if names is None else list(names)
+    check_enough(names, num, real, conditional)
 
+    captioned = _choose_captions(real, num) if reads_text else None
+    columns = len(captioned.texts if reads_text else trained.classes)
+    labels = torch.arange(num) % columns
     precision = Precision.pick(config.dtype, device)
-    captioned = _choose_captions(real, args.num) if reads_text else None
-    columns = len(captioned.texts if reads_text else classes)
-    labels = torch.arange(args.num) % columns
-    own_batch = default(args.batch_size, OWN_BATCH)
+    own_batch = default(request.batch_size, OWN_BATCH)
     facts = sample_facts(
-        hash_of_file(path), sampler, args.num, columns, args.seed, own_batch, precision
+        hash_of_file(trained.path), sampler, num, columns, request.seed, own_batch, precision
     )
     if reads_text:
-        facts["captions"] = hashlib.sha256(repr(captioned.texts).encode()).hexdigest()
-        with contextlib.suppress(PackageNotFoundError):  # what is kept needs no package
-            facts[f"{STATE}text encoder"] = version("transformers")
+        facts |= _facts_of_captions(captioned)
     store = Store(config.output_folder / "feature_cache")
     with Processes.joined(device) as processes:
         if processes.is_main:
-            weights = args.inception_weights, args.alexnet_weights
-            looks = Looks(args.features, *weights, clip=args.clip)
-            networks = load_networks(looks, names, real, config.model.img_shape, device, store)
+            networks = load_networks(request.looks, names, real, shape, device, store)
 
         def draw() -> Tensor:
             told = labels
             if reads_text:
-                told = torch.tensor(number_prompts(path, model, config, captioned.texts))[labels]
-            fitting = args.batch_size or fitting_batch_size(model, sampler, precision, OWN_BATCH)
-            options = args.seed, processes.same(fitting), processes
-            return draw_together(model, told, precision, sampler, *options)
+                told = torch.tensor(number_prompts(trained, captioned.texts))[labels]
+            size = request.batch_size
+            size = size or fitting_batch_size(trained.model, sampler, precision, OWN_BATCH)
+            options = request.seed, processes.same(size), processes
+            return draw_together(trained.model, told, precision, sampler, *options)
 
-        samples = drawn_samples(draw, processes, store, facts, fresh)
+        samples = drawn_samples(draw, processes, store, facts, request.fresh)
     if not processes.is_main:
         return None
-    held_out = real.held_out
     setup = Setup(
-        checkpoint=shown(path.resolve()),
+        checkpoint=shown(trained.path.resolve()),
         metrics=names,
-        samples=args.num,
+        samples=num,
         sampler=str(sampler),
-        seed=args.seed,
-        features=args.features if needs_features(names, config.model.img_shape) else None,
-        training_images=len(real.train),
-        held_out_images=0 if held_out is None else len(held_out),
-        held_out="training" if reads_text and held_out is None else real.held_out_name,
+        seed=request.seed,
+        features=request.looks.features if needs_features(names, shape) else None,
         captions=columns if reads_text else None,
+        **_data_of(real),
     )
     evidence = Evidence(samples, labels, facts, real, conditional, networks, captioned=captioned)
     return evidence, setup
+
+
+def _facts_of_captions(captioned: Captioned) -> Facts:
+    """What samples of captions depend on beside what those of classes do."""
+    facts: Facts = {"captions": hashlib.sha256(repr(captioned.texts).encode()).hexdigest()}
+    with contextlib.suppress(PackageNotFoundError):  # what is kept needs no package
+        facts[f"{STATE}text encoder"] = version("transformers")
+    return facts
+
+
+def _data_of(real: RealImages) -> dict[str, Any]:
+    """The real images as fields of Setup."""
+    held_out, reads_text = real.held_out, real.train.captions is not None
+    return {
+        "training_images": len(real.train),
+        "held_out_images": 0 if held_out is None else len(held_out),
+        "held_out": "training" if reads_text and held_out is None else real.held_out_name,
+    }
 
 
 def suited_metrics(num: int, real: RealImages, conditional: bool) -> list[str]:

@@ -1,10 +1,10 @@
 """From a config or a checkpoint to a model: DDPM or EDM with its network, schedule, autoencoder."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from ..config import Config, EDMConfig, ModelConfig, from_dict
 from ..ddpm import DDPM
 from ..edm import EDM, Heun
 from ..runtime import checkpoint
+from ..runtime.checkpoint import SavedEncoder
 from ..schedules import make_betas
 from ..tiny_autoencoder import TAESD
 from ..utils import UserError, default
@@ -34,7 +35,7 @@ NETWORK = (  # options of VariantUNet
 ).split()
 
 
-def build_model(config: Config, pretrained: bool = True) -> DDPM | EDM:
+def build_model(config: Config, pretrained: bool = True) -> nn.Module:
     """Build the model of a config; without `pretrained`, a VAE gets its weights from a checkpoint.
 
     Raises UserError for settings that do not fit together, and for missing VAE weights.
@@ -134,18 +135,25 @@ def edm_arguments(section: EDMConfig) -> dict[str, Any]:
     return {**arguments, "heun": Heun(**walk)}
 
 
-class TrainedModel(NamedTuple):
+@dataclass(frozen=True)
+class TrainedModel:
     """What a checkpoint holds, ready to sample.
 
-    Args:
+    Attributes:
+        path: the file.
         model: with averaged weights, in evaluation mode.
         config: the run's.
         classes: their names; for a model that reads texts, the captions of the run's pictures.
+        step: how many updates it was trained for.
+        text: of a model that reads texts, how to find its text encoder again.
     """
 
-    model: DDPM | EDM
+    path: Path
+    model: nn.Module
     config: Config
     classes: list[str]
+    step: int
+    text: SavedEncoder | None = None
 
 
 def load_model(path: Path, device: torch.device) -> TrainedModel:
@@ -158,4 +166,5 @@ def load_model(path: Path, device: torch.device) -> TrainedModel:
     config = from_dict(state["config"], file.parent, source=str(file))
     model = build_model(config, pretrained=False).to(device)
     load_strictly(model, state["model"] | state["ema"]["average"], file)
-    return TrainedModel(model.eval(), config, state["classes"])
+    text = checkpoint.saved_encoder(state)
+    return TrainedModel(file, model.eval(), config, state["classes"], state["step"], text)

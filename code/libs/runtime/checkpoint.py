@@ -2,10 +2,12 @@
 
 import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..utils import UserError, replacing
 from ..weights import read_file
@@ -13,6 +15,27 @@ from ..weights import read_file
 FORMAT = 1
 DIFFUSION = "diffusion model"  # what a checkpoint holds unless it says something else
 KEYS = {"format", "config", "classes", "step", "model", "ema"}
+
+
+@dataclass(frozen=True)
+class SavedEncoder:
+    """The text encoder that a model was trained with, as a checkpoint holds it.
+
+    Attributes:
+        path: of the checkpoint.
+        hash: of the encoder's weights and vocabulary.
+        weights: of a random encoder, whose seed gives others under another version of torch; None
+            for a published one.
+    """
+
+    path: Path
+    hash: str
+    weights: dict[str, Tensor] | None
+
+
+def saved_encoder(state: dict[str, Any]) -> SavedEncoder | None:
+    """The text encoder in what `read` returned; None for a model without texts."""
+    return SavedEncoder(state["path"], **state["text"]) if "text" in state else None
 
 
 def save(state: dict[str, Any], path: Path) -> None:

@@ -11,12 +11,15 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from types import ModuleType, TracebackType
+from typing import TypeVar
 
 from ..utils import ROOT, UserError, file_shown, in_place, place_of, visible_line
 
+T = TypeVar("T")
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # names of glibc's settings for mallopt
 ROOM = 2**20  # bytes that a disk must have left for a result
 CODE = ROOT / "code"
@@ -210,7 +213,20 @@ def keep_freed_memory() -> None:
         libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 
-def training_args(parser: argparse.ArgumentParser, example: str) -> argparse.Namespace:
+@dataclass(frozen=True)
+class TrainingFlags:
+    """The flags of a training script; None for what was not given."""
+
+    config: str
+    print_freq: int
+    ckpt_freq: int
+    output: str | None
+    resume: str | None
+    overrides: list[str]
+    device: str | None
+
+
+def training_flags(parser: argparse.ArgumentParser, example: str) -> TrainingFlags:
     """Add the flags of a training script, and parse what was given.
 
     Args:
@@ -227,71 +243,29 @@ def training_args(parser: argparse.ArgumentParser, example: str) -> argparse.Nam
     parser.add_argument("--resume", metavar="PATH", help="checkpoint or run folder to go on from")
     parser.add_argument(
         "--set",
+        dest="overrides",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         help="override a key of the config, such as train_cfg.epochs=3 (repeatable)",
     )
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:0 or mps, instead of the config's")
-    _add_debug_flag(parser)
-    args = parser.parse_args()
-    if min(args.print_freq, args.ckpt_freq) < 1:
+    add_debug_flag(parser)
+    flags = taken(vars(parser.parse_args()), TrainingFlags)
+    if min(flags.print_freq, flags.ckpt_freq) < 1:
         parser.error("--print-freq and --ckpt-freq must be at least 1")
-    return args
+    return flags
 
 
-def _add_debug_flag(parser: argparse.ArgumentParser) -> None:
+def taken(flags: Mapping[str, object], kind: type[T], **more: object) -> T:
+    """Those of the flags that a dataclass has fields for, and more of its fields, as one of it."""
+    return kind(**{f.name: flags[f.name] for f in fields(kind) if f.name in flags} | more)
+
+
+def add_debug_flag(parser: argparse.ArgumentParser) -> None:
     """Have --help name the flag that `run` reads for all scripts."""
     text = "show the traceback behind the sentence of an error"
     parser.add_argument("--debug", action="store_true", help=text)
-
-
-def add_sampler_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that `sampling.Sampler.from_args` reads; those not given stay None."""
-    _add_debug_flag(parser)
-    group = parser.add_argument_group("sampler")
-    group.add_argument(
-        "--sampler",
-        metavar="NAME",
-        help="own (the model's p_sample_loop, or for an EDM heun with the settings of its config), "
-        "ddpm, ddim, dpm++ or heun (default: the run's train_cfg.sampler, else own)",
-    )
-    group.add_argument(
-        "--steps",
-        type=int,
-        metavar="N",
-        help="steps of the chain (default: the run's train_cfg.sampler_steps, else all T, those of "
-        "an EDM's config, or 18 of heun)",
-    )
-    group.add_argument(
-        "--eta", type=float, help="noise of ddim and dpm++: 0 (the default) none, 1 as much as ddpm"
-    )
-    group.add_argument(
-        "--spacing",
-        metavar="NAME",
-        help="time steps to visit: trailing (default, from T-1), leading (to 0), linspace (both) "
-        "or log_snr (both, most of them where little noise is left); for an EDM trailing (as its "
-        "own steps) or log_snr",
-    )
-    group.add_argument(
-        "--churn", type=float, metavar="S_CHURN", help="noise that heun adds anew: 0 none, 40 much"
-    )
-    group.add_argument(
-        "--churn-range", metavar="MIN,MAX", help="noise levels at which heun adds it, as 0.05,50"
-    )
-    group.add_argument(
-        "--churn-noise", type=float, metavar="S_NOISE", help="its standard deviation, as 1.003"
-    )
-    group.add_argument("--rho", type=float, help="how much shorter heun's last steps are, as 7")
-    group.add_argument(
-        "--sigma-range", metavar="MIN,MAX", help="heun's last and first noise level, as 0.002,80"
-    )
-    group.add_argument(
-        "--guidance",
-        metavar="S",
-        help="scale of classifier-free guidance: 0 ignores the label, 1 is the plain model, 3 "
-        "draws typical samples (sample.py takes several, as in 0,3,7, for one grid)",
-    )
 
 
 def check_writable(json_file: Path | None, folder: Path | None = None) -> None:

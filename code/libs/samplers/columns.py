@@ -1,20 +1,33 @@
 """What stands in the columns of a grid of samples: classes, prompts, or nothing in particular."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..config import Config
+from ..models.build import TrainedModel
 from ..runtime.progress import say
 from ..runtime.visualize import captioned_grid, image_grid, with_margins
 from ..text.contexts import number_prompts
 from ..utils import UserError, default, did_you_mean, slug
 
 UNLABELLED = 10  # columns of a grid of samples without labels
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What sample.py was asked to draw; None for what was not said.
+
+    Attributes:
+        labels: classes, such as "0,1,2" or "cat,dog".
+        prompt: texts.
+        negative: a text to guide away from.
+    """
+
+    labels: str | None = None
+    prompt: list[str] | None = None
+    negative: str | None = None
 
 
 @dataclass
@@ -51,36 +64,35 @@ class Columns:
         return captioned_grid(images, self.captions * rows, self.number)
 
 
-def pick_columns(
-    args: Namespace, model: nn.Module, config: Config, classes: list[str], guided: bool
-) -> Columns:
-    """The columns that the flags of sample.py ask for.
+def pick_columns(trained: TrainedModel, wanted: Wanted, guided: bool) -> Columns:
+    """The columns for what the user wants to see.
 
     Args:
-        args: with checkpoint, labels, prompt and negative.
-        model, config, classes: what `load_model` returned.
+        trained: the model that draws.
+        wanted: classes or prompts.
         guided: whether samples are drawn with guidance.
 
     Raises:
         UserError: flags that do not fit the model or each other, or `make_text_encoder`'s.
     """
+    config, classes = trained.config, trained.classes
     if config.model.context == "tokens":
-        return _of_prompts(args, model, config, classes, guided)
-    for flag, value in (("--prompt", args.prompt), ("--negative", args.negative)):
+        return _of_prompts(trained, wanted, guided)
+    for flag, value in (("--prompt", wanted.prompt), ("--negative", wanted.negative)):
         if value is not None:
             raise UserError(
                 f"{flag}: the model was trained with classes, not with texts; choose them with "
                 "--labels"
             )
     if config.model.conditional:
-        labels = pick_labels(args.labels, classes, config.model.num_classes)
+        labels = pick_labels(wanted.labels, classes, config.model.num_classes)
         titles = [classes[label] if label < len(classes) else str(label) for label in labels]
         names = [
             _class_folder(label, title, classes)
             for label, title in zip(labels, titles, strict=True)
         ]
         return Columns(labels, names, len(labels), titles)
-    if args.labels is None:
+    if wanted.labels is None:
         return Columns([0], [""], UNLABELLED)
     raise UserError("--labels: the model was trained without labels; leave the flag out")
 
@@ -103,19 +115,17 @@ def pick_labels(text: str | None, classes: list[str], num_classes: int) -> list[
     return labels
 
 
-def _of_prompts(
-    args: Namespace, model: nn.Module, config: Config, shown: list[str], guided: bool
-) -> Columns:
-    if args.labels is not None:
+def _of_prompts(trained: TrainedModel, wanted: Wanted, guided: bool) -> Columns:
+    if wanted.labels is not None:
         raise UserError("--labels: the model draws what a text says, not classes; use --prompt")
-    if args.negative is not None and not guided:
+    if wanted.negative is not None and not guided:
         raise UserError(
             "--negative: without guidance there is nothing to guide away from; add --guidance 7.5"
         )
-    if args.prompt is None:
+    if wanted.prompt is None:
         say("no --prompt: drawing captions of training images")
-    prompts = default(args.prompt, shown)
-    labels = number_prompts(Path(args.checkpoint), model, config, prompts, args.negative)
+    prompts = default(wanted.prompt, trained.classes)
+    labels = number_prompts(trained, prompts, wanted.negative)
     names = [slug(f"{label:02d} {prompt}") for label, prompt in zip(labels, prompts, strict=True)]
     return Columns(labels, names, len(labels), captions=prompts)
 

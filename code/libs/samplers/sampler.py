@@ -1,7 +1,6 @@
 """Which sampler draws, in how many steps, and by which settings: what keys and flags say."""
 
 import importlib
-from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,8 +13,9 @@ from ..models.denoisers import Denoiser, denoiser_of
 from ..models.variants import null_label
 from ..settings.checks import HAVE_ETA
 from ..utils import UserError, default, did_you_mean
-from . import heun_flags
+from .flags import SamplerFlags
 from .guidance import parse_scale
+from .heun import changed_heun, text_of_heun
 
 SAMPLERS = {"ddpm": "samplers/ancestral", "ddim": "ddim", "dpm++": "samplers/dpm_solver"}
 NAMES = ("own", *SAMPLERS, "heun")
@@ -58,10 +58,10 @@ class Sampler:
         return cls(train.eval_sampler, train.eval_steps, guidance=train.guidance)
 
     @classmethod
-    def from_args(
-        cls, args: Namespace, model: nn.Module, of_run: "Sampler | None" = None
+    def from_flags(
+        cls, flags: SamplerFlags, model: nn.Module, of_run: "Sampler | None" = None
     ) -> "Sampler":
-        """The sampler that the flags of `cli.add_sampler_flags` describe.
+        """The sampler that flags describe.
 
         What they do not say is as in `of_run`, the run's own sampler; its steps and eta are for no
         other sampler.
@@ -69,38 +69,39 @@ class Sampler:
         Raises UserError for flags that are wrong, or that do not fit each other or the model.
         """
         usual = default(of_run, cls())
-        name = default(args.sampler, usual.name)
+        name = default(flags.sampler, usual.name)
         if name != usual.name:
             usual = cls(name, guidance=usual.guidance)
         sampler = cls(
             name,
-            default(args.steps, usual.steps),
-            default(args.eta, usual.eta),
-            default(args.spacing, cls.spacing),
-            usual.guidance if args.guidance is None else _scale(args.guidance, model),
+            default(flags.steps, usual.steps),
+            default(flags.eta, usual.eta),
+            default(flags.spacing, cls.spacing),
+            usual.guidance if flags.guidance is None else _scale(flags.guidance, model),
         )
         _check_name(name)
         denoiser = denoiser_of(model)
-        _check_flags(args, name, denoiser)
+        _check_flags(flags, name, denoiser)
         if not 0 <= sampler.eta <= 1:
-            raise UserError(f"--eta: the noise goes from 0 (none) to 1 (as ddpm), not {args.eta:g}")
+            eta = f"{sampler.eta:g}"
+            raise UserError(f"--eta: the noise goes from 0 (none) to 1 (as ddpm), not {eta}")
         sampler = sampler.resolved(model)
         if sampler.name == "heun":
-            sampler = replace(sampler, heun=heun_flags.read(args, denoiser.heun))
+            sampler = replace(sampler, heun=changed_heun(flags, denoiser.heun))
         elif sampler.name in SAMPLERS:
             sampler.function()
         denoiser.times(sampler.steps, sampler.spacing)
         return sampler
 
     @classmethod
-    def sweep_from_args(
-        cls, args: Namespace, model: nn.Module, of_run: "Sampler | None" = None
+    def sweep_from_flags(
+        cls, flags: SamplerFlags, model: nn.Module, of_run: "Sampler | None" = None
     ) -> "list[Sampler]":
-        """As from_args, but --guidance may give several scales, as in 0,3,7: a sampler for each."""
-        if args.guidance is None:
-            return [cls.from_args(args, model, of_run)]
-        sampler = cls.from_args(Namespace(**vars(args) | {"guidance": None}), model, of_run)
-        return [replace(sampler, guidance=_scale(s, model)) for s in args.guidance.split(",")]
+        """As from_flags, with a sampler for each scale that --guidance gives, as in 0,3,7."""
+        if flags.guidance is None:
+            return [cls.from_flags(flags, model, of_run)]
+        sampler = cls.from_flags(replace(flags, guidance=None), model, of_run)
+        return [replace(sampler, guidance=_scale(s, model)) for s in flags.guidance.split(",")]
 
     def resolved(self, model: nn.Module) -> "Sampler":
         """With what the model decides filled in: what its own sampler is, steps, noise levels."""
@@ -156,7 +157,7 @@ class Sampler:
         parts = [self.name, steps]
         parts += [self.spacing] if self.spacing != Sampler.spacing else []
         parts += [f"eta {self.eta:g}"] if self.name in HAVE_ETA else []
-        parts += heun_flags.text(self.heun) if self.heun is not None else []
+        parts += text_of_heun(self.heun) if self.heun is not None else []
         parts += [f"guidance {self.guidance:g}"] if self.guidance is not None else []
         return ", ".join(parts)
 
@@ -168,17 +169,17 @@ def _check_name(name: str) -> None:
         raise UserError(f"--sampler: there is no sampler '{name}'{hint}")
 
 
-def _check_flags(args: Namespace, name: str, denoiser: Denoiser) -> None:
+def _check_flags(flags: SamplerFlags, name: str, denoiser: Denoiser) -> None:
     """Refuse flags of a sampler that is not the one chosen."""
-    of_heun = heun_flags.given(args)
+    of_heun = flags.of_heun()
     if name == "own" and denoiser.own == "heun":
-        for flag in (["--steps"] if args.steps is not None else []) + of_heun:
+        for flag in (["--steps"] if flags.steps is not None else []) + of_heun:
             raise UserError(
                 f"{flag}: the model's own sampler has the settings of its config; add "
                 "--sampler heun"
             )
     elif name == "own":
-        for flag, value in (("--steps", args.steps), ("--spacing", args.spacing)):
+        for flag, value in (("--steps", flags.steps), ("--spacing", flags.spacing)):
             if value is not None:
                 raise UserError(
                     f"{flag}: the model's own p_sample_loop visits all of its "
@@ -187,11 +188,11 @@ def _check_flags(args: Namespace, name: str, denoiser: Denoiser) -> None:
     if name != "heun":
         for flag in of_heun:
             raise UserError(f"{flag}: only heun has it; add --sampler heun")
-    if args.spacing is not None and name not in SAMPLERS:
+    if flags.spacing is not None and name not in SAMPLERS:
         raise UserError(
             f"--spacing: only {', '.join(SAMPLERS)} have it, heun has --rho; add --sampler dpm++"
         )
-    if args.eta is not None and name not in HAVE_ETA:
+    if flags.eta is not None and name not in HAVE_ETA:
         raise UserError("--eta: only ddim and dpm++ have it; add --sampler ddim")
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..config import Config
 from ..data.captions import NO_PROMPT
+from ..models.build import TrainedModel
 from ..models.variants import PromptTable
-from ..runtime import checkpoint
 from ..runtime.cache import hash_of, hash_of_code
+from ..runtime.checkpoint import SavedEncoder
 from ..runtime.processes import Processes
 from ..runtime.progress import progress_bar, say
 from ..utils import UserError, default, replacing, shown
@@ -24,11 +25,8 @@ LARGEST_CACHE = 4 * 2**30  # bytes; more captions are encoded in every step inst
 BATCH = 32
 
 
-def make_text_encoder(config: Config, state: dict[str, Any] | None = None) -> TextEncoder:
-    """The frozen text encoder of a config; with `state`, the one that a checkpoint was trained with
-
-    A checkpoint holds a random encoder's weights, since its seed gives others under another version
-    of torch. Of a published one it holds a hash.
+def make_text_encoder(config: Config, saved: SavedEncoder | None = None) -> TextEncoder:
+    """The frozen text encoder of a config; with `saved`, the one that a checkpoint was trained with
 
     Raises:
         UserError: the package, the weights or the vocabulary are missing, the tokens are of another
@@ -40,18 +38,18 @@ def make_text_encoder(config: Config, state: dict[str, Any] | None = None) -> Te
         encoder = load_text_encoder(source, text.vocabulary)
     else:
         sizes = text.width, text.layers, text.heads
-        seed = text.seed if state is None else None
+        seed = text.seed if saved is None else None
         encoder = random_text_encoder(text.vocabulary, *sizes, seed)
-        if state is not None:
-            encoder.load(state["text"]["weights"], state["path"])
+        if saved is not None:
+            encoder.load(saved.weights, saved.path)
     if encoder.width != config.model.context_dim:
         raise UserError(
             f"the text encoder in {source} gives tokens of {encoder.width} entries, and "
             f"'model.context_dim' is {config.model.context_dim}: set it to {encoder.width}"
         )
-    if state is not None and fingerprint(encoder) != state["text"]["hash"]:
+    if saved is not None and fingerprint(encoder) != saved.hash:
         raise UserError(
-            f"{shown(state['path'])} was trained with another text encoder or vocabulary than "
+            f"{shown(saved.path)} was trained with another text encoder or vocabulary than "
             f"there is in {source or text.vocabulary}: set 'text' to the one of the training run"
         )
     return encoder
@@ -157,26 +155,20 @@ def _write(texts: Sequence[str], encoder: TextEncoder, file: Path, shape: tuple[
 
 
 def number_prompts(
-    path: Path,
-    model: nn.Module,
-    config: Config,
-    prompts: Sequence[str],
-    negative: str | None = None,
+    trained: TrainedModel, prompts: Sequence[str], negative: str | None = None
 ) -> list[int]:
     """Number prompts as a model's labels, after `null_label`, what to guide away from.
 
     Args:
-        path: the checkpoint, or its run folder.
-        model, config: what `load_model` makes of it.
+        trained: a model that reads texts.
         prompts: in their order.
         negative: by default the empty prompt, which the model met in training.
 
     Returns:
         The prompts' labels, in a row.
     """
-    encoder = make_text_encoder(config, checkpoint.read(path))
-    encoder = encoder.to(model.model.label_embd.contexts.device)
-    contexts = encoder.encode([default(negative, NO_PROMPT), *prompts])
-    model.model.label_embd.set_prompts(contexts)
+    table = trained.model.model.label_embd
+    encoder = make_text_encoder(trained.config, trained.text).to(table.contexts.device)
+    table.set_prompts(encoder.encode([default(negative, NO_PROMPT), *prompts]))
     first = PromptTable.null_label + 1
     return list(range(first, first + len(prompts)))

@@ -1,7 +1,6 @@
 """Stable Diffusion at work, behind `sample.py --sd`: prompts to pictures, or pictures to others."""
 
 import math
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..runtime.pictures import BadPicture, opened
 from ..runtime.progress import progress_bar
 from ..runtime.streams import SAMPLE_STREAM, generator_for
 from ..runtime.visualize import Outputs, captioned_grid
-from ..samplers import heun_flags
+from ..samplers.flags import SamplerFlags
 from ..samplers.guidance import parse_scale
 from ..samplers.sampler import Sampler
 from ..schedules import make_betas, time_grid
@@ -24,7 +23,7 @@ from ..settings.stable_diffusion import StableDiffusionConfig
 from ..stable_diffusion import guided_eps, sample_guided
 from ..utils import UserError, check_result, default, did_you_mean, slug, unused
 from .files import StableDiffusion, load_stable_diffusion
-from .flags import DEFAULT
+from .flags import DEFAULT, Request
 
 SAMPLERS = ("ddim", "dpm++")
 ALIASES = {"dpmpp": "dpm++"}  # easier to type
@@ -160,69 +159,70 @@ def _times(config: StableDiffusionConfig, sampler: Sampler) -> list[int]:
 # From flags to a grid
 
 
-def run(args: Namespace) -> None:
+def run(request: Request) -> None:
     """Draw what the flags of sample.py ask for, and write it."""
-    config = load_config(default(args.sd_config, DEFAULT), kind=StableDiffusionConfig)
-    job = job_from(args, config)
-    device = pick_device([args.device])
-    dtype = default(args.dtype, config.dtype)
+    config = load_config(default(request.sd_config, DEFAULT), kind=StableDiffusionConfig)
+    job = job_from(request, config)
+    device = pick_device([request.device])
+    dtype = default(request.dtype, config.dtype)
     if dtype not in (*DTYPES, "auto"):
         raise UserError(f"--dtype: {dtype} is none of auto, {', '.join(DTYPES)}")
     precision = Precision.pick(dtype, device)
-    outputs = _outputs(args)
-    path, vocabulary = Path(args.sd), args.vocabulary and Path(args.vocabulary)
+    outputs = _outputs(request)
+    path, vocabulary = Path(request.sd), request.vocabulary and Path(request.vocabulary)
     model = load_stable_diffusion(path, config, device, DTYPES[precision.name], vocabulary)
     print(f"sampler: {job.sampler}", flush=True)
-    batches = (image[None] for image in draw(model, config, job, args.batch_size))
+    batches = (image[None] for image in draw(model, config, job, request.batch_size))
     images = outputs.take(batches)
     captions = list(job.prompts) * job.num
     grid = captioned_grid(images[0], captions, len(job.prompts)) if images else None
     outputs.finish(grid)
 
 
-def _outputs(args: Namespace) -> Outputs:
+def _outputs(request: Request) -> Outputs:
     """Where the pictures go: by default a grid named after the prompt, in the current folder."""
-    prompts = list(dict.fromkeys(args.prompt))
-    names = [slug(f"{prompts.index(prompt) + 1:02d} {prompt}") for prompt in args.prompt]
-    if not (args.out or args.out_dir):
+    prompts = list(dict.fromkeys(request.prompt))
+    names = [slug(f"{prompts.index(prompt) + 1:02d} {prompt}") for prompt in request.prompt]
+    out = request.out
+    if not (out or request.out_dir):
         more = f"-and-{len(prompts) - 1}-more" if len(prompts) > 1 else ""
-        args.out = unused(Path(f"{slug(prompts[0]) or 'picture'}{more}-seed-{args.seed}.png"))
-    return Outputs(names, args.num, args.out, None, args.out_dir, args.force)
+        out = unused(Path(f"{slug(prompts[0]) or 'picture'}{more}-seed-{request.seed}.png"))
+    return Outputs(names, request.num, out, None, request.out_dir, request.force)
 
 
-def job_from(args: Namespace, config: StableDiffusionConfig) -> Job:
+def job_from(request: Request, config: StableDiffusionConfig) -> Job:
     """The job that flags describe, with the config's settings where there are none.
 
     Raises:
         UserError: flags are missing, wrong, or for other models.
     """
-    if not args.prompt:
+    if not request.prompt:
         raise UserError("--sd draws texts: add --prompt TEXT, maybe several times")
-    for name in ("checkpoint", "labels", "film", "eta"):
-        if getattr(args, name) is not None:
-            flag = name if name == "checkpoint" else f"--{name}"
+    others = {"checkpoint": request.checkpoint, "--labels": request.labels, "--film": request.film}
+    for flag, value in (others | {"--eta": request.sampler.eta}).items():
+        if value is not None:
             raise UserError(f"{flag}: Stable Diffusion has no use for it; leave it out")
-    for flag in heun_flags.given(args):
+    for flag in request.sampler.of_heun():
         raise UserError(f"{flag}: only heun has it; leave it out")
-    sampler = _sampler(args, config)
+    sampler = _sampler(request.sampler, config)
     _times(config, sampler)
     sampler.function()
-    width, height = _size(default(args.size, str(config.sampling.size)), config)
-    if args.init_image is None and args.strength is not None:
+    width, height = _size(default(request.size, str(config.sampling.size)), config)
+    if request.init_image is None and request.strength is not None:
         raise UserError("--strength: it belongs to a picture to start from; add --init-image FILE")
-    strength = default(args.strength, STRENGTH)
+    strength = default(request.strength, STRENGTH)
     if not 0 < strength <= 1:
         raise UserError(f"--strength: a number above 0 and at most 1, not {strength:g}")
     return Job(
-        prompts=args.prompt,
-        negative=default(args.negative, config.sampling.negative),
-        num=args.num,
-        seed=args.seed,
+        prompts=request.prompt,
+        negative=default(request.negative, config.sampling.negative),
+        num=request.num,
+        seed=request.seed,
         height=height,
         width=width,
         sampler=sampler,
-        init_image=args.init_image and load_picture(Path(args.init_image), height, width),
-        strength=strength if args.init_image else 1.0,
+        init_image=request.init_image and load_picture(Path(request.init_image), height, width),
+        strength=strength if request.init_image else 1.0,
     )
 
 
@@ -242,16 +242,16 @@ def load_picture(path: Path, height: int, width: int) -> Tensor:
     return transforms.to_tensor(transforms.center_crop(picture, [height, width]))
 
 
-def _sampler(args: Namespace, config: StableDiffusionConfig) -> Sampler:
+def _sampler(flags: SamplerFlags, config: StableDiffusionConfig) -> Sampler:
     """The sampler that the flags name."""
     defaults = config.sampling
-    name = default(args.sampler, defaults.sampler)
+    name = default(flags.sampler, defaults.sampler)
     name = ALIASES.get(name, name)
     if name not in SAMPLERS:
         hint = did_you_mean(name, SAMPLERS) or f"; choose from {', '.join(SAMPLERS)}"
         raise UserError(f"--sampler: Stable Diffusion is not drawn with '{name}'{hint}")
-    scale = defaults.guidance if args.guidance is None else parse_scale(args.guidance)
-    steps, spacing = default(args.steps, defaults.steps), default(args.spacing, defaults.spacing)
+    scale = defaults.guidance if flags.guidance is None else parse_scale(flags.guidance)
+    steps, spacing = default(flags.steps, defaults.steps), default(flags.spacing, defaults.spacing)
     return Sampler(name, steps, spacing=spacing, guidance=scale)
 
 

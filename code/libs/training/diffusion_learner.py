@@ -20,6 +20,7 @@ from ..datasets import Images, Splits
 from ..metrics.in_training import SampleScores
 from ..models.build import build_model
 from ..models.variants import PromptTable, null_label
+from ..runtime import checkpoint
 from ..runtime.cache import hash_of
 from ..runtime.device import Precision
 from ..runtime.processes import Processes
@@ -307,7 +308,7 @@ class DiffusionLearner(Learner):
         if self.contexts is None:
             return
         if state["text"]["hash"] != self.contexts.key:
-            self._use_encoder(make_text_encoder(self.config, state))
+            self._use_encoder(make_text_encoder(self.config, checkpoint.saved_encoder(state)))
 
     def _cached(self, splits: Splits, encoder: nn.Module) -> Splits:
         """The data sets as latents; one process encodes them, the others wait and read."""
