@@ -13,7 +13,7 @@ import torch
 from diffusers import EDMEulerScheduler
 from torch import nn
 
-from helpers.scripts import assert_refused, run_script
+from helpers.scripts import run_script
 from libs.config import load_config
 from libs.datasets import load_digits
 from libs.edm import EDM, Heun, heun_step, sample_heun
