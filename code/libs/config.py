@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from .runtime import documents, strict_yaml
-from .settings.checks import check_limits, check_together
+from .settings.checks import check_together
+from .settings.limits import check_limits, number
 from .utils import ROOT, UserError, did_you_mean
 
 T = TypeVar("T")
@@ -37,53 +38,55 @@ class DatasetConfig:
     emnist_split: Literal["balanced", "byclass", "bymerge", "digits", "letters", "mnist"] = (
         "balanced"
     )
-    val_fraction: float = 0.0  # share of the training images held out for validation
+    # Share of the training images held out for validation
+    val_fraction: float = number(0.0, at_least=0, below=1)
     val_data_folder: Path | None = None  # a class-per-folder tree to validate on instead
     test_split: str | None = None  # a split whose loss is reported beside the training loss
-    subset: float = 1.0  # share of the images to use
-    min_bytes: int = 0  # files smaller than this are skipped
-    resize: int | None = None  # shorter side before the crop to img_shape; by default no crop
+    subset: float = number(1.0, above=0, at_most=1)  # share of the images to use
+    min_bytes: int = number(0, at_least=0)  # files smaller than this are skipped
+    # Shorter side before the crop to img_shape; by default no crop
+    resize: int | None = number(None, above=0)
     random_flip: bool = False
     latent_cache: bool = False  # latent models: encode the data set once, not in every epoch
-    latent_variants: int = 4  # stored crops and flips of each image
+    latent_variants: int = number(4, at_least=1)  # stored crops and flips of each image
 
 
 @dataclass
 class LoaderConfig:
-    batch_size: int = 64  # over all processes and accumulation steps
-    num_workers: int = 2
+    batch_size: int = number(64, at_least=1)  # over all processes and accumulation steps
+    num_workers: int = number(2, at_least=0)
 
 
 @dataclass
 class ModelConfig:
     """What models/build.py makes a DDPM of, or an EDM, which lacks those in settings/checks.py."""
 
-    img_shape: list[int] = field(default_factory=lambda: [3, 32, 32])
-    timesteps: int = 100
-    dim: int = 64
-    context_dim: int = 64
-    num_classes: int = 10
-    dim_mults: list[int] = field(default_factory=lambda: [1, 2, 4])
+    img_shape: list[int] = number((3, 32, 32), at_least=1)
+    timesteps: int = number(100, at_least=1)
+    dim: int = number(64, at_least=1)
+    context_dim: int = number(64, at_least=1)
+    num_classes: int = number(10, at_least=1)
+    dim_mults: list[int] = number((1, 2, 4), at_least=1)
     attn_levels: list[int] = field(default_factory=lambda: [0, 1])
     use_vae: bool = False
     vae_encoder_weights: Path | None = None
     vae_decoder_weights: Path | None = None
     beta_schedule: Literal["linear", "quadratic", "cosine", "sigmoid", "sigmoid_beta"] | None = None
-    beta_start: float | None = None
-    beta_end: float | None = None
+    beta_start: float | None = number(None, above=0, below=1)
+    beta_end: float | None = number(None, above=0, below=1)
     rescale_betas: bool = False
     prediction: Literal["eps", "v", "x0"] = "eps"
     variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
-    label_dropout: float = 0.0
+    label_dropout: float = number(0.0, at_least=0, at_most=1)
     conditional: bool = True
     adagn: bool = False
-    resblocks_per_level: int = 1
-    dropout: float = 0.0
+    resblocks_per_level: int = number(1, at_least=1)
+    dropout: float = number(0.0, at_least=0, below=1)
     attention: Literal["full", "linear"] = "full"
     resample: Literal["conv", "max", "avg"] = "conv"
     bottleneck: Literal["conv", "transformer"] = "conv"
-    bottleneck_depth: int = 4
-    bottleneck_heads: int = 8
+    bottleneck_depth: int = number(4, at_least=1)
+    bottleneck_heads: int = number(8, at_least=1)
     context: Literal["class", "tokens"] = "class"
 
 
@@ -91,12 +94,13 @@ class ModelConfig:
 class AutoencoderModelConfig:
     """The arguments of KLAutoencoder, see code/libs/autoencoders/kl.py."""
 
-    in_channels: int = 3
-    ch: int = 128
-    ch_mult: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
-    num_res_blocks: int = 2
-    z_channels: int = 4  # of what the encoder gives and the decoder takes
-    embed_dim: int | None = None  # channels of the latents in between; null: z_channels
+    in_channels: int = number(3, at_least=1, at_most=3)
+    ch: int = number(128, at_least=1)
+    ch_mult: list[int] = number((1, 2, 4, 4), at_least=1)
+    num_res_blocks: int = number(2, at_least=1)
+    z_channels: int = number(4, at_least=1)  # of what the encoder gives and the decoder takes
+    # Channels of the latents in between; null: z_channels
+    embed_dim: int | None = number(None, at_least=1)
     attention: Literal["full", "linear"] = "full"
     attn_levels: list[int] = field(default_factory=list)
     resample: Literal["conv", "max", "avg"] = "conv"
@@ -120,10 +124,12 @@ class VaeConfig:
     kind: Literal["taesd", "kl"] = "taesd"  # the weights of taesd stand in `model`
     weights: Path | None = None  # of kl: what train_autoencoder.py wrote, or a published kl-f4, -f8
     autoencoder: AutoencoderModelConfig | None = None  # null: what the weights say
-    freeze_vae_epoch: int | None = None  # train it along until this epoch, counted from 1
-    vae_lambda: float = 0.05  # weight of its loss beside the diffusion model's
-    kl_beta: float = 5e-4  # weight of its KL term, as `stages.kl_weight` of an autoencoder's config
-    lpips_lambda: float = 0.0
+    # Train it along until this epoch, counted from 1
+    freeze_vae_epoch: int | None = number(None, at_least=1)
+    vae_lambda: float = number(0.05, at_least=0)  # weight of its loss beside the diffusion model's
+    # Weight of its KL term, as `stages.kl_weight` of an autoencoder's config
+    kl_beta: float = number(5e-4, at_least=0)
+    lpips_lambda: float = number(0.0, at_least=0)
     lpips: LpipsConfig = field(default_factory=LpipsConfig)
 
 
@@ -137,74 +143,82 @@ class TextConfig:
     encoder: Path | None = None  # a folder in the layout of transformers
     hub_name: str | None = None  # instead: a name on Hugging Face's hub
     vocabulary: Path | None = None  # a folder with vocab.json and merges.txt; null: the encoder's
-    width: int = 64
-    layers: int = 2
-    heads: int = 4
-    seed: int = 0
+    width: int = number(64, at_least=1)
+    layers: int = number(2, at_least=1)
+    heads: int = number(4, at_least=1)
+    seed: int = number(0, at_least=0, below=2**62)
 
 
 @dataclass
 class EDMConfig:
     """The other arguments of EDM, see code/libs/edm.py; drawing starts at sigma_max."""
 
-    sigma_data: float | None = None  # null: measured on training images
-    p_mean: float = -1.2
-    p_std: float = 1.2
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
-    rho: float = 7.0
-    steps: int = 18
-    s_churn: float = 0.0
-    s_min: float = 0.0
-    s_max: float | None = None  # null: no upper end
-    s_noise: float = 1.0
+    sigma_data: float | None = number(None, above=0)  # null: measured on training images
+    p_mean: float = number(-1.2)
+    p_std: float = number(1.2, above=0)
+    sigma_min: float = number(0.002, above=0)
+    sigma_max: float = number(80.0, above=0)
+    rho: float = number(7.0, above=0)
+    steps: int = number(18, at_least=1)
+    s_churn: float = number(0.0, at_least=0)
+    s_min: float = number(0.0, at_least=0)
+    s_max: float | None = number(None, at_least=0)  # null: no upper end
+    s_noise: float = number(1.0, above=0)
 
 
 @dataclass
 class TrainConfig:
-    lr: float = 2e-5
-    epochs: int = 30
-    num_eval_samples: int = 10  # pictures of each class drawn at each checkpoint
-    num_eval_classes: int | None = None  # of at most so many classes, spread evenly; null: all
+    lr: float = number(2e-5, above=0)
+    epochs: int = number(30, at_least=1)
+    # Pictures of each class drawn at each checkpoint
+    num_eval_samples: int = number(10, at_least=0)
+    # Of at most so many classes, spread evenly; null: all
+    num_eval_classes: int | None = number(None, at_least=1)
     # How they are drawn; sample.py and evaluate.py do so, too, where their flags say nothing else
     sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: own
-    sampler_steps: int | None = None  # of sampler; null: all
-    sampler_eta: float | None = None  # noise of ddim and dpm++, 0 to 1; null: 0
-    guidance: float | None = None  # scale of classifier-free guidance
-    max_steps: int | None = None  # end early, in good order
+    sampler_steps: int | None = number(None, at_least=1)  # of sampler; null: all
+    # Noise of ddim and dpm++, 0 to 1; null: 0
+    sampler_eta: float | None = number(None, at_least=0, at_most=1)
+    guidance: float | None = number(None, at_least=0)  # scale of classifier-free guidance
+    max_steps: int | None = number(None, at_least=1)  # end early, in good order
     loss: Literal["mse", "l1", "huber"] = "mse"
-    min_snr_gamma: float | None = None  # train more on the noise that shows; 5: Hang et al. 2023
-    uniform_share: float = 0.0  # share of time steps drawn all alike, in spite of min_snr_gamma
-    weight_decay: float = 0.01
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    # Train more on the noise that shows; 5: Hang et al. 2023
+    min_snr_gamma: float | None = number(None, above=0)
+    # Share of time steps drawn all alike, in spite of min_snr_gamma
+    uniform_share: float = number(0.0, at_least=0, at_most=1)
+    weight_decay: float = number(0.01, at_least=0)
+    betas: list[float] = number((0.9, 0.999), at_least=0, below=1)
     lr_schedule: Literal["constant", "cosine", "onecycle", "multistep"] = "constant"
-    warmup_steps: int = 0  # or
-    warmup_epochs: float = 0.0
+    warmup_steps: int = number(0, at_least=0)  # or
+    warmup_epochs: float = number(0.0, at_least=0)
     lr_milestones: list[int] = field(default_factory=list)  # epochs, for multistep
-    lr_gamma: float = 0.1  # factor at each milestone
-    ema_decay: float = 0.999
-    clip_grad_norm: float | None = 1.0
-    accumulate: int = 1  # split each batch into this many passes, to save memory
+    lr_gamma: float = number(0.1, above=0)  # factor at each milestone
+    ema_decay: float = number(0.999, at_least=0, below=1)
+    clip_grad_norm: float | None = number(1.0, above=0)
+    # Split each batch into this many passes, to save memory
+    accumulate: int = number(1, at_least=1)
     channels_last: bool = True
     compile: bool = False
-    eval_every: int = 1  # epochs between validation and test losses
-    eval_images: int = 2000  # at most so many images for each of these losses
+    eval_every: int = number(1, at_least=1)  # epochs between validation and test losses
+    eval_images: int = number(2000, at_least=1)  # at most so many images for each of these losses
     eval_metrics: list[Literal["fid", "kid", "is", "pr", "grain", "accuracy", "lpips"]] = field(
         default_factory=list
     )  # scores of samples in the same epochs, as evaluate.py's
     eval_features: Literal["lenet", "inception"] = "lenet"
-    eval_samples: int = 500  # drawn for these scores
-    eval_classes: int | None = None  # draw only so many classes, spread evenly; null: all
+    eval_samples: int = number(500, at_least=1)  # drawn for these scores
+    # Draw only so many classes, spread evenly; null: all
+    eval_classes: int | None = number(None, at_least=1)
     eval_sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: sampler
-    eval_steps: int | None = None  # of eval_sampler; null: all
+    eval_steps: int | None = number(None, at_least=1)  # of eval_sampler; null: all
     inception_weights: Path | None = None  # torch-fidelity's file; null: downloaded once
     alexnet_weights: Path | None = None  # torchvision's file, for lpips; null: downloaded once
     best_metric: (  # what best.pth is chosen by; null: the validation loss
         Literal["fid", "kid", "is", "precision", "recall", "grain", "accuracy", "psnr", "ssim"]
         | None
     ) = None
-    ckpt_steps: int | None = None  # also save a checkpoint every so many steps
-    keep_last_n: int = 3  # numbered checkpoints to keep, besides best.pth and model_final.pth
+    ckpt_steps: int | None = number(None, at_least=1)  # also save a checkpoint every so many steps
+    # Numbered checkpoints to keep, besides best.pth and model_final.pth
+    keep_last_n: int = number(3, at_least=1)
     keep_best_model: bool = True  # best.pth
     keep_last_model: bool = True  # model_final.pth; false: the last one is one of the numbered
 
@@ -219,77 +233,6 @@ class WandbConfig:
     resume_id: str | None = None  # of a run to go on in; null: the checkpoint's, or a new one
 
 
-# Smallest and largest value of numbers; an open end is None, a bound in a list is itself allowed.
-POSITIVE = (0, None)
-SHARED_LIMITS = {
-    "seed": ([0], 2**62),
-    "dataset.val_fraction": ([0], 1),
-    "dataset.subset": (0, [1]),
-    "dataset.min_bytes": ([0], None),
-    "dataset.resize": POSITIVE,
-    "dataset.latent_variants": ([1], None),
-    "loader.batch_size": ([1], None),
-    "loader.num_workers": ([0], None),
-    "train_cfg.lr": POSITIVE,
-    "train_cfg.epochs": ([1], None),
-    "train_cfg.max_steps": ([1], None),
-    "train_cfg.weight_decay": ([0], None),
-    "train_cfg.betas": ([0], 1),
-    "train_cfg.warmup_steps": ([0], None),
-    "train_cfg.warmup_epochs": ([0], None),
-    "train_cfg.lr_gamma": POSITIVE,
-    "train_cfg.ema_decay": ([0], 1),
-    "train_cfg.clip_grad_norm": POSITIVE,
-    "train_cfg.accumulate": ([1], None),
-    "train_cfg.eval_every": ([1], None),
-    "train_cfg.eval_images": ([1], None),
-    "train_cfg.eval_samples": ([1], None),
-    "train_cfg.eval_classes": ([1], None),
-    "train_cfg.eval_steps": ([1], None),
-    "train_cfg.ckpt_steps": ([1], None),
-    "train_cfg.keep_last_n": ([1], None),
-}
-LIMITS = SHARED_LIMITS | {
-    "model.img_shape": ([1], None),
-    "model.timesteps": ([1], None),
-    "model.dim": ([1], None),
-    "model.context_dim": ([1], None),
-    "model.num_classes": ([1], None),
-    "model.dim_mults": ([1], None),
-    "model.beta_start": (0, 1),
-    "model.beta_end": (0, 1),
-    "model.label_dropout": ([0], [1]),
-    "model.resblocks_per_level": ([1], None),
-    "model.dropout": ([0], 1),
-    "model.bottleneck_depth": ([1], None),
-    "model.bottleneck_heads": ([1], None),
-    "vae.freeze_vae_epoch": ([1], None),
-    "vae.vae_lambda": ([0], None),
-    "vae.kl_beta": ([0], None),
-    "vae.lpips_lambda": ([0], None),
-    "text.width": ([1], None),
-    "text.layers": ([1], None),
-    "text.heads": ([1], None),
-    "text.seed": ([0], 2**62),
-    "edm.sigma_data": POSITIVE,
-    "edm.p_mean": (None, None),
-    "edm.p_std": POSITIVE,
-    "edm.sigma_min": POSITIVE,
-    "edm.sigma_max": POSITIVE,
-    "edm.rho": POSITIVE,
-    "edm.steps": ([1], None),
-    "edm.s_churn": ([0], None),
-    "edm.s_min": ([0], None),
-    "edm.s_max": ([0], None),
-    "edm.s_noise": POSITIVE,
-    "train_cfg.guidance": ([0], None),
-    "train_cfg.min_snr_gamma": POSITIVE,
-    "train_cfg.uniform_share": ([0], [1]),
-    "train_cfg.num_eval_samples": ([0], None),
-    "train_cfg.num_eval_classes": ([1], None),
-    "train_cfg.sampler_steps": ([1], None),
-    "train_cfg.sampler_eta": ([0], [1]),
-}
 SCRIPT_OF = {  # by section
     "model": "train.py",
     "autoencoder": "train_autoencoder.py",
@@ -304,11 +247,10 @@ class Config:
 
     kind = "diffusion model"  # as checkpoints and messages call what is trained
     script = "train.py"
-    limits = LIMITS
 
     devices: list[str] = field(default_factory=lambda: ["auto"])
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    seed: int = 0
+    seed: int = number(0, at_least=0, below=2**62)
     model_name: Literal["DDPM", "EDM"] = "DDPM"
     output_folder: Path = Path("../logs")
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -331,7 +273,7 @@ def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = C
     Args:
         path: the file, see `find_config`.
         overrides: those of `--set`.
-        kind: what the file describes: Config, or another such class with `limits` and `check`.
+        kind: what the file describes: Config, or another such class with `check`.
 
     Raises UserError for a missing or empty file, a syntax error, an unknown key, a wrong type, or a
     value that makes no sense.
@@ -346,7 +288,7 @@ def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = C
     config = from_dict(values, file.parent, str(path), kind)
     for override in overrides or []:
         _apply_override(config, override)
-    check_limits(config, kind.limits)
+    check_limits(config)
     config.check()
     return config
 

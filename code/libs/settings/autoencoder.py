@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from ..config import (
-    POSITIVE,
-    SHARED_LIMITS,
     AutoencoderModelConfig,
     DatasetConfig,
     LoaderConfig,
@@ -16,7 +14,8 @@ from ..config import (
     WandbConfig,
 )
 from ..utils import UserError
-from .checks import OF_SAMPLES, check_limits, check_training, lookup
+from .checks import OF_SAMPLES, check_training, lookup
+from .limits import number
 
 SSIM_WINDOW = 11  # pixels, as in autoencoders/quality.py
 
@@ -25,9 +24,10 @@ SSIM_WINDOW = 11  # pixels, as in autoencoders/quality.py
 class DiscriminatorConfig:
     """The PatchGAN discriminator; a stage says from which step on it takes part."""
 
-    dim: int = 64
-    num_layers: int = 3
-    lr: float | None = None  # by default that of the autoencoder, whose schedule it follows
+    dim: int = number(64, at_least=1)
+    num_layers: int = number(3, at_least=1)
+    # By default that of the autoencoder, whose schedule it follows
+    lr: float | None = number(None, above=0)
 
     @property
     def smallest(self) -> int:
@@ -39,30 +39,18 @@ class DiscriminatorConfig:
 class Stage:
     """A part of the training with its own losses; the weights go on into the next one."""
 
-    epochs: int = 10
-    resolution: int = 256
-    resize: int | None = None  # shorter side before the crop to `resolution`; by default no crop
+    epochs: int = number(10, at_least=1)
+    resolution: int = number(256, at_least=1)
+    # Shorter side before the crop to `resolution`; by default no crop
+    resize: int | None = number(None, above=0)
     reconstruction: Literal["l1", "mse"] = "l1"
-    kl_weight: float = 1e-6
-    lpips_weight: float = 0.0
-    disc_start: int | None = None  # step of this stage; null: no discriminator
-    disc_weight: float = 0.5
+    kl_weight: float = number(1e-6, at_least=0)
+    lpips_weight: float = number(0.0, at_least=0)
+    disc_start: int | None = number(None, at_least=0)  # step of this stage; null: no discriminator
+    disc_weight: float = number(0.5, at_least=0)
     tanh: bool = False  # keep the images within [-1, 1], as LPIPS expects
-    lr: float | None = None
-    batch_size: int | None = None
-
-
-STAGE_LIMITS = {
-    "epochs": ([1], None),
-    "resolution": ([1], None),
-    "resize": POSITIVE,
-    "kl_weight": ([0], None),
-    "lpips_weight": ([0], None),
-    "disc_start": ([0], None),
-    "disc_weight": ([0], None),
-    "lr": POSITIVE,
-    "batch_size": ([1], None),
-}
+    lr: float | None = number(None, above=0)
+    batch_size: int | None = number(None, at_least=1)
 
 
 @dataclass
@@ -71,21 +59,9 @@ class AutoencoderConfig:
 
     kind = "autoencoder"
     script = "train_autoencoder.py"
-    limits = SHARED_LIMITS | {
-        "autoencoder.in_channels": ([1], [3]),
-        "autoencoder.ch": ([1], None),
-        "autoencoder.ch_mult": ([1], None),
-        "autoencoder.num_res_blocks": ([1], None),
-        "autoencoder.z_channels": ([1], None),
-        "autoencoder.embed_dim": ([1], None),
-        "discriminator.dim": ([1], None),
-        "discriminator.num_layers": ([1], None),
-        "discriminator.lr": POSITIVE,
-    }
-
     devices: list[str] = field(default_factory=lambda: ["auto"])
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    seed: int = 0
+    seed: int = number(0, at_least=0, below=2**62)
     output_folder: Path = Path("../logs")
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
@@ -108,78 +84,90 @@ class AutoencoderConfig:
         """Refuse keys that contradict each other."""
         if not self.stages:
             raise UserError("'stages' must describe at least one stage, found []")
-        if not self.autoencoder.ch_mult:
-            raise UserError("'autoencoder.ch_mult' must name at least one level, found []")
-        levels = range(len(self.autoencoder.ch_mult))
-        if any(level not in levels for level in self.autoencoder.attn_levels):
-            raise UserError(
-                f"'autoencoder.attn_levels' {self.autoencoder.attn_levels} names a level that "
-                f"'autoencoder.ch_mult' {self.autoencoder.ch_mult} does not have; levels count "
-                "from 0"
-            )
-        train = self.train_cfg
-        if train.eval_metrics:
-            raise UserError(
-                "'train_cfg.eval_metrics' scores what a diffusion model draws, and this is an "
-                "autoencoder, whose psnr and ssim are always measured: leave it out"
-            )
-        for key in OF_SAMPLES:
-            if lookup(self, key) is not None:
-                raise UserError(
-                    f"'{key}' is for the samples of a diffusion model, and this is an "
-                    "autoencoder: leave it out"
-                )
-        if train.best_metric not in (None, "psnr", "ssim"):
-            raise UserError(
-                f"'train_cfg.best_metric' {train.best_metric} is for diffusion models: choose "
-                "psnr or ssim, or null for the validation loss"
-            )
-        check_training(train)
-        if not train.keep_last_model:
-            raise UserError(
-                "'train_cfg.keep_last_model: false' is for diffusion models: an autoencoder's "
-                "stages each start from the model_final.pth of the one before"
-            )
+        check_levels(self.autoencoder)
+        check_training_of_autoencoder(self)
         if self.wandb.resume_id is not None and len(self.stages) > 1:
             raise UserError(
                 "'wandb.resume_id' names one run, and each stage is a run of its own: leave it "
                 "out; a checkpoint knows its run's id"
             )
-        smallest = self.discriminator.smallest
-        for number, stage in enumerate(self.stages):
-            check_limits(stage, STAGE_LIMITS, prefix=f"stages[{number}].")
-            if stage.resolution % self.factor:
-                raise UserError(
-                    f"'stages[{number}].resolution' {stage.resolution} is not divisible by "
-                    f"{self.factor}, the factor by which {len(levels)} levels of "
-                    "'autoencoder.ch_mult' make latents smaller"
-                )
-            if train.best_metric == "ssim" and stage.resolution < SSIM_WINDOW:
-                raise UserError(
-                    f"'train_cfg.best_metric' ssim needs images of at least {SSIM_WINDOW} pixels, "
-                    f"'stages[{number}].resolution' is {stage.resolution}: choose psnr"
-                )
-            if stage.resize is not None and stage.resize < stage.resolution:
-                raise UserError(
-                    f"'stages[{number}].resize' {stage.resize} is smaller than the resolution "
-                    f"{stage.resolution} that is cut out of it"
-                )
-            if stage.disc_start is not None and stage.resolution < smallest:
-                raise UserError(
-                    f"'stages[{number}].resolution' {stage.resolution} is too small for the "
-                    f"discriminator, which needs {smallest} pixels: lower "
-                    "'discriminator.num_layers'"
-                )
+        for i in range(len(self.stages)):
+            check_stage(self, i)
         weights = self.lpips.weights
         if any(s.lpips_weight > 0 for s in self.stages) and weights and not weights.is_file():
             raise UserError(f"'lpips.weights': there is no file {weights}")
 
-    def of_stage(self, number: int) -> "AutoencoderConfig":
-        """The config of one stage, counted from 0: what the stage says stands in every section."""
-        config, stage = copy.deepcopy(self), self.stages[number]
+    def of_stage(self, i: int) -> "AutoencoderConfig":
+        """The config of one stage, counted from 0: what the stage says is put into the sections."""
+        config, stage = copy.deepcopy(self), self.stages[i]
         config.dataset.resize = stage.resize
         config.train_cfg.epochs = stage.epochs
         config.train_cfg.lr = stage.lr or self.train_cfg.lr
         config.loader.batch_size = stage.batch_size or self.loader.batch_size
         config.autoencoder.tanh = stage.tanh
         return config
+
+
+def check_levels(section: AutoencoderModelConfig) -> None:
+    """Refuse an autoencoder without levels, and attention at one that it does not have."""
+    if not section.ch_mult:
+        raise UserError("'autoencoder.ch_mult' must name at least one level, found []")
+    if any(level not in range(len(section.ch_mult)) for level in section.attn_levels):
+        raise UserError(
+            f"'autoencoder.attn_levels' {section.attn_levels} names a level that "
+            f"'autoencoder.ch_mult' {section.ch_mult} does not have; levels count from 0"
+        )
+
+
+def check_training_of_autoencoder(config: AutoencoderConfig) -> None:
+    """Refuse keys of `train_cfg` that are for diffusion models."""
+    train = config.train_cfg
+    if train.eval_metrics:
+        raise UserError(
+            "'train_cfg.eval_metrics' scores what a diffusion model draws, and this is an "
+            "autoencoder, whose psnr and ssim are always measured: leave it out"
+        )
+    for key in OF_SAMPLES:
+        if lookup(config, key) is not None:
+            raise UserError(
+                f"'{key}' is for the samples of a diffusion model, and this is an "
+                "autoencoder: leave it out"
+            )
+    if train.best_metric not in (None, "psnr", "ssim"):
+        raise UserError(
+            f"'train_cfg.best_metric' {train.best_metric} is for diffusion models: choose "
+            "psnr or ssim, or null for the validation loss"
+        )
+    check_training(train)
+    if not train.keep_last_model:
+        raise UserError(
+            "'train_cfg.keep_last_model: false' is for diffusion models: an autoencoder's "
+            "stages each start from the model_final.pth of the one before"
+        )
+
+
+def check_stage(config: AutoencoderConfig, i: int) -> None:
+    """Refuse a resolution, of the stage counted from 0, that does not fit the networks."""
+    stage, key = config.stages[i], f"'stages[{i}].resolution' "
+    if stage.resolution % config.factor:
+        raise UserError(
+            f"{key}{stage.resolution} is not divisible by {config.factor}, the factor by which "
+            f"{len(config.autoencoder.ch_mult)} levels of 'autoencoder.ch_mult' make latents "
+            "smaller"
+        )
+    if config.train_cfg.best_metric == "ssim" and stage.resolution < SSIM_WINDOW:
+        raise UserError(
+            f"'train_cfg.best_metric' ssim needs images of at least {SSIM_WINDOW} pixels, "
+            f"{key}is {stage.resolution}: choose psnr"
+        )
+    if stage.resize is not None and stage.resize < stage.resolution:
+        raise UserError(
+            f"'stages[{i}].resize' {stage.resize} is smaller than the resolution "
+            f"{stage.resolution} that is cut out of it"
+        )
+    smallest = config.discriminator.smallest
+    if stage.disc_start is not None and stage.resolution < smallest:
+        raise UserError(
+            f"{key}{stage.resolution} is too small for the discriminator, which needs {smallest} "
+            "pixels: lower 'discriminator.num_layers'"
+        )

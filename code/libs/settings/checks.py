@@ -1,10 +1,9 @@
-"""What a config must not say: numbers outside their limits, and keys that contradict each other.
+"""What a config must not say: keys that contradict each other, a function for each two sections.
 
 The keys themselves are in `config.py`, which calls these checks, so that nothing here knows its
 classes. Like it, this file does not import torch.
 """
 
-import math
 from typing import Any
 
 from ..utils import UserError
@@ -32,17 +31,6 @@ def lookup(config: Any, key: str) -> Any:
     return config
 
 
-def check_limits(config: Any, limits: dict[str, tuple], prefix: str = "") -> None:
-    """Refuse numbers outside their limits, and numbers that are none."""
-    for key, (low, high) in limits.items():
-        value = lookup(config, key)
-        numbers = value if isinstance(value, list) else [value]
-        if all(_within(number, low, high) for number in numbers if number is not None):
-            continue
-        optional = " or null" if lookup(type(config)(), key) is None else ""
-        raise UserError(f"'{prefix}{key}' must be {_describe(low, high)}{optional}, found {value}")
-
-
 def check_training(train: Any) -> None:
     """Refuse contradictions among the keys that all kinds of models share."""
     if len(train.betas) != 2:
@@ -59,31 +47,29 @@ def check_training(train: Any) -> None:
         )
 
 
-def _within(number: float, low: Any, high: Any) -> bool:
-    above = low is None or (number >= low[0] if isinstance(low, list) else number > low)
-    below = high is None or (number <= high[0] if isinstance(high, list) else number < high)
-    return above and below and math.isfinite(number)
-
-
-def _describe(low: Any, high: Any) -> str:
-    if low is None:
-        return "a finite number"
-    parts = [f"at least {low[0]}" if isinstance(low, list) else f"above {low}"]
-    if high is not None:
-        parts.append(f"at most {high[0]}" if isinstance(high, list) else f"below {high}")
-    return " and ".join(parts)
-
-
 def check_together(config: Any) -> None:
     """Refuse lists of the wrong length, and keys that contradict each other."""
-    model, edm, train = config.model, config.edm, config.train_cfg
+    _check_model(config.model)
+    check_training(config.train_cfg)
+    _check_model_and_training(config.model, config.train_cfg)
+    _check_loader_and_training(config.loader, config.train_cfg)
+    _check_model_and_vae(config.model, config.vae)
+    _check_data_and_vae(config.dataset, config.vae)
+    _check_data_and_model(config.dataset, config.model)
+    _check_model_name(config)
+    _check_edm(config.edm)
+    _check_text(config.model, config.dataset, config.text)
+    _check_scores(config.model, config.train_cfg)
+    _check_samplers(config)
+
+
+def _check_model(model: Any) -> None:
     if len(model.img_shape) != 3:
         raise UserError(
             f"'model.img_shape' must be [channels, height, width], found {model.img_shape}"
         )
     if not model.dim_mults:
         raise UserError("'model.dim_mults' must name at least one level, found []")
-    check_training(train)
     if any(not 0 <= level < len(model.dim_mults) for level in model.attn_levels):
         raise UserError(
             f"'model.attn_levels' {model.attn_levels} names a level that 'model.dim_mults' "
@@ -97,6 +83,9 @@ def check_together(config: Any) -> None:
         )
     if model.label_dropout and not model.conditional:
         raise UserError("'model.label_dropout' needs labels to drop: set 'model.conditional: true'")
+
+
+def _check_model_and_training(model: Any, train: Any) -> None:
     if train.uniform_share and train.min_snr_gamma is None:
         raise UserError(
             "'train_cfg.uniform_share' is for 'train_cfg.min_snr_gamma': without it, all time "
@@ -107,52 +96,68 @@ def check_together(config: Any) -> None:
             "'train_cfg.guidance' needs a model that knows images without a label: set "
             "'model.label_dropout', e.g. to 0.1"
         )
-    if config.loader.batch_size % train.accumulate:
+
+
+def _check_loader_and_training(loader: Any, train: Any) -> None:
+    if loader.batch_size % train.accumulate:
         raise UserError(
-            f"'loader.batch_size' {config.loader.batch_size} must be divisible by "
+            f"'loader.batch_size' {loader.batch_size} must be divisible by "
             f"'train_cfg.accumulate' {train.accumulate}"
         )
-    if config.vae.kind == "kl" and not model.use_vae:
+
+
+def _check_model_and_vae(model: Any, vae: Any) -> None:
+    if vae.kind == "kl" and not model.use_vae:
         raise UserError("'vae.kind: kl' is for a latent model: set 'model.use_vae: true'")
-    if (config.vae.kind == "kl") != (config.vae.weights is not None):
+    if (vae.kind == "kl") != (vae.weights is not None):
         raise UserError(
             "'vae.weights' names the file of an autoencoder of 'vae.kind: kl', and neither goes "
             "without the other; TAESD's weights stand in 'model.vae_encoder_weights' and "
             "'model.vae_decoder_weights'"
         )
-    if config.vae.freeze_vae_epoch is not None and config.vae.kind != "kl":
+    if vae.freeze_vae_epoch is not None and vae.kind != "kl":
         raise UserError("'vae.freeze_vae_epoch' is for an autoencoder of 'vae.kind: kl'")
-    if config.vae.freeze_vae_epoch is not None and config.dataset.latent_cache:
+
+
+def _check_data_and_vae(data: Any, vae: Any) -> None:
+    if vae.freeze_vae_epoch is not None and data.latent_cache:
         raise UserError(
             "'dataset.latent_cache' keeps the latents of an autoencoder that does not change: set "
             "it to false, or 'vae.freeze_vae_epoch' to null"
         )
-    if config.dataset.latent_cache and not model.use_vae:
+
+
+def _check_data_and_model(data: Any, model: Any) -> None:
+    if data.latent_cache and not model.use_vae:
         raise UserError("'dataset.latent_cache' needs a latent model: set 'model.use_vae: true'")
-    if config.dataset.val_data_folder is not None and config.dataset.val_fraction > 0:
+    if data.val_data_folder is not None and data.val_fraction > 0:
         raise UserError(
             "'dataset.val_fraction' and 'dataset.val_data_folder' exclude each other: set one"
         )
-    edm_only = [f"edm.{name}" for name in vars(edm)]
+
+
+def _check_model_name(config: Any) -> None:
+    """Refuse keys that mean nothing to the kind of model."""
+    edm_only = [f"edm.{name}" for name in vars(config.edm)]
     for key in DDPM_ONLY if config.model_name == "EDM" else edm_only:
         if lookup(config, key) != lookup(type(config)(), key):
             raise UserError(
                 f"'{key}' means nothing to a model of 'model_name: {config.model_name}': leave it "
                 "out, or choose the other model"
             )
+
+
+def _check_edm(edm: Any) -> None:
     if edm.sigma_min >= edm.sigma_max:
         raise UserError(
             f"'edm.sigma_min' {edm.sigma_min} must be below 'edm.sigma_max' {edm.sigma_max}"
         )
     if edm.s_max is not None and edm.s_min > edm.s_max:
         raise UserError(f"'edm.s_min' {edm.s_min} must not be above 'edm.s_max' {edm.s_max}")
-    _check_text(config)
-    _check_scores(config)
 
 
-def _check_text(config: Any) -> None:
+def _check_text(model: Any, data: Any, text: Any) -> None:
     """Refuse captions without a model that reads them, and texts without captions."""
-    model, data, text = config.model, config.dataset, config.text
     reads_text = model.context == "tokens"
     if reads_text != (data.name == "COCOCaptions"):
         raise UserError(
@@ -189,9 +194,8 @@ def _check_text(config: Any) -> None:
         )
 
 
-def _check_scores(config: Any) -> None:
+def _check_scores(model: Any, train: Any) -> None:
     """Refuse contradictions among the keys for scores during training."""
-    model, train = config.model, config.train_cfg
     if model.context == "tokens" and train.num_eval_classes is not None:
         raise UserError("captions have no classes: leave 'train_cfg.num_eval_classes' null")
     if model.context == "tokens" and ("accuracy" in train.eval_metrics or train.eval_classes):
@@ -222,18 +226,24 @@ def _check_scores(config: Any) -> None:
                 "the validation loss"
             )
         )
-    if train.eval_classes is not None:
-        if not model.conditional:
+    if train.eval_classes is None:
+        return
+    if not model.conditional:
+        raise UserError(
+            "'train_cfg.eval_classes' needs a model with labels: leave it out, or set "
+            "'model.conditional: true'"
+        )
+    numbers = {"model.num_classes": model.num_classes, "train_cfg.eval_samples": train.eval_samples}
+    for key, most in numbers.items():
+        if train.eval_classes > most:
             raise UserError(
-                "'train_cfg.eval_classes' needs a model with labels: leave it out, or set "
-                "'model.conditional: true'"
+                f"'train_cfg.eval_classes' {train.eval_classes} must not be above '{key}', {most}"
             )
-        for key in ("model.num_classes", "train_cfg.eval_samples"):
-            if train.eval_classes > lookup(config, key):
-                raise UserError(
-                    f"'train_cfg.eval_classes' {train.eval_classes} must not be above '{key}', "
-                    f"{lookup(config, key)}"
-                )
+
+
+def _check_samplers(config: Any) -> None:
+    """Refuse what the samplers of pictures and scores cannot do."""
+    train = config.train_cfg
     for sampler, steps in (("sampler", "sampler_steps"), ("eval_sampler", "eval_steps")):
         _check_sampler(config, f"train_cfg.{sampler}", f"train_cfg.{steps}")
     if train.sampler_eta is not None and train.sampler not in HAVE_ETA:

@@ -4,43 +4,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ..config import POSITIVE
 from ..utils import UserError
+from .limits import number
 
 
 @dataclass
 class UNetConfig:
     """The arguments of StableDiffusionUNet, see code/libs/stable_diffusion.py."""
 
-    dim: int = 320
-    context_dim: int = 768
-    in_channels: int = 4
-    dim_mults: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
+    dim: int = number(320, at_least=1)
+    context_dim: int = number(768, at_least=1)
+    in_channels: int = number(4, at_least=1)
+    dim_mults: list[int] = number((1, 2, 4, 4), at_least=1)
     attn_levels: list[int] = field(default_factory=lambda: [0, 1, 2])
-    res_blocks: int = 2
-    num_heads: int = 8
-    num_groups: int = 32
+    res_blocks: int = number(2, at_least=1)
+    num_heads: int = number(8, at_least=1)
+    num_groups: int = number(32, at_least=1)
 
 
 @dataclass
 class FirstStageConfig:
     """The autoencoder, see code/libs/autoencoders/kl.py, and the scale of its latents."""
 
-    ch: int = 128
-    ch_mult: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
-    num_res_blocks: int = 2
-    num_groups: int = 32
-    scale_factor: float = 0.18215
+    ch: int = number(128, at_least=1)
+    ch_mult: list[int] = number((1, 2, 4, 4), at_least=1)
+    num_res_blocks: int = number(2, at_least=1)
+    num_groups: int = number(32, at_least=1)
+    scale_factor: float = number(0.18215, above=0)
 
 
 @dataclass
 class ScheduleConfig:
     """The noise of each time step, see code/libs/schedules.py."""
 
-    timesteps: int = 1000
+    timesteps: int = number(1000, at_least=2)
     beta_schedule: Literal["linear", "quadratic"] = "quadratic"
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
+    beta_start: float = number(0.00085, above=0, below=1)
+    beta_end: float = number(0.012, above=0, below=1)
 
 
 @dataclass
@@ -48,35 +48,12 @@ class SamplingConfig:
     """How pictures are drawn, unless flags say otherwise."""
 
     sampler: Literal["ddim", "dpm++"] = "ddim"
-    steps: int = 30
+    steps: int = number(30, at_least=1)
     spacing: Literal["leading", "trailing", "linspace", "log_snr"] = "leading"
-    offset: int = 1  # of the time steps with leading spacing
-    guidance: float = 7.5
+    offset: int = number(1, at_least=0)  # of the time steps with leading spacing
+    guidance: float = number(7.5, at_least=0)
     negative: str = ""
-    size: int = 512
-
-
-LIMITS = {
-    "unet.dim": ([1], None),
-    "unet.context_dim": ([1], None),
-    "unet.in_channels": ([1], None),
-    "unet.dim_mults": ([1], None),
-    "unet.res_blocks": ([1], None),
-    "unet.num_heads": ([1], None),
-    "unet.num_groups": ([1], None),
-    "vae.ch": ([1], None),
-    "vae.ch_mult": ([1], None),
-    "vae.num_res_blocks": ([1], None),
-    "vae.num_groups": ([1], None),
-    "vae.scale_factor": POSITIVE,
-    "schedule.timesteps": ([2], None),
-    "schedule.beta_start": (0, 1),
-    "schedule.beta_end": (0, 1),
-    "sampling.steps": ([1], None),
-    "sampling.offset": ([0], None),
-    "sampling.guidance": ([0], None),
-    "sampling.size": ([1], None),
-}
+    size: int = number(512, at_least=1)
 
 
 @dataclass
@@ -85,7 +62,6 @@ class StableDiffusionConfig:
 
     kind = "text-to-image model"
     script = "sample.py"
-    limits = LIMITS
 
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of weights and arithmetic
     vocabulary: Path = Path("../pretrained/clip_bpe")  # vocab.json and merges.txt of CLIP
@@ -110,9 +86,9 @@ class StableDiffusionConfig:
                 f"'unet.attn_levels' {unet.attn_levels} names a level that 'unet.dim_mults' "
                 f"{unet.dim_mults} does not have; levels count from 0"
             )
-        for key, number in (("num_groups", unet.num_groups), ("num_heads", unet.num_heads)):
-            if unet.dim % number:
-                raise UserError(f"'unet.dim' {unet.dim} is not divisible by 'unet.{key}' {number}")
+        for key, divisor in (("num_groups", unet.num_groups), ("num_heads", unet.num_heads)):
+            if unet.dim % divisor:
+                raise UserError(f"'unet.dim' {unet.dim} is not divisible by 'unet.{key}' {divisor}")
         if vae.ch % vae.num_groups:
             raise UserError(
                 f"'vae.ch' {vae.ch} is not divisible by 'vae.num_groups' {vae.num_groups}"
