@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from libs.autoencoders.kl import KLAutoencoder
+from libs.autoencoders.latents import FirstStage
 from libs.config import load_config
 from libs.models.build import load_model
 from libs.runtime import checkpoint
@@ -114,7 +114,7 @@ def test_the_average_of_all_is_what_is_loaded(make_trainer, tmp_path):
     trainer.fit()
     loaded = load_model(tmp_path / "run", FP32.device)
     model, config = loaded.model, loaded.config
-    assert isinstance(model.vae.autoencoder, KLAutoencoder)
+    assert isinstance(model.vae, FirstStage)
     assert config.vae.autoencoder.z_channels == 2
     final = of_vae(trainer.learner.model.state_dict())
     assert same(final, of_vae(model.state_dict()))

@@ -291,24 +291,23 @@ def test_loss_against_arithmetic():
         decoded = autoencoder.decode(posterior.sample(noise))
     distance = Distance()
     off = Stage(kl_weight=0, lpips_weight=0)
-    loss, *parts = ReconstructionLoss(autoencoder, off, distance, judge)(images, noise)
-    torch.testing.assert_close(loss, F.l1_loss(decoded, images))
+    found = ReconstructionLoss(autoencoder, off, distance)(images, noise)
+    torch.testing.assert_close(found.loss, F.l1_loss(decoded, images))
     assert distance.calls == 0
-    assert [part.item() for part in parts[2:]] == [0, 0, 0]
+    assert found.parts[2:].tolist() == [0, 0, 0]
+    assert found.outputs is None
 
     on = Stage(reconstruction="mse", kl_weight=0.3, lpips_weight=0.2, disc_weight=0.5)
     criterion = ReconstructionLoss(autoencoder, on, distance, judge)
-    criterion.adversarial = True
     normal = torch.distributions.Normal(posterior.mean, (posterior.logvar / 2).exp())
     kl = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0))
     expected = F.mse_loss(decoded, images) + 0.2 * distance(decoded, images).mean()
     expected += 0.3 * kl.sum() / images.numel()
     with torch.no_grad():  # without gradients there is no adaptive factor
-        found = criterion(images, noise)[0]
+        found = criterion(images, noise)
         expected += 0.5 * hinge_generator_loss(judge(decoded))
-    torch.testing.assert_close(found, expected)
-    (told,) = criterion.reconstructions
-    torch.testing.assert_close(told, decoded)
+    torch.testing.assert_close(found.loss, expected)
+    torch.testing.assert_close(found.outputs, decoded)
 
 
 def test_accumulation_equals_one_pass(tmp_path, monkeypatch):
@@ -330,7 +329,14 @@ def test_accumulation_equals_one_pass(tmp_path, monkeypatch):
 def test_bad_loss_skips_the_step(tmp_path, monkeypatch, capsys, poisoned):
     """A loss that is no number leaves its network alone, training goes on and says so."""
     forward = poisoned.forward
-    monkeypatch.setattr(poisoned, "forward", lambda *args: forward(*args) * torch.nan)
+
+    def poison(*args):
+        found = forward(*args)
+        if poisoned is ReconstructionLoss:
+            return found._replace(loss=found.loss * torch.nan)
+        return found * torch.nan
+
+    monkeypatch.setattr(poisoned, "forward", poison)
     config = make_config("train_cfg.max_steps=1", stages="{resolution: 8, disc_start: 0}")
     learner = make_learner(config)
     before = {key: value.clone() for key, value in learner.model.state_dict().items()}

@@ -30,7 +30,6 @@ class FirstStage(nn.Module):
 
     def __init__(self, autoencoder: KLAutoencoder, scale: float = 1.0):
         super().__init__()
-        self.whole = (autoencoder,)  # in a tuple: its parts are registered below
         self.factor = autoencoder.factor
         self.channels = autoencoder.latent_channels
         standardize = Standardize(self.channels)
@@ -40,10 +39,13 @@ class FirstStage(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
-    @property
-    def autoencoder(self) -> KLAutoencoder:
-        """What this wraps."""
-        return self.whole[0]
+    def encode(self, images: Tensor) -> DiagonalGaussian:
+        """As `KLAutoencoder.encode`: the posterior of raw latents, given images in [-1, 1]."""
+        return DiagonalGaussian(self.encoder.quant_conv(self.encoder.encoder(images)))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """As `KLAutoencoder.decode`: images, about in [-1, 1], of raw latents."""
+        return self.decoder.decoder(self.decoder.post_quant_conv(z))
 
     @torch.no_grad()
     def measure(self, images_batches: Iterable[Tensor]) -> None:

@@ -4,6 +4,9 @@ The losses are those of Stable Diffusion's first stage (Rombach et al. 2022, app
 al. 2021, VQGAN).
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,39 +21,50 @@ from .discriminator import (
     hinge_discriminator_loss,
     hinge_generator_loss,
 )
-from .kl import KLAutoencoder
 from .perceptual import PerceptualLoss, perceptual_loss
 
 DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss}
+
+
+class LossResult(NamedTuple):
+    """What a loss module gives that has more to say than its loss.
+
+    Attributes:
+        loss: a scalar.
+        parts: other numbers, such as its terms, [n].
+        outputs: what the network made of this batch, for a network that learns next; or None.
+    """
+
+    loss: Tensor
+    parts: Tensor
+    outputs: Tensor | None = None
 
 
 class ReconstructionLoss(nn.Module):
     """The autoencoder's loss as a forward pass.
 
     Args:
-        autoencoder: the network.
+        autoencoder: the network, a KLAutoencoder, or a FirstStage where nobody judges.
         stage: which losses, and their weights.
         perceptual: LPIPS, or None.
-        discriminator: judges reconstructions while `adversarial` is set; no part of this module.
+        judge: images in [-1, 1] -> a discriminator's scores; None before it takes part.
     """
 
     NAMES = ("reconstruction", "kl", "perceptual", "adversarial", "adversarial_weight")
 
     def __init__(
         self,
-        autoencoder: KLAutoencoder,
+        autoencoder: nn.Module,
         stage: Stage,
         perceptual: PerceptualLoss | None,
-        discriminator: PatchDiscriminator | None = None,
+        judge: Callable[[Tensor], Tensor] | None = None,
     ):
         super().__init__()
         self.autoencoder, self.stage, self.perceptual = autoencoder, stage, perceptual
-        self.outside = (discriminator,)  # in a tuple, or it would become a part of this module
-        self.adversarial = False
-        self.reconstructions: list[Tensor] = []  # of this step, for the discriminator
+        self.judge = judge
 
-    def forward(self, images: Tensor, noise: Tensor) -> Tensor:
-        """The loss, and the numbers of NAMES, [6].
+    def forward(self, images: Tensor, noise: Tensor) -> LossResult:
+        """The loss, the numbers of NAMES, and with a judge the reconstructions.
 
         Args:
             images: [B, C, H, W] in [-1, 1].
@@ -67,15 +81,15 @@ class ReconstructionLoss(nn.Module):
             perceptual = self.perceptual(decoded, images).mean()
         reconstruction = pixels + self.stage.lpips_weight * perceptual
         adversarial = weight = zero
-        if self.adversarial:
-            adversarial = hinge_generator_loss(self.outside[0](decoded).float())
+        if self.judge is not None:
+            adversarial = hinge_generator_loss(self.judge(decoded).float())
             weight = zero + self.stage.disc_weight
             if torch.is_grad_enabled():
                 last_layer = self.autoencoder.last_layer
                 weight = weight * adaptive_weight(reconstruction, adversarial, last_layer)
-            self.reconstructions.append(decoded.detach())
         loss = reconstruction + self.stage.kl_weight * kl + weight * adversarial
-        return torch.stack([loss, pixels, kl, perceptual, adversarial, weight])
+        parts = torch.stack([pixels, kl, perceptual, adversarial, weight]).detach()
+        return LossResult(loss, parts, None if self.judge is None else decoded.detach())
 
 
 class DiscriminatorLoss(nn.Module):

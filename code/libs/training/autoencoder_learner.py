@@ -75,7 +75,8 @@ class AutoencoderLearner(Learner):
         if config.train_cfg.compile:
             self.model.encoder.compile()
             self.model.decoder.compile()
-        self.loss = ReconstructionLoss(self.model, self.stage, perceptual, self.discriminator)
+        self.perceptual, self.adversarial = perceptual, False
+        self.loss = ReconstructionLoss(self.model, self.stage, perceptual)
         self.loss_name = f"{DISTANCE_NAMES[self.stage.reconstruction]} of reconstructions"
         self.objective_name = self._objective_name(with_lpips=perceptual is not None)
         options = config.train_cfg, precision, processes
@@ -116,19 +117,25 @@ class AutoencoderLearner(Learner):
         if train.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         start = self.stage.disc_start
-        self.loss.adversarial = start is not None and number >= start
-        self.loss.reconstructions = []
+        if not self.adversarial and start is not None and number >= start:
+            self._let_judge()
         self.discriminator.requires_grad_(False)
         result = self.updater.step(rate, images, self._noise(number, images))
         self.discriminator.requires_grad_(True)
         judged = 0.0
-        if self.loss.adversarial and result.finite:
+        if self.adversarial and result.finite:
             ratio = (self.config.discriminator.lr or train.lr) / train.lr
-            told = torch.cat(self.loss.reconstructions)
-            judgement = self.adversary.step(rate * ratio, images, told)
+            judgement = self.adversary.step(rate * ratio, images, torch.cat(result.outputs))
             judged, result.finite = judgement.loss, judgement.finite
         result.parts.append(judged)
         return result
+
+    def _let_judge(self) -> None:
+        """From now on the discriminator takes part."""
+        self.adversarial, judge = True, self.discriminator.__call__
+        self.loss = ReconstructionLoss(self.model, self.stage, self.perceptual, judge)
+        self.loss.train()
+        self.updater.use(self.loss)
 
     def _noise(self, number: int, images: Tensor) -> Tensor:
         """Noise for the latents of this process's share of a batch; it follows from the step."""

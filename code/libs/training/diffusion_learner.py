@@ -190,7 +190,7 @@ class DiffusionLearner(Learner):
             section.lpips, section.lpips_lambda, "vae.lpips", self.processes
         )
         stage = Stage(kl_weight=section.kl_beta, lpips_weight=section.lpips_lambda)
-        loss = ReconstructionLoss(vae.autoencoder, stage, perceptual).to(self.device)
+        loss = ReconstructionLoss(vae, stage, perceptual).to(self.device)
         return JointLoss(self.loss, loss, section.vae_lambda)
 
     def begin_epoch(self, epoch: int) -> None:

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from ..autoencoders.losses import ReconstructionLoss
+from ..autoencoders.losses import LossResult, ReconstructionLoss
 from ..config import Config
 from ..utils import UserError, check_result, place_of, results_checked
 from .objectives import objective_of
@@ -73,8 +73,9 @@ class JointLoss(nn.Module):
 
     def forward(
         self, x: Tensor, label: Tensor, t: Tensor, noise: Tensor, latent_noise: Tensor
-    ) -> Tensor:
-        """The loss of images [B, C, H, W] in [0, 1], and the numbers of NAMES, [7]."""
+    ) -> LossResult:
+        """The loss of images [B, C, H, W] in [0, 1], and the numbers of NAMES."""
         diffusion = self.diffusion(x, label, t, noise)
-        loss, *parts = self.autoencoder(2 * x - 1, latent_noise)
-        return torch.stack([diffusion + self.weight * loss, diffusion, *parts])
+        found = self.autoencoder(2 * x - 1, latent_noise)
+        parts = torch.cat([diffusion.detach().reshape(1), found.parts])
+        return LossResult(diffusion + self.weight * found.loss, parts)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..autoencoders.losses import LossResult
 from ..config import TrainConfig
 from ..runtime.device import Precision
 from ..runtime.processes import Processes
@@ -28,6 +29,7 @@ class StepResult:
     learning_rate: float
     finite: bool  # False: the loss or its gradient was NaN or infinite, the step was skipped
     parts: list[float] = field(default_factory=list)  # other numbers that the loss came with
+    outputs: list[Tensor] = field(default_factory=list)  # of the loss, one for each part of a batch
 
 
 class Updater:
@@ -35,8 +37,8 @@ class Updater:
 
     Args:
         network: holds the weights; those that require no gradient stay as they are.
-        loss: a module around the network whose forward pass gives the loss, or a vector of the loss
-            and other numbers; what DistributedDataParallel wraps.
+        loss: a module around the network whose forward pass gives the loss, a scalar, or a
+            LossResult; what DistributedDataParallel wraps.
         config: the run's settings.
         precision: device and number format.
         processes: this process among all.
@@ -77,7 +79,7 @@ class Updater:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        numbers = self._backward(*batch)
+        numbers, outputs = self._backward(*batch)
         self.scaler.unscale_(self.optimizer)
         limit = self.config.clip_grad_norm
         norm = nn.utils.clip_grad_norm_(
@@ -91,21 +93,30 @@ class Updater:
             self.scaler.step(self.optimizer)
             self.ema.update()
         self.scaler.update()
-        return StepResult(loss, grad_norm, rate, finite, parts)
+        return StepResult(loss, grad_norm, rate, finite, parts, outputs)
 
-    def _backward(self, *batch: Tensor) -> Tensor:
-        """Accumulate gradients over the parts of a batch; return the numbers over all processes."""
-        num_parts = self.config.accumulate
+    def _backward(self, *batch: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Accumulate gradients over the parts of a batch.
+
+        Returns:
+            The loss and the other numbers over all processes, [1 + n]; and each part's outputs, if
+            the loss has any.
+        """
+        num_parts, outputs = self.config.accumulate, []
         parts = zip(*(tensor.chunk(num_parts) for tensor in batch), strict=True)
         total = torch.zeros((), device=self.precision.device)
         for i, part in enumerate(parts, start=1):
             last = i == num_parts or self.processes.world == 1
             with nullcontext() if last else self.parallel_loss.no_sync():
                 with self.precision.autocast():
-                    numbers = self.parallel_loss(*part).reshape(-1) / num_parts
-                self.scaler.scale(numbers[0]).backward()
-            total = total + numbers.detach()
-        return self.processes.mean(total)
+                    result = self.parallel_loss(*part)
+                    if not isinstance(result, LossResult):
+                        result = LossResult(result, result.new_zeros(0))
+                    loss = result.loss.reshape(()) / num_parts  # a student's may be of shape [1]
+                self.scaler.scale(loss).backward()
+            total = total + torch.cat([loss.detach()[None], result.parts / num_parts])
+            outputs += [] if result.outputs is None else [result.outputs]
+        return self.processes.mean(total), outputs
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs to go on, beside the weights."""
