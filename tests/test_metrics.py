@@ -14,6 +14,7 @@ import torch
 from helpers.files import find_asset
 from libs import config as configs
 from libs import datasets
+from libs.data.batches import in_order
 from libs.metrics import OF_CLASSES, lenet, report, scoring
 from libs.metrics import features as feature_files
 from libs.metrics.distances import nearest
@@ -355,7 +356,10 @@ def test_lenet_on_mnist(tmp_path):
     config = configs.DatasetConfig(name="MNIST", data_folder=tmp_path)
     train, test = (datasets.load_dataset(config, s, (1, 28, 28)) for s in ("train", "test"))
     net = lenet.fit_lenet(train, (1, 28, 28), CPU)
-    assert lenet.accuracy_on(net, test, CPU) >= 0.985
+    with torch.no_grad():
+        batches = in_order(test, 500)
+        right = sum((net(x).argmax(dim=1) == labels).sum().item() for x, labels in batches)
+    assert right / len(test) >= 0.985
 
 
 def test_features_of_another_origin_are_not_mixed_in(tmp_path, capsys):

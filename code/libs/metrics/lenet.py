@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.batches import EpochBatches, in_order
+from ..data.batches import EpochBatches
 from ..datasets import Images
 from ..runtime.cache import STATE, Store, hash_of_code
 from ..runtime.processes import Processes
@@ -87,12 +87,3 @@ def fitted_lenet(train: Images, shape: Sequence[int], device: torch.device, stor
     weights = store.get("classifier", facts, lambda: fit_lenet(train, shape, device).state_dict())
     net.load_state_dict(weights)
     return net.eval()
-
-
-@torch.no_grad()
-def accuracy_on(net: LeNet, dataset: Images, device: torch.device) -> float:
-    """The share of a data set's images that the classifier gives their own label."""
-    right = 0
-    for images, labels in in_order(dataset, BATCH):
-        right += (net(images.to(device)).argmax(dim=1).cpu() == labels).sum().item()
-    return right / len(dataset)

@@ -13,7 +13,6 @@ from ..utils import UserError
 from .distances import nearest
 from .k_means import k_means
 
-SUSPICIOUS_RATIO = 1 / 3
 TINY = 1e-12  # keeps an exact copy of an image that the data holds twice from being 0 / 0
 ENOUGH = 20  # images in a cell for the normal approximation of the Mann-Whitney test
 
