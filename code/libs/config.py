@@ -121,7 +121,7 @@ class LpipsConfig:
 class VaeConfig:
     """The autoencoder of a latent model: TAESD, or one of our own, see train_autoencoder.py."""
 
-    kind: Literal["taesd", "kl"] = "taesd"  # the weights of taesd stand in `model`
+    kind: Literal["taesd", "kl"] = "taesd"  # the weights of taesd are in `model`
     weights: Path | None = None  # of kl: what train_autoencoder.py wrote, or a published kl-f4, -f8
     autoencoder: AutoencoderModelConfig | None = None  # null: what the weights say
     # Train it along until this epoch, counted from 1

@@ -35,7 +35,7 @@ def ddim_step(
     Returns:
         The next state, [B, C, H, W]
     """
-    # TODO: Predict x_0 from x and eps; with clip_x0, clip it and compute eps anew, so that
+    # TODO: Predict x_0 from x and eps; with clip_x0, clip it and compute eps again, so that
     # x_0 and eps still add up to x. Then combine x_0, eps and the noise with eq. 12, sigma from
     # eq. 16 (eta scales it).
     # BEGIN SOLUTION bonus_sampling

@@ -22,7 +22,7 @@ class StableDiffusionUNet(nn.Module):
 
         conv_in   the first state
         encoder   (ResBlock, SpatialTransformer or None, Downsample or None) for each residual
-                  block, `res_blocks` a level; the state after the first two, and the state after
+                  block, `res_blocks` per level; the state after the first two, and the state after
                   the Downsample where there is one, which closes all levels but the deepest
         mid_res_block1, mid_attn, mid_res_block2
         decoder   (ResBlock, SpatialTransformer or None, Upsample or None), `res_blocks + 1` a
@@ -33,7 +33,7 @@ class StableDiffusionUNet(nn.Module):
         dim: number of channels that `dim_mults` multiplies.
         context_dim: entries of each token's context, those of the text encoder.
         in_channels: channels of input and output, those of the latents.
-        dim_mults: one multiplier a level, finest level first.
+        dim_mults: one multiplier per level, finest level first.
         attn_levels: levels with a transformer after each residual block, 0 is the finest.
         res_blocks: residual blocks at each level of the encoder.
         num_heads: heads of each attention.

@@ -166,7 +166,7 @@ def check_result(
         result: of the function, which may be a student's.
         function: to name in the message, with its file and line.
         expected: what it should have given, in words.
-        shape: sizes, or letters such as "H" that stand for any size; None for any shape.
+        shape: sizes, or letters such as "H" for any size; None for any shape.
         did: how the function gave it.
 
     Raises:

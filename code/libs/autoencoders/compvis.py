@@ -14,7 +14,7 @@ from .kl import MAX_GROUPS, KLAutoencoder
 
 
 class ModelCheckpoint:
-    """Stands in for the one class that official files name; it does nothing."""
+    """Takes the place of the one class that official files name; it does nothing."""
 
     __module__ = "pytorch_lightning.callbacks.model_checkpoint"
 
@@ -62,7 +62,7 @@ def read_named_tensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
-    """The arguments of `KLAutoencoder` that the tensors' shapes tell; `path` is for messages.
+    """Arguments of `KLAutoencoder` that follow from the tensors' shapes; `path` is for messages.
 
     Groups leave no trace in the shapes: CompVis always has 32.
     """

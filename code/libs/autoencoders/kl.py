@@ -54,8 +54,8 @@ class KLAutoencoder(nn.Module):
     Args:
         in_channels: channels of the images.
         ch: number of channels that `ch_mult` multiplies.
-        ch_mult: one multiplier a level, finest level first.
-        num_res_blocks: residual blocks a level; the decoder has one more.
+        ch_mult: one multiplier per level, finest level first.
+        num_res_blocks: residual blocks per level; the decoder has one more.
         z_channels: channels of what the encoder gives, once for the means and once for the log
             variances, and of what the decoder takes.
         embed_dim: channels of the latents in between; by default `z_channels`, as in all published

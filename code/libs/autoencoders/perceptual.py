@@ -59,7 +59,7 @@ def perceptual_loss(
         network: "vgg" or "alex".
         weights: a file with torchvision's network; None looks in `folder` for the official one.
         key: the config's key for `weights`, for messages.
-        folder: where official files lie.
+        folder: where official files are.
 
     Returns:
         The loss and an empty text; or None and one sentence to say, where the package is not

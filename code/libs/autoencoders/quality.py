@@ -53,7 +53,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _blur(x: Tensor) -> Tensor:
-    """Average under the window, wherever it lies inside the image."""
+    """Average under the window, wherever it is inside the image."""
     offsets = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
     window = torch.exp(-0.5 * (offsets / SIGMA) ** 2)
     window = (window / window.sum()).expand(x.shape[1], 1, 1, WINDOW)

@@ -68,7 +68,7 @@ class EpochBatches(Sampler[list[Key]]):
 
 
 def make_loader(dataset: Images, batches: EpochBatches, num_workers: int, pin: bool) -> DataLoader:
-    """A loader of (images, labels); data that lies in memory needs no worker processes."""
+    """A loader of (images, labels); data in memory needs no worker processes."""
     if isinstance(dataset, MemoryImages):
         num_workers = 0
     return DataLoader(

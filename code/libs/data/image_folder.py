@@ -49,7 +49,7 @@ class ImageFiles:
         raise UserError("none of the images can be decoded any more: has the data folder changed?")
 
     def fingerprint(self) -> str:
-        """A text that changes when a file is added, removed, or written anew."""
+        """A text that changes when a file is added, removed, or rewritten."""
         listed = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in self.paths]
         return hashlib.sha256(repr(listed).encode()).hexdigest()
 

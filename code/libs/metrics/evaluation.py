@@ -126,13 +126,13 @@ def gather_evidence(request: Request) -> tuple[Evidence, Setup] | None:
             networks = load_networks(request.looks, names, real, shape, device, store)
 
         def draw() -> Tensor:
-            told = labels
+            given = labels
             if reads_text:
-                told = torch.tensor(number_prompts(trained, captioned.texts))[labels]
+                given = torch.tensor(number_prompts(trained, captioned.texts))[labels]
             size = request.batch_size
             size = size or fitting_batch_size(trained.model, sampler, precision, OWN_BATCH)
             options = request.seed, processes.same(size), processes
-            return draw_together(trained.model, told, precision, sampler, *options)
+            return draw_together(trained.model, given, precision, sampler, *options)
 
         samples = drawn_samples(draw, processes, store, facts, request.fresh)
     if not processes.is_main:

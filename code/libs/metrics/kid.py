@@ -20,7 +20,7 @@ def squared_mmd(x: Tensor, y: Tensor) -> float:
         x, y: features, float64 [N, D] and [M, D], at least 2 rows each.
 
     Returns:
-        An estimate that may lie a little below 0.
+        An estimate that may be a little below 0.
     """
 
     def mean_of_pairs(z: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def precision_recall(generated: Tensor, real: Tensor) -> tuple[float, float]:
 
 
 def _share_inside(queries: Tensor, points: Tensor) -> float:
-    """The share of queries that lie in the ball of at least one point."""
+    """The share of queries that are in the ball of at least one point."""
     radii = nearest(points, points, K + 1)[0][:, K]  # the nearest is the point itself
     inside = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
     for start in range(0, len(queries), QUERIES):

@@ -51,7 +51,7 @@ class Setup:
 
 
 def table(scores: Sequence[Score], setup: Setup) -> str:
-    """The scores as text, one a line."""
+    """The scores as text, one per line."""
     rows = [_header(setup), *(_cells(score) for score in scores)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -1,6 +1,6 @@
 """From samples and real images to scores: each metric on the samples, and on held-out real images.
 
-A score says little alone. Beside each stands the same statistic of real images that the model has
+A score says little alone. Beside each is the same statistic of real images that the model has
 not seen, against the same training images and for as many images where there are as many: the
 floor of FID and KID, the best that a model can reach.
 """

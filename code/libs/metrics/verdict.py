@@ -56,7 +56,7 @@ class Verdict:
 def judge(samples: Tensor, train: Tensor, held_out: Tensor, seed: int = 0) -> Verdict:
     """Test samples against training images, and held-out real images for comparison.
 
-    Ratio and calibrated distance fire where clearly more samples than held-out images lie within
+    Ratio and calibrated distance fire where clearly more samples than held-out images are within
     the lowest percent of the held-out images; C_T fires below -3. The value of C_T for held-out
     images compares one half of them with the other.
 
@@ -86,7 +86,7 @@ def _ratio(samples: Tensor, train: Tensor) -> Tensor:
 
 
 def _compare_low_ends(test: str, samples: Tensor, held_out: Tensor) -> Finding:
-    """Compare how many values of each lie within the lowest percent of the held-out ones."""
+    """Compare how many values of each are within the lowest percent of the held-out ones."""
     threshold = held_out.quantile(LOW)
     below, expected = ((x <= threshold).double().mean().item() for x in (samples, held_out))
     pooled = (below * len(samples) + expected * len(held_out)) / (len(samples) + len(held_out))

@@ -96,8 +96,8 @@ def min_snr_weights(ddpm: DDPM, gamma: float) -> Tensor:
     """How much each time step's loss counts with min-SNR, [T], for what the network predicts.
 
     To draw t in proportion to these weights gives the same gradient on average as to draw all t
-    alike and weigh their losses, but for a constant factor. The trainer does the former, so that a
-    model learns by its own compute_loss.
+    alike and weigh their losses, except for a constant factor. The trainer does the former, so that
+    a model learns by its own compute_loss.
 
     Args:
         ddpm: the model, for its schedule and target.

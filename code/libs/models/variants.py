@@ -166,14 +166,14 @@ class PromptTable(nn.Module):
         self.register_buffer("contexts", torch.zeros(0, 1, context_dim), persistent=False)
 
     def set_prompts(self, contexts: Tensor) -> None:
-        """Number the contexts [N, tokens, context_dim]; that of `null_label` stands for no prompt.
+        """Number the contexts [N, tokens, context_dim]; that of `null_label` is that of no prompt.
 
         Raises:
             ValueError: their size is not context_dim.
         """
         if contexts.shape[2] != self.contexts.shape[2]:
             raise ValueError(
-                f"the contexts have {contexts.shape[2]} entries a token, the network reads "
+                f"the contexts have {contexts.shape[2]} entries per token, the network reads "
                 f"{self.contexts.shape[2]} (context_dim)"
             )
         self.contexts = contexts.to(self.contexts)
@@ -197,7 +197,7 @@ class VariantUNet(UNet):
     Args:
         arguments: those of `UNet`.
         conditional: False for a network that ignores the labels.
-        null_class: learn one more label, `null_label`, which stands for no class; for guidance.
+        null_class: learn one more label, `null_label`, which means no class; for guidance.
         adagn: time and class scale and shift the features inside the residual blocks.
         resblocks_per_level: residual blocks at each level of encoder and decoder.
         dropout: share of the features that the residual blocks drop in training.
@@ -210,7 +210,7 @@ class VariantUNet(UNet):
             see `PromptTable`.
 
     Attributes:
-        null_label: the label that stands for no class or no prompt; None without `null_class`.
+        null_label: the label that means no class or no prompt; None without `null_class`.
 
     Raises:
         ValueError: an option is not one of those above, or as for `UNet`.

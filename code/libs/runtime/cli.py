@@ -205,7 +205,7 @@ def _origin(lines: list[str], name: str, line: int) -> str:
 def keep_freed_memory() -> None:
     """Have glibc keep the memory of freed tensors, which the next step of a network needs again.
 
-    Handing it back and getting it anew, page by page, costs a fifth of a CPU's time in sampling.
+    Returning it and getting it again, page by page, costs a fifth of a CPU's time in sampling.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another system's C library
         libc = ctypes.CDLL(None)

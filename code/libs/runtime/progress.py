@@ -11,7 +11,7 @@ from ..utils import reason, visible
 
 try:
     from tqdm import tqdm
-except ImportError:  # optional: lines tell how far a script is
+except ImportError:  # optional: lines say how far a script is
     tqdm = None
 
 T = TypeVar("T")

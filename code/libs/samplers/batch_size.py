@@ -38,7 +38,7 @@ def fitting_batch_size(
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that may still be used on a device, or None where the system does not tell."""
+    """Bytes that may still be used on a device, or None where the system does not say."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

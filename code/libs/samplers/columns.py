@@ -1,4 +1,4 @@
-"""What stands in the columns of a grid of samples: classes, prompts, or nothing in particular."""
+"""What is in the columns of a grid of samples: classes, prompts, or nothing in particular."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Columns:
     """The columns of a grid.
 
     Attributes:
-        labels: what is drawn, one a column, and again in each row.
+        labels: what is drawn, one per column, and again in each row.
         names: of folders for each column's pictures.
         number: of columns in the grid.
         titles: what is written above the columns.

@@ -53,7 +53,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         "own steps) or log_snr",
     )
     group.add_argument(
-        "--churn", type=float, metavar="S_CHURN", help="noise that heun adds anew: 0 none, 40 much"
+        "--churn",
+        type=float,
+        metavar="S_CHURN",
+        help="noise that heun adds on its way: 0 none, 40 much",
     )
     group.add_argument(
         "--churn-range", metavar="MIN,MAX", help="noise levels at which heun adds it, as 0.05,50"

@@ -112,7 +112,7 @@ def _check_model_and_vae(model: Any, vae: Any) -> None:
     if (vae.kind == "kl") != (vae.weights is not None):
         raise UserError(
             "'vae.weights' names the file of an autoencoder of 'vae.kind: kl', and neither goes "
-            "without the other; TAESD's weights stand in 'model.vae_encoder_weights' and "
+            "without the other; TAESD's weights are in 'model.vae_encoder_weights' and "
             "'model.vae_decoder_weights'"
         )
     if vae.freeze_vae_epoch is not None and vae.kind != "kl":

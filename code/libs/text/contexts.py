@@ -133,7 +133,7 @@ def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
         reason = f"shape {found.shape}"
     except (OSError, ValueError, EOFError) as error:
         reason = type(error).__name__
-    say(f"the text cache {file} is damaged ({reason}), encoding anew")
+    say(f"the text cache {file} is damaged ({reason}): encoding again")
     return None
 
 

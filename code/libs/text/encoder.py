@@ -37,7 +37,7 @@ INNER = "text_model."  # a prefix of parameters' names that transformers 5 dropp
 
 
 class TextEncoder(nn.Module):
-    """Prompts to contexts: the last hidden state after the final norm, one vector a token.
+    """Prompts to contexts: the last hidden state after the final norm, one vector per token.
 
     Args:
         tokenizer: CLIP's, with its vocabulary.
@@ -98,9 +98,9 @@ class TextEncoder(nn.Module):
 class RandomTextEncoder(TextEncoder):
     """An untrained text encoder, whose contexts `standardize` or `load` has standardized.
 
-    Even random features tell texts apart, enough to learn some captions by heart. But without
-    training, what a token's vector says of the text is little beside what it says of the token's
-    place. So each entry is shifted and scaled to mean 0 and deviation 1 over random texts.
+    Even random features tell texts apart, enough to memorise some captions. But without
+    training, a token's vector says little of the text beside what it says of the token's place. So
+    each entry is shifted and scaled to mean 0 and deviation 1 over random texts.
     """
 
     def __init__(self, tokenizer: "CLIPTokenizer", model: "CLIPTextModel"):
@@ -269,7 +269,7 @@ def _transformers() -> ModuleType:
 
 
 def _sizes_of(weights: Mapping[str, Tensor], path: Path) -> dict[str, int]:
-    """The arguments of CLIPTextConfig that the tensors' shapes tell."""
+    """The arguments of CLIPTextConfig that follow from the tensors' shapes."""
     try:
         vocab, width = weights["embeddings.token_embedding.weight"].shape
         inner = weights["encoder.layers.0.mlp.fc1.weight"].shape[0]

@@ -40,7 +40,7 @@ SUFFIXES = (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
 STARTS_IN_FOLDER = ("down_blocks.", "decoder.", "text_model.")
 IN_FOLDER = "a diffusers folder has unet/, vae/ and text_encoder/"
 
-OTHERS = {  # beginnings or parts of names that tell other kinds of files
+OTHERS = {  # beginnings or parts of names that give away other kinds of files
     r"lora_|\.lora|lokr_|hada_w": "a LoRA, a change to a checkpoint and no checkpoint itself",
     r"^conditioner\.|\.label_emb\.|^add_embedding\.": "Stable Diffusion XL",
     r"^cond_stage_model\.model\.": "Stable Diffusion 2.x",

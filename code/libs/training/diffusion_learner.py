@@ -123,7 +123,7 @@ class DiffusionLearner(Learner):
     def _use_encoder(self, encoder: TextEncoder) -> None:
         """Have captions read by a text encoder, and number those that pictures and scores show.
 
-        In a checkpoint the captions of the pictures stand where names of classes would.
+        In a checkpoint the captions of the pictures take the place of the names of classes.
         """
         train, settings = self.splits.train, self.config.train_cfg
         texts, folder = train.captions.texts, self.config.output_folder / "text_cache"
@@ -135,7 +135,7 @@ class DiffusionLearner(Learner):
         self.classes = [texts[i] for i in numbers[1 : SHOWN_CAPTIONS + 1].tolist()]
 
     def _condition(self, labels: Tensor) -> Tensor:
-        """What the network is told: classes [B], or the contexts of captions by their numbers."""
+        """What the network is given: classes [B], or the contexts of captions by their numbers."""
         return labels if self.contexts is None else self.contexts(labels)
 
     def describe(self) -> str:
@@ -271,7 +271,7 @@ class DiffusionLearner(Learner):
         return found
 
     def picture(self) -> tuple[str, Tensor] | None:
-        """Samples of the averaged model, one class or caption a column."""
+        """Samples of the averaged model, one class or caption per column."""
         settings = self.config.train_cfg
         rows = settings.num_eval_samples
         if rows == 0:

@@ -30,7 +30,7 @@ class EMA:
 
     @torch.no_grad()
     def restart(self) -> None:
-        """Begin anew with the current weights."""
+        """Begin again with the current weights."""
         self.updates = 0
         for key, parameter in self.parameters.items():
             self.average[key].copy_(parameter)

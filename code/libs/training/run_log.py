@@ -121,7 +121,7 @@ class RunLog:
             self.wandb_id = self.wandb.id
 
     def scalars(self, values: dict[str, float | None], step: int) -> None:
-        """Log numbers at a step; None stands for one that was not measured."""
+        """Log numbers at a step; None is one that was not measured."""
         values = {name: value for name, value in values.items() if value is not None}
         for name, value in values.items():
             self._to_board("add_scalar", name, value, step)
@@ -160,7 +160,7 @@ class RunLog:
             self.wandb = None
 
     def _report_error(self, error: threading.ExceptHookArgs) -> None:
-        """Leave it to `_to_board` to tell where the thread of TensorBoard's writer cannot write."""
+        """Leave it to `_to_board` to say where the thread of TensorBoard's writer cannot write."""
         of_writer = type(error.thread).__module__.startswith("tensorboard.")
         if not (of_writer and issubclass(error.exc_type, OSError)):
             self.report(error)

@@ -35,7 +35,7 @@ def train_stages(
 ) -> Path:
     """Train all stages that are not done yet, in folder/stage-1 and so on.
 
-    Beside them, scores.json tells how good reconstructions were before and after each stage.
+    Beside them, scores.json says how good reconstructions were before and after each stage.
 
     Returns:
         The final checkpoint, folder/model_final.pth.
