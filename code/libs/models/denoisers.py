@@ -56,7 +56,6 @@ class Denoiser(ABC):
             `postprocess`. What was put into its place, as for guidance, counts.
 
     Attributes:
-        name: of the kind of model, with its article.
         own: the sampler that draws as the model does by itself: "own" for its p_sample_loop.
         steps: of a chain unless asked otherwise; None for all time steps.
         heun: noise levels and churn of Heun's method unless asked otherwise.
@@ -64,7 +63,6 @@ class Denoiser(ABC):
         data_std: about the standard deviation of x_0.
     """
 
-    name: str
     own: str = "own"
     steps: int | None
     heun: Heun
@@ -130,7 +128,6 @@ class Denoiser(ABC):
         alpha, sigma = self.rates(times)
         alphas_cumprod = alpha**2 / (alpha**2 + sigma**2)
         scales = (alpha**2 + sigma**2).sqrt()
-
         time_of, scale_of = (table.float().to(self.device) for table in (times, scales))
 
         def eps_model(x: Tensor, label: Tensor, t: Tensor) -> Tensor:
@@ -142,7 +139,6 @@ class Denoiser(ABC):
 class DDPMDenoiser(Denoiser):
     """A DDPM, whose network predicts the noise at T time steps and at no level between them."""
 
-    name = "a DDPM"
     steps = None
 
     def __init__(self, model: DDPM):
@@ -178,14 +174,12 @@ class DDPMDenoiser(Denoiser):
 
     def chain(self, steps: int | None, spacing: str) -> Chain:
         """The schedule as it is: the sampler's time steps are the model's own."""
-
         return Chain(self.noise, self.alphas_cumprod, self.times(steps, spacing).tolist())
 
 
 class EDMDenoiser(Denoiser):
     """An EDM, which calls its noise levels sigma and is a denoiser itself."""
 
-    name = "an EDM"
     own = "heun"
 
     def __init__(self, model: EDM):
