@@ -1,9 +1,8 @@
 """What each kind of model is trained on: the noise levels of a batch, its loss, and their names.
 
-A new kind of model needs a subclass of `Objective` here, and a line at the end of the file.
+A new kind of model needs a subclass of `Objective` here, and an entry in `OBJECTIVES`.
 """
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..ddpm import DDPM
 from ..edm import EDM
+from ..models.denoisers import for_model
 from ..models.targets import loss_name, min_snr_weights, partly_uniform, training_loss
 
 
@@ -110,11 +110,9 @@ class EDMObjective(Objective):
         self.model.sigma_data.fill_(deviation)
 
 
-@functools.singledispatch
+OBJECTIVES = {"DDPM": DDPMObjective, "EDM": EDMObjective}  # by the names of the models' classes
+
+
 def objective_of(model: nn.Module, config: Config) -> Objective:
     """What a diffusion model is trained on, as a config says."""
-    raise TypeError(f"nothing says how a {type(model).__name__} is trained")
-
-
-objective_of.register(DDPM, DDPMObjective)
-objective_of.register(EDM, EDMObjective)
+    return for_model(model, OBJECTIVES)(model, config)
