@@ -288,7 +288,7 @@ def test_functions_with_other_arguments_or_names(edited, monkeypatch):
     line = line_of("ddpm", "def compute_loss")
     text = told(lambda: loss_of(ddpm.DDPM(**SIZES)))
     one_sentence(text, f"compute_loss in code/libs/ddpm.py, line {line}", "takes 3 positional")
-    assert "as _checked in code/libs/training/diffusion_losses.py, line " in text
+    assert "as forward in code/libs/training/diffusion_losses.py, line " in text
 
     ddpm = edited("ddpm", ("def p_sample(self", "def sample_p(self"))
     text = told(lambda: draw(ddpm.DDPM(**SIZES)))
