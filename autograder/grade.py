@@ -27,10 +27,12 @@ from autograder.text import (
 try:
     from autograder.batch import Order, grade_all
     from autograder.course.manual import merge_manual
+    from autograder.examine import IS_STARTER
     from autograder.hints import hints
-    from autograder.judge import IS_STARTER
-    from autograder.output.pages import load_grades, table, write_class, write_submission
+    from autograder.output.pages import write_class, write_submission
     from autograder.output.sheets import contested, write_sheets
+    from autograder.output.stored import load_grades
+    from autograder.output.terminal import table
     from autograder.reading.submission import Refused, find_submissions, hash_of_file, names_of
     from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
     from autograder.rubric import Rubric, load_rubric

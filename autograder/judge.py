@@ -4,128 +4,30 @@ pytest runs in this process, which is trusted; the submission runs in a sandbox 
 """
 
 import contextlib
-import ctypes
 import io
 import re
 import secrets
-import socket
 import tempfile
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from autograder.checks.student import PARTS, Heritage, Patience, Student
+from autograder.checks.student import PARTS
+from autograder.examine import Examination, examine, give_memory_back
 from autograder.hints import hint_text
-from autograder.reading.submission import Refused, Submission, open_submission
+from autograder.reading.submission import Refused, Submission
 from autograder.results import FAILED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
-from autograder.sandbox.wire import Channel
 from autograder.text import visible
 
 TESTS = Path(__file__).with_name("tests")
-KIT_CODE = Path(__file__).resolve().parents[1] / "code"
 LOG_BYTES = 100_000
 NOT_INSTALLED = re.compile(r"No module named '(?!libs\b)")
 FOR_GPU = ("needs_gpu", "made_elsewhere")  # hints of what may be right on a machine with a GPU
-M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of glibc's mallopt
-LARGE = 1 << 23  # bytes of an array that the system takes back as soon as it is freed, and
-KEPT = 1 << 26  # of all smaller ones that are at hand for the next
-# A starter's grader has no hidden tests, and grades the work of whoever runs it.
-IS_STARTER = not Path(__file__).with_name("hidden").joinpath("oracles.py").exists()
-
-
-@dataclass
-class Examination:
-    """A prepared submission and the way to its workers."""
-
-    submission: Submission
-    hire: Callable[[], Any]
-    patience: Patience = field(default_factory=Patience)
-    shares: bool = False  # a part whose tests all passed hands its worker to the next one
-    heritage: Heritage | None = None
-    heirs: set[str] = field(default_factory=set)  # parts that began with another one's worker
-    failed: set[str] = field(default_factory=set)  # parts with a test that failed
-    without_gpu: str = ""  # what a person should know of code that names a GPU
-
-    def student(self, part: str) -> Student:
-        """A view for the tests of one part, with a worker of its own or that of an earlier part."""
-        heritage, self.heritage = self.heritage, None
-        if heritage is not None:
-            self.heirs.add(part)
-        self.patience.begin_part()
-        return Student(self.hire, self.patience, heritage, self.submission.code_folder / "libs")
-
-    def take_back(self, student: Student, part: str) -> None:
-        """After the tests of a part, keep its worker for the next one, or end it."""
-        if self.shares and part not in self.failed:
-            self.heritage = student.hand_over()
-        else:
-            student.stop()
-
-    def close(self) -> None:
-        """End a worker that nobody inherited."""
-        Student(self.hire, self.patience, self.heritage).stop()
-        self.heritage = None
-
-
-@contextlib.contextmanager
-def examine(
-    path: Path, work: Path, in_process: bool = False, sandbox: Sandbox | None = None
-) -> Iterator[Examination]:
-    """Open a submission for its tests.
-
-    Args:
-        path: a zip or a folder.
-        work: an empty folder for the prepared copy and the log.
-        in_process: run student code in this very process, without protection.
-        sandbox: a warm one to use; without it, one is started for this submission.
-
-    Raises:
-        Refused: the submission cannot be read.
-    """
-    submission = open_submission(path, work / "submission", KIT_CODE)
-    log = work / "log.txt"
-    if in_process:
-        yield Examination(submission, lambda: LocalWorker(submission.code_folder))
-    elif sandbox is not None:
-        yield Examination(submission, lambda: sandbox.worker(submission.code_folder, log))
-    else:
-        with Sandbox(trusted=IS_STARTER) as own:
-            yield Examination(submission, lambda: own.worker(submission.code_folder, log))
-
-
-class LocalWorker:
-    """A worker without a sandbox: a thread of this process, so that a debugger can reach it."""
-
-    def __init__(self, code_folder: Path) -> None:
-        from autograder.sandbox.worker import serve
-
-        ours, theirs = socket.socketpair()
-        self.channel = Channel(ours)
-        arguments = (Channel(theirs), str(code_folder))
-        self.thread = threading.Thread(target=self.run, args=(serve, *arguments), daemon=True)
-        self.thread.start()
-
-    def run(self, serve: Callable, *arguments: Any) -> None:
-        """Serve until the judge hangs up."""
-        with contextlib.suppress(Exception):
-            serve(*arguments, shared=True)
-
-    def kill(self) -> None:
-        """Hang up, and wait: a thread that is still in torch would crash Python's own end."""
-        self.channel.close()
-        self.thread.join(5)
-
-    def end(self, timeout: float) -> str:
-        """How it ended."""
-        return "the thread ended"
 
 
 class Recorder:
@@ -215,19 +117,6 @@ def judge(
     return grade
 
 
-def give_memory_back() -> None:
-    """Have the system take back what an earlier submission used, and keep little from now on.
-
-    To ask the system for each array of a megabyte takes longer than to compute with it. What glibc
-    keeps by itself grows without end, with holes, while a worker sends the largest messages.
-    """
-    with contextlib.suppress(AttributeError, OSError):  # other systems
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT)
-        libc.malloc_trim(0)
-
-
 def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
     """Take over what reading the submission showed."""
     grade.sha256, grade.team, grade.members = submission.sha256, submission.team, submission.members
@@ -247,18 +136,18 @@ def run_tests(
     tested again with its own, and that result counts.
     """
     examination.shares = True
-    examination.patience.to_come = 1 if only else PARTS
+    examination.state.to_come = 1 if only else PARTS
     try:
         results = run_pytest(examination, seed, public, [only] if only else [])
         for_gpu = {result.part for result in results if result.hint_id in FOR_GPU}
-        again = sorted(for_gpu | examination.heirs & examination.failed)
+        again = sorted(for_gpu | examination.reused & examination.failed)
         if again:
             examination.shares = False
             examination.close()
             fresh = {"to_come": len(again), "hangs": 0, "failed": {}, "gpu": bool(for_gpu)}
             if for_gpu:
                 fresh["stand_in"] = False
-            examination.patience = replace(examination.patience, **fresh)
+            examination.state = replace(examination.state, **fresh)
             first = [result for result in results if result.part in again]
             results = [result for result in results if result.part not in again]
             results += run_pytest(examination, seed, public, again)

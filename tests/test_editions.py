@@ -7,7 +7,7 @@ import numpy as np
 import overlay
 import pytest
 import yaml
-from autograder.checks.student import PART_SECONDS, SUBMISSION_SECONDS, Finding, Patience, Tensor
+from autograder.checks.student import PART_SECONDS, SUBMISSION_SECONDS, Finding, RunState, Tensor
 from autograder.checks.unet_wiring import same_condition
 from autograder.judge import judge, not_judged
 from autograder.results import FAILED, TestResult
@@ -97,27 +97,27 @@ def test_a_build_that_fails_is_not_tried_again_per_test(broken, most, sandbox, t
 
 def test_no_part_takes_the_time_of_another():
     """Each part has some time, whatever those before it took; what is left over goes on."""
-    patience = Patience()
+    state = RunState()
     for to_come in range(9, -1, -1):
-        patience.begin_part()
-        assert patience.part_left >= PART_SECONDS
-        assert patience.to_come == to_come
-        patience.spend("q_sample", patience.part_left)
-    assert patience.seconds_left == pytest.approx(0)
-    patience = Patience(to_come=1)
-    patience.begin_part()
-    assert patience.part_left == SUBMISSION_SECONDS
+        state.begin_part()
+        assert state.part_left >= PART_SECONDS
+        assert state.to_come == to_come
+        state.spend("q_sample", state.part_left)
+    assert state.seconds_left == pytest.approx(0)
+    state = RunState(to_come=1)
+    state.begin_part()
+    assert state.part_left == SUBMISSION_SECONDS
 
 
 def test_what_used_the_time_is_said():
     """A part whose time is spent says for what, and a person reads it."""
-    patience = Patience(seconds_left=20, to_come=1)
-    patience.begin_part()
-    patience.check()
-    patience.spend("q_sample", 2)
-    patience.spend("compute_loss", 18.4)
+    state = RunState(seconds_left=20, to_come=1)
+    state.begin_part()
+    state.check_time()
+    state.spend("q_sample", 2)
+    state.spend("compute_loss", 18.4)
     with pytest.raises(Finding, match="spent: compute_loss took 18 s of it") as finding:
-        patience.check()
+        state.check_time()
     reason, hint = finding.value.reason, finding.value.hint
     names = ("q_sample", "q_sample", "p_sample")
     results = [TestResult(name, "test", FAILED, reason=reason, hint_id=hint) for name in names]

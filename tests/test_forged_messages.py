@@ -20,10 +20,10 @@ import pytest
 from autograder.checks import unet_wiring as wiring
 from autograder.checks.evidence import off
 from autograder.checks.messages import read_asked, read_value
-from autograder.checks.student import MAX_KEPT, Ahead, Calls, Finding, Patience, Student
+from autograder.checks.student import MAX_KEPT, Ahead, Calls, Finding, RunState, Student
 from autograder.checks.unet_wiring import Wiring, needed_levels
+from autograder.examine import LocalWorker
 from autograder.hidden.oracles import make_cases
-from autograder.judge import LocalWorker
 from autograder.sandbox.wire import BadMessage, Closed, _Body, _pack, _unpack
 
 from helpers.files import ROOT
@@ -235,7 +235,7 @@ def arguments_of(part: str, test: Any, marks: dict[str, Any]) -> Iterator[tuple[
 
 def outcome(test: Callable[[Student], None], worker: Any) -> Finding | str:
     """What a test says: "passed", "skipped" or a Finding. Any other exception is an error here."""
-    student = Student(lambda: worker, Patience())
+    student = Student(lambda: worker, RunState())
     try:
         test(student)
     except Finding as finding:
@@ -545,7 +545,7 @@ def test_options_that_the_source_names_are_known(tmp_path, takes):
     def script(request: Message) -> Iterator[Message]:
         yield {"answer": {"optional": []}, "earlier": []}
 
-    student = Student(lambda: Liar(script), Patience(), libs=tmp_path)
+    student = Student(lambda: Liar(script), RunState(), libs=tmp_path)
     with pytest.raises(Finding if takes else pytest.skip.Exception):
         student.ddpm(case)
 

@@ -12,11 +12,12 @@ import shutil
 import struct
 import subprocess
 import unicodedata
+import urllib.parse
 import zlib
 
 import pytest
 from autograder import text
-from autograder.output import pages, sheets
+from autograder.output import pages, sheets, stored, terminal
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError, visible
@@ -141,7 +142,7 @@ def written(tmp_path_factory):
 def test_results_are_what_gradescope_documents(written):
     folder, grades = written
     for one in grades:
-        path = pages.submission_folder(folder, one.submission) / "results.json"
+        path = stored.submission_folder(folder, one.submission) / "results.json"
         results = json.loads(path.read_text(encoding="ascii"))
         check_fields(results, TOP)
         assert results["score"] == pytest.approx(one.total)
@@ -157,7 +158,7 @@ def test_results_are_what_gradescope_documents(written):
 
 def test_results_give_the_grade_back(written):
     folder, grades = written
-    loaded = pages.load_grades(folder)
+    loaded = stored.load_grades(folder)
     assert {g.submission: g for g in loaded} == {g.submission: g for g in grades}
     assert [g.submission for g in loaded] == sorted(g.submission for g in grades)
 
@@ -170,7 +171,7 @@ def test_a_persons_points_show_and_the_graders_own_are_stored(tmp_path):
     assert results["score"] == 7.5
     assert results["tests"][6]["name"].startswith("report_unet: ")
     assert "1.5 of 2" in Page(tmp_path / "team-01.zip" / "report.html").text
-    assert pages.load_grades(tmp_path) == [own]
+    assert stored.load_grades(tmp_path) == [own]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_a_damaged_result_is_named(tmp_path, content):
     broken = tmp_path / "team-01.zip" / "results.json"
     broken.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(str(broken))):
-        pages.load_grades(tmp_path)
+        stored.load_grades(tmp_path)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -216,7 +217,7 @@ NAMES = [
 
 @any_name
 def test_each_submission_has_a_folder_of_its_own_inside(tmp_path):
-    folders = [pages.submission_folder(tmp_path, name) for name in NAMES]
+    folders = [stored.submission_folder(tmp_path, name) for name in NAMES]
     assert len(set(folders)) == len(NAMES)
     for name, folder in zip(NAMES, folders, strict=True):
         assert folder.parent == tmp_path, name
@@ -297,7 +298,7 @@ def test_the_overview_links_to_each_report(tmp_path, name):
         assert link.startswith("./")
         assert "#" not in link
         assert "?" not in link
-        path = pages.urllib.parse.unquote(link)
+        path = urllib.parse.unquote(link)
         assert (tmp_path / path).is_file()
 
 
@@ -344,7 +345,7 @@ def test_pages_load_nothing_from_outside(written):
 def test_what_students_wrote_shows_as_written_and_does_nothing(written):
     """Markup, escapes and marks of direction are in no file as such; their spelling is."""
     folder, grades = written
-    place = pages.submission_folder(folder, grades[-1].submission)
+    place = stored.submission_folder(folder, grades[-1].submission)
     for path in [*place.iterdir(), folder / "index.html"]:
         content = path.read_bytes().decode()
         strange = {c for c in content if unicodedata.category(c) in ("Cc", "Cf", "Cs")}
@@ -362,7 +363,7 @@ def test_what_students_wrote_shows_as_written_and_does_nothing(written):
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_terminals_table_fits_and_is_harmless(width):
     one = grade("evil", failed=["unet"], stubs=["latent"], words=EVIL, team=EVIL, deductions=0.6)
-    shown = pages.table(one, RUBRIC, width)
+    shown = terminal.table(one, RUBRIC, width)
     assert all(len(line) <= width for line in shown.splitlines())
     assert {c for c in shown if not c.isprintable()} == {"\n"}
     flat = " ".join(shown.split())
@@ -381,7 +382,7 @@ def test_every_view_shows_maxima_and_what_a_person_grades(tmp_path):
     pages.write_submission(one, RUBRIC, tmp_path)
     results = json.loads((tmp_path / "team-02.zip" / "results.json").read_text(encoding="utf-8"))
     page = Page(tmp_path / "team-02.zip" / "report.html").text
-    shown = pages.table(one, RUBRIC, 100)
+    shown = terminal.table(one, RUBRIC, 100)
     assert re.search(r"^total +5 of 6 by the autograder, bonus: 0 of 8$", shown, re.M)
     assert results["output"].startswith("5 of 6 by the autograder, bonus: 0 of 8\nA person grades:")
     assert "From the autograder 5 of 6 Bonus, from the autograder 0 of 8" in page
@@ -396,7 +397,7 @@ def test_every_view_shows_maxima_and_what_a_person_grades(tmp_path):
 def test_points_of_a_person_count_beside_those_of_the_autograder(tmp_path):
     one = team(1)
     one.part("report_unet").points, one.part("bonus_edm").by_person = 1.5, 1.0
-    shown = " ".join(pages.table(one, RUBRIC, 100).split())
+    shown = " ".join(terminal.table(one, RUBRIC, 100).split())
     assert "8.5 points so far 6 of 6 by the autograder, bonus: 0 of 8 2.5 of 4 by a person" in shown
     assert "Report: understanding" not in shown.split("A person grades:")[1]
 
@@ -411,7 +412,7 @@ def test_a_hint_that_parts_share_is_said_once_and_names_them(tmp_path, hint):
         part.hint, part.reason = hint, f"{part.id} is a stub."
     one.parts[1].reason = one.parts[0].reason
     named = "unet, q_sample, p_sample, p_sample_loop, compute_loss and latent"
-    shown = " ".join(pages.table(one, RUBRIC, 80).split())
+    shown = " ".join(terminal.table(one, RUBRIC, 80).split())
     pages.write_submission(one, RUBRIC, tmp_path)
     page = Page(tmp_path / "team-04.zip" / "report.html").text
     sheet = sheets.feedback(one, RUBRIC)
@@ -509,7 +510,7 @@ def opened(page):
 def test_pages_in_a_browser(written, tmp_path):
     """Fit a phone and a desk with all details open, show their pictures, sort, and run nothing."""
     folder, grades = written
-    evil = pages.submission_folder(folder, grades[-1].submission) / "report.html"
+    evil = stored.submission_folder(folder, grades[-1].submission) / "report.html"
     sources = {
         "index": (folder / "index.html").read_text(encoding="utf-8"),
         "report": opened((folder / "team-03.zip" / "report.html").read_text(encoding="utf-8")),

@@ -207,6 +207,23 @@ def test_branch_has_its_own_history(clone):
     assert git(clone, "rev-list", "--count", "starter").strip() == "2"
 
 
+def test_the_folder_decides_what_students_never_get(clone, tmp_path):
+    """A new file goes out, unless it is in hidden/ or extras/: no list has to name it."""
+    grader, new = clone / "autograder", '"""New."""\n'
+    stays = [grader / "hidden" / "new.py", grader / "hidden" / "more" / "new.npz"]
+    stays += [grader / "extras" / "new.html"]
+    goes = [grader / "new.py", grader / "checks" / "new.py", grader / "checks" / "hidden.py"]
+    for file in (*stays, *goes):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(new, encoding="utf-8")
+    git(clone, "add", "-A")
+    process = run_script("instructor/release.py", "--out", tmp_path / "cut", cwd=clone)
+    assert process.returncode == 0, process.stderr
+    cut = tmp_path / "cut"
+    assert {file for file in (*stays, *goes) if (cut / file.relative_to(clone)).exists()} == {*goes}
+    assert not any(path.is_dir() for path in cut.glob("autograder/hidden"))
+
+
 def test_checked_out_branch_is_refused(clone):
     """The branch with the solutions is never overwritten."""
     process = run_script("instructor/release.py", "--branch", "main", cwd=clone)

@@ -7,7 +7,8 @@ import re
 import pytest
 from autograder.course.manual import merge_manual
 from autograder.output import sheets
-from autograder.output.pages import load_grades, write_submission
+from autograder.output.pages import write_submission
+from autograder.output.stored import load_grades
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError

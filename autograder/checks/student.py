@@ -32,11 +32,11 @@ from autograder.checks.messages import (
 from autograder.reading.program import constructor_names
 from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
 
-__all__ = ["Ahead", "Answer", "Asked", "Finding", "Patience", "Student", "Tensor"]
+__all__ = ["Ahead", "Answer", "Asked", "Finding", "RunState", "Student", "Tensor"]
 
 IMPORT_SECONDS = 15.0  # importing torchvision takes seconds on a slow machine
 CALL_SECONDS = 12.0
-IMPATIENT_SECONDS = 5.0  # once several calls hung
+LEAST_SECONDS = 5.0  # of a call, once several hung
 SUBMISSION_SECONDS = 150.0  # of waiting for one submission, over all its tests
 PART_SECONDS = 10.0  # of those, kept for each part that is still to come
 PARTS = 10
@@ -52,7 +52,6 @@ FORGED = "The process sent something that is no answer"
 NOTEBOOK = re.compile(r" in '[%!]\w")  # a command of a notebook in a syntax error's line
 USE_UNET = ("ddpm", "edm")  # modules that import libs/unet.py
 
-Heritage = tuple[Any, dict[str, list[str]]]
 Handler = Callable[["Asked"], "np.ndarray | str | Ahead"]
 
 
@@ -87,10 +86,19 @@ class Ahead:
 
 
 @dataclass
-class Patience:
-    """How much longer to wait for a submission; shared by its parts.
+class WarmWorker:
+    """A running worker that one part hands to the next, and what it has built (see `build`)."""
+
+    worker: Any
+    built: dict[str, list[str]]
+
+
+@dataclass
+class RunState:
+    """What the parts of one submission share: how much longer to wait for it, what is known of it.
 
     Attributes:
+        seconds_left: of waiting for all its parts together.
         to_come: parts that are still to begin.
         part_left: seconds for the part that is being tested.
         spent: seconds that this part has waited, by what it waited for.
@@ -127,7 +135,7 @@ class Patience:
         self.part_left -= seconds
         self.spent[what] = self.spent.get(what, 0.0) + seconds
 
-    def check(self) -> None:
+    def check_time(self) -> None:
         """Raise a Finding where the part's time is spent; it says what for."""
         if self.part_left > 0:
             return
@@ -140,35 +148,35 @@ class Student:
     """One part's view of a submission.
 
     Args:
-        hire: starts a fresh worker; returns it with a `channel`, `kill()` and `end(timeout)`.
-        patience: shared by the submission's parts.
-        heritage: what the part before handed over, its worker and what that has built.
+        start_worker: returns a fresh worker with a `channel`, `kill()` and `end(timeout)`.
+        state: shared by the submission's parts.
+        warm: the worker of the part before, if it handed one over.
         libs: the folder of the submission's modules, whose text the judge can search.
     """
 
     def __init__(
         self,
-        hire: Callable[[], Any],
-        patience: Patience,
-        heritage: Heritage | None = None,
+        start_worker: Callable[[], Any],
+        state: RunState,
+        warm: WarmWorker | None = None,
         libs: Path | None = None,
     ) -> None:
-        self.hire = hire
-        self.patience = patience
+        self.start_worker = start_worker
+        self.state = state
         self.libs = libs
-        self.worker, self.built = heritage or (None, {})
+        self.worker, self.built = (warm.worker, warm.built) if warm else (None, {})
         self.fresh = False  # whether the worker has done nothing but build
         self.deaths = 0
         self.last_death = ""
 
-    def hand_over(self) -> Heritage | None:
-        """The worker, if it is alive and well, for the next part; this view is over."""
-        if self.worker is None or self.deaths or self.patience.stand_in:
+    def hand_over(self) -> WarmWorker | None:
+        """The worker for the next part, if it is alive and well; this view has none afterwards."""
+        if self.worker is None or self.deaths or self.state.stand_in:
             self.stop()
             return None
-        heritage = self.worker, self.built
+        warm = WarmWorker(self.worker, self.built)
         self.worker, self.built = None, {}
-        return heritage
+        return warm
 
     def build(
         self,
@@ -192,8 +200,8 @@ class Student:
         if key in self.built:
             return key, self.built[key]
         for known in (module, key):
-            if known in self.patience.failed:
-                raise Finding(*self.patience.failed[known])
+            if known in self.state.failed:
+                raise Finding(*self.state.failed[known])
         request = {"key": key, "module": module, "name": name, "kwargs": kwargs}
         request["optional"] = list(optional)
         fresh = self.worker is None or self.fresh
@@ -202,9 +210,9 @@ class Student:
         except Finding as finding:
             # What fails in a worker that has run other code may yet work in another.
             hangs = finding.hint == "too_slow"
-            if self.patience.part_left > 0 and (fresh or hangs):
+            if self.state.part_left > 0 and (fresh or hangs):
                 failed = finding.reason, finding.hint, finding.not_attempted
-                self.patience.failed[module if finding.importing or hangs else key] = failed
+                self.state.failed[module if finding.importing or hangs else key] = failed
             raise
         return key, self.built[key]
 
@@ -214,7 +222,7 @@ class Student:
             return self._build(request)
         except Finding as finding:
             check_attempted(finding, request["module"])
-            if request["module"] not in USE_UNET or self.patience.stand_in:
+            if request["module"] not in USE_UNET or self.state.stand_in:
                 raise
             return self._build_without_unet(request)
 
@@ -371,17 +379,17 @@ class Student:
         before = self.deaths, self.last_death
         self.stop()
         self.deaths = 0
-        self.patience.stand_in = True
+        self.state.stand_in = True
         try:
             return self._build(request)
         except Finding:
-            self.patience.stand_in = False
+            self.state.stand_in = False
             self.stop()
             self.deaths, self.last_death = max(self.deaths, before[0]), before[1]
             raise
 
     def _build(self, request: dict[str, Any]) -> list[str]:
-        stand_in = self.patience.stand_in and request["module"] in USE_UNET
+        stand_in = self.state.stand_in and request["module"] in USE_UNET
         request = {**request, "stand_in": stand_in}
 
         def read(answer: dict[str, Any], calls: Calls) -> list[str]:
@@ -403,58 +411,47 @@ class Student:
         Args:
             read: makes a record of the answer and of the doubles' calls; raises BadMessage.
         """
-        if self.deaths >= MAX_DEATHS:
-            raise Finding(f"Not run, since earlier tests ended like this: {self.last_death}")
-        self.patience.check()
-        if self.patience.forged >= MAX_FORGED:
-            raise Finding(f"Not run, since too many tests ended like this: {FORGED}.", "forged")
+        self._check_worth_asking()
         is_new = self.worker is None
         if is_new:
-            self.worker, self.fresh = self.hire(), True
+            self.worker, self.fresh = self.start_worker(), True
         self.fresh &= operation == "build"
         channel: Channel = self.worker.channel
-        seconds = max(IMPATIENT_SECONDS, seconds / 2**self.patience.hangs)
-        seconds = min(seconds, self.patience.part_left)
+        seconds = max(LEAST_SECONDS, seconds / 2**self.state.hangs)
+        seconds = min(seconds, self.state.part_left)
         start, before = time.monotonic(), channel.received
         deadline = start + seconds
         calls = Calls(doubles)
         result = None
         try:
-            if is_new and self.patience.gpu:
+            if is_new and self.state.gpu:
                 channel.send({"op": "gpu"}, deadline)
                 channel.receive(deadline)
             channel.send({"op": operation, **request}, deadline)
-            while True:
-                message = channel.receive(deadline)
-                calls.take_earlier(message.get("earlier", []))
-                if "answer" in message:
-                    break
-                if time.monotonic() > deadline:
-                    raise Slow
-                if "double" in message:
-                    channel.send(calls.reply(message), deadline)
-                elif "structure" in message:
-                    calls.take_structure(message["structure"])
-                else:
-                    raise BadMessage("a message of no known kind")
-            answer = message["answer"]
-            if not isinstance(answer, dict):
-                raise BadMessage("an answer without content")
+            answer = wait_for_answer(channel, calls, deadline)
             finding = error_finding(answer["error"]) if "error" in answer else None
             if finding is None:
                 result = read(answer, calls)
         except (Closed, Slow, BadMessage) as trouble:
-            raise self._bury(trouble, seconds, called(operation, request)) from None
+            raise self._end_of(trouble, seconds, called(operation, request)) from None
         finally:
-            self.patience.spend(called(operation, request), time.monotonic() - start)
-            self.patience.received += channel.received - before
+            self.state.spend(called(operation, request), time.monotonic() - start)
+            self.state.received += channel.received - before
         if finding is not None:
             finding.structure, finding.asked = calls.structure or {}, calls.asked
             raise finding
         return result
 
-    def _bury(self, trouble: Exception, seconds: float, what: str) -> Finding:
-        """Put the worker away; returns what happened to it.
+    def _check_worth_asking(self) -> None:
+        """Raise a Finding where too much went wrong before, or no time is left."""
+        if self.deaths >= MAX_DEATHS:
+            raise Finding(f"Not run, since earlier tests ended like this: {self.last_death}")
+        self.state.check_time()
+        if self.state.forged >= MAX_FORGED:
+            raise Finding(f"Not run, since too many tests ended like this: {FORGED}.", "forged")
+
+    def _end_of(self, trouble: Exception, seconds: float, what: str) -> Finding:
+        """End a worker that gave no answer; returns what happened to it.
 
         Args:
             seconds: how long it had for the call.
@@ -465,16 +462,41 @@ class Student:
             how = f"The call did not come back within {seconds:.0f} seconds: {what}."
             finding = Finding(how, "too_slow")
             self.deaths = MAX_DEATHS  # the next call would hang as well
-            self.patience.hangs += 1
+            self.state.hangs += 1
         elif isinstance(trouble, BadMessage):
             finding = Finding(f"{FORGED}: {trouble}.", "forged")
-            self.patience.forged += 1
+            self.state.forged += 1
         else:
             how = self.worker.end(2.0)
             finding = Finding(f"The process ended during the call: {how}.", "process_ended")
         self.last_death = finding.reason
         self.stop()
         return finding
+
+
+def wait_for_answer(channel: Channel, calls: "Calls", deadline: float) -> dict[str, Any]:
+    """The worker's answer to a request; answers the doubles' calls meanwhile.
+
+    Raises:
+        Closed, Slow, BadMessage
+    """
+    while True:
+        message = channel.receive(deadline)
+        calls.take_earlier(message.get("earlier", []))
+        if "answer" in message:
+            break
+        if time.monotonic() > deadline:
+            raise Slow
+        if "double" in message:
+            channel.send(calls.reply(message), deadline)
+        elif "structure" in message:
+            calls.take_structure(message["structure"])
+        else:
+            raise BadMessage("a message of no known kind")
+    answer = message["answer"]
+    if not isinstance(answer, dict):
+        raise BadMessage("an answer without content")
+    return answer
 
 
 def called(operation: str, request: dict[str, Any]) -> str:
@@ -503,7 +525,7 @@ class Calls:
         self.members: set[str] = set()  # the names of its levels' members
 
     def take_structure(self, structure: Any) -> None:
-        """A network's structure, which is told once and before anything is called."""
+        """A network's structure, which is sent once and before anything is called."""
         if isinstance(self.doubles, dict) or self.structure is not None or self.asked:
             raise BadMessage("a structure that was not asked for")
         self.structure = read_structure(structure)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.checks.cases import CONFIGS, cosine_betas
+from autograder.checks.cases import CONFIGS, Case, cosine_betas
 
 
 class Schedule:
@@ -32,6 +32,15 @@ def schedule_of(config: str) -> Schedule:
     if CONFIGS[config].get("use_vae"):
         return Schedule(np.linspace(np.sqrt(0.00085), np.sqrt(0.012), T) ** 2)
     return Schedule(np.linspace(1e-4, 0.02, T))
+
+
+def with_rates(cases: list[Case]) -> list[Case]:
+    """The same cases, those of the loss with the weights of all time steps."""
+    for case in cases:
+        if case.part in ("compute_loss", "latent"):
+            schedule = schedule_of(case.config)
+            case.rates = np.stack([schedule.signal_rate, schedule.noise_rate])
+    return cases
 
 
 def normal(random: np.random.Generator, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is written out: results.json, report.html and log.txt a submission, and the class overview.
+"""The pages: report.html for each submission, and index.html for the whole class.
 
 The pages load nothing from anywhere and run no script but the one that sorts the overview's table,
 which their Content-Security-Policy names by its hash. Everything that may come from students is
@@ -9,11 +9,7 @@ import base64
 import binascii
 import functools
 import hashlib
-import json
-import re
-import shutil
 import statistics
-import textwrap
 import urllib.parse
 from collections import defaultdict
 from pathlib import Path
@@ -23,27 +19,15 @@ import jinja2
 from markupsafe import Markup
 
 from autograder.output.sheets import contested
-from autograder.output.summary import about, first_with_reason, listed, shared_hints, tally
+from autograder.output.stored import submission_folder, write_results
+from autograder.output.summary import SIGNS, about, first_with_reason, listed, shared_hints, tally
 from autograder.results import FAILED, MANUAL, NOT_ATTEMPTED, PARTIAL, PASSED, Grade, PartResult
 from autograder.rubric import Rubric
-from autograder.text import InputError, alike, number, one_line, visible, write_text
+from autograder.text import alike, number, visible, write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
-SIGNS = {PASSED: "✓", PARTIAL: "◐", FAILED: "✗", NOT_ATTEMPTED: "○", MANUAL: "✎"}
 AUTOMATIC = [PASSED, PARTIAL, FAILED, NOT_ATTEMPTED]
 GALLERY = 6  # pictures a submission in the overview
-LONGEST_NAME = 100  # bytes of a folder's name
-
-
-def submission_folder(folder: Path, submission: str) -> Path:
-    """Where a submission's files lie; another one for each name, and never outside `folder`."""
-    name = re.sub(r"[/\\:]|^\.+", "_", one_line(submission))
-    name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
-    # beside the folders lie grades.csv, index.html and the like
-    if name != submission or not name or name.endswith((".csv", ".html")):
-        digest = hashlib.sha256(submission.encode(errors="surrogatepass")).hexdigest()
-        name = f"{name}-{digest[:8]}"
-    return folder / name
 
 
 def write_submission(
@@ -60,58 +44,7 @@ def write_submission(
     place = submission_folder(folder, grade.submission)
     write_text(place / "log.txt", visible(grade.log))
     write_text(place / "report.html", report_page(final, rubric))
-    results = {**gradescope_results(final, rubric), "extra_data": grade.to_dict()}
-    write_text(place / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
-
-
-def load_grades(folder: Path) -> list[Grade]:
-    """Read back what `write_submission` stored, sorted by submission.
-
-    Raises:
-        InputError: a results.json is damaged or not from this grader.
-    """
-    grades = []
-    for file in folder.glob("*/results.json"):
-        try:
-            grades.append(Grade.from_dict(json.loads(file.read_bytes())["extra_data"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(
-                f"{file} cannot be read as a result of this grader; remove its folder "
-                "to have that submission graded again"
-            ) from error
-    return sorted(grades, key=lambda grade: grade.submission)
-
-
-def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
-    """A grade in the format of Gradescope's results.json, without extra_data.
-
-    One test a part; parts that wait for a person are left out.
-    https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format
-    """
-    tests = []
-    for part in grade.parts:
-        if part.points is None:
-            continue
-        tests.append(
-            {
-                "name": f"{part.id}: {about(rubric)(part.id).title}",
-                "score": part.points,
-                "max_score": part.max_points,
-                "status": "passed" if part.points == part.max_points else "failed",
-                "output": visible("\n".join(_output(part))),
-                "output_format": "text",
-                "visibility": "visible",
-            }
-        )
-    notes = [*tally(grade, rubric).sentences(), *grade.deduction_reasons, *grade.notes]
-    return {
-        "score": round(grade.total, 6),
-        "execution_time": round(grade.seconds, 3),
-        "output": visible("\n".join(notes)),
-        "output_format": "text",
-        "stdout_visibility": "hidden",
-        "tests": tests,
-    }
+    write_results(place, grade, final, rubric)
 
 
 def report_page(grade: Grade, rubric: Rubric) -> str:
@@ -167,56 +100,11 @@ def write_class(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
     write_text(folder / "index.html", page)
 
 
-def table(grade: Grade, rubric: Rubric, width: int | None = None) -> str:
-    """Part, points, reason and hint of one submission, for a terminal.
-
-    What several parts share is said once: a hint after the table, a reason where it comes first.
-
-    Args:
-        width: in letters; None takes the terminal's.
-    """
-    width = max(40, width or shutil.get_terminal_size().columns)
-    parts = [part for part in grade.parts if part.points is not None]
-    scores = {p.id: f"{number(p.points)} of {number(p.max_points)}" for p in parts}
-    first = max([len(part.id) for part in parts] + [len("total")])
-    second = max(map(len, scores.values()), default=0)
-    team = f" ({one_line(grade.team)})" if grade.team else ""
-    lines = textwrap.wrap(f"{one_line(grade.submission)}{team}", width)
-    shared, again = shared_hints(parts), first_with_reason(parts)
-    for part in parts:
-        start = f"{part.id:{first}}  {scores[part.id]:>{second}}  {SIGNS[part.status]} "
-        word = "by a person" if part.status == MANUAL else part.status
-        reason = f"the same as {again[part.id]}" if part.id in again else part.reason
-        hint = part.hint if part.hint not in shared else ""
-        lines += _wrapped(start, [reason or word, *([f"Hint: {hint}"] if hint else [])], width)
-    for hint, ids in shared.items():
-        lines += _wrapped("", [f"Hint for {listed(ids)}: {hint}"], width)
-    sentences = tally(grade, rubric).sentences()
-    if grade.deductions or any(part.status == MANUAL or part.by_person for part in parts):
-        sentences.insert(0, f"{number(grade.total)} points so far")
-    lines += _wrapped(f"{'total':{first}}  ", sentences or [""], width)
-    return "\n".join(lines) + "\n"
-
-
-def _wrapped(start: str, texts: list[str], width: int) -> list[str]:
-    """Lines that begin with `start`, the texts below each other behind it."""
-    lines = [line for t in texts for line in textwrap.wrap(one_line(t), width - len(start)) or [""]]
-    indent = " " * len(start)
-    return [f"{start if n == 0 else indent}{line}".rstrip() for n, line in enumerate(lines)]
-
-
 def _waiting(grade: Grade, rubric: Rubric) -> float:
     """Points that a person has still to decide on; not bonus points, which few teams try for."""
     describe = about(rubric)
     parts = [part for part in grade.parts if not describe(part.id).bonus]
     return sum(part.max_points for part in parts if part.points is None)
-
-
-def _output(part: PartResult) -> list[str]:
-    """Reason, hint and the tests of a part, one a line."""
-    lines = [part.reason, part.hint and f"Hint: {part.hint}", ""]
-    lines += [f"{SIGNS.get(t.outcome, '?')} {one_line(t.title or t.name)}" for t in part.tests]
-    return [line for n, line in enumerate(lines) if line or (n == 2 and part.tests and lines[0])]
 
 
 def _is_png(data: str) -> bool:

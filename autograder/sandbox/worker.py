@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import machine
-from .devices import Away, Devices, check
-from .wire import DTYPES, NAMES, Channel
+from autograder.sandbox import machine
+from autograder.sandbox.devices import Away, Devices, check
+from autograder.sandbox.wire import DTYPES, NAMES, Channel
 
 SHOWN = 2000  # characters of an error's text
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}

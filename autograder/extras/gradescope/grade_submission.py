@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.batch import Order, grade_one
-from autograder.output.pages import gradescope_results, table
+from autograder.output.stored import gradescope_results
+from autograder.output.terminal import table
 from autograder.reading.submission import Refused, find_submissions
 from autograder.results import MANUAL, Grade
 from autograder.rubric import Rubric, load_rubric

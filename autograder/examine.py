@@ -1,0 +1,122 @@
+"""Prepare one submission for its tests, and start the workers that run it."""
+
+import contextlib
+import ctypes
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.checks.student import RunState, Student, WarmWorker
+from autograder.reading.submission import Submission, open_submission
+from autograder.sandbox.sandbox import Sandbox
+from autograder.sandbox.wire import Channel
+
+KIT_CODE = Path(__file__).resolve().parents[1] / "code"
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of glibc's mallopt
+LARGE = 1 << 23  # bytes of an array that the system takes back as soon as it is freed, and
+KEPT = 1 << 26  # of all smaller ones that are at hand for the next
+# A starter's grader has no hidden tests, and grades the work of whoever runs it.
+IS_STARTER = not Path(__file__).with_name("hidden").joinpath("oracles.py").exists()
+
+
+@dataclass
+class Examination:
+    """A prepared submission and the way to its workers."""
+
+    submission: Submission
+    start_worker: Callable[[], Any]
+    state: RunState = field(default_factory=RunState)
+    shares: bool = False  # a part whose tests all passed hands its worker to the next one
+    warm: WarmWorker | None = None  # for the next part
+    reused: set[str] = field(default_factory=set)  # parts that began with another one's worker
+    failed: set[str] = field(default_factory=set)  # parts with a test that failed
+    without_gpu: str = ""  # what a person should know of code that names a GPU
+
+    def student(self, part: str) -> Student:
+        """A view for the tests of one part, with a worker of its own or that of an earlier part."""
+        warm, self.warm = self.warm, None
+        if warm is not None:
+            self.reused.add(part)
+        self.state.begin_part()
+        return Student(self.start_worker, self.state, warm, self.submission.code_folder / "libs")
+
+    def take_back(self, student: Student, part: str) -> None:
+        """After the tests of a part, keep its worker for the next one, or end it."""
+        if self.shares and part not in self.failed:
+            self.warm = student.hand_over()
+        else:
+            student.stop()
+
+    def close(self) -> None:
+        """End a worker that is kept for a next part."""
+        Student(self.start_worker, self.state, self.warm).stop()
+        self.warm = None
+
+
+@contextlib.contextmanager
+def examine(
+    path: Path, work: Path, in_process: bool = False, sandbox: Sandbox | None = None
+) -> Iterator[Examination]:
+    """Open a submission for its tests.
+
+    Args:
+        path: a zip or a folder.
+        work: an empty folder for the prepared copy and the log.
+        in_process: run student code in this very process, without protection.
+        sandbox: a warm one to use; without it, one is started for this submission.
+
+    Raises:
+        Refused: the submission cannot be read.
+    """
+    submission = open_submission(path, work / "submission", KIT_CODE)
+    log = work / "log.txt"
+    if in_process:
+        yield Examination(submission, lambda: LocalWorker(submission.code_folder))
+    elif sandbox is not None:
+        yield Examination(submission, lambda: sandbox.worker(submission.code_folder, log))
+    else:
+        with Sandbox(trusted=IS_STARTER) as own:
+            yield Examination(submission, lambda: own.worker(submission.code_folder, log))
+
+
+class LocalWorker:
+    """A worker without a sandbox: a thread of this process, so that a debugger can reach it."""
+
+    def __init__(self, code_folder: Path) -> None:
+        from autograder.sandbox.worker import serve
+
+        ours, theirs = socket.socketpair()
+        self.channel = Channel(ours)
+        arguments = (Channel(theirs), str(code_folder))
+        self.thread = threading.Thread(target=self.run, args=(serve, *arguments), daemon=True)
+        self.thread.start()
+
+    def run(self, serve: Callable, *arguments: Any) -> None:
+        """Serve until the judge hangs up."""
+        with contextlib.suppress(Exception):
+            serve(*arguments, shared=True)
+
+    def kill(self) -> None:
+        """Hang up, and wait: a thread that is still in torch would crash Python's own end."""
+        self.channel.close()
+        self.thread.join(5)
+
+    def end(self, timeout: float) -> str:
+        """How it ended."""
+        return "the thread ended"
+
+
+def give_memory_back() -> None:
+    """Have the system take back what an earlier submission used, and keep little from now on.
+
+    To ask the system for each array of a megabyte takes longer than to compute with it. What glibc
+    keeps by itself grows without end, with holes, while a worker sends the largest messages.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # other systems
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+        libc.malloc_trim(0)
