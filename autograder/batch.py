@@ -1,4 +1,4 @@
-"""Grade many submissions in several processes, each with a warm sandbox of its own."""
+"""Grade many submissions in several processes, each with its own warm sandbox."""
 
 import atexit
 import multiprocessing
@@ -57,8 +57,9 @@ def grade_one(path: Path, order: Order) -> Grade:
 def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
     """Grade submissions, and yield each as it is done.
 
-    A process that dies costs no other submission: those that were being graded are graded again,
-    one by one, and only one whose process dies a second time gets no points, and a human look.
+    A process that dies costs no other submission its points: those that were being graded are
+    graded again, one by one, and one whose process dies a second time gets no points and a note
+    for a person.
 
     Args:
         jobs: number of processes; with one submission or one job, this process does it.
@@ -93,7 +94,7 @@ def _in_processes(
     try:
         waiting = iter(paths)
         while True:
-            # few at a time, so that an interrupt has little to wait for
+            # few at a time, so that an interrupt waits for little
             for path in waiting:
                 running[pool.submit(grade_one, path, order)] = path
                 if len(running) >= jobs:
@@ -110,7 +111,7 @@ def _in_processes(
 
 
 def _begin() -> None:
-    """Prepare a process of the pool: it ends when its parent does, and not before."""
+    """Prepare a process of the pool: it ends when its parent does, not before."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group
     if sys.platform == "linux":
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -10,9 +10,9 @@ import yaml
 
 from autograder.text import InputError, one_line
 
-MAX_BYTES = 200_000  # PyYAML needs a second for them at worst
+MAX_BYTES = 200_000  # PyYAML needs a second for these at worst
 MAX_NODES = 10_000  # values, aliases written out
-MAX_DEPTH = 32  # of values inside each other
+MAX_DEPTH = 32  # of nested values
 MAX_DIGITS = 300  # of a whole number; a float holds as many
 TAG = "tag:yaml.org,2002:"
 TAGS = {TAG + kind for kind in "map seq str int float bool null timestamp merge".split()}

@@ -16,8 +16,8 @@ from autograder.sandbox.wire import Channel
 
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of glibc's mallopt
-LARGE = 1 << 23  # bytes of an array that the system takes back as soon as it is freed, and
-KEPT = 1 << 26  # of all smaller ones that are at hand for the next
+LARGE = 1 << 23  # bytes of an array that goes back to the system as soon as it is freed, and
+KEPT = 1 << 26  # of smaller ones that are kept for the next
 # A starter's grader has no hidden tests, and grades the work of whoever runs it.
 IS_STARTER = not Path(__file__).with_name("hidden").joinpath("oracles.py").exists()
 
@@ -29,14 +29,14 @@ class Examination:
     submission: Submission
     start_worker: Callable[[], Any]
     state: RunState = field(default_factory=RunState)
-    shares: bool = False  # a part whose tests all passed hands its worker to the next one
+    shares: bool = False  # a part whose tests all passed hands its worker on
     warm: WarmWorker | None = None  # for the next part
     reused: set[str] = field(default_factory=set)  # parts that began with another one's worker
     failed: set[str] = field(default_factory=set)  # parts with a test that failed
     without_gpu: str = ""  # what a person should know of code that names a GPU
 
     def student(self, part: str) -> Student:
-        """A view for the tests of one part, with a worker of its own or that of an earlier part."""
+        """A view for the tests of one part, with a worker of its own or an earlier part's."""
         warm, self.warm = self.warm, None
         if warm is not None:
             self.reused.add(part)
@@ -95,12 +95,12 @@ class LocalWorker:
         self.thread.start()
 
     def run(self, serve: Callable, *arguments: Any) -> None:
-        """Serve until the judge hangs up."""
+        """Serve until the judge closes the channel."""
         with contextlib.suppress(Exception):
             serve(*arguments, shared=True)
 
     def kill(self) -> None:
-        """Hang up, and wait: a thread that is still in torch would crash Python's own end."""
+        """Hang up, and wait: a thread still inside torch would crash Python's shutdown."""
         self.channel.close()
         self.thread.join(5)
 
@@ -110,10 +110,10 @@ class LocalWorker:
 
 
 def give_memory_back() -> None:
-    """Have the system take back what an earlier submission used, and keep little from now on.
+    """Give the memory of an earlier submission back to the system, and keep little from now on.
 
-    To ask the system for each array of a megabyte takes longer than to compute with it. What glibc
-    keeps by itself grows without end, with holes, while a worker sends the largest messages.
+    Asking the system for each array of a megabyte takes longer than computing with it; but what
+    glibc keeps by default grows without bound, in fragments, while a worker sends large messages.
     """
     with contextlib.suppress(AttributeError, OSError):  # other systems
         libc = ctypes.CDLL(None)

@@ -7,7 +7,7 @@ from autograder.documents import read_yaml
 from autograder.text import InputError
 
 HINTS = Path(__file__).with_name("hints.yaml")
-# What a test says where no known mistake gives what it found, or several do.
+# General ones: no known mistake gives what was found, or several do.
 GENERAL = frozenset(
     "q_sample_weights p_sample_mean p_sample_wrong_sigma loss_value ddim_weights ddim_clip "
     "ddim_loop_step edm_mix edm_heun_first_slope edm_heun_step edm_loss_value fid_covariance "

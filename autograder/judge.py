@@ -50,7 +50,7 @@ class Recorder:
                 self.examination.failed.add(result.part)
 
     def missing(self) -> list[TestResult]:
-        """A failed result for each test that was to run and has none: silence is no pass."""
+        """A failed result for each test that should have run and has none."""
         return [
             TestResult(item.module.PART, item.name, FAILED, reason="The test did not run.")
             for item in self.waiting.values()
@@ -59,7 +59,7 @@ class Recorder:
     def pytest_configure(self, config: pytest.Config) -> None:
         config.examination = self.examination
         config.record = self.record
-        config.option.tbstyle = "native"  # others spell out arguments, which takes minutes for some
+        config.option.tbstyle = "native"  # others print arguments, which can take minutes
 
 
 def judge(
@@ -71,7 +71,7 @@ def judge(
     public: bool = False,
     only: str | None = None,
 ) -> Grade:
-    """Grade a submission; whatever it does, a Grade comes back.
+    """Grade a submission; whatever it does, this returns a Grade.
 
     Args:
         path: a zip or a folder.
@@ -102,7 +102,7 @@ def judge(
         except Refused as refusal:
             grade.needs_look.append(f"It could not be read: {refusal}")
             results = all_failed(rubric, "reading", str(refusal), "unreadable")
-        except Exception as error:  # a fault of the grader's must not end the batch
+        except Exception as error:  # a fault of the grader must not end the batch
             text = "".join(traceback.format_exception(error))
             grade.needs_look.append(f"The grader failed on it: {type(error).__name__}: {error}")
             grade.log += f"\nThe grader failed:\n{text}"
@@ -118,7 +118,7 @@ def judge(
 
 
 def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
-    """Take over what reading the submission showed."""
+    """Copy what reading the submission showed."""
     grade.sha256, grade.team, grade.members = submission.sha256, submission.team, submission.members
     grade.notes, grade.needs_look = list(submission.notes), list(submission.needs_look)
     grade.samples = submission.samples
@@ -131,8 +131,8 @@ def run_tests(
 ) -> list[TestResult]:
     """Run pytest in this process; returns what the tests found.
 
-    Parts whose tests pass share one worker, for starting one takes longer than most tests. No part
-    is failed by what another has left behind: one that fails with a worker that it inherited is
+    Parts whose tests pass share one worker, since starting one takes longer than most tests. No
+    part fails by what another left behind: one that fails with a worker of an earlier part is
     tested again with its own, and that result counts.
     """
     examination.shares = True
@@ -158,11 +158,11 @@ def run_tests(
 
 
 def named_a_gpu(first: list[TestResult], second: list[TestResult]) -> str:
-    """What a person should know of parts that named a GPU and were tested on the CPU in its place.
+    """What a person should know about parts that named a GPU and were tested on the CPU instead.
 
     Args:
         first: what their tests found where there was none.
-        second: what they found where a worker pretended to have one.
+        second: what they found while the worker pretended to have one.
     """
     parts = {result.part for result in first if result.hint_id == "needs_gpu"}
     parts -= {result.part for result in second if result.hint_id == "needs_gpu"}
@@ -170,7 +170,7 @@ def named_a_gpu(first: list[TestResult], second: list[TestResult]) -> str:
         return ""
     listed = ", ".join(dict.fromkeys(r.part for r in first if r.part in parts))
     return (
-        f"The code names a GPU, and there is none here: {listed} ran on the CPU in its place. "
+        f"The code names a GPU, and there is none here: {listed} ran on the CPU instead. "
         "On a machine with a GPU it may mix tensors of both, which does not show here."
     )
 
@@ -181,7 +181,7 @@ def run_pytest(
     """Run the tests of these parts, or of all."""
     recorder = Recorder(examination)
     tests = [str(TESTS / f"test_{part}.py") for part in parts] or [str(TESTS)]
-    # Nobody sees what these would do, and some of it takes long.
+    # Nobody sees what these do, and some of it takes long.
     without = "cacheprovider terminal logging faulthandler warnings unraisableexception"
     plugins = [f"no:{name}" for name in [*without.split(), "threadexception"]]
     options = ["--capture=no", *(word for name in plugins for word in ("-p", name))]
@@ -194,10 +194,10 @@ def run_pytest(
 
 
 def not_judged(results: list[TestResult]) -> list[str]:
-    """What was not judged to the end, and why.
+    """What could not be judged, and why.
 
-    Something used the time or has other names, a package is not installed here, or this Python
-    cannot read a file that a newer one may.
+    The time ran out, names differ, a package is not installed here, or this Python cannot read a
+    file that a newer one may.
     """
     first: dict[str, str] = {}
     for result in results:
@@ -207,7 +207,7 @@ def not_judged(results: list[TestResult]) -> list[str]:
     parts: dict[str, list[str]] = {}
     for part, reason in first.items():
         parts.setdefault(reason, []).append(part)
-    return [f"Not judged to the end: {', '.join(parts[why])}. {why}" for why in parts]
+    return [f"Not judged completely: {', '.join(parts[why])}. {why}" for why in parts]
 
 
 def all_failed(rubric: Rubric, name: str, reason: str, hint_id: str) -> list[TestResult]:

@@ -1,4 +1,4 @@
-"""What the judge finds out about a submission: plain records that JSON can hold."""
+"""What the judge finds out about a submission: plain records, which JSON can hold."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any

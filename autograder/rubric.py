@@ -23,7 +23,7 @@ from autograder.text import InputError, did_you_mean, number
 
 DEFAULT = Path(__file__).with_name("rubric.yaml")
 ID = re.compile(r"[a-z][a-z0-9_]*")
-# Columns of the sheets beside the parts.
+# Columns of the sheets, beside the parts.
 RESERVED = ("submission", "team", "member", "netid", "deductions", "total", "comment")
 NUMBER = (int, float)
 TOP_KEYS = {"assignment": str, "points": dict, "deduction": dict, "parts": list}
@@ -38,7 +38,7 @@ PART_KEYS = {
 }
 OPTIONAL_KEYS = {"bonus": bool, "look_for": list, "credit": dict, "human": NUMBER}
 TYPE_NAMES = {str: "text", dict: "a mapping", list: "a list", bool: "true or false", int: "a whole"}
-NO_RESULT = "No test of this part came to an end: the run broke down before."
+NO_RESULT = "No test of this part finished: the run broke down before."
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Part:
             status = NOT_ATTEMPTED
         if not missed:
             absent = [group for group in self.credit if all(t.group != group for t in tests)]
-            reason = f"No test came to an end that judges: {', '.join(absent)}."
+            reason = f"No test finished that judges: {', '.join(absent)}."
         telling = most_telling(missed)
         return PartResult(
             self.id,
@@ -97,10 +97,10 @@ class Part:
         )
 
     def _share(self, tests: list[TestResult], missed: list[TestResult]) -> float:
-        """The share of the points that is earned; exactly 1 where everything is."""
+        """The share of the points that is earned; exactly 1 if everything is."""
         if not self.credit:
             return 0.0 if missed else 1.0
-        # a test of no group judges what all groups need
+        # a test without a group judges what all groups need
         if any(test.group not in self.credit for test in missed):
             return 0.0
         ran, lost = {test.group for test in tests}, {test.group for test in missed}
@@ -144,7 +144,7 @@ class Rubric:
     ) -> list[PartResult]:
         """Turn one submission's tests into a result for each part, in the rubric's order.
 
-        A part without a single test result earns nothing: silence is never a pass. Reason and hint
+        A part without a test result earns nothing: silence is never a pass. Reason and hint
         are those of the test that `most_telling` picks.
 
         Args:
@@ -167,7 +167,7 @@ class Rubric:
         ]
 
     def deduct(self, problems: list[str]) -> tuple[float, list[str]]:
-        """Points to take off for instructions not followed, and a reason for each of them.
+        """Points to deduct for instructions not followed, and a reason for each of them.
 
         Args:
             problems: one sentence for each instruction not followed, without its full stop.
@@ -182,10 +182,10 @@ class Rubric:
 
 
 def most_telling(missed: list[TestResult]) -> TestResult:
-    """The failed test whose reason and hint speak for its part; an empty one where none failed.
+    """The failed test whose reason and hint are shown for its part; an empty one if none failed.
 
-    It is the first with a hint. Where that is a general one, the same test on another configuration
-    goes before it if it names the mistake: some mistakes look alike on one schedule only.
+    It is the first with a hint. If that hint is a general one, the same test on another
+    configuration goes before it if it names the mistake: some mistakes look alike on one schedule.
     """
     failed = [test for test in missed if test.outcome != NOT_ATTEMPTED] or missed
     hinted = [test for test in failed if test.hint_id]
@@ -218,7 +218,7 @@ def load_rubric(path: Path = DEFAULT) -> Rubric:
 
 
 class _Problems:
-    """What is wrong with a rubric, collected so that all of it can be mended at once."""
+    """What is wrong with a rubric, collected so that all of it can be corrected at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -308,7 +308,7 @@ def _check_sums(problems: _Problems, rubric: Rubric) -> None:
     for part_id in dict.fromkeys(rubric.ids):
         if rubric.ids.count(part_id) > 1:
             times = rubric.ids.count(part_id)
-            problems.add("parts", f"the id '{part_id}' stands there {times} times")
+            problems.add("parts", f"the id '{part_id}' is there {times} times")
     for kind, stated in (("core", rubric.core), ("bonus", rubric.bonus)):
         found = sum(part.points for part in rubric.parts if part.bonus == (kind == "bonus"))
         if not math.isclose(found, stated, abs_tol=1e-6):

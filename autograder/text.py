@@ -1,4 +1,4 @@
-"""Text for people: errors in sentences, strange characters made visible, files written whole."""
+"""Text: errors as sentences, invisible characters made visible, files written whole or not."""
 
 import difflib
 import importlib.util
@@ -10,20 +10,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
-# Control, format (among them all that turn the direction of writing), half of a pair, separators.
+# Control, format (which includes all that change the direction of writing), surrogates, separators.
 HIDDEN_KINDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-JOINERS = "\u200c\u200d"  # names in Persian and Hindi are spelled with them
+JOINERS = "\u200c\u200d"  # names in Persian and Hindi need them
 
 
 class InputError(ValueError):
-    """A mistake the grading person can mend. Its text is for people: one sentence a problem."""
+    """A mistake that whoever grades can correct; its text is one sentence for each problem."""
 
 
 def visible(text: str) -> str:
-    """The text with control characters, terminal escapes and marks of direction spelled out.
+    """The text with control characters, terminal escapes and direction marks spelled out.
 
     Line ends, tabs and letters of all scripts stay; an escape becomes the four letters `\\x1b`.
-    What comes back can be written as UTF-8.
+    The result can be written as UTF-8.
     """
     return UNUSUAL.sub(_spelled, text.replace("\r\n", "\n"))
 
@@ -36,15 +36,15 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text in one line, white space collapsed, strange characters visible."""
+    """The text in one line, white space collapsed, invisible characters spelled out."""
     return " ".join(visible(text).split())
 
 
 def alike(name: str) -> str:
-    """The same for names that a file system, a spreadsheet or a reader may take for the same.
+    """The same text for names that a file system, a spreadsheet or a reader may take for equal.
 
-    Blanks, case, Unicode's forms, joiners and the apostrophe that a sheet puts before a formula do
-    not count.
+    Blanks, case, Unicode's forms, joiners and the apostrophe that a sheet puts before a formula are
+    ignored.
     """
     kept = one_line(name).translate(dict.fromkeys(map(ord, f"'{JOINERS}")))
     return unicodedata.normalize("NFKC", kept).casefold()
@@ -65,7 +65,7 @@ PACKAGES = {"yaml": "PyYAML", "jinja2": "Jinja2", "markupsafe": "MarkupSafe"}  #
 
 
 def check_installed(module: str) -> None:
-    """Raise ModuleNotFoundError unless a module is there, without the time that importing takes."""
+    """Raise ModuleNotFoundError unless a module is installed, without importing it."""
     if importlib.util.find_spec(module) is None:
         raise ModuleNotFoundError(f"No module named '{module}'", name=module)
 
@@ -74,7 +74,7 @@ def not_installed(error: ImportError) -> str:
     """What to do about a package that cannot be imported, in one sentence.
 
     Raises:
-        ImportError: this very error, where it is about a file of our own.
+        ImportError: this same error, if it is about a file of the kit.
     """
     module = (error.name or "autograder").partition(".")[0]
     if module in ("autograder", "libs"):
@@ -86,7 +86,7 @@ def not_installed(error: ImportError) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 so that the file is there whole or, as before, not at all; makes its folder.
+    """Write UTF-8 so that the file is complete or unchanged; makes its folder.
 
     Raises:
         OSError: the folder cannot be written; an earlier file of that name survives.

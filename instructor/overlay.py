@@ -204,12 +204,12 @@ def is_edition(base: str) -> bool:
 def _edition(base: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What edition.yaml says of an earlier edition, and a complete submission of it."""
     folder = EDITIONS / base
-    told = read_yaml(folder / EDITION)
+    described = read_yaml(folder / EDITION)
     files = {"team.csv": TEAM.encode(), "writeup/report.pdf": tiny_pdf()}
     for path in sorted((folder / "code").rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             files[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return told, files
+    return described, files
 
 
 @cache

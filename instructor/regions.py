@@ -129,7 +129,7 @@ def task_of(comment: list[str]) -> str:
 
 
 def stub(region: Region, indent: int) -> list[str]:
-    """The statement that stands in for a region: its first sentence of task, as an error."""
+    """The statement that replaces a region: the first sentence of its task, as an error."""
     sentence = re.split(r"(?<!eq)\. |; ", region.todo)[0].rstrip(".") + ": see the TODO above"
     one_line = f"raise NotImplementedError({quote(sentence)})"
     if indent + len(one_line) <= 100:
@@ -153,8 +153,8 @@ def normalise(line: str) -> str:
 def find_leaks(regions: list[Region], starter: dict[str, bytes]) -> list[str]:
     """Where lines of a solution survive in the starter.
 
-    A line that also stands as code, unmarked, in the solution's own file is given, not leaked. Of
-    the others, RUN_OF_LINES in a row anywhere are a leak, or all lines of a shorter solution.
+    A line that is also in the solution's own file as code, unmarked, is given, not leaked. Of the
+    others, RUN_OF_LINES in a row anywhere are a leak, or all lines of a shorter solution.
     """
     leaks = set()
     for file, content in starter.items():

@@ -82,7 +82,7 @@ class Scorecard:
         work: an empty folder for the submissions.
         jobs: processes to grade with.
         names: pattern of the scenarios to run.
-        share: how many of these scenarios, drawn anew each time, and of the repeats; 1 is all.
+        share: how many of these scenarios, drawn again each time, and of the repeats; 1 is all.
     """
 
     def __init__(self, work: Path, jobs: int, names: str = "*", share: float = 1.0) -> None:
@@ -154,7 +154,7 @@ class Scorecard:
                 "submissions": len(paths),
                 "graded": len(graded),
                 "left_behind": len(left),
-                # once the pool stands and the first few are through
+                # once the pool is up and the first few are done
                 "parent_mb_after_a_tenth": round(memory[len(memory) // 10]),
                 "parent_mb_at_the_end": round(memory[-1]),
             }

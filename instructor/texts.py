@@ -71,7 +71,7 @@ def read_course(path: Path) -> Course:
 
 
 def values_of(course: Course, rubric: Rubric, requirements: str = "") -> dict[str, str]:
-    """What the placeholders stand for: the course's values, `rubric`, and versions of packages."""
+    """The values of the placeholders: the course's values, `rubric`, and versions of packages."""
     values = dict(re.findall(r"(?m)^(\w+)==(\S+)", requirements))
     values |= {field.name: getattr(course, field.name) or ASK for field in fields(Course)}
     return values | {"rubric": rubric_section(rubric)}
@@ -157,7 +157,7 @@ def _wrong(text: str, here: set[str], there: set[str], targets: Collection[str])
         if name in there:
             yield f"{name} is not part of the starter"
     for name in names:
-        stem = name.split("/")[-1].split(".")[0]  # CONFIG.yaml stands for any config
+        stem = name.split("/")[-1].split(".")[0]  # CONFIG.yaml means any config
         if not (name in here or name in there or name in WRITTEN_BY_RUNS or stem.isupper()):
             yield f"there is no file {name}"
     for target in TARGET.findall(text):

@@ -121,7 +121,7 @@ def test_what_used_the_time_is_said():
     reason, hint = finding.value.reason, finding.value.hint
     names = ("q_sample", "q_sample", "p_sample")
     results = [TestResult(name, "test", FAILED, reason=reason, hint_id=hint) for name in names]
-    assert not_judged(results) == [f"Not judged to the end: q_sample, p_sample. {reason}"]
+    assert not_judged(results) == [f"Not judged completely: q_sample, p_sample. {reason}"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import ast
 import graphlib
 
-from conftest import ROOT
+from helpers.files import ROOT
 
 GRADER = ROOT / "autograder"
 # From the ground up; docs/layout.md draws them.

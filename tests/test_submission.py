@@ -224,7 +224,7 @@ def test_code_is_found_wherever_it_lies(tmp_path, prefix, code):
         (lambda name: "\\\\server\\share\\" + name.replace("/", "\\"), "lead out"),
         (lambda name: "../../" + name, "lead out"),
         (lambda name: "team\\" + name.replace("/", "\\"), "Backslashes"),
-        (lambda name: "./team//./" + name, "does not lie in code/"),
+        (lambda name: "./team//./" + name, "is not in code/"),
     ],
 )
 def test_names_of_other_systems(tmp_path, names, remark):
@@ -386,7 +386,7 @@ def test_damaged_modules_that_nothing_graded_imports(tmp_path):
         return tmp_path / "a.zip"
 
     for name in ("near", "more", "far", "blocks", "unet", "__init__"):
-        refused(damaged(f"code/libs/{name}.py"), f"{name}.py is encrypted", "upload anew")
+        refused(damaged(f"code/libs/{name}.py"), f"{name}.py is encrypted", "upload again")
         shutil.rmtree(tmp_path / "work")
     unneeded = "code/libs/alone.py", "code/tools/near.py", "code/libs/metrics/plot.py"
     submission = read(damaged("code/train.py", *unneeded))

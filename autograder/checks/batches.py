@@ -1,4 +1,4 @@
-"""Batches of other sizes with the numbers of a case, and networks that are asked in pieces."""
+"""Batches of other sizes made of a case's numbers, and networks that are called piece by piece."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ MISMATCH = "Expected all tensors to be on the same device"  # as sandbox/devices
 class Spread:
     """Puts a case's numbers into a batch of another size.
 
-    For functions that treat each number by itself: all arrays, right answers and wrong ones too,
+    For functions that treat each number by itself: all arrays, including right and wrong answers,
     are rearranged alike, so that they still belong together.
 
     Args:
@@ -34,12 +34,12 @@ class Spread:
 
 
 class Pieces:
-    """Answers of a network to one batch after the other, which may be asked for in pieces.
+    """Answers of a network to one batch after another, which may be asked for in pieces.
 
     Args:
-        name: of the network, for people.
+        name: of the network, in words.
         answers: to each batch, [n, B, ...].
-        again: begin again where they are used up; else such a call is refused.
+        again: start over when they are used up; otherwise such a call is refused.
     """
 
     def __init__(self, name: str, answers: np.ndarray, again: bool = False) -> None:
@@ -56,7 +56,7 @@ class Pieces:
         batch = self.answers.shape[1]
         step, row = divmod(self.rows, batch)
         rows = rows_of([*asked.args, *asked.kwargs.values()])
-        if not 0 < rows <= batch - row:  # an odd call: what it got is looked at later
+        if not 0 < rows <= batch - row:  # an odd call, which is judged later
             rows = batch - row
         self.rows += rows
         if self.too_many and not self.again:
@@ -84,7 +84,7 @@ def in_whole(calls: list[dict[str, Any]], batch: int) -> list[dict[str, Any]]:
 
 
 def together(calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """One call in the place of several for pieces of its batch."""
+    """One call in place of several for pieces of its batch."""
     if len(calls) == 1:
         return calls[0]
     found = dict(calls[0])
@@ -107,11 +107,11 @@ def fits(value: Any, other: Any) -> bool:
 def check_device(call: Callable[[], Any]) -> None:
     """Make a call in which all tensors are on a second device.
 
-    An error of another kind says nothing, for the pretended device does not know all that a real
-    one does, and the same call without it is judged by other tests.
+    Other errors say nothing: the pretended device cannot do all that a real one does, and other
+    tests judge the same call without it.
 
     Raises:
-        Finding: it mixes tensors of that device with some that it made elsewhere.
+        Finding: it mixes that device's tensors with tensors it made elsewhere.
     """
     try:
         call()

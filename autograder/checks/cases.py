@@ -14,7 +14,7 @@ import numpy as np
 GOLDENS = Path(__file__).with_name("goldens.npz")
 STORED = ("part", "config", "inputs", "expected", "suspects")  # of a case
 
-# The course's configurations, as narrow as the contract allows: widths do not matter here.
+# The course's configurations, as narrow as the contract allows: width does not matter here.
 NARROW = {"dim": 8, "context_dim": 8}
 CONFIGS: dict[str, dict[str, Any]] = {
     "mnist": {"img_shape": [1, 28, 28], "timesteps": 500, "num_classes": 10},
@@ -39,9 +39,9 @@ def cosine_betas(timesteps: int) -> np.ndarray:
     return np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999)
 
 
-# Arguments that not every edition of the assignment knows, each set with the names of others that
-# its edition has beside it. The first set is given of which all are known. Where a part is known,
-# they are a team's own and may mean anything.
+# Arguments that not every edition of the assignment has, each set with the names of others that
+# its edition has beside it. DDPM gets the first set that it knows completely. Where it knows only
+# some of a set, they are a team's own and may mean anything.
 Options = list[tuple[dict[str, Any], list[str]]]
 OPTIONAL: dict[str, Options] = {
     "cosine": [
@@ -100,7 +100,7 @@ def wide(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def save_goldens(cases: list[Case], path: Path = GOLDENS) -> None:
-    """Write cases to a file, without pickle, the same cases to the same bytes."""
+    """Write cases to a file, without pickle; the same cases give the same bytes."""
     arrays: dict[str, np.ndarray] = {}
 
     def stored(value: Any) -> Any:

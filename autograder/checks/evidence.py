@@ -16,7 +16,7 @@ SWITCHES = {
     "grad_mode": "torch's recording of gradients",
     "default_dtype": "torch's default dtype",
 }
-ENDED = ("forged", "process_ended", "too_slow")  # hints where a process did not answer at all
+ENDED = ("forged", "process_ended", "too_slow")  # hints of a process that did not answer at all
 UNLIKELY = 6.0  # standard deviations
 HUGE = 1e60  # whose fourth power is still a number
 CLOSE_TO_ALIKE = 1e6  # condition of inputs whose weights have too few digits by normal equations
@@ -28,18 +28,18 @@ def tensor_of(
     """The values of a tensor of the given shape and one of the dtypes, as float64.
 
     Raises:
-        Finding: it is something else; each kind of difference has a sentence of its own.
+        Finding: it is something else; the reason says how it differs.
     """
     shape = list(shape)
     if not isinstance(value, Tensor):
         name = value.get("type", "dict") if isinstance(value, dict) else type(value).__name__
-        raise Finding(f"{what} is a {name} and no tensor.", "returns_no_tensor")
+        raise Finding(f"{what} is a {name}, not a tensor.", "returns_no_tensor")
     if value.dtype.startswith("numpy"):
-        raise Finding(f"{what} is a NumPy array and no tensor.", "returns_no_tensor")
+        raise Finding(f"{what} is a NumPy array, not a tensor.", "returns_no_tensor")
     if value.shape != shape:
         raise Finding(f"{what} has the shape {value.shape}, expected {shape}.", "wrong_shape")
     if value.array is None:
-        raise Finding(f"{what} lies on the device {value.device}, not on the CPU.", "wrong_device")
+        raise Finding(f"{what} is on the device {value.device}, not on the CPU.", "wrong_device")
     if value.dtype not in dtypes:
         expected = " or ".join(dtypes)
         raise Finding(f"{what} has the dtype {value.dtype}, expected {expected}.", "wrong_dtype")
@@ -50,7 +50,7 @@ def tensor_of(
 
 
 def check_untouched(answer: Answer, names: list[str]) -> None:
-    """The call left its inputs, the schedule, modes and torch's settings as they were."""
+    """The call left its inputs, the schedule, the modes and torch's settings as they were."""
     known = dict(enumerate(names))
     changed = [known.get(i, i) if isinstance(i, int) else i for i in answer.changed]
     switched = [SWITCHES[name] for name in changed if name in SWITCHES]
@@ -67,11 +67,11 @@ def check_untouched(answer: Answer, names: list[str]) -> None:
 
 
 def check_rounding(rest: np.ndarray, what: str, hint: str) -> None:
-    """What is left over is no more than float32's rounding.
+    """What is left over is float32's rounding at most.
 
     Args:
-        rest: as a share of each number's size.
-        hint: for something else than lower precision.
+        rest: relative to each number's size.
+        hint: for anything but lower precision.
     """
     share = np.abs(rest)
     if off(share, 0, ROUNDING).any():
@@ -87,24 +87,24 @@ def is_tensor_like(value: object, expected: np.ndarray, tolerance: float = 1e-5)
     if value.shape != list(expected.shape):
         return False
     if value.array.dtype == expected.dtype and value.array.tobytes() == expected.tobytes():
-        return True  # soon done, for a long chain asks thousands of times
+        return True  # fast: a long chain asks thousands of times
     return close(value.array, expected, tolerance)
 
 
 def close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
     """Equal within a tolerance, absolute and relative to what is expected; NaN equals nothing."""
-    expected = np.asarray(expected, np.result_type(expected, 1.0))  # bool knows no difference
+    expected = np.asarray(expected, np.result_type(expected, 1.0))  # bools cannot be subtracted
     return not np.any(off(found, expected, tolerance + tolerance * np.abs(expected)))
 
 
 def off(found: np.ndarray, expected: np.ndarray, tolerance: np.ndarray | float) -> np.ndarray:
-    """Where numbers are further away than the tolerance; where they are NaN, too."""
+    """Where numbers differ by more than the tolerance, or are NaN."""
     with np.errstate(invalid="ignore", over="ignore"):
         return ~(np.abs(found - expected) <= tolerance)
 
 
 def whole_number(value: object) -> int | None:
-    """The whole number that a number, or the first entry of a tensor, is; a bool is none."""
+    """A number, or the first entry of a tensor, as an int; None for bools and everything else."""
     if isinstance(value, Tensor) and value.array is not None and value.array.size:
         value = value.array.reshape(-1)[0].item()
     if isinstance(value, int):
@@ -128,8 +128,8 @@ def weights(output: np.ndarray, *inputs: np.ndarray) -> tuple[np.ndarray, np.nda
         output, inputs: [B, ...] each.
 
     Returns:
-        The weights, [B, number of inputs], and what they leave over, shaped as the output; NaN
-        where the numbers are none or too large.
+        The weights, [B, number of inputs], and what they leave over, shaped as the output; both NaN
+        where numbers are not finite or too large.
     """
     batch = len(output)
     columns = np.stack([i.reshape(batch, -1) for i in inputs], axis=1).astype(np.float64)
@@ -152,7 +152,7 @@ def suspect(
     rounding: dict,
     relative: float | dict[str, float] = 1e-4,
 ) -> str:
-    """The hint of the known mistakes that give what was found; empty where they do not agree.
+    """The hint of the known mistakes that give what was found; "" where there is none or several.
 
     Each mistake is compared within a tolerance of its own size. Scaled by the right value instead,
     the tolerance would cover all mistakes that give far less: a variance, and no noise at all.
@@ -160,8 +160,8 @@ def suspect(
     Args:
         found: measured values.
         suspects: hint id (with an optional suffix after a colon): the values of that mistake.
-        rounding: how far the values may be off whatever their size, by the same keys.
-        relative: how far besides, as a share of the mistake's values; one for all keys, or by key.
+        rounding: how far the values may be off, whatever their size; by the same keys.
+        relative: how far in addition, relative to the mistake's values; one for all, or by key.
     """
     share = relative if isinstance(relative, dict) else dict.fromkeys(found, relative)
     hints = {
@@ -184,7 +184,7 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
     """
     n = noise.size
     if not np.abs(noise).max(initial=0.0) < HUGE:
-        return "it holds numbers that are none, or far too large", "noise_not_standard"
+        return "some of its numbers are not finite, or far too large", "noise_not_standard"
     mean = float(noise.mean())
     centred = noise - mean
     squares = centred**2
@@ -202,10 +202,10 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
         uniform = abs(mean - 0.5) < 0.05
         hint = "noise_uniform" if uniform else "noise_not_standard"
         return f"its mean is {mean:.3f} and not 0", hint
-    if np.abs(centred).max() < 2 * deviation and n > 400:  # a twentieth of a Gaussian lies beyond
-        return "it is not Gaussian (nothing lies beyond two standard deviations)", "noise_uniform"
+    if np.abs(centred).max() < 2 * deviation and n > 400:  # a twentieth of a Gaussian is beyond
+        return "it is not Gaussian (nothing is beyond two standard deviations)", "noise_uniform"
     kurtosis = float((squares**2).mean() / deviation**4)
-    # Of few numbers the largest decides: 7 deviations, of 1e-9 among 500, add 2500 / n to it.
+    # With few numbers the largest decides: one of 7 deviations, 1e-9 among 500, adds 2500 / n.
     if abs(kurtosis - 3) > max(UNLIKELY * np.sqrt(96 / n), 2500 / n) and n > 500:
         return f"it is not Gaussian (its kurtosis is {kurtosis:.2f} and not 3)", "noise_uniform"
     if abs(deviation**2 - 1) * np.sqrt(n / 2) > UNLIKELY:
@@ -221,7 +221,7 @@ def check_noise(noise: np.ndarray, what: str) -> None:
 
 
 def network_calls(asked: list[Asked], batch: int) -> list[dict]:
-    """The calls of the network with a whole batch each, arguments x, label, time by name.
+    """The calls of the network, one for each whole batch: arguments x, label, time by name.
 
     Raises:
         Finding: it was never called.
@@ -233,7 +233,7 @@ def network_calls(asked: list[Asked], batch: int) -> list[dict]:
 
 
 def check_network_call(call: dict, x: np.ndarray | None, label: np.ndarray, t: np.ndarray) -> None:
-    """The network got x (any where None), the labels and the time steps of this case."""
+    """The network got x (None: any), the labels and the time steps of this case."""
     wrong = [
         name
         for name, expected in (("x", x), ("label", label), ("time", t))
@@ -254,7 +254,7 @@ def check_network_call(call: dict, x: np.ndarray | None, label: np.ndarray, t: n
 
 
 def shown(value: object) -> str:
-    """A value for people: a few numbers, or its kind and shape."""
+    """A value in words: a few numbers, or its kind and shape."""
     if isinstance(value, Tensor):
         if value.array is not None and value.array.size <= 8:
             return f"a tensor of {value.array.tolist()}"

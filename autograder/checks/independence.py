@@ -1,8 +1,9 @@
 """Whether noise is independent: of other samples, channels, pixels and calls.
 
-`noise_fault` of evidence.py looks at one draw as a whole; this looks inside, at every pair. A right
-answer fails with a probability below 1e-8: a draw of 66 images of 2 channels is compared about
-100,000 times, each with a bound that one in 1e14 passes, and its largest number fails one in 7e10.
+`noise_fault` of evidence.py tests one draw as a whole; this compares its parts, pair by pair. A
+right answer fails with a probability below 1e-8: a draw of 66 images of 2 channels is compared
+about 100,000 times, each time with a bound that one in 1e14 exceeds, and its largest number fails
+in one of 7e10.
 """
 
 from statistics import NormalDist
@@ -11,7 +12,7 @@ import numpy as np
 
 from autograder.checks.student import Finding
 
-RARE = 7.7  # standard deviations: passed by one in 1e14
+RARE = 7.7  # standard deviations: exceeded by one in 1e14
 PAIRED = 144  # planes that are compared as they are and mirrored, and
 MOST = 24  # at every shift
 BEYOND = 25.0  # numbers that ought to be larger than the largest one may be; none has e^-25
@@ -22,7 +23,7 @@ def check_independent(draws: np.ndarray, what: str) -> None:
 
     Args:
         draws: [calls, B, C, H, W], standardised.
-        what: they are, for people.
+        what: the draws are, in words.
     """
     fault = dependence(draws)
     if fault:
@@ -31,7 +32,7 @@ def check_independent(draws: np.ndarray, what: str) -> None:
 
 def dependence(draws: np.ndarray) -> tuple[str, str] | None:
     """Why draws are not independent, as (reason, hint), or None."""
-    draws = draws.astype(np.float32)  # all bounds are far above its rounding, and it takes half
+    draws = draws.astype(np.float32)  # half the time; bounds are far above its rounding
     return pair_fault(draws) or moment_fault(draws) or shift_fault(draws)
 
 
@@ -56,7 +57,7 @@ def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
     for i in range(len(waves)):
         moved = np.fft.irfft2(waves[i] * waves[i + 1 :].conj(), s=(height, width))
         if moved.size and np.abs(moved).max() > min(0.99, RARE / np.sqrt(size)):
-            return "what one sample got, another one got again, moved", "noise_shared"
+            return "what one sample got, another one got too, moved", "noise_shared"
     return None
 
 
@@ -71,7 +72,7 @@ def name_of(i: int, j: int, batch: int, channels: int, how: str) -> tuple[str, s
 
 
 def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
-    """Pixels, or channels, that go together on the average of all samples."""
+    """Pixels, or channels, that are correlated on average over all samples."""
     calls, _, channels, height, width = draws.shape
     planes = draws.reshape(-1, height, width)
     waves = np.fft.rfft2(planes)
@@ -80,15 +81,15 @@ def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
     # with a shift by half of an axis, each product counts twice
     bound = RARE * np.sqrt(2 / planes.size)
     if np.abs(near.reshape(-1)[1:]).max(initial=0.0) > bound:
-        return "a pixel tells something about others", "noise_correlated"
+        return "a pixel says something about others", "noise_correlated"
     flat = draws.transpose(2, 0, 1, 3, 4).reshape(channels, -1)
     alike = np.abs(np.corrcoef(flat)) if channels > 1 else np.zeros((1, 1))
     if alike[~np.eye(channels, dtype=bool)].max(initial=0.0) > RARE / np.sqrt(flat.shape[1]):
-        return "a channel tells something about another", "noise_correlated"
+        return "a channel says something about another", "noise_correlated"
     if calls > 1:
         alike = np.corrcoef(draws.reshape(calls, -1))
         if np.abs(alike[~np.eye(calls, dtype=bool)]).max() > RARE / np.sqrt(draws[0].size):
-            return "one call tells something about the next", "noise_repeated"
+            return "one call says something about the next", "noise_repeated"
     for axes, name in (((0,), "calls"), ((1,), "samples"), ((2,), "channels"), ((3, 4), "pixels")):
         means = draws.mean(axis=axes)
         together = np.prod([draws.shape[axis] for axis in axes])
@@ -114,14 +115,14 @@ def moment_fault(draws: np.ndarray) -> tuple[str, str] | None:
     share = BEYOND / draws.size / 2
     bound = NormalDist().inv_cdf(1 - share) if share < 0.2 else 0.0
     if np.abs(draws).max() < bound:
-        return f"nothing lies beyond {bound:.1f} standard deviations", "noise_uniform"
+        return f"nothing is beyond {bound:.1f} standard deviations", "noise_uniform"
     return None
 
 
 def size_score(mean_square: np.ndarray, n: float) -> np.ndarray:
-    """How many standard deviations the mean square of n numbers from N(0, 1) is from 1.
+    """By how many standard deviations the mean square of n numbers from N(0, 1) differs from 1.
 
-    By its cube root, which is nearly Gaussian (Wilson and Hilferty 1931).
+    Its cube root is nearly Gaussian (Wilson and Hilferty 1931).
     """
     width = 2 / (9 * n)
     return (np.cbrt(mean_square) - 1 + width) / np.sqrt(width)

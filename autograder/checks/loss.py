@@ -72,7 +72,7 @@ class Objective:
         return self.student.call(key, "compute_loss", *args, doubles=doubles, **options)
 
     def explain(self, finding: Finding) -> None:
-        """Raise a Finding that tells more than an error: noise of a wrong shape."""
+        """Raise a Finding that says more than the error: noise of a wrong shape."""
         for asked in finding.asked:
             drawn = asked.bind("x_start", "t", "noise").get("noise")
             if asked.name == "q_sample" and isinstance(drawn, Tensor):
@@ -106,7 +106,7 @@ class Objective:
                 raise Finding("The network got x_start and not x_t.", "network_wrong_x")
             check_network_call(call, None, inputs["label"], self.t)
             if not is_tensor_like(call.get("x"), x_t, 1e-3):
-                raise Finding("The network got something else than x_t.", "network_wrong_x")
+                raise Finding("The network did not get x_t.", "network_wrong_x")
         recovered = drawn and not diffusions
         self.check_loss(noise, RECOVERED if recovered else 2e-5)
         check_untouched(self.answer, NAMES)
@@ -115,7 +115,7 @@ class Objective:
     def check_diffusion(self, call: dict[str, Any], noise: np.ndarray | None) -> np.ndarray:
         """q_sample got x_start, t and the noise; returns the noise."""
         if not is_tensor_like(call.get("x_start"), self.clean):
-            raise Finding("q_sample got something else than x_start.", self.clean_hint(call))
+            raise Finding("q_sample did not get x_start.", self.clean_hint(call))
         if not is_tensor_like(call.get("t"), self.t):
             whose = "the network" if self.answer.draws else "compute_loss"
             raise Finding(f"q_sample got other time steps than {whose}.", "loss_wrong_t")

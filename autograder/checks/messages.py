@@ -1,8 +1,8 @@
 """What a worker says, read into records of known kinds and checked against what it was asked.
 
-Student code runs in the worker and can send anything. Nothing of a message reaches a test but what
-this module has read: tensors as their arrays are, numbers that a float can hold, short texts,
-shallow lists. What fits no request raises `BadMessage`; the worker is put away then.
+Student code runs in the worker and can send anything. Tests get only what this module has read:
+tensors as their arrays are, numbers that a float can hold, short texts, shallow lists. What does
+not fit the request raises `BadMessage`, and the worker is ended.
 """
 
 import math
@@ -28,7 +28,7 @@ OBJECT = 500  # bytes of a small object, at most about
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Tensor:
-    """A tensor of the student's as it came over the wire; without an array where not on the CPU."""
+    """A student's tensor as it came over the wire; without an array where it is not on the CPU."""
 
     dtype: str
     device: str
@@ -47,7 +47,7 @@ class Asked:
     answered: np.ndarray | None = None
 
     def size(self) -> int:
-        """Bytes that this call keeps, about."""
+        """About how many bytes this call keeps."""
         given = 2 * OBJECT + size_of(self.args) + size_of(list(self.kwargs.values()))
         return given + (0 if self.answered is None else self.answered.nbytes)
 
@@ -69,7 +69,7 @@ class Answer:
 
 
 def read_value(value: Any, depth: int = 0) -> Any:
-    """A value of the student's: a Tensor, a number, a short text, None, or a list of such.
+    """A student's value: a Tensor, a number, a short text, None, or a list of such.
 
     Anything else becomes {"type": its name}.
     """
@@ -88,7 +88,7 @@ def read_value(value: Any, depth: int = 0) -> Any:
 
 
 def read_tensor(described: dict[str, Any]) -> Tensor:
-    """A tensor, whose dtype and shape are those of its array where it has one."""
+    """A tensor; its dtype and shape are those of its array, if it has one."""
     dtype, array = described["tensor"], described.get("array")
     if not isinstance(dtype, str) or not DTYPE.fullmatch(dtype):
         raise BadMessage("a tensor without a dtype")
@@ -100,7 +100,7 @@ def read_tensor(described: dict[str, Any]) -> Tensor:
     # What numpy does not know travels as float32, bfloat16 for example.
     sent = dtype.removeprefix("numpy ")
     if not isinstance(array, np.ndarray) or array.dtype != DTYPES.get(sent, np.float32):
-        raise BadMessage("a tensor of another dtype than it says")
+        raise BadMessage("a tensor with another dtype than it names")
     return Tensor(dtype, device, list(array.shape), array)
 
 
@@ -116,7 +116,7 @@ def read_shape(shape: Any) -> list[int]:
 def read_asked(message: Any) -> Asked:
     """The call of a double."""
     if not isinstance(message, dict) or not isinstance(message.get("double"), str):
-        raise BadMessage("a call that is none")
+        raise BadMessage("a call without content")
     args, kwargs, shape = message.get("args"), message.get("kwargs"), message.get("shape")
     if not (isinstance(args, list) and isinstance(kwargs, dict)):
         raise BadMessage("a call without arguments")
@@ -124,13 +124,13 @@ def read_asked(message: Any) -> Asked:
     if shape is not None:
         read_shape(shape)
         if not all(shape) or math.prod(shape) > MAX_OUTPUT:
-            raise BadMessage("an output of no size, or far too large")
+            raise BadMessage("an output without a size, or far too large")
     kwargs = {name[:MAX_TEXT]: read_value(value) for name, value in kwargs.items()}
     return Asked(message["double"][:MAX_TEXT], [read_value(arg) for arg in args], kwargs, shape)
 
 
 def check_few(values: list[Any]) -> None:
-    """A call's arguments are few: to read them takes less time than to send them."""
+    """A call has few arguments, so that reading them takes less time than sending them."""
     waiting, number = [values], len(values)
     while waiting and number <= MAX_ARGUMENTS:
         lists = [value for value in waiting.pop() if isinstance(value, list)]
@@ -141,7 +141,7 @@ def check_few(values: list[Any]) -> None:
 
 
 def read_changed(answer: dict[str, Any]) -> list[int | str]:
-    """What a call says to have changed: places and names of arguments, names of buffers."""
+    """What a call changed, as it says: places and names of arguments, names of buffers."""
     changed = answer.get("changed")
     if not isinstance(changed, list) or not all(isinstance(c, int | str) for c in changed):
         raise BadMessage("an answer that does not say what was changed")
@@ -163,10 +163,10 @@ def read_gradients(answer: dict[str, Any], doubles: Collection[str]) -> dict[str
 def read_structure(structure: Any) -> dict[str, list[list[bool]]]:
     """For each level of encoder and decoder, which of its members exist, as the worker says.
 
-    Whether these are the levels that were asked for is for the test to judge.
+    The test judges whether these are the levels that were asked for.
     """
     if not isinstance(structure, dict):
-        raise BadMessage("a structure that is none")
+        raise BadMessage("a structure without content")
     found = {name: structure[name] for name in ("encoder", "decoder") if name in structure}
     for levels in found.values():
         if not isinstance(levels, list) or len(levels) > MAX_LEVELS:
@@ -198,14 +198,14 @@ def read_names(value: Any, known: Collection[str], what: str) -> list[str]:
 
 
 def read_list(value: Any, length: int) -> list[Any]:
-    """A list of so many values."""
+    """A list of `length` values."""
     if not isinstance(value, list) or len(value) != length:
-        raise BadMessage("another number of values than was asked for")
+        raise BadMessage("a different number of values than was asked for")
     return [read_value(item) for item in value]
 
 
 def size_of(value: Any) -> int:
-    """Bytes of a value that was read, about."""
+    """About how many bytes a value takes that was read."""
     if isinstance(value, Tensor):
         return 4 * OBJECT + (0 if value.array is None else value.array.nbytes)
     if isinstance(value, list):

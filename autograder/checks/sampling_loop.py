@@ -21,13 +21,13 @@ from autograder.checks.independence import check_independent
 from autograder.checks.student import Ahead, Answer, Asked, Finding, Student, Tensor
 
 AHEAD = 128  # steps that are answered at once
-DRAWS = 8  # of a chain that are compared with each other
-MORE = 16  # times as many numbers as the chain holds may go through a step at once
+DRAWS = 8  # of one chain that are compared with each other
+MORE = 16  # a step may get this many times the numbers that the chain holds
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Chain:
-    """Test doubles of p_sample, network and decoder, and what they were asked and answered.
+    """Test doubles of p_sample, network and decoder, with their calls and answers.
 
     Args:
         random: draws the answers.
@@ -51,8 +51,8 @@ class Chain:
     def step(self, asked: Asked) -> Ahead | str:
         """Answer a call of p_sample or the network with fresh numbers in the shape of x.
 
-        Whatever a submission makes of knowing the next ones: a right record of the chain has every
-        answer fed back at the right step, and to make that record is to run the chain.
+        A submission gains nothing by knowing the next answers: the record of a right chain has each
+        answer fed back at the right step, and only running the chain makes that record.
         """
         x = asked.bind("x").get("x")
         if self.start is None:
@@ -60,17 +60,17 @@ class Chain:
             if not self.is_start(x, asked):
                 return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
         if not isinstance(x, Tensor) or x.array is None:
-            return f"x is {shown(x)} and no tensor on the CPU"
+            return f"x is {shown(x)}, not a tensor on the CPU"
         if not x.shape or x.array.size > MORE * math.prod(self.shape):
-            return f"x is {shown(x)}, and no batch of {self.shape}"
-        # Whoever passes more than the chain holds gets one answer at a time, for memory's sake.
+            return f"x is {shown(x)}, not a batch of {self.shape}"
+        # To save memory, calls with more than the chain holds get one answer at a time.
         ahead = min(AHEAD, self.case.kwargs["timesteps"])
         number = 1 + ahead if x.array.size <= math.prod(self.shape) else 1
         values = 4 * self.random.random((number, *x.shape), dtype=np.float32) - 2
         return Ahead(values[0], values[1:])
 
     def is_start(self, x: Any, asked: Asked) -> bool:
-        """Whether x has the shape of x_T, or of a part of it with as many labels."""
+        """Whether x has the shape of x_T, or of a part of it for as many labels."""
         if not isinstance(x, Tensor) or x.array is None or x.shape[1:] != self.shape[1:]:
             return False
         label = asked.bind("x", "label").get("label")
@@ -78,11 +78,11 @@ class Chain:
 
     @property
     def shape(self) -> list[int]:
-        """Of what is diffused, for all labels."""
+        """The shape of what is diffused, for all labels."""
         return [len(self.case.inputs["label"]), *diffused_shape(self.case.config)]
 
     def encode(self, asked: Asked) -> np.ndarray:
-        """Answer the encoder, which has no place here."""
+        """Answer the encoder, which sampling should not call."""
         self.encoded = True
         return self.case.inputs.get("latents", np.zeros(self.shape, np.float32))
 
@@ -90,7 +90,7 @@ class Chain:
         """Answer the decoder with the case's pictures, some of their values outside [0, 1]."""
         self.decodings += 1
         if self.decodings > 1 + len(self.case.inputs["label"]):
-            return "the decoder was called again and again"
+            return "the decoder was called too often"
         pictures = self.case.inputs["decoded"]
         z = asked.bind("x").get("x")
         rows = z.shape[0] if isinstance(z, Tensor) and z.shape else 1
@@ -115,7 +115,7 @@ class Chain:
                 training=self.training,
                 away=self.away,
             )
-        except Finding as finding:  # an error may follow from something that tells more
+        except Finding as finding:  # the error may follow from a fault that says more
             first = next((a for a in finding.asked if a.name in ("p_sample", "model")), None)
             if first is not None and not self.is_start(self.start, first):
                 self.check_start(self.start)
@@ -144,7 +144,7 @@ class Chain:
         return found
 
     def check(self) -> np.ndarray:
-        """Judge all steps; returns x_0 as the chain has to end with.
+        """Judge all steps; returns the x_0 that the chain must end with.
 
         Raises:
             Finding
@@ -167,7 +167,7 @@ class Chain:
     def in_whole(
         self, steps: list[tuple[dict[str, Any], np.ndarray]], inlined: bool
     ) -> list[tuple[dict[str, Any], np.ndarray]]:
-        """The calls of a chain, with those for pieces of a batch put together.
+        """The calls of a chain; those for pieces of a batch are put together.
 
         Each step may be taken in pieces, or each piece may go through all steps by itself.
         """
@@ -220,7 +220,7 @@ class Chain:
             )
 
     def follow(self, steps: list[tuple[dict[str, Any], np.ndarray]]) -> np.ndarray:
-        """Each step starts from what the one before returned."""
+        """Each step starts from what the step before it returned."""
         before = None
         for call, value in steps:
             if before is not None and not is_tensor_like(call.get("x"), before, 1e-6):
@@ -272,14 +272,14 @@ def walk(
     random: np.random.Generator,
     training: bool = True,
 ) -> tuple[Chain, Answer, np.ndarray]:
-    """Run a chain and judge its steps; returns it, its result, and x_0 as it has to end with.
+    """Run a chain and judge its steps; returns it, its result, and the x_0 that it must end with.
 
     For `training` see `Chain`.
 
-    Where a loop does more to a step's result than to pass it on, or cannot go on from what a step
-    of the contract returns, the team may have shared a step's work out in another way: the mean in
-    p_sample and the noise in the loop. So the whole is judged then, p_sample included, and a chain
-    that is right as a whole is right.
+    A loop that does more with a step's result than pass it on, or cannot go on from what the
+    contract's step returns, may divide a step's work differently: the mean in p_sample, the noise
+    in the loop. Then loop and p_sample are judged together: a chain that is right as a whole is
+    right.
 
     Raises:
         Finding
@@ -296,7 +296,7 @@ def walk(
         try:
             x_0 = chain.check()
             if one_step and not case.kwargs.get("use_vae"):
-                check_pictures(answer.value, x_0, chain)  # no other step shows what became of it
+                check_pictures(answer.value, x_0, chain)  # there is no other step to show it
             return chain, answer, x_0
         except Finding as finding:
             if finding.hint != "loop_not_fed_back" and not one_step:
@@ -311,7 +311,7 @@ def walk(
 
 
 def other_labels(case: Case, size: int, random: np.random.Generator) -> Case:
-    """The case with so many labels, some of them the same, and with as many pictures."""
+    """The case with `size` labels, some of them equal, and as many pictures."""
     inputs = {"label": random.integers(case.kwargs["num_classes"], size=size)}
     if "decoded" in case.inputs:
         shape = size, *case.inputs["decoded"].shape[1:]
@@ -375,6 +375,6 @@ def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
             raise Finding(f"p_sample_loop returned {what}.", hint)
     raise Finding(
         "p_sample_loop's result is not x_0 of its last step, brought to [0, 1] by postprocess "
-        f"(it lies in {found.min():.2f} .. {found.max():.2f}).",
+        f"(its values are between {found.min():.2f} and {found.max():.2f}).",
         "loop_result",
     )

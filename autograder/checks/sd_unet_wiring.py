@@ -1,6 +1,6 @@
-"""Checks of a walk through a whole UNet of the bonus, seen through doubles in all its places.
+"""Checks of Stable Diffusion's UNet: the path of x through it, seen through doubles of all members.
 
-unet_wiring.py checks the decoder of the homework's own UNet alone, for its encoder is given.
+In the homework's own UNet (unet_wiring.py) only the decoder is checked, since the encoder is given.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class WholeUNet(Wiring):
     error: Finding | None = None  # what ended the walk, if something did
 
     def check(self, structure: dict[str, Any], result: Any) -> None:
-        """Walk through the network as it ought to be.
+        """Walk through the network as it should be.
 
         Args:
             structure: {"encoder", "decoder"}: for each block, which of its three members exist.
@@ -98,7 +98,7 @@ class WholeUNet(Wiring):
         return value
 
     def raise_out_of_turn(self, name: str, wanted: list[np.ndarray]) -> NoReturn:
-        """A member did not run when it should: say why, as far as it can be told."""
+        """A member did not run when it should: raise a Finding with the likely reason."""
         if not self.left and self.error is not None:
             self.raise_error(name, wanted, self.error)
         following = self.left[0][0].name if self.left else ""
@@ -106,13 +106,13 @@ class WholeUNet(Wiring):
         later = name in [asked.name for asked, _ in self.left]
         entry, _, member = name.rpartition(".")
         if later or (member == "0" and following.startswith(f"{entry}.")):
-            raise Finding(f"{name} did not run in its turn ({instead}).", "sd_unet_turn")
+            raise Finding(f"{name} did not run when it should ({instead}).", "sd_unet_turn")
         kinds = {"1": "sd_unet_no_transformer", "2": "sd_unet_no_resampling"}
         kinds |= dict.fromkeys(MIDDLE, "sd_unet_no_middle") | {"final_conv": "sd_unet_final"}
         raise Finding(f"{name} did not run ({instead}).", kinds.get(member, "sd_unet_no_block"))
 
     def raise_error(self, name: str, wanted: list[np.ndarray], error: Finding) -> NoReturn:
-        """The walk ended with an error in this member's turn: give it a hint that fits."""
+        """The walk ended with an error when this member should run: give it a hint that fits."""
         hint = error.hint
         if "pop from empty" in error.reason or "index out of range" in error.reason:
             hint = "sd_unet_first_state"
@@ -123,7 +123,7 @@ class WholeUNet(Wiring):
             hint = (
                 self.state_hint(wanted[1], at_first) if len(wanted) > 1 else "sd_unet_no_resampling"
             )
-        raise Finding(f"{error.reason} This was in the turn of {name}.", hint)
+        raise Finding(f"{error.reason} This happened when it was the turn of {name}.", hint)
 
     def input_hint(self, value: Any, wanted: list[np.ndarray]) -> str:
         """The hint for a wrong input of a member."""
@@ -149,7 +149,7 @@ class WholeUNet(Wiring):
         return "sd_unet_joined"
 
     def state_hint(self, state: np.ndarray, from_the_front: bool) -> str:
-        """The hint for another state in the place of this one."""
+        """The hint for another state in place of this one."""
         names = [asked.name for asked, value in self.calls if value is state]
         if from_the_front:
             return "sd_unet_states_front"

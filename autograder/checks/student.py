@@ -1,7 +1,7 @@
 """The judge's view of a submission: calls go to a confined worker, answers come back as arrays.
 
-What goes wrong on the way (an error in the student's code, a worker that died or hangs, an answer
-that is none) is raised as a `Finding`: a sentence for the student, and the id of a hint.
+What goes wrong on the way (an error in the student's code, a worker that died or hangs, a forged
+answer) is raised as a `Finding`: a sentence for the student, and the id of a hint.
 """
 
 import re
@@ -45,7 +45,7 @@ MAX_DEATHS = 3  # of workers, per part
 MAX_REFUSED = 100  # calls after those
 MAX_MEMBER_CALLS = 500  # of one run of a network, which calls each member once
 MAX_KEPT = 3 << 24  # bytes of all that one call's doubles were asked and answered
-MAX_FORGED = 10  # messages that are none, over all parts
+MAX_FORGED = 10  # forged messages, over all parts
 MAX_KINDS = 20  # of an error: its class and those that this comes from
 MAX_REASON = 600  # characters
 FORGED = "The process sent something that is no answer"
@@ -99,14 +99,13 @@ class RunState:
 
     Attributes:
         seconds_left: of waiting for all its parts together.
-        to_come: parts that are still to begin.
+        to_come: parts that have not begun yet.
         part_left: seconds for the part that is being tested.
         spent: seconds that this part has waited, by what it waited for.
         hangs: calls that did not come back, in any part.
-        forged: messages that were none, in any part.
+        forged: messages that were forged, in any part.
         received: bytes of what a worker sent, since garbage was collected.
-        failed: what a build that failed has found, by its key, or by the module that cannot be
-            imported.
+        failed: the findings of failed builds, by key, or by the module that cannot be imported.
         stand_in: libs/unet.py is broken: an empty network stands in for it.
         gpu: workers pretend to have a GPU, for code that names one.
     """
@@ -123,7 +122,7 @@ class RunState:
     gpu: bool = False
 
     def begin_part(self) -> None:
-        """Set the next part's time: all that is left, but what is kept for those after it."""
+        """Set the next part's time: all that is left, except what is kept for those after it."""
         self.to_come = max(0, self.to_come - 1)
         equal, rest = self.seconds_left / (self.to_come + 1), PART_SECONDS * self.to_come
         self.part_left = max(equal, self.seconds_left - rest)
@@ -307,7 +306,7 @@ class Student:
         A module that is not there was not attempted: bonus parts may be left out.
 
         Args:
-            inside: doubles that are no arguments, but take the place of functions that it calls.
+            inside: doubles that are not arguments but take the place of functions that it calls.
             keeps: doubles whose arguments must stay as they are after the call.
             away: all tensors are on a second device, see sandbox/devices.py.
         """
@@ -375,7 +374,7 @@ class Student:
         self.built = {}
 
     def _build_without_unet(self, request: dict[str, Any]) -> list[str]:
-        """Build with a stand-in for libs/unet.py; where that fails too, it was not the fault."""
+        """Build with a stand-in for libs/unet.py; if that fails too, it was not to blame."""
         before = self.deaths, self.last_death
         self.stop()
         self.deaths = 0
@@ -406,10 +405,10 @@ class Student:
         doubles: Any,
         read: Callable[[dict[str, Any], "Calls"], Any],
     ) -> Any:
-        """Send a request, answer the doubles' calls meanwhile, and return the answer as it is read.
+        """Send a request, answer the doubles' calls meanwhile, and return the answer.
 
         Args:
-            read: makes a record of the answer and of the doubles' calls; raises BadMessage.
+            read: makes a record of the answer and the doubles' calls; raises BadMessage.
         """
         self._check_worth_asking()
         is_new = self.worker is None
@@ -507,7 +506,7 @@ def called(operation: str, request: dict[str, Any]) -> str:
 
 
 class Calls:
-    """The doubles' calls during one request, and what they were answered.
+    """The doubles' calls during one request, and the answers they got.
 
     Args:
         doubles: a handler for each double, or one for all members of a network.
@@ -519,7 +518,7 @@ class Calls:
         self.asked: list[Asked] = []
         self.refused = 0
         self.kept = 0  # bytes
-        self.given = 0  # bytes of answers, those that nothing was asked for included
+        self.given = 0  # bytes of answers, including those given ahead
         self.following: dict[str, list[np.ndarray]] = {}  # answers given ahead, last one first
         self.structure: dict[str, Any] | None = None  # of a network, and
         self.members: set[str] = set()  # the names of its levels' members
@@ -534,11 +533,11 @@ class Calls:
     def take_earlier(self, messages: Any) -> None:
         """Note calls that the worker answered with what it was given ahead."""
         if not isinstance(messages, list):
-            raise BadMessage("earlier calls that are none")
+            raise BadMessage("earlier calls without content")
         for message in messages:
             asked = self._read(message)
             if not self.following.get(asked.name):
-                raise BadMessage("a call that nothing was answered")
+                raise BadMessage("a call that got no answer ahead")
             self._note(asked, self.following[asked.name].pop())
 
     def reply(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -546,13 +545,13 @@ class Calls:
         asked = self._read(message)
         handler = self.doubles.get(asked.name) if isinstance(self.doubles, dict) else self.doubles
         if handler is None or (self.structure is None and not isinstance(self.doubles, dict)):
-            raise BadMessage("a call of a double that there is not")
+            raise BadMessage("a call of an unknown double")
         if "." in asked.name and self.structure is not None and asked.name not in self.members:
-            raise BadMessage("a call of a member that there is not")
+            raise BadMessage("a call of an unknown member")
         if len(self.asked) >= self.most:
             self.refused += 1
             if self.refused > MAX_REFUSED:
-                raise BadMessage("calls of doubles without end")
+                raise BadMessage("too many calls of doubles")
             return {"refused": "the network was called far too often"}
         value = handler(asked)
         if isinstance(value, str):
@@ -573,7 +572,7 @@ class Calls:
         return asked
 
     def _note(self, asked: Asked, answered: np.ndarray | None) -> None:
-        """Keep a call and its answer, which must not keep those given with it."""
+        """Keep a call and its answer, without the memory of the answers sent with it."""
         is_part = answered is not None and answered.base is not None
         asked.answered = answered.copy() if is_part else answered
         self.asked.append(asked)

@@ -1,4 +1,4 @@
-"""Checks of a UNet's wiring: which member got what, seen through doubles in all their places."""
+"""Checks of a UNet's wiring: which member got what, seen through doubles in place of them all."""
 
 import hashlib
 import itertools
@@ -14,16 +14,16 @@ from autograder.checks.student import Asked, Finding, Tensor
 
 ROLES = ("residual block", "transformer", "resampling")
 EMBEDDINGS = ("time_embd", "label_embd")  # whose outputs are conditions of the first two
-MAX_PARTS = 16  # of a concatenation that is spelled out
-MAX_SUMS = 200  # outputs that are looked through for two whose sum a value is
+MAX_PARTS = 16  # of a concatenation that a message spells out
+MAX_SUMS = 200  # outputs among which two are sought whose sum a value is
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Wiring:
-    """Answers every member of a UNet with fresh numbers, so that each value tells its origin.
+    """Answers every member of a UNet with fresh numbers, so that each value shows its origin.
 
     Args:
-        needed: for each level of encoder and decoder, which of its three members there must be.
+        needed: for each level of encoder and decoder, which of its three members must exist.
         random: draws the answers.
     """
 
@@ -61,7 +61,7 @@ class Wiring:
         return found
 
     def check(self, structure: dict[str, Any], result: Any) -> None:
-        """Walk through the decoder as it ought to be.
+        """Walk through the decoder as it should be.
 
         Args:
             structure: {"encoder", "decoder"}: for each level, which of its three members exist.
@@ -71,7 +71,7 @@ class Wiring:
             Finding
         """
         if self.odd:
-            reason = f"{self.odd} gives an output of another size than its input leads to."
+            reason = f"{self.odd} gives an output of another size than its input allows."
             raise Finding(reason, "unet_structure")
         skips = self.skips(structure)
         x = self.output("mid_res_block2")
@@ -84,7 +84,7 @@ class Wiring:
                 if not members[j]:
                     continue
                 if j < 2 and condition is None:
-                    name = f"self.{EMBEDDINGS[j]}"  # which is given code and runs for the encoder
+                    name = f"self.{EMBEDDINGS[j]}"  # given code, which runs for the encoder
                     reason = f"No {name} ran, so the network's wiring cannot be followed."
                     raise Finding(reason, "unet_other_names")
                 wanted = [x, skips[-1 - i]] if j == 0 else [x]
@@ -99,15 +99,13 @@ class Wiring:
             raise Finding("The result is not the output of self.final_conv.", "unet_final")
 
     def check_gradients(self, structure: dict[str, Any], gradients: dict[str, float]) -> None:
-        """Gradients reach every member, and an encoder's output along all of its ways.
+        """Gradients reach every member, and each output of the encoder by all of its paths.
 
-        Each use of an output adds the same share, so that a way that is cut is counted as missing.
+        Each use of an output adds the same share, so that a path that is cut shows as missing.
         """
         cut = [asked.name for asked, _ in self.calls if not gradients.get(asked.name)]
         if cut:
-            raise Finding(
-                f"No gradient reaches {cut[0]}, so that it cannot learn.", "unet_detached"
-            )
+            raise Finding(f"No gradient reaches {cut[0]}, so it cannot learn.", "unet_detached")
         encoder = levels(structure, self.needed, "encoder")
         for i, (_, transformer, _) in enumerate(encoder):
             name = f"encoder.{i}.{1 if transformer else 0}"
@@ -129,7 +127,7 @@ class Wiring:
         if missing:
             reason = f"In the decoder, level {i}'s {ROLES[j]} never ran ({instead})."
             return Finding(reason, hints[j])
-        reason = f"In the decoder, level {i}'s {ROLES[j]} did not run in its turn ({instead})."
+        reason = f"In the decoder, level {i}'s {ROLES[j]} did not run when it should ({instead})."
         return Finding(reason, "unet_order")
 
     def check_input(
@@ -198,7 +196,7 @@ class Wiring:
         return f"something of shape {value.shape} that no member returned"
 
     def addends(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Two outputs whose sum an array is, found by their first number among the last outputs."""
+        """Two of the last outputs whose sum an array is, found by their first number."""
         outputs = [v for _, v in self.calls[-MAX_SUMS:] if v.shape == array.shape]
         first = np.array([value.flat[0] for value in outputs])
         for a, number in zip(outputs, first, strict=True):
@@ -217,7 +215,7 @@ class Wiring:
 
 
 def fits(asked: Asked) -> bool:
-    """Whether an output has the size that the input leads to, as the worker tells its shape.
+    """Whether an output has the size that follows from the input; the worker says its shape.
 
     Residual blocks and transformers keep height and width, resampling halves or doubles them.
     """
@@ -239,14 +237,14 @@ def fits(asked: Asked) -> bool:
 
 
 def front(array: np.ndarray) -> tuple[Any, ...]:
-    """What tells an output by its first channel: a key for dictionaries."""
+    """A key for dictionaries, which identifies an output by its first channel."""
     first = array[:, :1]
     numbers = first.astype(np.float32).tobytes() if first.size <= MAX_OUTPUT else b""
     return array.shape[0], array.shape[2:], hashlib.sha256(numbers).digest()
 
 
 def joined(arrays: list[np.ndarray]) -> np.ndarray | None:
-    """The concatenation along the channels; None where their shapes do not allow it."""
+    """The concatenation along the channels; None where the shapes do not allow it."""
     if any(a.ndim < 2 or (a.shape[0], a.shape[2:]) != (b.shape[0], b.shape[2:])
            for a, b in itertools.pairwise([*arrays, arrays[0]])):  # fmt: skip
         return None
@@ -267,7 +265,7 @@ def levels(structure: dict[str, Any], needed: dict[str, Any], name: str) -> list
     """For each level of encoder or decoder, which of its three members exist.
 
     Args:
-        structure: as the worker tells it; without a member that is needed, it is not believed.
+        structure: as the worker says; one without a member that is needed is not believed.
         needed: the members that the network must have for what it was built with.
     """
     found, wanted = structure.get(name), needed[name]

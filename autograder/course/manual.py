@@ -1,8 +1,8 @@
 """The points that a person gives.
 
-A folder of results holds manual.csv, one row a submission: what a person gave. `--manual FILE.csv`
-is checked as a whole and then added to it, cell by cell; grading again never touches it. The file
-may also be filled in where it lies.
+A folder of results holds manual.csv, one row per submission, with the points that a person gave.
+`--manual FILE.csv` is checked as a whole and then added to it, cell by cell; grading again never
+changes it. The file may also be edited in place.
 """
 
 import math
@@ -83,7 +83,7 @@ def _merged(grade: Grade, row: Row) -> Grade:
 
 
 def _with_human_points(part: PartResult, points: float) -> PartResult:
-    """The part with what a person gives, in the place of nothing or beside the tests' points."""
+    """The part with what a person gives, alone or beside the tests' points."""
     if part.status == MANUAL:
         return replace(part, points=points)
     return replace(part, by_person=points)
@@ -161,7 +161,7 @@ def _header_problems(rubric: Rubric, file: Path, header: list[str]) -> list[str]
         problems.append(f"{file}: needs a column 'submission' or 'team'")
     for name in dict.fromkeys(header):
         if header.count(name) > 1:
-            problems.append(f"{file}: the column '{one_line(name)}' stands there more than once")
+            problems.append(f"{file}: the column '{one_line(name)}' is there more than once")
         if name in rubric.ids and name not in known:
             problems.append(f"{file}: the column '{name}' is of a part that the tests grade")
         elif name not in known:
@@ -191,4 +191,4 @@ def _cell_problems(rubric: Rubric, row: Row, grade: Grade | None) -> Iterable[st
         if not math.isfinite(value):
             yield f"{key} must be a number, not '{one_line(row[key])}'"
         elif not 0 <= value <= limits[key]:
-            yield f"{key} must lie between 0 and {number(limits[key])}, not {number(value)}"
+            yield f"{key} must be between 0 and {number(limits[key])}, not {number(value)}"

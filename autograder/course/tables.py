@@ -18,7 +18,7 @@ def cell(text: str, keep_lines: bool = False) -> str:
 
 
 def read_csv(file: Path) -> tuple[list[str], list[tuple[int, dict]]]:
-    """Column names, and each row with its line; with commas, semicolons or tabs between cells."""
+    """Column names, and each row with its line number; cells end at commas, semicolons or tabs."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
         first = text.split("\n", 1)[0]

@@ -6,8 +6,8 @@ the packages of requirements.txt and requirements/grade.txt:
     dask scheduler
     PYTHONPATH=. dask worker ADDRESS --nworkers 8 --nthreads 1 --no-dashboard
 
-Submissions travel as their bytes, so the machines need no files in common. Whoever reaches the
-scheduler can run code on every worker: keep it in a network of your own.
+Submissions are sent as bytes, so the machines need no files in common. Whoever reaches the
+scheduler can run code on every worker: keep it in a private network.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ _one_at_a_time = threading.Lock()  # a worker with several threads still has one
 
 
 class TooLarge(Exception):
-    """A submission is better graded where it lies."""
+    """A submission is better graded on this machine."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Parcel:
     """A submission on its way to a worker."""
 
     name: str
-    above: str  # name of the folder it lies in, which may be the team's
+    above: str  # name of the folder around it, which may be the team's
     content: bytes | None  # of a zip; None for a folder
     files: tuple[tuple[str, bytes | str], ...] = ()  # name in the folder; content, or a link's aim
 
@@ -61,8 +61,8 @@ class Parcel:
 def grade_on_cluster(paths: list[Path], order: Order, address: str) -> Iterator[Grade]:
     """Grade submissions on a cluster, and yield each once, as it is done.
 
-    Dask starts anew elsewhere what a worker that died was at; a submission whose workers die again
-    and again gets no points, and a human look.
+    When a worker dies, Dask starts its submission again elsewhere; one whose workers keep dying
+    gets no points and a note for a person.
 
     Args:
         address: of the scheduler, such as "tcp://192.0.2.1:8786".
@@ -134,7 +134,7 @@ class Cluster:
             return sum(self.client.nthreads().values())
 
     def wait_for_worker(self) -> None:
-        """Raise InputError where none is there soon."""
+        """Raise InputError if there is none soon."""
         with self._gone():
             try:
                 self.client.wait_for_workers(1, timeout=ANSWER_SECONDS)
@@ -146,8 +146,8 @@ class Cluster:
     def submit(self, parcel: Parcel, order: Order) -> "Future":
         """Have a submission graded.
 
-        The task names only functions of Python's own, since the scheduler, which unpacks it, may be
-        somebody else's and know nothing of the grader.
+        The task names only functions of the standard library: the scheduler, which unpacks it, may
+        be another person's and know nothing of the grader.
         """
         packed = pickle.dumps(functools.partial(grade_parcel, parcel, order, kit_hash()))
         with self._gone():
@@ -181,7 +181,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def _gone(self) -> Iterator[None]:
-        """Say so where the scheduler does not answer any more."""
+        """Raise InputError if the scheduler does not answer any more."""
         try:
             yield
         except (OSError, CancelledError) as error:
@@ -220,7 +220,7 @@ def pack(path: Path) -> Parcel:
 
 
 def files_in(folder: Path) -> Iterator[Path]:
-    """All that is not a folder, without what the grader passes over anyway; raises OSError."""
+    """All files and links, without what the grader ignores anyway; raises OSError."""
 
     def stop(error: OSError) -> None:
         raise error
@@ -237,7 +237,7 @@ def files_in(folder: Path) -> Iterator[Path]:
 
 
 def unpack(parcel: Parcel, folder: Path) -> Path:
-    """Write a submission below an empty folder as it lay where it comes from; returns its path."""
+    """Write a submission below an empty folder as it was where it comes from; returns its path."""
     path = folder / parcel.above / parcel.name
     path.parent.mkdir(exist_ok=True)
     if parcel.content is not None:
@@ -261,12 +261,12 @@ def grade_parcel(parcel: Parcel, order: Order, kit: str) -> Grade:
         kit: what `kit_hash` gives where the submissions come from.
 
     Raises:
-        SandboxError: nothing can be graded on this machine, or not in the same way.
+        SandboxError: this machine cannot grade, or not in the same way.
     """
     where = f"--dask: the worker on {os.uname().nodename} in {ROOT}"
     if kit != kit_hash():
         raise SandboxError(
-            f"{where} has another autograder/ or code/libs/; bring it up to date and start it anew"
+            f"{where} has another autograder/ or code/libs/; bring it up to date and restart it"
         )
     with _one_at_a_time, tempfile.TemporaryDirectory(prefix="parcel-") as folder:
         try:

@@ -1,8 +1,8 @@
-"""`--similarity`: which submissions are suspiciously alike once the starter's lines are taken out.
+"""`--similarity`: which submissions are suspiciously similar without the starter's lines.
 
 copydetect compares the code's structure: names, strings and comments do not count, so that renaming
-hides nothing. Right solutions of the same small task are alike, too: a pair is a reason to read
-both, not a finding.
+hides nothing. Right solutions of the same small task are similar, too: a pair is a reason to read
+both, not a verdict.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ from autograder.text import InputError, write_text
 
 KIT_CODE = Path(__file__).resolve().parents[2] / "code"
 PAGE = Path(__file__).with_name("similarity.html")
-SHORTEST = 30  # signs in a row, names shortened to one: shorter matches are chance
-SUSPICIOUS = 0.5  # share of one side's own code that the other side holds, too
-LONGEST = 200_000  # letters of a submission's own code that are looked at
+SHORTEST = 30  # characters in a row, names shortened to one: shorter matches are chance
+SUSPICIOUS = 0.5  # share of one side's own code that the other side has, too
+LONGEST = 200_000  # characters of a submission's own code that are looked at
 SIDE_BY_SIDE = 30  # pairs whose code is shown
 
 
@@ -40,13 +40,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two submissions that are alike."""
+    """Two submissions that are similar."""
 
     first: str
     second: str
     share_of_first: float  # of its own code, 0 to 1, that is found in the second
     share_of_second: float
-    same_lines: int  # own lines that both have to the letter, but for indentation
+    same_lines: int  # own lines that both have exactly, except for indentation
     matches: tuple[frozenset[int], frozenset[int]]  # positions in the two lists of own lines
 
 
@@ -84,7 +84,7 @@ def own_lines(code_folder: Path, starter: set[str]) -> list[Line]:
 
 
 def find_pairs(own: dict[str, list[Line]]) -> list[Pair]:
-    """The suspicious pairs, the most alike first.
+    """The suspicious pairs, the most similar first.
 
     Args:
         own: each submission's own lines by its name.
@@ -105,7 +105,7 @@ def find_pairs(own: dict[str, list[Line]]) -> list[Pair]:
         # a window of 1 keeps every match: with more, chance decides which ones are seen
         found = CodeFingerprint("code.py", SHORTEST, 1, language="python", fp=source)
         if len(found.hashes):
-            # after each class copydetect's counts of letters left out start anew; lines go astray
+            # copydetect's count of characters left out restarts after a class, which shifts lines
             found.offsets[:, 1] = np.maximum.accumulate(found.offsets[:, 1])
             prints[name] = found
     pairs = []

@@ -18,7 +18,7 @@ Triple = tuple[Array, Array, Array]
 
 
 def make_bonus_cases(seed: int) -> list[Case]:
-    """The cases of all bonus parts, other numbers for each seed."""
+    """The cases of all bonus parts, with different numbers for each seed."""
     cases = []
     for number, config in enumerate(["mnist", "cifar10", "odd"]):
         cases.append(ddim_case(config, np.random.default_rng([seed, 100, number])))
@@ -109,7 +109,7 @@ STEP: dict[str, Callable[[Array, Array, Array], Triple]] = {
 
 
 def _wrong_x0(ab: Array, ab_next: Array, eta: Array, x: Array, eps: Array) -> Triple:
-    """A step from an x_0 that holds so much of x and of eps."""
+    """A step from an x_0 that holds these shares of x and eps."""
     signal = np.sqrt(ab_next)
     return signal * x, signal * eps + step_direction(ab, ab_next, eta), sigma_of(ab, ab_next, eta)
 
@@ -265,8 +265,8 @@ def distance(m1: Array, c1: Array, m2: Array, c2: Array) -> float:
 def trace_of_root(c1: Array, c2: Array) -> float:
     """tr (C1 C2)^(1/2).
 
-    Of few images the product has a null space, whose eigenvalues come out as rounding errors, other
-    ones on each processor; under a root they would show in the seventh digit. They count as zero.
+    With few images the product has a null space, whose eigenvalues come out as rounding errors and
+    differ between processors; under a root they would show in the seventh digit. They count as 0.
     """
     values = np.linalg.eigvals(c1 @ c2).real
     return float(np.sqrt(values[values > 1e-10 * values.max()]).sum())
@@ -275,9 +275,9 @@ def trace_of_root(c1: Array, c2: Array) -> float:
 def evaluation_case(config: str, shape: tuple[int, int], random: np.random.Generator) -> Case:
     """Two sets of features with their Gaussians, and images with copies among them.
 
-    The features come from a matrix product, whose last digits depend on the processor: it is taken
-    in float64 and rounded far above them, so that every machine makes the same case. They need the
-    digits of float32: in half precision, a wrong answer must show.
+    The features come from a matrix product, whose last digits depend on the processor: it is
+    computed in float64 and rounded far above them, so that every machine makes the same case. They
+    need the digits of float32: in half precision, a wrong answer must show.
     """
     n, d = shape
     mix = random.standard_normal((d, d))

@@ -20,7 +20,7 @@ X, FIRST, SECOND = np.eye(3)  # what a step mixes: x, and the denoiser's two ans
 
 
 def make_edm_cases(seed: int) -> list[Case]:
-    """One case a configuration, of unlike size, sigma_data and number of images."""
+    """One case per configuration, with different sizes, sigma_data and numbers of images."""
     return [
         edm_case(config, batch, np.random.default_rng([seed, 102, number]))
         for number, (config, batch) in enumerate(BATCHES.items())
@@ -270,7 +270,7 @@ STEP: dict[str, Callable[[float, float], Array]] = {
 
 
 def steps(case: Case, random: np.random.Generator) -> None:
-    """Steps between four pairs of levels, huge to tiny; and one to 0, where Euler's is all."""
+    """Steps between four pairs of levels, huge to tiny; and one to 0, which is Euler's."""
     levels = np.array([[60.0, 27.0], [2.3, 0.9], [0.05, 0.013], [0.004, 3e-4], [0.003, 0.0]])
     levels *= random.uniform(0.9, 1.1, levels.shape)
     case.inputs["levels"] = levels

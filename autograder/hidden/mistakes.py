@@ -237,7 +237,7 @@ P_SAMPLE_SIGMA: dict[str, Callable[[Any, Array], Array]] = {
 
 
 def _log_variance(s: Any, t: Array) -> Array:
-    """The posterior variance's logarithm, at t = 0, where that is 0, the next step's."""
+    """The logarithm of the posterior variance; at t = 0, where it is 0, the next step's."""
     return np.log(s.posterior_variance[np.maximum(t, 1)])
 
 

@@ -1,6 +1,6 @@
 """Expected values in float64, from the papers' formulas, on fresh numbers.
 
-They are the solutions. This shares no code with `code/libs`; numpy alone computes here.
+They are the solutions. They share no code with `code/libs` and use NumPy alone.
 """
 
 import functools
@@ -18,7 +18,7 @@ SCALE = 300.0  # of x and eps where coefficients are measured beside the step's 
 
 @functools.lru_cache(1)  # a batch has one seed
 def make_cases(seed: int) -> list[Case]:
-    """The cases of all functions, other numbers for each seed."""
+    """The cases of all functions, with different numbers for each seed."""
     makers: dict[str, tuple[Callable[..., Case], list[str]]] = {
         "q_sample": (q_sample_case, ["mnist", "cifar10", "afhq", "odd", "cosine"]),
         "p_sample": (p_sample_case, ["mnist", "cifar10", "afhq", "odd", "cosine", *SHORT]),
@@ -55,7 +55,7 @@ def labels(random: np.random.Generator, config: str, batch: int) -> np.ndarray:
 
 
 def q_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
-    """Eq. 4. Expected: the weights of x_0 and of the noise, one a sample."""
+    """Eq. 4. Expected: the weights of x_0 and of the noise, one per sample."""
     s, shape = schedule_of(config), diffused_shape(config)
     t = mixed_steps(s.T, 6, random)
     inputs = {"x_start": images(random, (6, *shape)), "t": t}
@@ -71,8 +71,8 @@ def q_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
 def p_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
     """Eq. 11 at the last step and at four others.
 
-    The first steps tell apart what agrees later: beta and the posterior variance, and the variances
-    of neighbouring steps.
+    The first steps distinguish what agrees later: beta and the posterior variance, and the
+    variances of neighbouring steps.
 
     Expected, for each step: the weights of x_t and of eps_theta, and the sigmas that the paper
     allows (section 3.2): from the posterior variance, and from beta.

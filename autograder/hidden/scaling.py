@@ -12,7 +12,7 @@ from autograder.checks.cases import Case
 from autograder.hidden.schedule import normal
 
 Array = np.ndarray
-# levels' multipliers, levels with a transformer, residual blocks of a level
+# levels' multipliers, levels with a transformer, residual blocks per level
 Layout = tuple[Sequence[int], Sequence[int], int]
 STABLE_DIFFUSION: Layout = (1, 2, 4, 4), (0, 1, 2), 2  # of 686 tensors
 BLOCKS = {"names": 2, "names_one_block": 1, "names_three_blocks": 3}
@@ -35,7 +35,7 @@ def make_scaling_cases(seed: int) -> list[Case]:
 
 
 def names_case(config: str, random: np.random.Generator) -> Case:
-    """All names of Stable Diffusion 1.x, or of a layout of its own, in CompVis's order and ours."""
+    """All names of Stable Diffusion 1.x, or of another layout, in CompVis's order and ours."""
     layout = STABLE_DIFFUSION
     if BLOCKS[config] != layout[2]:
         levels = int(random.integers(2, 5))
@@ -94,7 +94,7 @@ def pairs_of(
 
 
 def both(*layers: str) -> Iterator[str]:
-    """Weight and bias of each layer, or of what stands before."""
+    """Weight and bias of each layer; without layers, of the name itself."""
     for layer in layers or ("",):
         yield from (f"{layer}.{kind}".lstrip(".") for kind in ("weight", "bias"))
 
@@ -145,7 +145,7 @@ GUIDANCE: dict[str, Callable[[Array], Pair]] = {
 
 
 def guided_case(config: str, random: np.random.Generator) -> Case:
-    """A batch of unlike times and contexts, with the network's answers to both contexts."""
+    """A batch of different times and contexts, with the network's answers to both contexts."""
     batch = GUIDED[config]
     inputs = {"scales": SCALES, "t": random.choice(1000, batch, replace=False)}
     inputs |= answers(random, (batch, 2, 3, 4))
@@ -157,7 +157,7 @@ def guided_case(config: str, random: np.random.Generator) -> Case:
 
 
 def answers(random: np.random.Generator, shape: tuple, steps: tuple = ()) -> dict[str, Array]:
-    """x, both contexts, and for each step what the network says to them."""
+    """x, both contexts, and for each step the network's answers to them."""
     found = {"x": normal(random, shape)}
     for name in ("context", "negative"):
         found[name] = normal(random, (shape[0], 5, 6))
@@ -209,7 +209,7 @@ def ended(bars: Array, last: float) -> Array:
 
 
 def stepped(case: Case, shift: int) -> Array:
-    """States of steps that lead to the alpha_bar beside that of their own time."""
+    """States of steps that lead to the alpha_bar next to that of their own time."""
     x, alpha_bar = case.inputs["x"].astype(np.float64), case.inputs["alphas_cumprod"]
     found = []
     for time, noise in zip(case.inputs["times"], guided(case), strict=True):

@@ -1,8 +1,8 @@
 """The pages: report.html for each submission, and index.html for the whole class.
 
-The pages load nothing from anywhere and run no script but the one that sorts the overview's table,
-which their Content-Security-Policy names by its hash. Everything that may come from students is
-escaped twice over: as HTML, and with control characters and marks of direction spelled out.
+They load nothing from anywhere and run only the script that sorts the overview's table, which their
+Content-Security-Policy names by its hash. Everything that may come from students is escaped twice:
+as HTML, and with control characters and direction marks spelled out.
 """
 
 import base64
@@ -101,7 +101,7 @@ def write_class(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
 
 
 def _waiting(grade: Grade, rubric: Rubric) -> float:
-    """Points that a person has still to decide on; not bonus points, which few teams try for."""
+    """Points that a person still has to give; without bonus points, which few teams try for."""
     describe = about(rubric)
     parts = [part for part in grade.parts if not describe(part.id).bonus]
     return sum(part.max_points for part in parts if part.points is None)
@@ -115,13 +115,13 @@ def _is_png(data: str) -> bool:
 
 
 def _link(folder: Path, grade: Grade) -> str:
-    """The report's address from index.html; begins with ./ so that no name is a protocol."""
+    """The report's address in index.html; begins with ./ so that no name is a protocol."""
     name = submission_folder(folder, grade.submission).name
     return f"./{urllib.parse.quote(name)}/report.html"
 
 
 def _distribution(grades: list[Grade], rubric: Rubric) -> list[dict[str, Any]]:
-    """For each part: its states with the number of submissions, and where on the bar they lie."""
+    """For each part: its states with the number of submissions, and where on the bar they are."""
     rows = []
     for part in rubric.parts:
         results = [p for grade in grades for p in grade.parts if p.id == part.id]
@@ -146,7 +146,7 @@ def _distribution(grades: list[Grade], rubric: Rubric) -> list[dict[str, Any]]:
 
 
 def _state(part: PartResult) -> str:
-    """A part's status, that of a person's points by how many there are."""
+    """A part's status; for a person's points by how many there are."""
     if part.status != MANUAL:
         return part.status
     return PASSED if part.points == part.max_points else PARTIAL if part.points else FAILED
@@ -200,7 +200,7 @@ def _holes(grades: list[Grade]) -> dict[str, list[Grade]]:
 
 
 def render(template: Path, **values: Any) -> str:
-    """A page from a template of one's own, with all texts among the values escaped."""
+    """A page from the template in a file, with all texts among the values escaped."""
     return _environment().from_string(template.read_text(encoding="utf-8")).render(**values)
 
 
@@ -212,7 +212,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # what is text, and not a template's own markup, has its strange characters spelled out
+        # text, unlike a template's own markup, has its invisible characters spelled out
         finalize=lambda v: visible(v) if isinstance(v, str) and not isinstance(v, Markup) else v,
     )
     environment.filters["number"] = number
@@ -221,12 +221,12 @@ def _environment() -> jinja2.Environment:
 
 
 def _inline(name: str) -> Markup:
-    """A style or script of ours, to stand inside a page."""
+    """One of our styles or scripts, to be put inside a page."""
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def _policy(style: str, script: str = "") -> Markup:
-    """The Content-Security-Policy of a page with this style and script alone."""
+    """The Content-Security-Policy of a page that has this style and script only."""
     rules = {"default-src": "'none'", "img-src": "data:", "style-src": _digest(style)}
     if script:
         rules["script-src"] = _digest(script)
@@ -235,5 +235,5 @@ def _policy(style: str, script: str = "") -> Markup:
 
 
 def _digest(source: str) -> str:
-    """A Content-Security-Policy's name for an inline style or script."""
+    """The name of an inline style or script in a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

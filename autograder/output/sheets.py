@@ -23,7 +23,7 @@ def write_sheets(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
 
 
 def grades_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
-    """The header, then one row a member, or one row where the team is not known."""
+    """The header, then one row per member, or one row where the team is not known."""
     rows = [["submission", "team", "member", "netid", *rubric.ids, "deductions", "total"]]
     for grade in grades:
         points = {part.id: part.earned for part in grade.parts}
@@ -42,7 +42,7 @@ def canvas_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
     this order, finds people by the first of the three ids that is filled in, reads the points
     possible from the row below the header, and takes a column "Name (id)" for the assignment of
     that id, any other name for one to ask about. Our netid is its SIS Login ID. Whoever has none
-    cannot be found by Canvas and stands only in grades.csv, and so does whoever is `contested`. The
+    cannot be found by Canvas and is only in grades.csv, and so is whoever is `contested`. The
     points are the total so far.
     """
     rows = [
@@ -60,7 +60,7 @@ def moodle_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
     Assumed of Moodle: the columns' meaning is chosen in its form, where "Map from" is Username (or
     Email address), "Map to" the same, Grade goes to the assignment's grade item and "Feedback
     comments" to the feedback for it. A netid with an @ is an email address, any other a username,
-    which Moodle keeps in small letters. Whoever has no netid, or is `contested`, stands only in
+    which Moodle keeps in lower case. Whoever has no netid, or is `contested`, is only in
     grades.csv. The points are the total so far.
     """
     rows = [["Username", "Email address", "Full name", "Grade", "Feedback comments"]]
@@ -74,7 +74,7 @@ def moodle_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
 def contested(grades: list[Grade]) -> dict[str, list[Grade]]:
     """The netids, as `alike` spells them, that several submissions with different totals name.
 
-    Nobody but a person can say whose points these are, so canvas.csv and moodle.csv leave them out.
+    Only a person can say whose points these are, so canvas.csv and moodle.csv leave them out.
     """
     of: dict[str, list[Grade]] = {}
     for grade in grades:

@@ -15,10 +15,10 @@ LONGEST_NAME = 100  # bytes of a folder's name
 
 
 def submission_folder(folder: Path, submission: str) -> Path:
-    """Where a submission's files lie; another one for each name, and never outside `folder`."""
+    """The folder of a submission's files: a different one for each name, never outside `folder`."""
     name = re.sub(r"[/\\:]|^\.+", "_", one_line(submission))
     name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
-    # beside the folders lie grades.csv, index.html and the like
+    # grades.csv, index.html and the like are beside the folders
     if name != submission or not name or name.endswith((".csv", ".html")):
         digest = hashlib.sha256(submission.encode(errors="surrogatepass")).hexdigest()
         name = f"{name}-{digest[:8]}"
@@ -57,7 +57,7 @@ def load_grades(folder: Path) -> list[Grade]:
 def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
     """A grade in the format of Gradescope's results.json, without extra_data.
 
-    One test a part; parts that wait for a person are left out.
+    One test per part; parts that wait for a person are left out.
     https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format
     """
     tests = []
@@ -87,7 +87,7 @@ def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
 
 
 def _output(part: PartResult) -> list[str]:
-    """Reason, hint and the tests of a part, one a line."""
+    """Reason, hint and the tests of a part, one per line."""
     lines = [part.reason, part.hint and f"Hint: {part.hint}", ""]
     lines += [f"{SIGNS.get(t.outcome, '?')} {one_line(t.title or t.name)}" for t in part.tests]
     return [line for n, line in enumerate(lines) if line or (n == 2 and part.tests and lines[0])]

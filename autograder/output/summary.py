@@ -27,12 +27,12 @@ class Points:
 
 @dataclass
 class Tally:
-    """Who has given which points, and what is still open."""
+    """The points by who gives them, and what is still open."""
 
     tests: Points  # of the parts that are no bonus
     bonus: Points  # of the bonus parts, by their tests
     person: Points  # where a person has given points already
-    open_parts: list[tuple[str, float]]  # title and points of what a person has still to grade
+    open_parts: list[tuple[str, float]]  # title and points of what a person still has to grade
     deductions: float
 
     def sentences(self) -> list[str]:
@@ -51,7 +51,7 @@ class Tally:
 
 
 def about(rubric: Rubric) -> Callable[[str], Part]:
-    """Gives a part's description; an empty one where an edited rubric no longer has the part."""
+    """A function from a part's id to its description; empty if an edited rubric lacks the part."""
     parts = {part.id: part for part in rubric.parts}
     return lambda part_id: parts.get(part_id, Part(part_id, part_id, 0, False, ""))
 
@@ -75,7 +75,7 @@ def tally(grade: Grade, rubric: Rubric) -> Tally:
 
 
 def shared_hints(parts: Iterable[PartResult]) -> dict[str, list[str]]:
-    """Hints that several parts have, such as that nothing is filled in: hint, ids of the parts."""
+    """Hints that several parts share, such as that nothing is filled in: hint, ids of the parts."""
     by_hint: dict[str, list[str]] = {}
     for part in parts:
         if part.hint:

@@ -1,4 +1,4 @@
-"""What lies in a zip or folder from outside: names, sizes and bytes, none of them trusted.
+"""What is in a zip or folder from outside: names, sizes and bytes, none of them trusted.
 
 Nothing is written here. Names are taken apart and cleaned, links are not followed, archives inside
 the archive are not opened, and sizes are enforced while reading, whatever a header says.
@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def path(self) -> str:
-        """The name with folders, as handed in; for people only through `shown`."""
+        """The name with folders, as handed in; show it to people through `shown`."""
         return "/".join(self.parts)
 
     @cached_property
@@ -124,7 +124,7 @@ def opened(path: Path, remarks: Remarks) -> Iterator[list[Entry]]:
 
 
 class Folders:
-    """The folders of a submission, each looked at once, however many files lie in it."""
+    """The folders of a submission, each examined once, however many files are in it."""
 
     def __init__(self, is_bad: Callable[[Name], bool]) -> None:
         self.is_bad = is_bad
@@ -164,9 +164,9 @@ def tidied(entries: Iterable[Entry], remarks: Remarks) -> list[Entry]:
             continue
         earlier = by_name.get(entry.parts)
         if earlier and (earlier.size, earlier.checksum) == (entry.size, entry.checksum):
-            remarks.note("Names that are there twice with the same content", entry.path)
+            remarks.note("Names that occur twice with the same content", entry.path)
         elif earlier:
-            remarks.look("Names that are there twice; the last one counts", entry.path)
+            remarks.look("Names that occur twice; the last one counts", entry.path)
         by_name[entry.parts] = entry
     folders = {folder for folder, bad in clean.found.items() if folder and not bad}
     for parts in sorted(folders & by_name.keys()):
@@ -179,7 +179,7 @@ def tidied(entries: Iterable[Entry], remarks: Remarks) -> list[Entry]:
 
 
 def compare_spellings(names: list[Name], remarks: Remarks) -> None:
-    """Say which names differ in a way that macOS or Windows does not see."""
+    """Note which names differ in a way that macOS or Windows ignores."""
     both = "Names that macOS and Windows take for the same; both were kept"
     spellings: dict[str, list[Name]] = {}
     for parts in names:
@@ -190,12 +190,12 @@ def compare_spellings(names: list[Name], remarks: Remarks) -> None:
 
 
 def folded(name: str) -> str:
-    """A name as systems compare it that take no notice of case and of how letters are composed."""
+    """A name as systems compare it that ignore case and how letters are composed."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name belongs to nobody's homework."""
+    """Whether a file or folder of this name cannot be part of the homework."""
     name = name.lower()
     in_family = name.startswith("._") or re.fullmatch(r".*\.pyc|\..*_cache", name, re.DOTALL)
     return name in LITTER or bool(in_family)
@@ -260,22 +260,22 @@ def folder_entries(root: Path, remarks: Remarks) -> Iterator[Entry]:
 
 
 def open_regular(path: str) -> BinaryIO:
-    """Open a file that is no link and no pipe, and that cannot make us wait."""
+    """Open a file that is not a link and not a pipe, and that cannot block us."""
     flags = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")  # not all on every system
     number = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
     file = os.fdopen(number, "rb")
     if not stat.S_ISREG(os.fstat(number).st_mode):
         file.close()
-        raise OSError(0, "no regular file")
+        raise OSError(0, "not a regular file")
     return file
 
 
 def add_link(name: str, remarks: Remarks) -> None:
-    """Say that a link is not followed; one in the place of code is for a person to see."""
+    """Note that a link is not followed; for one in place of code a person should look."""
     remarks.note("Links were not followed", name)
     last = name.rstrip("/").split("/")[-1].lower()
     if last.endswith(".py") or last in ("libs", "code"):
-        remarks.look("Links in the place of code were not followed", name)
+        remarks.look("Links in place of code were not followed", name)
 
 
 def zip_entries(file: BinaryIO, remarks: Remarks) -> Iterator[Entry]:
@@ -327,13 +327,13 @@ def name_of(info: zipfile.ZipInfo) -> str:
 
 
 def open_packed(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
-    """Open one entry of a zip. Only methods with bounded memory: bzip2 and LZMA have none here."""
+    """Open one entry of a zip, of a method with bounded memory: bzip2 and LZMA have none here."""
     if info.flag_bits & 0x41:
         raise Unreadable("is encrypted with a password")
     if info.compress_type not in (STORED, DEFLATED):
         raise Unreadable(f"is packed with method {info.compress_type}, which no plain zip uses")
     if info.compress_size > info.file_size * 1.01 + SPARE:
-        raise Unreadable("is damaged")  # packing makes nothing that much longer
+        raise Unreadable("is damaged")  # packing never makes a file that much longer
     return archive.open(info)
 
 
@@ -360,12 +360,12 @@ def refuse_other_kinds(file: BinaryIO) -> int:
     if disks not in (b"", b"\0\0\0\0", b"\xff\xff\xff\xff"):
         raise Refused("this is one of several parts of a split zip: ask the team for a single zip")
     if start[:4] not in (b"PK\3\4", b"PK\5\6") and not last:
-        raise Refused("this is no zip, whatever its name says: ask the team for a zip")
+        raise Refused("this is not a zip, whatever its name says: ask the team for a zip")
     return size
 
 
 class _Capped:
-    """A file for zipfile, which reads a zip's list of files in one piece, however long it is."""
+    """A file for zipfile, which reads a zip's list of files in one piece, whatever its length."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file

@@ -50,7 +50,7 @@ def read_team(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict
         return []
     entry = min(named, key=lambda e: (e.parts[:-1] != place.root, len(e.parts), e.parts))
     if entry.parts[:-1] != place.root:
-        remarks.note("team.csv does not lie beside code/ but here", entry.path)
+        remarks.note("team.csv is not beside code/ but here", entry.path)
     try:
         text = entry.read(MAX_TEXT).decode("utf-8-sig")
         separator = separator_of(text)
@@ -62,7 +62,7 @@ def read_team(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict
     except UnicodeDecodeError:
         remarks.find("team.csv is not UTF-8 text")
     except csv.Error as error:
-        remarks.find(f"team.csv is no CSV file ({error})")
+        remarks.find(f"team.csv is not a CSV file ({error})")
     else:
         return members_of(rows, remarks)
     return []
@@ -97,7 +97,7 @@ def members_of(rows: list[list[str]], remarks: Remarks) -> list[dict[str, str]]:
 
 
 def member_of(row: list[str], places: dict[str, int], remarks: Remarks) -> dict[str, str] | None:
-    """One row's member, without what is left of the template; None where nobody is named."""
+    """One row's member, without what is left of the template; None if nobody is named."""
     member = {column: "" for column in HEADER}
     empty = []
     for column, place in places.items():
@@ -126,13 +126,13 @@ def check_report(entries: list[Entry], place: Place, remarks: Remarks) -> None:
             check_answers(entry, remarks)
             return
     if pdfs:
-        remarks.find("The report is empty, damaged or no PDF", *[entry.path for entry in pdfs])
+        remarks.find("The report is empty, damaged or not a PDF", *[entry.path for entry in pdfs])
     else:
         remarks.find("There is no report as PDF")
 
 
 def check_answers(report: Entry, remarks: Remarks) -> None:
-    """Say what a report still holds of the template, as zip_submission.py does."""
+    """Note what a report still holds of the template, as zip_submission.py does."""
     try:
         content = report.read(MAX_REPORT)
     except Unreadable:
@@ -155,7 +155,7 @@ def started(entry: Entry) -> bytes:
 
 
 def check_rest(entries: list[Entry], place: Place, remarks: Remarks) -> None:
-    """Find what else is missing, what the team was told while packing, and paths of their own."""
+    """Find what else is missing, the problems shown while packing, and the team's own paths."""
     tops = {place.below_root(entry)[0].lower() for entry in entries}
     folders = {part.lower() for above in {e.parts[:-1] for e in entries} for part in above}
     if "results" not in tops:
@@ -176,7 +176,7 @@ def check_rest(entries: list[Entry], place: Place, remarks: Remarks) -> None:
 
 
 def add_problems(entry: Entry, remarks: Remarks) -> None:
-    """Repeat what zip_submission.py complained of when it was told to pack all the same."""
+    """Repeat the complaints of zip_submission.py, if the team packed despite them."""
     try:
         lines = entry.read(MAX_TEXT).decode("utf-8", "replace").splitlines()
     except Unreadable as error:
@@ -185,20 +185,20 @@ def add_problems(entry: Entry, remarks: Remarks) -> None:
     if problems:
         first = "; ".join(problems[:MAX_PROBLEMS])
         number = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        remarks.find(f"The team packed despite {number} it was told of: {first}")
+        remarks.find(f"The team packed despite {number}: {first}")
 
 
 def add_own_paths(entry: Entry, remarks: Remarks) -> None:
-    """Find a path that only the team's own computer has."""
+    """Find a path that exists only on the team's own computer."""
     try:
         text = entry.read(MAX_CODE_FILE).decode("utf-8", "replace")
     except Unreadable:
-        return  # said where the code was copied
+        return  # noted when the code was copied
     match = OWN_PATH.search(text)
     if match:
         line = text.count("\n", 0, match.start("path")) + 1
         where = f"{shown(entry.path)}, line {line} ({shown(match['path'], 60)})"
-        remarks.find("Paths that only the team's own computer has", where)
+        remarks.find("Paths that exist only on the team's own computer", where)
 
 
 def read_samples(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""A submission's code as files that a worker can run: `libs/` and what lies beside it."""
+"""A submission's code as files that a worker can run: `libs/` and what is beside it."""
 
 import ast
 import errno
@@ -27,7 +27,7 @@ CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx")
 DATA = (".npy", ".npz", ".h5", ".hdf5", ".parquet", ".lmdb", ".tfrecord")
 DATA_FOLDERS = {"data", "logs", "pretrained", "runs", "wandb", "checkpoints"}
 CONFIGS = "configs"
-REST = ("writeup", "results", "team.csv")  # lie beside code/
+REST = ("writeup", "results", "team.csv")  # beside code/
 SOURCES = (".py", ".yaml", ".yml")
 TEXTS = (".json", ".txt", ".csv", ".md", ".toml", ".cfg", ".ini", ".sh")
 IMPORT = re.compile(r"^[ \t]*(?:from|import)\b(?:[^\n(]*\([^)]{0,500}|[^\n]*)", re.MULTILINE)
@@ -39,14 +39,14 @@ BAD_NAME = (  # errors that a file's name may cause; all others are the machine'
 
 @dataclass(frozen=True)
 class Place:
-    """Where the code lies in a submission."""
+    """Where the code is in a submission."""
 
     folder: Name  # holds libs/, or, where `flat`, the modules themselves
     flat: bool
     root: Name  # holds code/, writeup/ and so on
 
     def below_root(self, entry: Entry) -> Name:
-        """An entry's name as seen from the root; the whole name where it lies elsewhere."""
+        """An entry's name as seen from the root; the whole name if it is elsewhere."""
         depth = len(self.root)
         return entry.parts[depth:] if entry.parts[:depth] == self.root else entry.parts
 
@@ -58,7 +58,7 @@ def find_code(entries: list[Entry], remarks: Remarks) -> Place:
         Refused: there is none.
     """
     for flat in (False, True):
-        for fold in (str, str.lower):  # names in another case count where no exact one is
+        for fold in (str, str.lower):  # names in another case count if there is no exact one
             places: dict[Name, int] = {}
             for entry in entries:
                 above, name = entry.parts[-2:-1], fold(entry.parts[-1])
@@ -92,11 +92,11 @@ def choose_folder(places: dict[Name, int], flat: bool, remarks: Remarks) -> Name
     here = shown("/".join(first)) or "the top folder"
     if others:
         names = ["/".join(name) or "the top folder" for name in others]
-        remarks.look(f"Code lies in several folders; {here} was graded, not", *names)
+        remarks.look(f"Code is in several folders; {here} was graded, not", *names)
     if flat:
         remarks.note("There is no libs/ddpm.py; the modules were taken from", here)
     elif first != ("code",):
-        remarks.note("The code does not lie in code/ but in", here)
+        remarks.note("The code is not in code/ but in", here)
     return first
 
 
@@ -121,7 +121,7 @@ def without_data(entries: list[Entry], place: Place, remarks: Remarks) -> list[E
         in_data = of_data.add(entry.parts[:-1])
         described = f"{entry.path} ({size_of(entry.size)})"
         if len(name) > 1 and name[0].lower() == "model" and entry.suffix not in SOURCES:
-            remarks.note("A trained model was handed in, and not looked at", described)
+            remarks.note("A trained model was handed in; it is not graded", described)
         elif entry.suffix in CHECKPOINTS:
             remarks.find("Checkpoints were left in", described)
         elif in_data or entry.suffix in DATA or ".tfevents." in name[-1]:
@@ -138,7 +138,7 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
 
     Raises:
         Refused: a Python file that the graded ones need is damaged or encrypted.
-        OSError: the disk is full, or another thing that is not the submission's fault.
+        OSError: the disk is full, or something else that is not the submission's fault.
     """
     target = work / "code"
     work.mkdir(parents=True, exist_ok=True)
@@ -173,12 +173,12 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
         folders |= {name[:depth] for depth in range(1, len(name))}
         total, number = total + len(content), number + 1
         if is_python and not is_importable(content):
-            remarks.note("No UTF-8 text, which Python may refuse to import", entry.path)
+            remarks.note("Not UTF-8 text, which Python may refuse to import", entry.path)
     words = imported_words(target / "libs") if damaged else set()
     for name, why in damaged.items():
         stem, dot, suffix = name[-1].rpartition(".")
         if name[0] == "libs" and f"{dot}{suffix}" == ".py" and stem in words:
-            raise Refused(f"{why}: ask the team to upload anew")
+            raise Refused(f"{why}: ask the team to upload again")
     return target
 
 
@@ -203,7 +203,7 @@ def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, 
     """The files to copy by their names below the code folder, those that matter most first."""
     depth = len(place.folder)
     inside = [entry for entry in entries if entry.parts[:depth] == place.folder]
-    if place.folder == place.root:  # without a code/, the rest of the submission lies beside it
+    if place.folder == place.root:  # without a code/, the rest of the submission is beside it
         others = ("writeup", "results", "model")
         inside = [entry for entry in inside if entry.parts[depth].lower() not in others]
     prefix = ("libs",) if place.flat else ()
@@ -242,10 +242,10 @@ def importance(item: tuple[Name, Entry]) -> tuple:
 
 
 def write_file(root: Path, name: Name, content: bytes) -> bool:
-    """Write a new file below a folder; False where no file can have this name.
+    """Write a new file below a folder; False if no file can have this name.
 
     Raises:
-        OSError: for what has nothing to do with the name.
+        OSError: for any other reason.
     """
     if any(visible(part) != part or {"\n", "\t"} & set(part) for part in name):
         return False
@@ -273,7 +273,7 @@ def is_importable(content: bytes) -> bool:
     """False for text that no Python reads: NULs, or no UTF-8 and no line that names a coding."""
     first_lines = b"\n".join(content.split(b"\n", 2)[:2])
     if re.search(rb"^[ \t\f]*#.*?coding[:=]", first_lines, re.MULTILINE):
-        return b"\0" not in content  # not decoded here: some codings take for ever
+        return b"\0" not in content  # not decoded here: some codings take forever
     try:
         return "\0" not in content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -285,7 +285,7 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
 
     Where a copied helper needs names that the team's own version of another helper does not have,
     as an earlier edition's, it gets the kit's version of that one under another name. Where the
-    team's code imports helpers that the kit has no more, it gets those of `former_kit`.
+    team's code imports helpers that the kit no longer has, it gets those of `former_kit`.
     """
     own = {path.name.removesuffix(".py") for path in libs.iterdir()}
     former = modules_of(FORMER_KIT)
@@ -300,7 +300,7 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
         folder = FORMER_KIT if target in former else kit
         text = (folder / f"{source}.py").read_text(encoding="utf-8")
         for module, names in imports_of(text):
-            if module.startswith("kit_"):  # a former helper's, made of the kit's own
+            if module.startswith("kit_"):  # a former helper, made of the kit's own
                 wanted.append((module.removeprefix("kit_"), module))
                 continue
             if module in own and not defines(libs / f"{module}.py", names):
@@ -318,7 +318,7 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
 def supply_bytecode(libs: Path, kit: Path) -> None:
     """Put the compiled form beside each module that is the kit's own, byte for byte.
 
-    Every worker imports the modules anew, and would compile them anew. What a team wrote is not
+    Otherwise each worker would compile them again. What a team wrote is not
     compiled here: hostile text can end the compiler's process.
     """
     for path in libs.rglob("*.py"):
@@ -357,7 +357,7 @@ def modules_of(libs: Path) -> set[str]:
 
 
 def imports(path: Path, modules: set[str]) -> bool:
-    """Whether a submission's module imports one of these beside it, as far as its lines show."""
+    """Whether a submission's module imports one of these neighbours, as far as its lines show."""
     if not path.is_file():
         return False
     text = path.read_bytes()[:MAX_CODE_FILE].decode("utf-8", "replace")

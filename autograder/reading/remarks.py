@@ -12,12 +12,12 @@ class Refused(Exception):
 
 
 class Unreadable(Exception):
-    """Why one file cannot be read, to be said behind its name."""
+    """Why one file cannot be read; follows its name in a sentence."""
 
 
 @dataclass
 class Names:
-    """The first names that a remark holds for, and how many there are: a zip may list thousands."""
+    """The first names that a remark is about, and how many there are: a zip may list thousands."""
 
     first: list[str] = field(default_factory=list)
     number: int = 0
@@ -29,7 +29,7 @@ class Names:
 
 @dataclass
 class Remarks:
-    """What was found on the way: reasons, each with the names it holds for."""
+    """What was found on the way: reasons, each with the names it is about."""
 
     notes: dict[str, Names] = field(default_factory=dict)  # odd, and handled
     needs_look: dict[str, Names] = field(default_factory=dict)  # a person should look
@@ -65,12 +65,12 @@ def first_of(names: list[str], number: int | None = None) -> str:
 def shown(text: str, limit: int = 120) -> str:
     """A name from outside as one line without control characters, capped.
 
-    Keeps markup: whoever writes a page escapes it.
+    Markup stays: whatever writes a page escapes it.
     """
     text = one_line(text[:2000])
     return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-15:]}"
 
 
 def shown_size(size: int) -> str:
-    """A number of bytes for people."""
+    """A number of bytes in words."""
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

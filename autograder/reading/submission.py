@@ -1,7 +1,7 @@
 """Reads what a team handed in, a zip or a folder: the code to run, and all that is said about it.
 
-Only the code is written to disk, file by file, into a folder of our choice; the team file, the
-report and the pictures are read where they are. Whatever is handed in ends as a `Submission` or as
+Only the code is written to disk, file by file, into a folder of the grader; the team file, the
+report and the pictures are read where they are. Whatever is handed in becomes a `Submission` or
 `Refused` with one sentence.
 """
 
@@ -95,7 +95,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _below(folder: Path) -> list[Path]:
-    """The submissions that a folder in the class's folder stands for; none where it is unclear."""
+    """The submissions that a folder in the class's folder holds; none if that is unclear."""
     if not os.access(folder, os.R_OK | os.X_OK):
         return []
     if _is_submission(folder):
@@ -104,7 +104,7 @@ def _below(folder: Path) -> list[Path]:
     zips = [path for path in children if path.is_file() and path.suffix.lower() in ARCHIVES]
     folders = [path for path in children if path.is_dir() and _is_submission(path)]
     if len(folders) == 1 and not zips:
-        return [folder]  # with an extra top folder: the outer name says whose it is
+        return [folder]  # with an extra top folder: the outer name is the team's
     return zips + folders
 
 
@@ -147,7 +147,7 @@ def names_of(paths: list[Path], known: Collection[str] = ()) -> dict[Path, str]:
 
 
 def _is_named_by_folder(path: Path) -> bool:
-    """Whether the folder around a submission says whose it is."""
+    """Whether the folder around a submission names its team."""
     is_unnamed = path.suffix.lower() in ARCHIVES and UNNAMED.fullmatch(path.stem)
     return bool(is_unnamed or MOODLE.fullmatch(path.parent.name))
 

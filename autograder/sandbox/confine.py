@@ -1,6 +1,6 @@
 """What a worker does to itself before it meets student code: every layer the system allows.
 
-The layers overlap on purpose. One that the system refuses is left out, and the record says so.
+The layers overlap on purpose. If the system refuses one, it is left out, and the record says so.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ HARDWARE = ["/sys/devices/system/cpu", "/proc/cpuinfo", "/dev/urandom", "/dev/ra
 
 @dataclass
 class Plan:
-    """What a worker is told about its confinement."""
+    """How a worker is to be confined."""
 
     code_folder: str
     scratch: str  # a folder of the worker's own, for where it cannot have a file system of its own
@@ -69,7 +69,7 @@ class Record:
         return True
 
     def words(self) -> dict[str, str]:
-        """One text a subject, such as "Landlock (ABI 7)"."""
+        """One text per subject, such as "Landlock (ABI 7)"."""
         subjects = dict.fromkeys([*self.in_force, *self.missing])
         return {subject: self._subject(subject) for subject in subjects}
 
@@ -82,7 +82,7 @@ class Record:
 def readable_paths(code_folder: str) -> list[str]:
     """What student code may read: Python, its packages, the system's libraries, its own files."""
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
-    # Not the prefix itself: it may be somebody's home folder.
+    # Not the prefix itself: it may be a home folder.
     parts = [f"{p}/{name}" for p in sorted(prefixes) for name in ("bin", "lib", "lib64", "share")]
     # Only these: a package under development may have put its own folder there.
     packages = [p for p in sys.path if p.endswith(("/site-packages", "/dist-packages"))]
@@ -113,7 +113,7 @@ def confine(plan: Plan) -> Record:
 
 
 def _confine_on_linux(plan: Plan, record: Record) -> str:
-    """Every layer, in the one order in which none keeps the next from starting."""
+    """Every layer, in the one order in which none prevents the next."""
     readable, scratch = readable_paths(plan.code_folder), plan.scratch
     data_mb = private_mb() + plan.limits.memory_mb + MEMORY_SLACK_MB
     note_places(plan, readable, record)
@@ -140,7 +140,7 @@ def _confine_on_linux(plan: Plan, record: Record) -> str:
 
 
 def leave_namespaces(plan: Plan, record: Record) -> None:
-    """A network without any address, and shared memory and queues of one's own."""
+    """A network without any address, and its own shared memory and queues."""
     if plan.isolation:  # made by the supervisor, for a pid namespace begins with a fork
         record.add("processes", holes.PID_NAMESPACE)
         record.layers.add(holes.PID_NAMESPACE)
@@ -207,7 +207,7 @@ def become_harmless(
 
 
 def enter_landlock(plan: Plan, readable: list[str], scratch: str, record: Record) -> bool:
-    """Use the newest Landlock that there is; returns whether there is any."""
+    """Use the newest Landlock there is; returns whether there is any."""
     abi = min(landlock.version(), plan.landlock)
     words = {"files": f"Landlock (ABI {abi})"}
     if abi >= 4:
@@ -238,7 +238,7 @@ def change_user(
 ) -> None:
     """Drop every capability, and root.
 
-    Where Python lies in a folder that others may not enter, reading must stay possible: student
+    Where Python is in a folder that others may not enter, reading must stay possible: student
     code imports modules late. With other layers in force that say which files there are, the
     worker keeps the one capability that reads them; without, it stays root without capabilities.
     """
@@ -283,10 +283,10 @@ def private_mb() -> int:
 
 
 def note_places(plan: Plan, readable: list[str], record: Record) -> None:
-    """Say so where the repository, a submission or a grade lies inside what a worker may read."""
+    """Note where the repository, a submission or a grade is inside what a worker may read."""
     for hidden in map(os.path.realpath, (plan.root, *plan.private)):
         for path in readable:
             if os.path.commonpath([hidden, os.path.realpath(path)]) == os.path.realpath(path):
-                record.lacks("files", f"hiding {hidden}, which lies in {path}")
+                record.lacks("files", f"hiding {hidden}, which is in {path}")
                 return
     record.layers.add(holes.APART)

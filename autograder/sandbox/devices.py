@@ -1,9 +1,9 @@
 """A second device that every machine has: tensors keep their values, and remember where they are.
 
-On a GPU, code fails that makes a tensor on the CPU and adds it to its input. Torch's own stand-in,
-"meta", has no values, and its first sum imports torch's compiler, which takes seconds. Here tensors
-stay on the CPU in truth, and `Devices` watches what they are mixed with. A GPU that is named is
-that device.
+On a GPU, code fails that makes a tensor on the CPU and adds it to its input. Torch's own
+"meta" device has no values, and its first sum imports torch's compiler, which takes seconds. Here
+tensors really stay on the CPU, and `Devices` watches what they are mixed with. A GPU that is named
+is that device.
 """
 
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ class Away(torch.Tensor):
 class Home(torch.Tensor):
     """A tensor made without naming a device, or moved to the CPU.
 
-    Other tensors, such as those that compiled code returns, are on no device known.
+    The device of other tensors, such as those that compiled code returns, is not known.
     """
 
 
 class Devices(TorchFunctionMode):
-    """Within this context tensors know their device, and those of different ones do not mix."""
+    """Within this context tensors know their device, and those of different devices do not mix."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -104,12 +104,12 @@ def is_away_by_default() -> bool:
 
 
 def here(value: Any) -> Any:
-    """The value, with the CPU in the place of the second device."""
+    """The value, with the CPU in place of the second device."""
     return torch.device("cpu") if is_away_name(value) else value
 
 
 def target_of(name: str, args: tuple, kwargs: dict[str, Any]) -> torch.device | None:
-    """Where `to` and its kin lead; None where they stay."""
+    """The device that `to` and its like move to; None if they do not."""
     if name == "cpu":
         return torch.device("cpu")
     for value in (*args[1:], kwargs.get("device"), kwargs.get("other")):
@@ -121,7 +121,7 @@ def target_of(name: str, args: tuple, kwargs: dict[str, Any]) -> torch.device | 
 
 
 def placed(value: Any, kind: type[torch.Tensor]) -> Any:
-    """A result with its tensors on a device; those that are on one stay there."""
+    """A result with its tensors on a device; those that are on one already stay there."""
     if isinstance(value, torch.Tensor):
         return value if isinstance(value, Away | Home) else value.as_subclass(kind)
     if isinstance(value, list | tuple) and next(tensors_in(value), None) is not None:

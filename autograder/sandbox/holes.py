@@ -1,7 +1,7 @@
 """What a submission could do where layers of the sandbox are missing.
 
-Each hole names the layers that close it. Through a hole that decides, a submission
-could grade itself: without a word from the person who grades, nothing is run then.
+Each hole names the layers that close it. Through a decisive hole a submission could grade itself:
+then nothing is run unless the person who grades allows it.
 """
 
 import shlex
@@ -28,7 +28,7 @@ class Hole:
     """Something that no submission may do."""
 
     words: str  # behind "a submission could"
-    closed_by: tuple[set[str], ...]  # each of these sets of layers is enough
+    closed_by: tuple[set[str], ...]  # each of these sets of layers closes it
     decides: bool = False
 
 
@@ -65,7 +65,7 @@ HOLES = {
 REMEDY = (
     "What closes this: Landlock (Linux 5.13 or newer) with seccomp, or user namespaces, or "
     "starting as root where other users can read Python and cannot read this repository, which "
-    "must not lie in a folder of Python or of the system"
+    "must not be inside a folder of Python or of the system"
 )
 
 

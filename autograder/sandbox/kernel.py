@@ -59,7 +59,7 @@ def unmount(target: str) -> None:
 def pivot_root(folder: str) -> None:
     """Make a mounted folder the root of all names, and let go of the old root."""
     os.chdir(folder)
-    syscall(PIVOT_ROOT[MACHINE], b".", b".")  # the old root now lies over the new one
+    syscall(PIVOT_ROOT[MACHINE], b".", b".")  # the old root is now mounted over the new one
     unmount(".")
     os.chdir("/")
 
@@ -73,7 +73,7 @@ def capabilities() -> int:
 
 
 def drop_bounding_set() -> None:
-    """No program started from here could ever gain a capability, as far as that can be had."""
+    """Keep programs started from here from ever gaining a capability, as far as possible."""
     with contextlib.suppress(OSError):
         prctl(PR_SET_SECUREBITS, NO_ROOT)
     for capability in range(64):
@@ -84,7 +84,7 @@ def drop_bounding_set() -> None:
 
 
 def set_capabilities(mask: int) -> None:
-    """Give up all capabilities of this process but those in mask, for good."""
+    """Give up all capabilities of this process except those in mask, for good."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
     data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)

@@ -40,7 +40,7 @@ def restrict(abi: int, readable: list[str], devices: list[str], writable: str) -
 
     Args:
         abi: the version of the interface to use
-        readable: folders and files; those that do not exist are passed over
+        readable: folders and files; those that do not exist are ignored
         devices: may be read and written
         writable: a folder
 

@@ -1,6 +1,6 @@
 """What a submission finds on the machine where it was written, as far as a worker can offer it.
 
-Nothing here judges: it keeps code from failing that ran before it was handed in. Compiled code runs
+Nothing here judges: it keeps code that ran before it was handed in from failing. Compiled code runs
 uncompiled, the command line's arguments take their defaults, and what only shows pictures and
 progress is replaced by something that shows nothing.
 """
@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from autograder.sandbox.devices import here, is_away_name
 
-# Packages that show or log, and compute nothing: where one is not installed, a stand-in serves.
+# Packages that only show or log: where one is not installed, a stand-in takes its place.
 SHOWS = {"IPython", "ipywidgets", "matplotlib", "seaborn", "tensorboard", "tensorboardX", "wandb"}
 MAX_LINKS = 50  # to what is in the folder code
 NOTHING_TO_DO = (
@@ -90,7 +90,7 @@ class OtherNames(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds modules that do nothing in the place of packages that show things."""
+    """Finds modules that do nothing in place of packages that show things."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
@@ -105,7 +105,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return Showing(spec.name)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """There is nothing to run."""
+        """There is nothing to execute."""
 
 
 class Showing(types.ModuleType):
@@ -179,7 +179,7 @@ class Gpu(TorchFunctionMode):
 
 
 def pretend_gpu() -> None:
-    """From now on there is a GPU, which in truth is the CPU, for code that names one."""
+    """From now on there is a GPU, which really is the CPU, for code that names one."""
     device_context = torch.utils._device.DeviceContext
     start = device_context.__init__
 

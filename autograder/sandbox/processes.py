@@ -1,4 +1,4 @@
-"""Looks at and ends a process with all that descend from it, by way of /proc."""
+"""Measures and ends a process with all its descendants, by /proc."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ def end_all(own_pid: int, group: int) -> None:
     All are stopped before the first is killed, so that processes that fork cannot run ahead.
 
     Args:
-        group: a process group to kill as well: without /proc it is all there is to go by
+        group: a process group to kill as well: without /proc nothing else is known
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
@@ -70,6 +70,6 @@ def reap() -> None:
 
 
 def send(pid: int, number: int) -> None:
-    """Send a signal; a process that is gone is none of our worries."""
+    """Send a signal; a process that is gone is no error."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

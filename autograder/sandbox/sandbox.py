@@ -2,7 +2,7 @@
 
     judge --> zygote, which has imported torch --fork--> supervisor --fork--> worker
 
-The zygote is a fresh interpreter that holds nothing of the judge. A worker gets one end of a
+The zygote is a fresh interpreter without anything of the judge. A worker gets one end of a
 pipe (`wire.Channel`), a log, and one folder of student code.
 """
 
@@ -46,7 +46,7 @@ ENVIRONMENT = {
 
 
 class Sandbox:
-    """A warm process that workers are forked from; a context manager, safe to share by threads.
+    """A warm process that workers are forked from; a context manager that threads can share.
 
     Args:
         serve: "module:function" of trusted code that a worker calls with its channel and the name
@@ -106,7 +106,7 @@ class Sandbox:
 
     @property
     def hole(self) -> str:
-        """What a submission could do here all the same, in one sentence, "" for nothing.
+        """What a submission could still do here, in one sentence; "" for nothing.
 
         Raises:
             SandboxError
@@ -133,12 +133,12 @@ class Sandbox:
             "limits": dataclasses.asdict(limits),
         }
         ours, theirs = socket.socketpair()
-        status, told = socket.socketpair()
+        status, theirs_status = socket.socketpair()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        with theirs, told:
+        with theirs, theirs_status:
             log_handle = os.dup(log) if isinstance(log, int) else os.open(log, flags, 0o644)
             try:
-                self._fork(request, [theirs.fileno(), log_handle, told.fileno()])
+                self._fork(request, [theirs.fileno(), log_handle, theirs_status.fileno()])
             except BaseException:
                 ours.close()
                 status.close()
@@ -150,7 +150,7 @@ class Sandbox:
         return worker
 
     def _check(self, worker: "Worker") -> None:
-        """Note what a worker says that has met no student code yet, and refuse it if that decides.
+        """Note the protections of a new worker, and refuse it if a decisive one is missing.
 
         It may lack a layer that an earlier one had.
         """
@@ -172,7 +172,7 @@ class Sandbox:
                 self._zygote = None
 
     def _fork(self, request: dict[str, Any], handles: list[int]) -> None:
-        """Have the zygote fork; one that died meanwhile is started afresh, once."""
+        """Have the zygote fork; one that has died is started again, once."""
         with self._lock:
             for _ in range(2):
                 if self._zygote is None:
@@ -184,7 +184,7 @@ class Sandbox:
                     self._zygote.close()
                     self._zygote = None
         raise SandboxError(
-            "The process that starts workers died twice. Look whether the machine has memory left."
+            "The process that starts workers died twice. Check whether the machine has memory left."
         )
 
 
@@ -290,7 +290,7 @@ class Worker:
         return self.end(0)
 
     def end(self, timeout: float) -> str:
-        """Hang up, give it time to end by itself, then kill it, and wait until nothing is left.
+        """Close the channel, let it end by itself or kill it, and wait until nothing is left.
 
         Args:
             timeout: seconds
@@ -317,5 +317,5 @@ class Worker:
             return "ended without a word"
 
     def _stop(self) -> str:
-        self._status.shutdown(socket.SHUT_WR)  # for the supervisor, the judge is gone
+        self._status.shutdown(socket.SHUT_WR)  # to the supervisor this means that the judge is gone
         return self._wait(GONE_SECONDS) or "did not end"

@@ -1,4 +1,4 @@
-"""The scratch folder of a worker, when it lies on disk: how much is in it, and away with it."""
+"""The scratch folder of a worker, where it is on disk: how much is in it, and removing it."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from autograder.sandbox.limits import MAX_ENTRIES
 
 
 def excess(folder: str, disk_mb: int, pid: int) -> str:
-    """What a process keeps in its scratch folder beyond what it may; "" where all is well.
+    """What a process keeps in its scratch folder above the limits; "" where all is well.
 
     Args:
         pid: the process, which may hold files that have no name any more
@@ -19,7 +19,7 @@ def excess(folder: str, disk_mb: int, pid: int) -> str:
             with os.scandir(waiting.pop()) as found:
                 for entry in found:
                     entries += 1
-                    if entries > MAX_ENTRIES:  # also keeps a look short
+                    if entries > MAX_ENTRIES:  # also keeps this quick
                         return f"more than {MAX_ENTRIES} files"
                     size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
@@ -48,7 +48,7 @@ def deleted_size(pid: int, folder: str) -> int:
 
 
 def remove_folder(folder: str) -> None:
-    """Remove a folder however deep it is; passes over what cannot be removed.
+    """Remove a folder however deep it is; ignores what cannot be removed.
 
     Folders are emptied into the top one before they go: neither recursion nor long names.
     """

@@ -1,6 +1,6 @@
 """A filter on the system calls of a worker, written as a program for the kernel (seccomp BPF).
 
-What harms nobody is allowed; what starts processes, talks to the network, touches other processes
+Harmless calls are allowed; what starts processes, talks to the network, touches other processes
 or changes the system is answered with EPERM. Calls newer than this file do not exist (ENOSYS).
 """
 

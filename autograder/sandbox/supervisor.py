@@ -1,7 +1,7 @@
 """Watches one worker from outside: starts it, keeps its limits, ends it, cleans up after it.
 
 A process of its own, forked from the zygote, that runs no student code. It ends when the worker
-does, and ends the worker when the judge hangs up or dies.
+does, and ends the worker when the judge closes the channel or dies.
 """
 
 import contextlib
@@ -111,8 +111,8 @@ def isolate_processes(isolation: str) -> None:
 def find_isolation(without: tuple[str, ...]) -> str:
     """The argument for `isolate_processes` that works here; tried out in a child.
 
-    Root that may not make namespaces does without: in a user namespace it could not become the
-    user of its own that protects the rest of the system from it.
+    Where root may not make namespaces, there are none: in a user namespace the worker could not
+    become a separate user, which protects the rest of the system from it.
 
     Args:
         without: layers to do without
@@ -131,7 +131,7 @@ def find_isolation(without: tuple[str, ...]) -> str:
 
 
 def tell(status: socket.socket, **message: object) -> None:
-    """Send the judge a line of JSON; passes over a judge that is gone."""
+    """Send the judge a line of JSON; ignores a judge that is gone."""
     with contextlib.suppress(OSError):
         status.sendall(json.dumps(message).encode() + b"\n")
 
@@ -145,7 +145,7 @@ class Log:
         os.set_blocking(source, False)
 
     def drain(self) -> bool:
-        """Take what there is, at most CHUNK bytes; False where there is none for now."""
+        """Take what there is, at most CHUNK bytes; False where there is nothing yet."""
         try:
             data = os.read(self.source, CHUNK)
         except OSError:

@@ -1,4 +1,4 @@
-"""The user that a worker becomes, so that nothing of root's can be touched."""
+"""The user that a worker becomes, so that it cannot touch anything of root's."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import stat
 
 from autograder.sandbox import kernel
 
-# No system gives these to people, so that no other process is counted with the worker's.
+# No system gives these to people, so no other process is counted with the worker's.
 FREE_UIDS = range(2_000_000_000, 2_140_000_000)
 FEW_UIDS = 5000
 

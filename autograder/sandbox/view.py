@@ -1,7 +1,7 @@
-"""A file system of a worker's own: only what it may see is there, and only scratch is writable.
+"""A worker's own file system: it holds only what the worker may see, and only scratch is writable.
 
-Needs a mount namespace, so root or user namespaces. The scratch folder lies in memory, has a hard
-size, and vanishes with the worker.
+Needs a mount namespace, so root or user namespaces. The scratch folder is in memory, has a hard
+limit, and vanishes with the worker.
 """
 
 import os
@@ -22,8 +22,7 @@ def enter(readable: list[str], devices: list[str], disk_mb: int, owner: int) -> 
     """Move this process into a file system that holds these paths and an empty SCRATCH.
 
     Args:
-        readable: folders and files, seen read-only under the same names; missing ones are passed
-            over
+        readable: folders and files, seen read-only under the same names; missing ones are ignored
         devices: may be written too
         disk_mb: size of the scratch folder
         owner: uid that the scratch folder belongs to
@@ -54,7 +53,7 @@ def enter(readable: list[str], devices: list[str], disk_mb: int, owner: int) -> 
 
 
 def _outermost(paths: list[str]) -> list[str]:
-    """The existing ones among the paths, without those that lie inside another."""
+    """The paths that exist, without those inside another."""
     found: list[str] = []
     for path in sorted({os.path.abspath(path) for path in paths}):
         inside = any(path == outer or path.startswith(outer + "/") for outer in found)
@@ -64,7 +63,7 @@ def _outermost(paths: list[str]) -> list[str]:
 
 
 def _show(path: str, handle: int, writable: bool) -> None:
-    # The path itself may lie below BASE, and so be hidden by now: go through the open handle.
+    # The path itself may be below BASE, and so hidden by now: go through the open handle.
     source, target = f"/proc/self/fd/{handle}", BASE + path
     if os.path.isdir(source):
         os.makedirs(target)

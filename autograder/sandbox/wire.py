@@ -4,7 +4,7 @@ A message is a JSON header with the arrays' bytes behind it:
 
     4 bytes: length of the header | header | 4 bytes: length of the arrays | arrays, one by one
 
-In the header an array stands as {"__array__": [dtype, shape]}. The judge reads with limits and a
+In the header an array is {"__array__": [dtype, shape]}. The judge reads with limits and a
 deadline, and trusts nothing: what does not fit this description raises `BadMessage`.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 MAX_HEADER = 1 << 18  # bytes
 MAX_ARRAYS = 1 << 24  # bytes
 PIECE = 1 << 18  # bytes to receive at once: more than a socket holds
-LATE = 3000.0  # milliseconds that what has arrived in time may be read after the deadline
+LATE = 3000.0  # milliseconds after the deadline in which what arrived in time may still be read
 DTYPES = {
     name: np.dtype(name)
     for name in "float16 float32 float64 int8 int16 int32 int64 uint8 bool complex64".split()
@@ -31,7 +31,7 @@ PLAIN = (str, int, float, bool, type(None))  # kinds of most values: they hold n
 
 
 class BadMessage(Exception):
-    """What came over the pipe is no message."""
+    """What came over the pipe is not a message."""
 
 
 class Closed(Exception):
@@ -39,7 +39,7 @@ class Closed(Exception):
 
 
 class Slow(Exception):
-    """The deadline passed before a whole message came."""
+    """The deadline passed before a complete message came."""
 
 
 class Channel:
@@ -51,7 +51,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        connection.setblocking(False)  # a blocking send would wait for the reader for ever
+        connection.setblocking(False)  # a blocking send would wait for the reader forever
         self.buffer = bytearray()  # received, not yet read
         self.received = 0  # bytes, so far
 
@@ -78,7 +78,7 @@ class Channel:
         """Wait for a message.
 
         Args:
-            deadline: a time on the clock of `time.monotonic`; None waits for ever.
+            deadline: a time on the clock of `time.monotonic`; None waits forever.
 
         Raises:
             BadMessage, Closed, Slow
@@ -103,7 +103,7 @@ class Channel:
         return message
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the channel."""
         self.connection.close()
 
     def _read(self, length: int, deadline: float | None) -> bytes:
@@ -153,7 +153,7 @@ class _Body:
         end = self.at + math.prod(shape) * DTYPES[dtype].itemsize
         if end > len(self.data):
             raise BadMessage("an array larger than its bytes")
-        # of its own memory, for one that is kept must not keep the whole message
+        # a copy: an array that is kept must not keep the whole message in memory
         array = np.frombuffer(self.data[self.at : end], DTYPES[dtype]).reshape(shape)
         self.at = end
         return array

@@ -38,7 +38,7 @@ BUFFERS = (
 
 
 def serve(channel: Channel, code_folder: str, shared: bool = False) -> None:
-    """Answer requests until the judge hangs up. Each is {"op": name of a method, ...}.
+    """Answer requests until the judge closes the channel. Each is {"op": name of a method, ...}.
 
     Args:
         shared: this process is the judge's own, and stays as it is.
@@ -227,12 +227,12 @@ class Worker:
                 errors.append(None)
             except Exception as error:
                 values.append(None)
-                told = describe(error, self.code_folder)
-                errors.append({**told, "text": told["text"][:100]})  # there may be many
+                found = describe(error, self.code_folder)
+                errors.append({**found, "text": found["text"][:100]})  # there may be many
         return {"values": values, "errors": errors}
 
     def do_network(self, key: str, args: list[Any], training: bool) -> dict[str, Any]:
-        """Run the UNet with every member replaced by a double; real members only tell shapes."""
+        """Run the UNet with every member replaced by a double; real members only give shapes."""
         unet = self.objects[key].train(training)
         self.doubles = {}
         structure: dict[str, Any] = {}
@@ -252,7 +252,7 @@ class Worker:
     ) -> list[bool]:
         """Replace the members of one level; returns which of them are there."""
         if not isinstance(level, nn.ModuleList):
-            raise TypeError(f"self.{name}[{i}] is a {type(level).__name__} and no nn.ModuleList")
+            raise TypeError(f"self.{name}[{i}] is a {type(level).__name__}, not an nn.ModuleList")
         there = [part is not None and not passes_on(part) for part in level]
         for j, part in enumerate(level):
             if there[j]:
@@ -278,14 +278,14 @@ class Worker:
 
 
 class Calls:
-    """The way of the doubles' calls to the judge, who may have answered some ahead."""
+    """Passes the doubles' calls to the judge, who may have answered some ahead."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.earlier: list[dict[str, Any]] = []  # calls that the judge has not heard of yet
+        self.earlier: list[dict[str, Any]] = []  # calls not reported to the judge yet
 
     def take(self) -> list[dict[str, Any]]:
-        """The calls that the judge must hear of with the next message."""
+        """The calls to report to the judge with the next message."""
         earlier, self.earlier = self.earlier, []
         return earlier
 
@@ -299,7 +299,7 @@ class Double(nn.Module):
     """Stands in for a network or a function: passes each call on to the judge, who answers it.
 
     Args:
-        name: tells the judge which one is called.
+        name: says which one is called.
         calls: the way to the judge.
         real: what it stands in for, if its output's shape matters; it runs on the real input.
     """
@@ -324,7 +324,7 @@ class Double(nn.Module):
             return answer.as_subclass(Away) if is_away else answer
 
     def lost(self) -> bool:
-        """Whether an argument is no longer what it was when this was called."""
+        """Whether an argument has changed since this was called."""
         return not all(same(a, copy) for a, copy in self.kept or [])
 
     def answer(
@@ -360,7 +360,7 @@ class Double(nn.Module):
 
 
 class PassOn(torch.autograd.Function):
-    """The value itself, through which gradients reach all inputs, so that a cut shows."""
+    """The value itself, connected to all inputs, so that a cut gradient shows."""
 
     @staticmethod
     def forward(ctx: Any, value: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
@@ -396,7 +396,7 @@ def submitted(module: str) -> types.ModuleType:
 
 
 def modules_with(name: str) -> list[types.ModuleType]:
-    """The modules of the submission that know something by this name."""
+    """The submission's modules that have this name."""
     libs = [module for path, module in list(sys.modules.items()) if path.startswith("libs.")]
     return [module for module in libs if name in getattr(module, "__dict__", {})]
 
@@ -414,7 +414,7 @@ def replaced(owner: Any, path: str, double: nn.Module) -> Any:
             yield
         finally:
             setattr(owner, name, before)
-    else:  # a method: hide it behind an attribute of the object that is no sub-module
+    else:  # a method: hide it behind an attribute of the object that is not a sub-module
         owner.__dict__[name] = lambda *args, **kwargs: double(*args, **kwargs)
         try:
             yield
@@ -494,7 +494,7 @@ def in_own_order(network: Any, arguments: list[Any]) -> list[Any]:
 
 
 def construct(module: str, made: Any, kwargs: dict[str, Any]) -> Any:
-    """Construct a class, with empty networks inside unless it does more than to hold them."""
+    """Construct a class, with empty networks inside unless it does more than hold them."""
     try:
         with hollow_networks(module) if module != "unet" else contextlib.nullcontext():
             return made(**kwargs)
@@ -518,7 +518,7 @@ def files_without_weights() -> Any:
 
 
 class HollowUNet(nn.Module):
-    """In the place of a UNet whose answers nobody will use; one parameter tells the device."""
+    """Replaces a UNet whose answers nobody will use; one parameter gives the device."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -526,7 +526,7 @@ class HollowUNet(nn.Module):
 
 
 class HollowAutoencoder(HollowUNet):
-    """In the place of a TAESD, whose two halves will be doubles."""
+    """Replaces a TAESD, whose two halves will be doubles."""
 
     factor, channels = 8, 4
 
@@ -537,7 +537,7 @@ class HollowAutoencoder(HollowUNet):
 
 @contextlib.contextmanager
 def hollow_networks(module: str) -> Any:
-    """Within this context libs.MODULE finds empty networks, for real ones take most of the time."""
+    """Within this context libs.MODULE finds empty networks: real ones take most of the time."""
     names = ("unet", "tiny_autoencoder", "latent_space", module)
     libs = {name: sys.modules.get(f"libs.{name}") for name in names}
     hollow = {"UNet": ("unet", HollowUNet), "TAESD": ("tiny_autoencoder", HollowAutoencoder)}
@@ -576,7 +576,7 @@ def default_replaced(function: types.FunctionType, real: Any, stand_in: Any) -> 
 
 
 def switches(doubles: dict[str, "Double"]) -> dict[str, Any]:
-    """What a call must leave as it finds it, besides its arguments and modes."""
+    """What a call must leave as it was, besides its arguments and modes."""
     network = doubles["model"].parameters() if "model" in doubles else ()
     return {
         "requires_grad": [parameter.requires_grad for parameter in network],
@@ -586,7 +586,7 @@ def switches(doubles: dict[str, "Double"]) -> dict[str, Any]:
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:
-    """A tensor of its own memory with the array's values, on the CPU whatever the default is."""
+    """A tensor with its own copy of the array's values, on the CPU whatever the default is."""
     return torch.from_numpy(np.array(array))
 
 
@@ -596,7 +596,7 @@ def as_away(named: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def as_tensors(given: dict[Any, Any], away: bool = False) -> dict[Any, Any]:
-    """The arguments with tensors in the place of arrays, and lists of their own."""
+    """The arguments with tensors in place of arrays, and with new lists."""
     found = {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
     if away:
         found = as_away(found)
@@ -625,7 +625,7 @@ def pack(value: Any) -> Any:
         if value.device.type != "cpu":
             return {"tensor": name, "device": value.device.type, "shape": list(value.shape)}
         plain = value.detach()
-        # of its own memory, for it may be sent only after the student has changed the tensor
+        # a copy: it may be sent after the student has changed the tensor
         array = (plain if name in DTYPES else plain.float()).numpy().copy()
         return {"tensor": name, "array": array}
     if isinstance(value, np.generic):
@@ -668,7 +668,7 @@ def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
 
 
 def stand_in_module(path: str) -> types.ModuleType:
-    """A module in the place of the network's, whose every class is an empty network."""
+    """A module in place of the network's; each of its classes is an empty network."""
     module = types.ModuleType(path)
     module.UNet = HollowUNet
     module.sized = lambda *args, **kwargs: {}  # of the former kit's variants: options of the UNet

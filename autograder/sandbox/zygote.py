@@ -23,7 +23,7 @@ MESSAGE = 1 << 16
 
 
 def main() -> None:
-    """Serve the judge until it hangs up or dies."""
+    """Serve the judge until it closes the socket or dies."""
     settings = json.loads(sys.argv[1])
     control = socket.socket(fileno=settings["control"])
     judge = settings["judge"]
@@ -63,12 +63,12 @@ def prepare(settings: dict[str, Any]) -> Any:
         importlib.import_module(name)
     module, _, function = settings["serve"].partition(":")
     serve = getattr(importlib.import_module(module), function)
-    # Student code must not find the repository, which it could not read anyway.
+    # Student code must not find the repository, though it could not read it anyway.
     sys.path[: len(own)] = []
     from autograder.sandbox.supervisor import find_isolation
 
     settings["isolation"] = find_isolation(settings["without"])
-    # Objects alive now are shared with the workers for good: the collector leaves them alone.
+    # Objects alive now are shared with all workers: the collector leaves them alone.
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -106,7 +106,7 @@ def take_request(
             control.close()
             supervise(plan, Handles(*received), judge, serve)
         except BaseException:
-            # The judge sees the status pipe close; there is nobody else to tell.
+            # The judge sees the status pipe close, and the reason is in it.
             with contextlib.suppress(BaseException):
                 os.write(received[1], traceback.format_exc().encode())
         finally:

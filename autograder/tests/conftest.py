@@ -62,14 +62,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def all_cases(config: pytest.Config) -> list[Case]:
-    """The public cases, or fresh hidden ones; both are made once a process."""
+    """The public cases, or fresh hidden ones; both are made once per process."""
     if IS_STARTER:
         return load_goldens()
     from autograder.hidden.oracles import make_cases
     from autograder.hidden.schedule import with_rates
 
     if config.getoption("public"):
-        return with_rates(load_goldens())  # which older editions' losses need
+        return with_rates(load_goldens())  # the losses of older editions need them
     return make_cases(config.option.seed)
 
 
@@ -92,7 +92,7 @@ def examination(request: pytest.FixtureRequest) -> Iterator[Examination]:
 
 @pytest.fixture(scope="module")
 def student(request: pytest.FixtureRequest, examination: Examination) -> Iterator[Student]:
-    """A view of the submission for the tests of one part; by itself with a fresh worker."""
+    """A view of the submission for the tests of one part; on its own it has a fresh worker."""
     part = request.module.PART
     student = examination.student(part)
     yield student
@@ -101,7 +101,7 @@ def student(request: pytest.FixtureRequest, examination: Examination) -> Iterato
 
 @pytest.fixture
 def random(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Random numbers of a test's own, the same ones for the same --seed."""
+    """A test's own random numbers, the same for the same --seed."""
     test = zlib.crc32(request.node.nodeid.encode())
     return np.random.default_rng([request.config.option.seed, test])
 
@@ -122,10 +122,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
 
 
 def forget(error: BaseException | None, state: RunState) -> None:
-    """Let go of what an error's frames hold.
+    """Release what an error's frames hold.
 
-    They refer to the error and it to them, so that megabytes which a worker sent would stay until
-    Python looks for such circles. pytest keeps the last error besides.
+    Frames and error refer to each other, so that the megabytes of a worker would stay until Python
+    looks for such cycles. pytest also keeps the last error.
     """
     sys.last_traceback = None
     while error is not None:

@@ -52,7 +52,7 @@ def test_denoised(student: Student, case: Case, random: np.random.Generator) -> 
 @pytest.mark.group("denoise")
 @pytest.mark.configs("odd")
 def test_denoised_in_double(student: Student, case: Case) -> None:
-    """Images in float64 are denoised in it, as a walk in float64 needs it."""
+    """Images in float64 are denoised in float64, as a walk in float64 needs."""
     double = {name: case.inputs[name].astype(np.float64) for name in ("x", "sigma")}
     case = replace(case, inputs={**case.inputs, **double})
     answer = denoised(student, case, training=False)
@@ -73,7 +73,7 @@ def test_loss(student: Student, case: Case, random: np.random.Generator) -> None
 
 @pytest.mark.group("loss")
 def test_own_noise(student: Student, case: Case, random: np.random.Generator) -> None:
-    """Without noise given, compute_loss draws Gaussian noise, anew each time."""
+    """Without noise given, compute_loss draws new Gaussian noise each time."""
     case, draws = enlarged(case, random), []
     for training in (True, False):
         objective = Objective(case, training)
@@ -120,7 +120,7 @@ def test_heun_step(student: Student, case: Case, random: np.random.Generator) ->
 
 @pytest.mark.group("heun")
 def test_step_to_zero(student: Student, case: Case, random: np.random.Generator) -> None:
-    """To sigma 0 Euler's step is all: one call, and what the denoiser says is the result."""
+    """A step to sigma 0 is Euler's: one call, and the denoiser's answer is the result."""
     sigma, zero = case.inputs["levels"][-1]
     for dtype, size in (("float32", 3), ("float64", 1)):
         three = [values.astype(dtype) for values in three_of(case, random, size)]
@@ -131,7 +131,7 @@ def test_step_to_zero(student: Student, case: Case, random: np.random.Generator)
         if len(calls) > 1:
             level = shown(calls[1].get("sigma"))
             raise Finding(
-                f"With sigma_next 0 the denoiser was asked twice, at last with sigma {level}.",
+                f"With sigma_next 0 the denoiser was asked twice, last with sigma {level}.",
                 "edm_heun_at_zero",
             )
         result = tensor_of(answer.value, three[1].shape, f"The step in {dtype}", (dtype,))
@@ -144,7 +144,7 @@ def test_step_to_zero(student: Student, case: Case, random: np.random.Generator)
 
 
 class Objective:
-    """Runs compute_loss with a double of denoise, and of the network for code that has its own."""
+    """Runs compute_loss with a double of denoise, or of the network for code that calls that."""
 
     def __init__(self, case: Case, training: bool = True) -> None:
         self.case, self.training = case, training
@@ -152,7 +152,7 @@ class Objective:
         self.noisy = self.denoised = self.moved = np.empty(0)
 
     def run(self, student: Student, *noise: np.ndarray, away: bool = False) -> None:
-        """Call compute_loss, and look at what was denoised: `noisy`, and the answer, `denoised`."""
+        """Call compute_loss, and find what was denoised: `noisy`, and the answer, `denoised`."""
         inputs, batch = self.case.inputs, len(self.case.inputs["clean"])
         self.answer = student.call(
             student.edm(self.case),
@@ -188,7 +188,7 @@ class Objective:
         self.denoised = self.moved = inputs["denoised"].astype(np.float64)
 
     def look_inside(self, call: dict[str, Any]) -> None:
-        """The same of code that calls the network itself."""
+        """The same for code that calls the network itself."""
         inputs, expected = self.case.inputs, self.case.expected
         x = tensor_of(call.get("x"), inputs["clean"].shape, "The network's x", FLOATS)
         right = is_tensor_like(call.get("time"), expected["c_noise"], 1e-4)
@@ -203,7 +203,7 @@ class Objective:
         loss = tensor_of(self.answer.value, [], "The loss")
         check_untouched(self.answer, ["x_start", "label", "sigma", "noise"])
         error = self.denoised - self.case.inputs["clean"]
-        weight = each(1 / self.case.expected["c_out"] ** 2)  # lambda, so that all count alike
+        weight = each(1 / self.case.expected["c_out"] ** 2)  # lambda, so that all count equally
         expected = float((weight * error**2).mean())
         if not close(loss, np.asarray(expected), 1e-3):
             hint = suspect({"loss": loss}, self.case.suspects, {"loss": 1e-6}, relative=2e-3)
@@ -222,7 +222,7 @@ def each(values: np.ndarray) -> np.ndarray:
 def middle_of(column: np.ndarray) -> float:
     """A weight that all images of a batch share."""
     if off(column, column[0], 1e-3 * (1 + np.abs(column[0]))).any():
-        text = f"In a batch of {len(column)} images a step weighs some otherwise than others."
+        text = f"In a batch of {len(column)} images a step weighs some differently from others."
         raise Finding(text, "mixes_samples")
     return float(column.mean())
 
@@ -243,7 +243,7 @@ def enlarged(case: Case, random: np.random.Generator) -> Case:
 
 
 def three_of(case: Case, random: np.random.Generator, size: int) -> list[np.ndarray]:
-    """x and the denoiser's two answers, for a batch of so many images."""
+    """x and the denoiser's two answers, for a batch of `size` images."""
     spread = Spread(random, case.inputs["heun_x"].shape, size)
     names = ("heun_x", "heun_first", "heun_second")
     return [odd(random, spread(case.inputs[name])) for name in names]
@@ -276,7 +276,7 @@ def step(
     away: bool = False,
 ) -> Answer:
     """One call of heun_step on x; the two other arrays are the denoiser's answers."""
-    with contextlib.suppress(Finding):  # where libs/unet.py is broken, a stand-in serves from now
+    with contextlib.suppress(Finding):  # a broken libs/unet.py gets a stand-in now
         student.edm(case)
     denoiser = Denoiser(three)
     try:
@@ -299,9 +299,9 @@ def step(
 class Denoiser:
     """The double of heun_step's denoiser, which may be asked for a whole batch, or in pieces.
 
-    A call is at the step's beginning where its x is that of the next images, and where all images
-    before have been at both ends; else it is at the step's end. So the two calls for one image may
-    come before those for the next.
+    A call is at the step's beginning if its x is that of the next images and all images before have
+    been at both ends; otherwise it is at the step's end. So the two calls for one image may come
+    before those for the next.
 
     Args:
         three: x, and the answers at the beginning and at the end, [B, C, H, W] each.
@@ -323,7 +323,7 @@ class Denoiser:
         row = self.rows[end]
         if row >= batch:
             return "denoise was called more often than there are steps"
-        if not 0 < rows <= batch - row:  # an odd call: what it got is looked at later
+        if not 0 < rows <= batch - row:  # an odd call, which is judged later
             rows = batch - row
         self.rows[end] += rows
         return self.answers[end][row : row + rows]
@@ -374,7 +374,7 @@ def network_call(asked: list[Asked], batch: int) -> dict[str, Any]:
 def denoiser_calls(
     asked: list[Asked], batch: int, most: int, least: int = 1
 ) -> list[dict[str, Any]]:
-    """The calls of heun_step's denoiser, at most so many, as arguments by name."""
+    """The calls of heun_step's denoiser, at most `most`, as arguments by name."""
     calls = in_whole([a.bind("x", "sigma") for a in asked if a.name == "denoise"], batch)
     if not least <= len(calls) <= most:
         text = f"heun_step called denoise {len(calls)} times; a step takes one or two calls."
@@ -403,7 +403,7 @@ def check_call(call: dict[str, Any], x: np.ndarray, sigma: float) -> None:
 
 
 def check_second_level(value: Any, sigma: float, sigma_next: float) -> None:
-    """The second slope is taken at the level where the step leads."""
+    """The second slope is taken at the level that the step leads to."""
     if is_level(value, sigma_next):
         return
     middle = is_level(value, (sigma + sigma_next) / 2)
@@ -427,7 +427,7 @@ def mixture(output: np.ndarray, *inputs: tuple[str, np.ndarray]) -> Iterable[np.
     scale = np.abs(output).max(axis=(1, 2, 3), keepdims=True)
     if off(rest, 0, 1e-4 * scale + 1e-6).any():  # half precision leaves more
         names = " and ".join(name for name, _ in inputs)
-        raise Finding(f"Something else than {names} is in the result of a sum.", "edm_no_mix")
+        raise Finding(f"Something other than {names} is in the result of a sum.", "edm_no_mix")
     return found.T
 
 
@@ -451,7 +451,7 @@ def check_numbers(case: Case, found: dict[str, np.ndarray]) -> None:
 
 
 def check_gradient(answer: Answer, double: str, expected: float) -> None:
-    """A gradient of this size reaches what the double stands for."""
+    """A gradient of this size reaches the double."""
     if not close(np.asarray(answer.gradients.get(double, 0.0)), np.asarray(float(expected)), 2e-2):
         raise Finding(
             "The value is right, but its gradient does not reach the network.", "edm_no_gradient"

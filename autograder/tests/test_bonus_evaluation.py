@@ -11,7 +11,7 @@ from autograder.checks.student import Finding, Student, Tensor
 
 PART = "bonus_evaluation"
 FLOATS = ("float64", "float32")
-FAR = 2.0**20  # where float32 has one digit behind the point
+FAR = 2.0**20  # where float32 has one decimal place
 
 
 @pytest.mark.group("fid")
@@ -38,7 +38,7 @@ def test_statistics(student: Student, case: Case) -> None:
 
 @pytest.mark.group("fid")
 def test_statistics_in_other_precisions(student: Student, case: Case) -> None:
-    """Features in half precision, and in double far from 0, lose no digits on the way."""
+    """Features in half precision, and in double precision far from 0, lose no digits on the way."""
     far = case.inputs["features"].astype(np.float64) + FAR
     few = case.inputs["few_digits"].astype(np.float16)
     expected = case.expected
@@ -56,7 +56,7 @@ def test_statistics_in_other_precisions(student: Student, case: Case) -> None:
 
 @pytest.mark.group("fid")
 def test_distance(student: Student, case: Case) -> None:
-    """frechet_distance is that of eq. 6, also where there are fewer images than features."""
+    """frechet_distance is that of eq. 6, also with fewer images than features."""
     gaussians = [case.inputs[name] for name in ("mean1", "cov1", "mean2", "cov2")]
     found = distance(student, gaussians)
     expected = float(case.expected["distance"])
@@ -72,7 +72,7 @@ def test_distance(student: Student, case: Case) -> None:
 
 @pytest.mark.group("fid")
 def test_distance_of_other_gaussians(student: Student, case: Case) -> None:
-    """The distance is symmetric, knows no unit, and is right for a covariance of 0."""
+    """The distance is symmetric, independent of the unit, and right for a covariance of 0."""
     mean1, cov1, mean2, cov2 = (case.inputs[name] for name in ("mean1", "cov1", "mean2", "cov2"))
     expected = float(case.expected["distance"])
     tried = [("swapped", [mean2, cov2, mean1, cov1], expected)]
@@ -120,14 +120,14 @@ def test_ratio(student: Student, case: Case) -> None:
 
 @pytest.mark.group("memorization")
 def test_ratio_of_other_data(student: Student, case: Case) -> None:
-    """Ratios know no unit, and are those of features and of as few images as may be."""
+    """Ratios are independent of the unit, and right for features and for very few images."""
     samples, train = case.inputs["samples"], case.inputs["train"]
     expected, two = case.expected["ratio"], case.inputs["nearest_two"]
     rows = [values.reshape(len(values), -1) for values in (samples, train)]
     for unit, dtype in ((1e5, "float32"), (1e-4, "float64")):
         scaled = [(unit * values).astype(dtype) for values in rows]
         if not close(ratios(student, *scaled), expected, 1e-3):
-            text = f"With features of size {unit:g} in {dtype} the ratios are other ones."
+            text = f"With features of size {unit:g} in {dtype} the ratios differ."
             raise Finding(text, "nn_size")
     for n in (0, 5):
         found = ratios(student, samples[n : n + 1], train[two[n]])
@@ -138,7 +138,7 @@ def test_ratio_of_other_data(student: Student, case: Case) -> None:
 
 @pytest.mark.group("memorization")
 def test_images_held_twice(student: Student, case: Case) -> None:
-    """Where the data holds an image twice, its copies are the two nearest ones."""
+    """If the data holds an image twice, its two copies are the nearest."""
     samples, train = case.inputs["samples"], case.inputs["train_twice"]
     found, expected = ratios(student, samples, train), case.expected["ratio_twice"]
     copy = expected.argmin()  # 0 / 0, whose value depends on rounding
@@ -183,7 +183,7 @@ def ratios(
 
 
 def number(value: Any) -> float:
-    """A result that is one real number, as a float or in a tensor."""
+    """A result: one real number, as a float or in a tensor."""
     kind = value.get("type", "") if isinstance(value, dict) else ""
     if isinstance(value, Tensor) and value.array is not None and value.array.size == 1:
         kind, value = value.dtype, float(value.array.reshape(-1)[0].real)

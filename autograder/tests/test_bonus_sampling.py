@@ -29,7 +29,7 @@ PRECISIONS = (
     ("float32", 1e6, ("float32",), CLEAR),
     ("float16", 1.0, ("float16", "float32"), 2e-2),
 )
-# Hints of findings that no other ddim_step would mend.
+# Hints of findings that another ddim_step would not change.
 NO_ERRORS = ("process_ended", "too_slow", "forged", "syntax_error", "missing_package")
 
 
@@ -42,7 +42,7 @@ def step(
 
 
 def batch_of(case: Case, random: np.random.Generator, size: int) -> tuple[Spread, list[np.ndarray]]:
-    """x, eps and noise of so many samples, and what has rearranged them."""
+    """x, eps and noise for `size` samples, and what rearranged them."""
     spread = Spread(random, case.inputs["x"].shape, size)
     return spread, [spread(case.inputs[name]) for name in WEIGHTS]
 
@@ -85,7 +85,7 @@ def check_steps(student: Student, case: Case, e: int, random: np.random.Generato
             raise Finding(text, "mixes_samples")
         if off(rest, 0, least).any():  # half precision leaves less
             what = "x, eps and the given noise" if e else "x and eps"
-            text = f"The next state is no mix of {what}: something else is in it."
+            text = f"The next state is not a mix of {what}: something else is in it."
             raise Finding(text if e else f"With eta = 0, t{text[1:]}", "ddim_no_mix")
         if off(mix, mix.mean(axis=0), 1e-3 * (1 + np.abs(shares).max())).any():
             text = f"In a batch of {len(mix)} the weights differ from sample to sample."
@@ -95,19 +95,19 @@ def check_steps(student: Student, case: Case, e: int, random: np.random.Generato
             found[name][number] = column.mean()
     check_weights(case, found, e)
     if wrong:
-        raise Finding("The next states are right on the average alone.", wrong)
+        raise Finding("The next states are right only on average.", wrong)
 
 
 def is_right(
     case: Case, number: int, e: int, inputs: list[np.ndarray], state: np.ndarray, clear: float
 ) -> bool:
-    """Whether a step led where it ought to, for each number."""
+    """For each number, whether the step led where it should."""
     expected = mixed(shares_of(case, number, e), inputs)
     return not off(state, expected, clear * np.abs(expected).max()).any()
 
 
 def shares_of(case: Case, number: int, e: int) -> list[float]:
-    """How much of x, eps and the noise a step has to hold."""
+    """How much of x, eps and the noise a step must hold."""
     return [case.expected[name][e, number] for name in WEIGHTS]
 
 
@@ -122,7 +122,7 @@ def test_precision(student: Student, case: Case, random: np.random.Generator) ->
     number = 1
     for dtype, size, dtypes, clear in PRECISIONS:
         three = [(size * v).astype(dtype) for v in batch_of(case, random, 3)[1]]
-        e = 0 if dtype == "float64" else 2  # noise in double would make up for a lesser x
+        e = 0 if dtype == "float64" else 2  # noise in double precision would hide a coarser x
         given = {"eta": float(case.inputs["etas"][e]), "noise": three[2]} if e else {}
         value = step(student, case, number, *three[:2], **given).value
         state = tensor_of(value, three[0].shape, f"The state of x in {dtype}", dtypes)
@@ -164,7 +164,7 @@ def test_clipping(student: Student, case: Case, random: np.random.Generator) -> 
 @pytest.mark.group("loop")
 @pytest.mark.parametrize("run", RUNS)
 def test_loop(student: Student, case: Case, run: str, random: np.random.Generator) -> None:
-    """sample_ddim visits the given times, and feeds each step with what the one before returned."""
+    """sample_ddim visits the given times, and each step starts from the result of the last one."""
     walk = Walk(case, run, random)
     try:
         answer = walk.run(student)
@@ -204,7 +204,7 @@ def check_weights(case: Case, found: dict[str, np.ndarray], e: int) -> None:
 
 
 class Walk:
-    """The doubles of one run of sample_ddim, and the judgement of what they were asked."""
+    """The doubles of one run of sample_ddim, and the judgement of their calls."""
 
     def __init__(self, case: Case, run: str, random: np.random.Generator) -> None:
         self.case, self.name = case, run
@@ -229,7 +229,7 @@ class Walk:
         self.networks: dict[str, Pieces] = {}
 
     def run(self, student: Student, away: bool = False, **inside: Any) -> Answer:
-        """Call sample_ddim with doubles of everything that it calls but ddim_step."""
+        """Call sample_ddim with doubles of everything that it calls except ddim_step."""
         self.networks = {
             "eps_model": Pieces("eps_model", self.answers),
             "draw_noise": Pieces("draw_noise", self.noises),
@@ -253,7 +253,7 @@ class Walk:
         except Finding as finding:
             if away:
                 raise
-            self.check_times(finding.asked)  # an error may follow from them
+            self.check_times(finding.asked)  # the error may follow from them
             for name, network in self.networks.items():
                 if network.too_many:
                     steps = len(self.times)
@@ -262,9 +262,9 @@ class Walk:
             raise
 
     def is_right_by_itself(self, student: Student) -> bool:
-        """Whether the loop is right where ddim_step is: an error in that one costs its own points.
+        """Whether the loop is right if ddim_step is, whose errors cost only its own points.
 
-        A double takes its place, which leads to the right state from the right arguments alone.
+        A double takes its place, which leads to the right state only from the right arguments.
         """
         done: list[int] = []
 
@@ -299,7 +299,7 @@ class Walk:
         return right and bool(call.get("clip_x0")) == self.options.get("clip_x0", False)
 
     def check(self, answer: Answer) -> None:
-        """The times, the states, the result, and what on_step was told."""
+        """The times, the states, the result, and what on_step got."""
         start, steps = self.start, len(self.times)
         calls = self.check_times(answer.asked, steps)
         result = tensor_of(answer.value, start.shape, "sample_ddim's result")
@@ -318,7 +318,7 @@ class Walk:
             self.check_reports([a for a in answer.asked if a.name == "on_step"], states)
 
     def check_times(self, asked: list[Asked], steps: int = 0) -> list[dict[str, Any]]:
-        """eps_model got each time once, in order, as a LongTensor [B], in so many steps at least.
+        """eps_model got each time once, in order, as a LongTensor [B], in at least `steps` steps.
 
         Returns:
             Its calls, as arguments by name; those for pieces of a batch are one.
@@ -331,7 +331,7 @@ class Walk:
             whole = isinstance(t, Tensor) and t.dtype == "int64" and t.array is not None
             if not whole or t.shape != [len(self.start)] or np.ptp(t.array):
                 raise Finding(
-                    "eps_model got a t that is no LongTensor [B] with the same time for each "
+                    "eps_model got a t that is not a LongTensor [B] with the same time for each "
                     "sample.",
                     "ddim_loop_t",
                 )
@@ -347,9 +347,9 @@ class Walk:
 
     def mistake(self, states: np.ndarray, asked: list[Asked]) -> str:
         """The hint for a walk that leads elsewhere."""
-        told = [a.bind("i", "x").get("x") for a in asked if a.name == "on_step"]
+        seen = [a.bind("i", "x").get("x") for a in asked if a.name == "on_step"]
         stayed = close(states[0], self.start, 1e-5)
-        if stayed and told and not is_tensor_like(told[0], self.start):
+        if stayed and seen and not is_tensor_like(seen[0], self.start):
             return "ddim_loop_not_fed_back"
         wrong = {
             h: {self.name: self.spread(v[self.name])}

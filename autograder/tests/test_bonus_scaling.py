@@ -96,7 +96,7 @@ def test_forward_runs(student: Student, shape: str, random: np.random.Generator)
 @pytest.mark.group("names")
 @pytest.mark.configs("names", "names_one_block", "names_three_blocks")
 def test_names(student: Student, case: Case, random: np.random.Generator) -> None:
-    """Each of CompVis's names becomes our name of the same tensor, for any number of blocks."""
+    """Each of CompVis's names becomes our name for the same tensor, for any number of blocks."""
     theirs, ours = ([n.decode() for n in v["names"]] for v in (case.inputs, case.expected))
     found = renamed(student, random, theirs, int(case.inputs["res_blocks"]))
     wrong = [i for i, name in enumerate(found) if name != ours[i]]
@@ -112,7 +112,7 @@ def test_names(student: Student, case: Case, random: np.random.Generator) -> Non
     else:
         hint = hint_of_name(theirs[i], ours[i], [(ours[k], found[k]) for k in wrong])
     raise Finding(
-        f"With {blocks} residual blocks a level, {len(wrong)} of {len(found)} names are wrong: "
+        f"With {blocks} residual blocks per level, {len(wrong)} of {len(found)} names are wrong: "
         f"'{theirs[i]}' became '{found[i][:80]}', expected '{ours[i]}'.",
         hint,
     )
@@ -121,7 +121,7 @@ def test_names(student: Student, case: Case, random: np.random.Generator) -> Non
 @pytest.mark.group("names")
 @pytest.mark.configs("names")
 def test_foreign_names(student: Student, case: Case, random: np.random.Generator) -> None:
-    """A name that is none of a UNet's raises an error, among names that do not."""
+    """A name that is not a UNet's raises an error, among names that do not."""
     theirs = [name.decode() for name in case.inputs["names"]][:: len(FOREIGN)]
     found = called(student, random, theirs + FOREIGN)
     for name, value in zip(theirs + FOREIGN, found, strict=True):
@@ -148,7 +148,7 @@ def renamed(
 def called(
     student: Student, random: np.random.Generator, names: list[str], **given: Any
 ) -> list[Any]:
-    """What rename makes of each name, or its error; it is given them in another order."""
+    """What rename makes of each name, or its error; it gets them in another order."""
     order = random.permutation(len(names))
     values = student.each(MODULE, "rename", [names[k] for k in order], **given)
     found = dict(zip(order.tolist(), values, strict=True))
@@ -184,7 +184,7 @@ def hint_of_name(theirs: str, ours: str, wrong: list[tuple[str, Any]]) -> str:
 
 
 def shift_of(ours: str, found: str) -> int | None:
-    """How far the place of a block in the encoder is off, where all else of its name is right."""
+    """How far a block's position in the encoder is off, if the rest of its name is right."""
     (part, place, *rest), other = ours.split("."), found.split(".")
     right = len(other) > 1 and other[0] == part and re.fullmatch("[0-9]{1,4}", other[1])
     return int(other[1]) - int(place) if right and other[2:] == rest else None
@@ -208,12 +208,12 @@ def test_guided_eps(student: Student, case: Case, random: np.random.Generator) -
             )
         except Finding:
             if network.calls:
-                network.check(inputs["t"], inputs["x"])  # an error may follow from what it got
+                network.check(inputs["t"], inputs["x"])  # the error may follow from what it got
             raise
         network.check(inputs["t"], inputs["x"])
         result = answer.value
         if half and isinstance(result, Tensor) and result.dtype == "float16":
-            raise Finding("With a network in half precision the result has it.", "sd_precision")
+            raise Finding("With a network in half precision, so is the result.", "sd_precision")
         dtypes = (str(inputs["x"].dtype),)
         if isinstance(result, Tensor) and result.dtype == "float32" and "float64" in dtypes:
             raise Finding("With x in float64 the result is in float32.", "sd_precision")
@@ -222,7 +222,7 @@ def test_guided_eps(student: Student, case: Case, random: np.random.Generator) -
         both, rest = weights(eps, *(network.answers(side) for side in SIDES))
         right = sum(case.expected[side][i] * network.answers(side) for side in SIDES)
         if off(rest, 0, 2e-2 * max(1.0, np.abs(right).max())).any():
-            text = f"With scale {scale:g}, something else than the network's answers is in the sum."
+            text = f"With scale {scale:g}, the sum holds more than the network's answers."
             raise Finding(text, "sd_guidance_no_mix")
         for side, column in zip(SIDES, both.T, strict=True):
             found[side].append(column.mean())
@@ -232,7 +232,7 @@ def test_guided_eps(student: Student, case: Case, random: np.random.Generator) -
         raise Finding(
             "The result is off by what half precision rounds away."
             if half
-            else "The result is right on the average alone.",
+            else "The result is right only on average.",
             "sd_precision" if half else "sd_guidance",
         )
     if case.config == "guided_double":
@@ -280,7 +280,7 @@ def test_sample_guided(student: Student, case: Case, random: np.random.Generator
 
 
 def enlarged(case: Case, random: np.random.Generator) -> Case:
-    """A case of guided_eps with MANY samples, each with a time and contexts of its own."""
+    """A case of guided_eps with MANY samples, each with its own time and contexts."""
     inputs = {**case.inputs, "t": random.choice(1000, MANY, replace=False)}
     for name in ("x", "context", "negative", "eps_context", "eps_negative"):
         shape = (MANY, *case.inputs[name].shape[1:])
@@ -290,7 +290,7 @@ def enlarged(case: Case, random: np.random.Generator) -> Case:
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Network:
-    """The double of the network, which tells the rows of a batch by their contexts.
+    """The double of the network, which identifies the rows of a batch by their contexts.
 
     Args:
         case: holds the answers to both contexts.
@@ -306,7 +306,7 @@ class Network:
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def answers(self, side: str, step: int = 0) -> np.ndarray:
-        """What the network says to x with one of the contexts, as it is rounded, in float64."""
+        """The network's answer to x with one of the contexts, rounded as it is, in float64."""
         stored = self.case.inputs[f"eps_{side}"]
         stored = stored[step] if stored.ndim == 5 else stored
         return stored.astype(self.dtype).astype(np.float64)
@@ -360,13 +360,13 @@ class Network:
             self.check_call(call, times, x)
 
     def check_call(self, call: dict[str, Any], times: np.ndarray, x: np.ndarray) -> None:
-        """Every row has the x, the time and a context of one and the same sample."""
+        """Every row has the x, the time and a context of the same sample."""
         batch, found, time = len(x), call.get("x"), call.get("time")
         sizes = [v.shape[0] if isinstance(v, Tensor) and v.shape else 0 for v in call.values()]
         known = set(call) == {"x", "context", "time"} and self.is_batch(found)
         if not known or len(set(sizes)) > 1 or sizes[0] not in (batch, 2 * batch):
             listed = ", ".join(f"{name} {shown(value)}" for name, value in call.items())
-            text = f"The network's arguments make no batch of {2 * batch}: {listed}."
+            text = f"The network's arguments are not a batch of {2 * batch}: {listed}."
             raise Finding(text, "sd_network_batch")
         if time.dtype != "int64" or time.shape != [sizes[0]] or time.array is None:
             text = f"The network's time was {shown(time)} ({time.dtype}), expected a LongTensor."
@@ -385,7 +385,7 @@ class Network:
 
 
 class Walk:
-    """The doubles of one run of sample_guided, and the judgement of what they were asked."""
+    """The doubles of one run of sample_guided, and the judgement of their calls."""
 
     def __init__(self, case: Case, random: np.random.Generator) -> None:
         self.case, self.random = case, random
@@ -393,10 +393,10 @@ class Walk:
         self.states = case.expected["states"]
         self.network = Network(case, random, steps=len(self.times))
         self.steps: list[tuple[int, dict[str, Any]]] = []  # calls of ddim_step, with their number
-        self.told: list[dict[str, Any]] = []  # calls of on_step
+        self.reported: list[dict[str, Any]] = []  # calls of on_step
 
     def step(self, asked: Asked) -> np.ndarray | str:
-        """ddim_step leads where it ought to; its arguments are looked at later."""
+        """ddim_step leads where it should; its arguments are judged later."""
         i = len(self.network.calls) - 1
         if not 0 <= i < len(self.states) or len(self.steps) > 2 * len(self.states):
             return "ddim_step was called where no step is due"
@@ -406,11 +406,11 @@ class Walk:
 
     def tell(self, asked: Asked) -> np.ndarray:
         """on_step was called."""
-        self.told.append(asked.bind("i", "x"))
+        self.reported.append(asked.bind("i", "x"))
         return np.zeros(1, np.float32)
 
     def run(self, student: Student, away: bool = False) -> Answer:
-        """Call sample_guided with doubles of all that it calls but guided_eps."""
+        """Call sample_guided with doubles of all that it calls except guided_eps."""
         inputs = self.case.inputs
         doubles: dict[str, Any] = {"network": self.network.answer}
         if self.case.config == "walk":  # the others go without
@@ -435,7 +435,7 @@ class Walk:
             raise
 
     def check(self, student: Student, answer: Answer) -> None:
-        """The times, the steps, the states, the result, and what on_step was told."""
+        """The times, the steps, the states, the result, and what on_step got."""
         self.check_times(self.times)
         inputs = self.case.inputs
         result = tensor_of(answer.value, inputs["x"].shape, "sample_guided's result")
@@ -494,9 +494,9 @@ class Walk:
         for i, call in self.steps:
             last = i == len(self.states) - 1
             if number_of(call.get("eta")) or call.get("noise") is not None:
-                raise Finding("ddim_step was to add noise.", "sd_walk_noise")
+                raise Finding("ddim_step was asked to add noise.", "sd_walk_noise")
             if call.get("clip_x0"):
-                raise Finding("ddim_step was to clip x_0.", "sd_walk_clip")
+                raise Finding("ddim_step was asked to clip x_0.", "sd_walk_clip")
             pair = [number_of(call.get(name)) for name in ("alpha_bar", "alpha_bar_next")]
             for found, wanted, hint in zip(
                 pair, bars[i : i + 2], ("start", "final" if last else "next"), strict=True
@@ -507,7 +507,7 @@ class Walk:
                     text += f"{pair[1]:.5f}, expected {bars[i]:.5f} to {bars[i + 1]:.5f}."
                     raise Finding(text, hint)
             if not is_like(call.get("x"), before[i]):
-                text = f"Step {i} of {len(self.states)} did not start where the one before led."
+                text = f"Step {i} of {len(self.states)} did not start where the last one ended."
                 back = any(is_like(call.get("x"), earlier) for earlier in before[:i])
                 raise Finding(text, "sd_walk_not_fed_back" if back else "sd_walk_step")
             if not is_like(call.get("eps"), eps[i]):
@@ -539,7 +539,7 @@ class Walk:
         return "sd_walk_noise" if self.is_random(student, states[-1]) else "sd_walk_step"
 
     def is_random(self, student: Student, result: np.ndarray) -> bool:
-        """Whether the same walk gives something else the next time."""
+        """Whether the same walk gives something else when repeated."""
         try:
             return not is_like(Walk(self.case, self.random).run(student).value, result, 1e-5)
         except Finding:
@@ -547,10 +547,10 @@ class Walk:
 
     def check_reports(self) -> None:
         """on_step got (0, x), (1, x), ... with the state after each step."""
-        numbers = [whole_number(call.get("i")) for call in self.told]
+        numbers = [whole_number(call.get("i")) for call in self.reported]
         right = numbers == list(range(len(self.states))) and all(
             is_like(call.get("x"), state, 1e-3)
-            for call, state in zip(self.told, self.states, strict=True)
+            for call, state in zip(self.reported, self.states, strict=True)
         )
         if not right:
             raise Finding(

@@ -22,7 +22,7 @@ def test_given_noise(student: Student, case: Case) -> None:
         objective = Objective(case, images, images)
         objective.run(student, case.inputs["noise"], training=training)
         objective.check(case.inputs["noise"])
-    if not objective.answer.draws:  # else it makes t where the model is, which does not move
+    if not objective.answer.draws:  # otherwise it makes t on the model's device, which stays
         check_device(lambda: objective.run(student, case.inputs["noise"], away=True))
 
 
@@ -64,7 +64,7 @@ def test_much_noise(student: Student, case: Case, random: np.random.Generator) -
 
 
 def other_batch(case: Case, batch: int, random: np.random.Generator) -> Objective:
-    """The case with other images, so many of them."""
+    """The case with `size` other images."""
     rows = random.integers(len(case.inputs["t"]), size=batch)
     shape = (batch, *case.inputs["noise"].shape[1:])
     inputs = {name: case.inputs[name][rows] for name in ("t", "label")}

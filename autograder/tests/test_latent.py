@@ -22,7 +22,7 @@ def check_encoder(objective: Objective) -> None:
         hint = "latent_wrong_half" if decoded else "latent_not_encoded"
         raise Finding("With use_vae, self.vae.encoder was never called.", hint)
     if not is_tensor_like(asked[0].get("x"), objective.images):
-        raise Finding("The encoder got something else than the images.", "latent_encoder_input")
+        raise Finding("The encoder did not get the images.", "latent_encoder_input")
     if len(asked) > 1:
         raise Finding(f"The encoder was called {len(asked)} times.", "latent_encoded_twice")
     if decoded:
@@ -83,18 +83,16 @@ def check_decoding(
     # one call for the batch, or one for each of its parts
     latents = [call.get("x") for call, _ in decoded]
     if not all(isinstance(z, Tensor) and z.array is not None for z in latents):
-        raise Finding("The decoder got no tensor.", "latent_decoder_input")
+        raise Finding("The decoder did not get a tensor.", "latent_decoder_input")
     if sum(len(z.array) for z in latents) > len(x_0):
         raise Finding(f"The decoder was called {len(decoded)} times.", "latent_decoded_twice")
     if any(z.shape[1:] != list(x_0.shape[1:]) for z in latents):
-        raise Finding("The decoder got another shape than the latents'.", "latent_decoder_input")
+        raise Finding("The decoder did not get the shape of the latents.", "latent_decoder_input")
     last = np.concatenate([z.array for z in latents])
     if last.shape != x_0.shape or not close(last, x_0, 1e-4):
-        raise Finding(
-            "The decoder got something else than the chain's last latents.", "latent_decoder_input"
-        )
+        raise Finding("The decoder did not get the chain's last latents.", "latent_decoder_input")
     if isinstance(answer.value, Tensor) and answer.value.shape == list(x_0.shape):
-        raise Finding("p_sample_loop returned latents and no pictures.", "latent_not_decoded")
+        raise Finding("p_sample_loop returned latents instead of pictures.", "latent_not_decoded")
     found = tensor_of(answer.value, pictures.shape, "p_sample_loop's result")
     if close(found, pictures.clip(0, 1), 1e-4):
         return
@@ -104,7 +102,7 @@ def check_decoding(
     if close(found, pictures, 1e-4):
         raise Finding("The decoded pictures were not clamped to [0, 1].", "loop_not_clamped")
     raise Finding(
-        "p_sample_loop's result is not the decoder's output in [0, 1] (it lies in "
+        "p_sample_loop's result is not the decoder's output in [0, 1] (its values are between "
         f"{found.min():.2f} .. {found.max():.2f}).",
         "latent_result",
     )

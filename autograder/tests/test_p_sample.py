@@ -63,7 +63,7 @@ def run(
     training: bool = True,
     away: bool = False,
 ) -> np.ndarray:
-    """Run the case's k-th step on any x with any answer of the network; returns x_{t-1}.
+    """Run the case's k-th step on any x and any answer of the network; returns x_{t-1}.
 
     Args:
         away: all inputs are on a second device.
@@ -103,12 +103,12 @@ def test_last_step(student: Student, case: Case) -> None:
         )
     found, rest = weights(value, x, eps)
     if off(rest, 0, 1e-2 * np.abs(mean).max()).any():
-        raise Finding("The last step gives no mix of x and the predicted noise.", "p_sample_no_mix")
+        raise Finding("The last step is not a mix of x and the predicted noise.", "p_sample_no_mix")
     found = found.mean(axis=0)
     raise Finding(
         f"The last step gives {found[0]:.5f} x {found[1]:+.5f} eps; expected "
         f"{case.expected['step_x'][0]:.5f} x {case.expected['step_eps'][0]:+.5f} eps.",
-        # many mistakes look alike at this step; the others tell them apart
+        # many mistakes look alike at this step; other steps tell them apart
         mean_hint(case, [0], found[None], np.array([1e-5])),
     )
 
@@ -145,7 +145,7 @@ def test_noise(student: Student, case: Case) -> None:
 def test_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
     """Each number of x_{t-1} is right, in batches of 1, 2, 17 and 33, in both modes, of any size.
 
-    Where a step adds noise, as far as that lets one see.
+    Where a step adds noise, as precisely as the noise allows.
     """
     shape, noisy = case.inputs["x0"].shape[1:], noisy_steps(case)
     for n, size in enumerate(SIZES):
@@ -191,10 +191,10 @@ def test_double(student: Student, case: Case) -> None:
 def check_each(
     case: Case, k: int, value: np.ndarray, x: np.ndarray, eps: np.ndarray, what: str, hint: str
 ) -> None:
-    """Each number is the mean that it ought to be, as far as the step's noise lets one see.
+    """Each number is the mean that it should be, as precisely as the step's noise allows.
 
     Args:
-        what: was calculated, for people.
+        what: was calculated, in words.
         hint: where numbers are off by more than a lower precision explains.
     """
     parts = case.expected["step_x"][k] * x, case.expected["step_eps"][k] * eps
@@ -202,7 +202,7 @@ def check_each(
     noise = FAR * case.expected["step_sigma"][k].max() if k else 0.0
     allowed = WEIGHTS["x"] * np.abs(parts[0]) + WEIGHTS["eps"] * np.abs(parts[1])
     wrong = off(value, sum(parts), allowed + noise)
-    if k == 0 and not wrong.any():  # no noise hides what is no mix
+    if k == 0 and not wrong.any():  # no noise hides what is not a mix
         _, rest = weights(value / size, x / size, eps / size)
         wrong = off(rest, 0, ROUNDING)
     if not wrong.any():
@@ -217,7 +217,7 @@ def check_each(
 
 
 def check_mean(case: Case, values: list[np.ndarray], scale: float = 1.0) -> None:
-    """Compare how much of x and eps the noisy steps hold with eq. 11, as far as noise lets one."""
+    """Compare how much of x and eps the noisy steps hold with eq. 11, as far as noise allows."""
     found, errors, steps = [], [], noisy_steps(case)
     for k, value in zip(steps, values, strict=True):
         x, eps = inputs_of(case, k, scale, len(value))
@@ -265,7 +265,7 @@ def check_sigma(student: Student, case: Case, found: np.ndarray, rounding: np.nd
 
     Args:
         found: the standard deviation in each of the noisy steps.
-        rounding: how much of it float32's rounding may be.
+        rounding: how much of it may be float32's rounding.
     """
     steps, size = noisy_steps(case), case.inputs["x1"].size
     expected = case.expected["step_sigma"][steps]
@@ -308,7 +308,7 @@ def noise_of_step(case: Case, value: np.ndarray, k: int) -> np.ndarray:
 
 
 def standardised(case: Case, value: np.ndarray, k: int) -> np.ndarray:
-    """What a step adds, in units of that standard deviation of the paper which is nearer."""
+    """What a step adds, in units of the nearer of the paper's two standard deviations."""
     noise, sigmas = noise_of_step(case, value, k), case.expected["step_sigma"][k]
     return noise / sigmas[np.argmin(np.abs(sigmas - noise.std()))]
 
@@ -324,7 +324,7 @@ def rounding_of(case: Case, scale: float = 1.0) -> np.ndarray:
 
 
 def fitting(found: np.ndarray, expected: np.ndarray, rounding: np.ndarray, size: int) -> np.ndarray:
-    """Which standard deviations, measured on so many numbers, may be those of [steps, choices]."""
+    """Which standard deviations, measured on `size` numbers, may be those of [steps, choices]."""
     allowed = UNLIKELY * expected / np.sqrt(2 * size) + np.reshape(rounding, (-1, 1))
     return ~off(found[:, None], expected, allowed)
 
@@ -334,7 +334,7 @@ def mean_hint(case: Case, steps: list[int], found: np.ndarray, errors: np.ndarra
 
     Args:
         found: the weights of x and eps in each step.
-        errors: how far they may be off by what the step's noise hides.
+        errors: how far they may be off because of the step's noise.
     """
     suspects = {
         hint: {"x": values["step_x"][steps], "eps": values["step_eps"][steps]}
@@ -351,7 +351,7 @@ def sigma_hint(case: Case, found: np.ndarray, rounding: np.ndarray, size: int) -
 
     Args:
         found: in each of the noisy steps, measured on `size` numbers.
-        rounding: how much of it float32's rounding may be.
+        rounding: how much of it may be float32's rounding.
     """
     steps = noisy_steps(case)
     suspects = {

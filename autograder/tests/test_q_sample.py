@@ -1,4 +1,4 @@
-"""q_sample: x_t from x_0 in one go (Ho et al. 2020, eq. 4)."""
+"""q_sample: x_t from x_0 at once (Ho et al. 2020, eq. 4)."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_given_noise(student: Student, case: Case) -> None:
     worst, largest = np.abs(rest).max(), np.abs(noise).max()  # no weight is above 1
     if off(worst, 0, 1e-3 * max(1.0, largest)):
         raise Finding(
-            f"x_t is no mix of x_start and the noise: something else is in it, up to {worst:.3g}.",
+            f"x_t is not a mix of x_start and the noise: something else is in it, by {worst:.3g}.",
             "q_sample_no_mix",
         )
     check_rates(case, {"signal": found[:, 0], "noise": found[:, 1]}, t)
@@ -56,7 +56,7 @@ def test_any_batch(student: Student, case: Case, random: np.random.Generator) ->
 
 
 def test_own_noise(student: Student, case: Case) -> None:
-    """Without noise given, q_sample draws standard Gaussian noise, other noise each time."""
+    """Without noise given, q_sample draws new standard Gaussian noise each time."""
     draws = [drawn(student, case, 1, training=number % 2 == 0) for number in range(CALLS)]
     for draw in draws:
         check_noise(draw, WHAT)
@@ -97,7 +97,7 @@ def test_double(student: Student, case: Case) -> None:
 
 
 def drawn(student: Student, case: Case, copies: int, training: bool = True) -> np.ndarray:
-    """The noise that q_sample adds by itself to copies of the case's images."""
+    """The noise that q_sample draws and adds to copies of the case's images."""
     x_start = np.tile(case.inputs["x_start"], (copies, 1, 1, 1))
     t = np.tile(case.inputs["t"], copies)
     answer = student.call(student.ddpm(case), "q_sample", x_start, t, training=training)
@@ -169,7 +169,7 @@ def rates_hint(case: Case, measured: dict[str, np.ndarray]) -> str:
 def check_own_signal(
     x_t: np.ndarray, x_start: np.ndarray, t: np.ndarray, signal: np.ndarray, rate: np.ndarray
 ) -> None:
-    """The image's weight, as far as noise that is unknown here lets one measure it."""
+    """The image's weight, as precisely as noise that is not known here allows."""
     found, _ = weights(x_t, x_start)
     size = np.sqrt((x_start.reshape(len(t), -1) ** 2).sum(axis=1))
     wrong = off(found[:, 0], signal, 9 * rate / size + 1e-3)

@@ -71,9 +71,9 @@ def test_wiring(student: Student, shape: str, random: np.random.Generator) -> No
 
 
 def check_names(structure: dict[str, Any], wiring: Wiring, error: Finding | None) -> None:
-    """The network's levels are where the assignment has them, or else a person has to look."""
+    """The network's levels are where the assignment has them; otherwise a person has to look."""
     if error is not None and not wiring.calls and not structure:
-        raise error  # nothing was found out before it
+        raise error  # nothing was found before it
     missing = [f"self.{name}" for name in ("encoder", "decoder") if name not in structure]
     if missing:
         raise Finding(
@@ -83,7 +83,7 @@ def check_names(structure: dict[str, Any], wiring: Wiring, error: Finding | None
 
 
 def explain(wiring: Wiring, error: Finding) -> None:
-    """Raise a Finding that tells more than the error that followed from it."""
+    """Raise a Finding that says more than the error that followed from it."""
     if "NoneType" in error.reason:
         raise Finding(error.reason, "unet_none_called")
     try:

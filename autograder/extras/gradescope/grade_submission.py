@@ -19,7 +19,7 @@ from autograder.rubric import Rubric, load_rubric
 from autograder.text import visible, write_text
 
 BROKE_DOWN = (
-    "The grader broke down on a part of this submission. That is no fault of yours; please tell "
+    "The grader broke down on a part of this submission. That is not your fault; please tell "
     "your instructors, who can run it again."
 )
 
@@ -34,7 +34,7 @@ def find_submission(folder: Path) -> Path:
 
 
 def results_of(grade: Grade, rubric: Rubric) -> dict[str, Any]:
-    """A grade in Gradescope's format, with no more about hidden tests than reason and hint."""
+    """A grade in Gradescope's format; of hidden tests it holds only reason and hint."""
     results = gradescope_results(grade, rubric)
     parts = [part for part in grade.parts if part.points is not None]
     for test, part in zip(results["tests"], parts, strict=True):

@@ -5,7 +5,7 @@ set -euo pipefail
 umask 022 # student code runs as another user, who has to read Python's packages
 
 root=${AUTOGRADER_ROOT:-/autograder}
-# Not below the grader's folder, which nobody else may enter.
+# Not inside the grader's folder, which nobody else may enter.
 venv=${AUTOGRADER_PYTHON:-/opt/autograder-venv/bin/python}
 venv=${venv%/bin/python}
 export DEBIAN_FRONTEND=noninteractive
