@@ -44,6 +44,7 @@ TEAM = "Team: name of your team"
 MAX_BYTES = 50_000_000  # of all files but the model, before compression
 MAX_MODEL = 1_000_000_000  # Canvas takes 5 GB, but such an upload may take hours
 MAX_SOURCE = 2_000_000  # the grader reads no longer Python file
+MAX_NOTEBOOK = 20_000_000  # longer ones are not read: only outputs make them so long
 MAX_OUTPUTS = 1_000_000  # of a notebook, in bytes
 MAX_TEXT = 1_000_000  # longer files are not searched for secrets
 MAX_PATH = 200  # Windows allows 260 letters, with the folder that the zip is unpacked to
@@ -720,6 +721,9 @@ def check_results(survey: Survey) -> Iterator[str]:
 def check_notebooks(survey: Survey) -> Iterator[str]:
     """Warnings of notebooks that cannot be opened, or are long because of what they printed."""
     for name in survey.names(FOLDERS, ".ipynb"):
+        if (size := survey.files[name].stat().st_size) > MAX_NOTEBOOK:
+            yield long_notebook(name, size)
+            continue
         try:
             cells = json.loads(survey.files[name].read_bytes())["cells"]
             size = sum(len(json.dumps(cell.get("outputs", []))) for cell in cells)
@@ -727,10 +731,13 @@ def check_notebooks(survey: Survey) -> Iterator[str]:
             yield f"{name} is no notebook that Jupyter can open; save it again"
             continue
         if size > MAX_OUTPUTS:
-            yield (
-                f"{name} holds {shown_size(size)} of outputs; clear them: jupyter nbconvert "
-                f"--clear-output --inplace {name}"
-            )
+            yield long_notebook(name, size)
+
+
+def long_notebook(name: str, size: int) -> str:
+    """What to do about a notebook with so many bytes of outputs."""
+    command = f"jupyter nbconvert --clear-output --inplace {name}"
+    return f"{name} holds {shown_size(size)} of outputs; clear them: {command}"
 
 
 def shown_size(size: int) -> str:

@@ -18,7 +18,8 @@ import pytest
 from autograder.checks.student import PARTS
 from autograder.examine import Examination, examine, give_memory_back
 from autograder.hints import hint_text
-from autograder.reading.submission import Refused, Submission
+from autograder.reading.remarks import RefusedForNow
+from autograder.reading.submission import Refused, Submission, hash_of_file
 from autograder.results import FAILED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
@@ -102,6 +103,9 @@ def judge(
         except Refused as refusal:
             grade.needs_look.append(f"It could not be read: {refusal}")
             results = all_failed(rubric, "reading", str(refusal), "unreadable")
+            if path.is_file() and not isinstance(refusal, RefusedForNow):
+                with contextlib.suppress(OSError):
+                    grade.sha256 = hash_of_file(path)  # by which --resume recognises it
         except Exception as error:  # a fault of the grader must not end the batch
             text = "".join(traceback.format_exception(error))
             grade.needs_look.append(f"The grader failed on it: {type(error).__name__}: {error}")

@@ -125,6 +125,7 @@ def test_moodles_layout(tmp_path, sandbox, monkeypatch):
     args = ("--out", out, "--manual", sheet, "--resume", "--jobs", 1)
     done = call_program("autograder/grade.py", tmp_path / "class", *args)
     assert done.returncode == 0, done.stderr
+    assert "4 of 4 are graded already" in done.stdout  # although none could be read
     assert "index.html: 4 submissions" in done.stdout
     assert [row["report_unet"] for row in rows(out)] == ["0", "0.5", "1", "1.5"]
 

@@ -378,6 +378,15 @@ def test_a_missing_file_and_a_wrong_output_are_refused(writeup):
     assert (writeup / "report.md").read_text() == "# R"
 
 
+@pytest.mark.parametrize("args", [["none\x1b[31m.md"], ["--out", "a\x1b[31m"], ["--a\x1b[31m"]])
+def test_names_cannot_drive_the_terminal(args):
+    """Control characters of the command line are spelled out in errors of all kinds."""
+    process = run_script(SCRIPT, *args)
+    assert process.returncode == 2
+    assert "\\x1b[31m" in process.stderr
+    assert "\x1b" not in process.stderr
+
+
 def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path):
     """Without its packages the script says in one sentence which one to install, and how."""
     shutil.copy(SCRIPT, tmp_path)

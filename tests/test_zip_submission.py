@@ -878,6 +878,15 @@ def test_notebooks_with_long_outputs(team):
     assert second.startswith("results/cut.ipynb is no notebook")
 
 
+def test_huge_notebooks_are_not_read(team):
+    """A notebook that outputs made huge costs no memory: its size alone is looked at."""
+    path = team / "code" / "huge.ipynb"
+    with path.open("wb") as file:
+        file.truncate(zip_submission.MAX_NOTEBOOK + 1)  # not JSON: reading would show it
+    (warning,) = warnings(team)
+    assert warning.startswith("code/huge.ipynb holds 20.0 MB of outputs; clear them: jupyter")
+
+
 FOR_WINDOWS = [
     "aux.txt",
     "CON",

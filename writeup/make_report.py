@@ -98,6 +98,23 @@ WORDS = re.compile(  # spaces, letters of scripts that break lines anywhere, and
 )
 
 
+def printable(line: str) -> str:
+    """The line with control characters, which a name may hold, spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+def say(line: str) -> None:
+    """Print a note or an error."""
+    print(printable(line), file=sys.stderr)
+
+
+class Parser(argparse.ArgumentParser):
+    """The command line, whose errors may repeat any characters of it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 class ReportError(Exception):
     """Why there is no PDF; one sentence that names file and line."""
 
@@ -276,10 +293,9 @@ class Report(FPDF):
                 break
         if lacking:
             note = "".join(sorted(lacking)[:20])
-            print(
+            say(
                 f"note: no font here has {note}, which the PDF will lack; "
-                "--font FILE.ttf names a font that has these letters",
-                file=sys.stderr,
+                "--font FILE.ttf names a font that has these letters"
             )
 
     def fail(self, line: int, problem: str) -> NoReturn:
@@ -569,10 +585,9 @@ class Report(FPDF):
         if not formula and token.content not in self.unknown:
             self.unknown.add(token.content)
             typed = " ".join(token.content.split())
-            print(
+            say(
                 f"note: {self.source}, line {token.meta['line']}: matplotlib cannot draw {typed}, "
-                "which is therefore shown as it is typed",
-                file=sys.stderr,
+                "which is therefore shown as it is typed"
             )
         return formula
 
@@ -763,7 +778,7 @@ def main() -> int:
     """Read the flags, write the PDF; returns the exit code."""
     here = Path(__file__).resolve().parent
     default = Path(os.path.relpath(here / "report.md"))
-    parser = argparse.ArgumentParser(description="Turn the report's Markdown into a PDF.")
+    parser = Parser(description="Turn the report's Markdown into a PDF.")
     parser.add_argument("source", nargs="?", type=Path, default=default, help="a Markdown file")
     parser.add_argument("--out", metavar="FILE", type=Path, help="default: beside it, as .pdf")
     parser.add_argument("--font", metavar="FILE", type=Path, help="for letters that DejaVu lacks")
@@ -777,12 +792,12 @@ def main() -> int:
         content = make_pdf(args.source, args.font)
         write_whole(out, content)
     except ReportError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 2
     except OSError as error:
-        print(f"error: {error.strerror}: {error.filename or ''}", file=sys.stderr)
+        say(f"error: {error.strerror}: {error.filename or ''}")
         return 2
-    print(f"{out}: {len(content) / 1e3:.0f} kB")
+    print(printable(f"{out}: {len(content) / 1e3:.0f} kB"))
     return 0
 
 

@@ -16,7 +16,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
-from autograder.reading.remarks import Refused, Remarks, Unreadable, shown, shown_size
+from autograder.reading.remarks import (
+    Refused,
+    RefusedForNow,
+    Remarks,
+    Unreadable,
+    shown,
+    shown_size,
+)
 
 MAX_ARCHIVE = 4 << 30  # bytes of a zip: a team may have left its data in
 MAX_DIRECTORY = 6 << 20  # bytes of a zip's list of files, which has to be read in one piece
@@ -119,7 +126,7 @@ def opened(path: Path, remarks: Remarks) -> Iterator[list[Entry]]:
             tidy = tidied(entries, remarks)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
-            raise Refused(f"this cannot be read: {shown(str(why))}") from error
+            raise RefusedForNow(f"this cannot be read: {shown(str(why))}") from error
         yield tidy
 
 

@@ -11,6 +11,10 @@ class Refused(Exception):
     """Why a submission cannot be read, in one sentence."""
 
 
+class RefusedForNow(Refused):
+    """The same, for a reason that is this machine's: the next try may succeed."""
+
+
 class Unreadable(Exception):
     """Why one file cannot be read; follows its name in a sentence."""
 

@@ -25,7 +25,7 @@ from autograder.reading.program import (
     supply_helpers,
     without_data,
 )
-from autograder.reading.remarks import Refused, Remarks, Unreadable, listed, shown
+from autograder.reading.remarks import Refused, RefusedForNow, Remarks, Unreadable, listed, shown
 from autograder.text import alike
 
 __all__ = ["Refused", "Submission", "find_submissions", "names_of", "open_submission"]
@@ -180,7 +180,7 @@ def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:
             supply_bytecode(code_folder / "libs", kit_code / "libs")
             digest = hash_of_folder(entries) if path.is_dir() else hash_of_file(path)
         except OSError as error:
-            raise Refused(f"it could not be prepared on this machine: {error}") from error
+            raise RefusedForNow(f"it could not be prepared here: {error}") from error
         members = read_team(entries, place, remarks)
         check_report(entries, place, remarks)
         check_rest(entries, place, remarks)
