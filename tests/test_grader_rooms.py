@@ -7,18 +7,8 @@ from helpers.files import ROOT
 
 GRADER = ROOT / "autograder"
 # From the ground up; docs/layout.md draws them.
-ROOMS = [
-    "text",
-    "documents",
-    "hints",
-    "results",
-    "rubric",
-    "sandbox",
-    "reading",
-    "checks",
-    "hidden",
-]
-ROOMS += ["examine", "tests", "judge", "batch", "output", "extras", "grade"]
+ROOMS = "text documents hints results rubric sandbox reading checks hidden examine tests".split()
+ROOMS += "judge batch course output extras grade".split()
 FLOOR = {room: floor for floor, room in enumerate(ROOMS)}
 # Where a starter goes without: these import it only where it is there.
 OPTIONAL = {("tests", "hidden"), ("grade", "extras")}
