@@ -309,8 +309,8 @@ def tar_bytes() -> bytes:
         (PNG, "picture"),
         (JPEG, "picture"),
         (b"", "empty"),
-        (b"submission", "no zip"),
-        (b"\0" * 1000, "no zip"),
+        (b"submission", "not a zip"),
+        (b"\0" * 1000, "not a zip"),
         (b"PK\5\6" + b"\0" * 18, "no files"),
         (b"PK\7\x08PK\3\4" + b"x" * 99, "split zip"),
         (b"PK\3\4" + b"x" * 99, "cut off"),
@@ -1098,7 +1098,7 @@ def test_names_of_teams(tmp_path, name, team):
 def test_failing_disk_is_not_the_teams_fault(tmp_path):
     (tmp_path / "work").write_bytes(b"a file")
     path = write_zip(tmp_path / "a.zip", COMPLETE)
-    refused(path, "on this machine")
+    refused(path, "could not be prepared here")
 
 
 # --- finding the submissions
