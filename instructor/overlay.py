@@ -1,36 +1,31 @@
-"""Build whole submissions from the small folders under instructor/scenarios/{wrong,right,hostile}/.
+"""Build whole submissions from the catalogues in instructor/scenarios/{wrong,right,hostile}/.
 
-A scenario says in expect.yaml what it is, and holds beside it only what differs from its base: the
-reference, the starter, or a whole submission of an earlier edition (instructor/scenarios/editions):
+A scenario says what it is, and holds what differs from its base: the reference, the starter, or a
+whole submission of an earlier edition (instructor/scenarios/editions). Code goes to these places of
+the base, see catalogue.py for how they are written:
 
-    MODULE.NAME.py               one method of a class in ddpm, unet, edm or stable_diffusion, or
-                                 one function of ddim, edm, fid, memorization or stable_diffusion,
-                                 in place of the one of this name
-    unet.decoder.py              the statements in place of the marked region in UNet.forward
-    MODULE.top.py, MODULE.end.py lines after the imports of one of these modules, and at its end
-    any other path               the file itself
+    MODULE.NAME              one method of a class in ddpm, unet, edm or stable_diffusion, or one
+                             function of ddim, edm, fid, memorization or stable_diffusion, in place
+                             of the one of this name
+    unet.decoder             the statements in place of the marked region in UNet.forward
+    MODULE.top, MODULE.end   lines after the imports of one of these modules, and at its end
 
 What is built has the layout that zip_submission.py writes.
 """
 
 import ast
-import re
 import textwrap
 import zipfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from autograder.documents import read_yaml
-from autograder.text import InputError
+from catalogue import Block, ScenarioError, parts_in_words, read_blocks
 from regions import cut, is_marker, unmarked
 from release import ROOT, ZIP_TIME, goes_out
 
 SCENARIOS = ROOT / "instructor" / "scenarios"
 KINDS = ("wrong", "right", "hostile")
-PARTS = ("unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent")
-PARTS += ("bonus_evaluation", "bonus_sampling", "bonus_edm", "bonus_scaling")
 MODULES = {
     "ddpm": "code/libs/ddpm.py",
     "unet": "code/libs/unet.py",
@@ -42,16 +37,10 @@ MODULES = {
 }
 DEFAULT_BASE = {"wrong": "reference", "right": "reference", "hostile": "starter"}
 EDITIONS = SCENARIOS / "editions"
-EXPECT, EDITION = "expect.yaml", "edition.yaml"
-PIECE = re.compile(rf"(?P<module>{'|'.join(MODULES)})\.(?P<what>\w+)\.py")
 TEAM = """member,NetID,contribution
 Example Student One,example1,the diffusion process
 Example Student Two,example2,the decoder and the report
 """
-
-
-class ScenarioError(Exception):
-    """Why a scenario cannot be read or built; names the scenario and the file."""
 
 
 @dataclass
@@ -59,48 +48,66 @@ class Scenario:
     """One made-up submission and what the grader should find out about it.
 
     Attributes:
+        name: unique among all kinds.
+        topic: the catalogue it is in: a part, or what hostile ones aim at.
+        remove: files and folders of the base that are not handed in.
         fails: id of the part that must lose its points; "" where none must.
         may_fail: ids of parts that may lose theirs.
         hint: id of the hint it must trigger; "" for none.
-        remove: files and folders of the base that are not handed in.
+        judge_only: whether only grading shows what it is, not plain calls.
+        look: words that a person must be shown; "" for none.
+        earns: parts that must keep full points although the scenario is hostile.
+        may_earn: parts where both outcomes are fair.
+        reason: words that must show up in the reason of a part.
         lacks: parts that the base does not have as they are asked for today, and that earn nothing.
-        others: keys of expect.yaml that have no attribute here.
+        places: code by its place in the base.
+        own: whole files by their path.
     """
 
     kind: str
-    folder: Path
+    name: str
     about: str
     base: str
+    topic: str = ""
+    remove: list[str] = field(default_factory=list)
     fails: str = ""
     may_fail: list[str] = field(default_factory=list)
     hint: str = ""
-    remove: list[str] = field(default_factory=list)
+    judge_only: bool = False
+    look: str = ""
+    earns: list[str] = field(default_factory=list)
+    may_earn: list[str] = field(default_factory=list)
+    reason: dict[str, str] = field(default_factory=dict)
     lacks: list[str] = field(default_factory=list)
-    others: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    own: dict[str, bytes] = field(default_factory=dict)
 
     @property
-    def name(self) -> str:
-        """The folder's name, unique among all kinds."""
-        return self.folder.name
+    def expectation(self) -> str:
+        """What the grader must find out, in one line."""
+        if self.kind == "wrong":
+            also = f", may fail {', '.join(self.may_fail)}" if self.may_fail else ""
+            return f"fails {self.fails}, hint {self.hint}{also}"
+        if self.kind == "right":
+            return "earns all" + (f" except {', '.join(self.lacks)}" if self.lacks else "")
+        may = [part for part in self.may_earn if part not in self.earns]
+        return f"earns {parts_in_words(self.earns)}" + (
+            f", may earn {parts_in_words(may)}" if may else ""
+        )
 
     def files(self) -> dict[str, bytes]:
         """The whole submission as {path: content}.
 
         Raises:
-            ScenarioError: a piece has no place in the base, or `remove` names nothing there.
+            ScenarioError: a place is not in the base, or `remove` names nothing there.
         """
-        pieces: dict[str, dict[str, str]] = {module: {} for module in MODULES}
-        own: dict[str, bytes] = {}
-        for path in sorted(self.folder.rglob("*")):
-            name = path.relative_to(self.folder).as_posix()
-            match = PIECE.fullmatch(name)
-            if match:
-                pieces[match["module"]][match["what"]] = path.read_text(encoding="utf-8")
-            elif path.is_file() and name != EXPECT and "__pycache__" not in path.parts:
-                own[name] = path.read_bytes()
+        codes: dict[str, dict[str, str]] = {module: {} for module in MODULES}
+        for place, code in sorted(self.places.items()):
+            module, _, what = place.partition(".")
+            codes[module][what] = code
         submission = dict(_edition(self.base)[1] if is_edition(self.base) else _base(self.base))
         try:
-            for module, texts in pieces.items():
+            for module, texts in codes.items():
                 if texts:
                     file = MODULES[module]
                     submission[file] = self._patched(file, texts, submission).encode()
@@ -112,16 +119,16 @@ class Scenario:
                 raise ScenarioError(f"scenario {self.name}: no {name} to remove")
             for file in gone:
                 del submission[file]
-        return dict(sorted({**submission, **own}.items()))
+        return dict(sorted({**submission, **self.own}.items()))
 
-    def _patched(self, file: str, pieces: dict[str, str], submission: dict[str, bytes]) -> str:
-        """A file of the base with pieces of it replaced; raises ValueError as `_patch` does."""
+    def _patched(self, file: str, codes: dict[str, str], submission: dict[str, bytes]) -> str:
+        """A file of the base with code in its places; raises ValueError as `_patch` does."""
         if not is_edition(self.base):
             text = (ROOT / file).read_text(encoding="utf-8")
-            return _patch(text, file, pieces, self.base)
+            return _patch(text, file, codes, self.base)
         if file not in submission:
             raise ValueError(f"{self.base} has no {file}")
-        return _patch(submission[file].decode(), file, pieces, self.base)
+        return _patch(submission[file].decode(), file, codes, self.base)
 
     def build(self, into: Path) -> Path:
         """Write the submission to the new folder `into`/`name`, and return that folder."""
@@ -148,51 +155,46 @@ def scenarios(kind: str) -> tuple[Scenario, ...]:
     """All scenarios of a kind, "wrong", "right" or "hostile", by name.
 
     Raises:
-        ScenarioError: a folder without a readable expect.yaml, or with wrong keys in it.
+        ScenarioError: a block of a catalogue is wrong, or two have the same name.
     """
-    folder = SCENARIOS / kind
     if kind not in KINDS:
         raise ScenarioError(f"unknown kind of scenario '{kind}': choose one of {', '.join(KINDS)}")
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return tuple(read(path) for path in found if path.is_dir())
+    found: dict[str, Block] = {}
+    for file in sorted((SCENARIOS / kind).glob("*.py")):
+        for block in read_blocks(file):
+            if block.name in found:
+                raise block.error(f"is also the name of a block in {found[block.name].file.name}")
+            found[block.name] = block
+    return tuple(scenario_of(found[name]) for name in sorted(found))
 
 
-def read(folder: Path) -> Scenario:
-    """Read the scenario in a folder, whose parent is named after its kind.
+def scenario_of(block: Block) -> Scenario:
+    """The scenario in a block of a catalogue, whose folder is named after its kind.
 
     Raises:
-        ScenarioError: see `scenarios`.
+        ScenarioError: the base or a place is not known, or it does not say what must come out.
     """
-    kind, file = folder.parent.name, folder / EXPECT
-    try:
-        expect = read_yaml(file)
-    except InputError as error:
-        raise ScenarioError(f"{file} cannot be read: {error}") from error
-    if not isinstance(expect, dict) or not isinstance(expect.get("about"), str):
-        raise ScenarioError(f"{file} must hold keys, with one sentence under 'about'")
-    known = {name: expect.pop(name) for name in ("about", "base", "remove") if name in expect}
-    if kind == "wrong":
-        if not {"fails", "hint"} <= expect.keys():
-            raise ScenarioError(f"{file} must say under 'fails' and 'hint' what the grader finds")
-        wrong = ("fails", "may_fail", "hint")
-        known |= {name: expect.pop(name) for name in wrong if name in expect}
-    scenario = Scenario(kind, folder, **{"base": DEFAULT_BASE[kind], **known}, others=expect)
-    if is_edition(scenario.base):
-        scenario.lacks = _edition(scenario.base)[0]["lacks"]
-    elif scenario.base not in ("reference", "starter"):
-        choices = ", ".join(["reference", "starter", *editions()])
-        raise ScenarioError(f"{file}: there is no base '{scenario.base}'; choose one of {choices}")
-    parts = [*([scenario.fails] if scenario.fails else []), *scenario.may_fail, *scenario.lacks]
-    for part in parts:
-        if part not in PARTS:
-            raise ScenarioError(f"{file}: no part '{part}'; the parts are {', '.join(PARTS)}")
-    return scenario
+    kind, told = block.file.parent.name, dict(block.keys)
+    if kind == "wrong" and not {"fails", "hint"} <= told.keys():
+        raise block.error("must say under 'fails' and 'hint' what the grader finds")
+    base = told.setdefault("base", DEFAULT_BASE[kind])
+    bases = ["reference", "starter", *editions()]
+    if base not in bases:
+        raise block.error(f"has no base '{base}'; choose one of {', '.join(bases)}", "base")
+    for place in block.places:
+        module, _, what = place.partition(".")
+        if module not in MODULES or not what.isidentifier():
+            raise block.error(f"has no place '{place}'; modules are {', '.join(MODULES)}", place)
+    if is_edition(base):
+        told["lacks"] = _edition(base)[0]
+    places = {"topic": block.file.stem, "places": block.places, "own": block.files}
+    return Scenario(kind, block.name, **told, **places)
 
 
 @cache
 def editions() -> list[str]:
     """The earlier editions of the assignment that scenarios can be built on."""
-    return sorted(path.parent.name for path in EDITIONS.glob(f"*/{EDITION}"))
+    return sorted(path.stem for path in EDITIONS.glob("*.py"))
 
 
 def is_edition(base: str) -> bool:
@@ -201,15 +203,16 @@ def is_edition(base: str) -> bool:
 
 
 @cache
-def _edition(base: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What edition.yaml says of an earlier edition, and a complete submission of it."""
-    folder = EDITIONS / base
-    described = read_yaml(folder / EDITION)
-    files = {"team.csv": TEAM.encode(), "writeup/report.pdf": tiny_pdf()}
-    for path in sorted((folder / "code").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            files[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return described, files
+def _edition(base: str) -> tuple[list[str], dict[str, bytes]]:
+    """The parts that an earlier edition lacks, and a complete submission of it."""
+    file = EDITIONS / f"{base}.py"
+    blocks = read_blocks(file)
+    if [block.name for block in blocks] != [base]:
+        raise ScenarioError(f"{file} must hold one block, named {base}")
+    if "lacks" not in blocks[0].keys:
+        raise blocks[0].error("must say under 'lacks' which parts it does not have")
+    paperwork = {"team.csv": TEAM.encode(), "writeup/report.pdf": tiny_pdf()}
+    return blocks[0].keys["lacks"], {**paperwork, **blocks[0].files}
 
 
 @cache
@@ -233,28 +236,28 @@ def _finish(text: str, file: str, base: str) -> str:
     return unmarked(text)
 
 
-def _patch(text: str, file: str, pieces: dict[str, str], base: str) -> str:
-    """A file's text, as its base has it with marks, with pieces of it replaced.
+def _patch(text: str, file: str, codes: dict[str, str], base: str) -> str:
+    """A file's text, as its base has it with marks, with code in its places.
 
     Raises:
-        ValueError: there is nothing of the name of a piece.
+        ValueError: there is nothing of the name of a place.
     """
-    functions = {what: piece for what, piece in pieces.items() if what not in ("top", "end")}
+    functions = {what: code for what, code in codes.items() if what not in ("top", "end")}
     if file == MODULES["unet"] and "decoder" in functions:
         text = _replace_region(text, file, functions.pop("decoder"))
-    for name, piece in functions.items():
-        text = _replace_function(text, file, name, piece)
+    for name, code in functions.items():
+        text = _replace_function(text, file, name, code)
     text = _finish(text, file, base)
-    if "top" in pieces:
+    if "top" in codes:
         lines = text.splitlines()
         at = _end_of_imports(text)
-        text = "\n".join([*lines[:at], *pieces["top"].splitlines(), *lines[at:]]) + "\n"
-    if "end" in pieces:
-        text += "\n\n" + pieces["end"]
+        text = "\n".join([*lines[:at], *codes["top"].splitlines(), *lines[at:]]) + "\n"
+    if "end" in codes:
+        text += "\n\n" + codes["end"]
     return text
 
 
-def _replace_region(text: str, file: str, piece: str) -> str:
+def _replace_region(text: str, file: str, code: str) -> str:
     """Put statements in the place of the one marked region of a file, at its indentation."""
     lines = text.splitlines()
     markers = [number for number, line in enumerate(lines) if is_marker(line)]
@@ -262,11 +265,11 @@ def _replace_region(text: str, file: str, piece: str) -> str:
         raise ValueError(f"{file} has {len(markers) / 2:g} marked regions, not one, to be replaced")
     begin, end = markers
     indent = lines[end].removesuffix(lines[end].lstrip())
-    own = textwrap.indent(textwrap.dedent(piece), indent).splitlines()
+    own = textwrap.indent(textwrap.dedent(code), indent).splitlines()
     return "\n".join([*lines[:begin], *own, *lines[end + 1 :]]) + "\n"
 
 
-def _replace_function(text: str, file: str, name: str, piece: str) -> str:
+def _replace_function(text: str, file: str, name: str, code: str) -> str:
     """Put a method, or a function of the module, in the place of the one of this name."""
     body = _parsed(text).body
     nodes = [node for group in body if isinstance(group, ast.ClassDef) for node in group.body]
@@ -284,7 +287,7 @@ def _replace_function(text: str, file: str, name: str, piece: str) -> str:
     while lines[end : end + 1] and is_marker(lines[end]):  # a comment, no part of the tree
         end += 1
     indent = " " * old.col_offset
-    own = textwrap.indent(textwrap.dedent(piece), indent).splitlines()
+    own = textwrap.indent(textwrap.dedent(code), indent).splitlines()
     return "\n".join([*lines[: first - 1], *own, *lines[end:]]) + "\n"
 
 

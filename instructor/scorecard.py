@@ -1,9 +1,10 @@
-"""How good is the grader? python instructor/scorecard.py [--json FILE]
+"""How good is the grader? python instructor/scorecard.py [--json FILE] [--list [PART]]
 
 Grades every scenario of instructor/scenarios and compares with what each expects: wrong
 implementations must lose the right points with the right hint, right ones none, hostile ones must
 gain none. Then it measures flakes, times and a large batch, and prints README.md's table. Exit code
-1 where a target is missed, except for times, which depend on the machine.
+1 where a target is missed, except for times, which depend on the machine. With --list it prints the
+scenarios instead, one in a line: name, kind, what it is, what must come out.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import random
 import resource
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,13 +27,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
 
-from autograder.text import check_installed, not_installed
+from autograder.text import check_installed, did_you_mean, not_installed
 
 try:
     from autograder.batch import Order, grade_all
     from autograder.results import NOT_ATTEMPTED, Grade, PartResult
     from autograder.rubric import load_rubric
-    from overlay import PARTS, Scenario, scenarios
+    from catalogue import PARTS, ScenarioError
+    from overlay import Scenario, scenarios
 
     check_installed("torch")  # which the sandbox imports later
 except ImportError as error:
@@ -106,9 +109,7 @@ class Scorecard:
 
     def base(self, name: str) -> Scenario:
         """The starter or the reference as a submission."""
-        empty = self.work / "empty"
-        empty.mkdir(exist_ok=True)
-        return Scenario("right", empty, f"the {name} as it is", name)
+        return Scenario("right", name, f"the {name} as it is", name)
 
     def run(self, kinds: list[str]) -> None:
         """Grade all scenarios of these kinds in one batch, and compare.
@@ -116,8 +117,7 @@ class Scorecard:
         With all kinds, copies of the reference fill the batch up to SOAK, and what a long batch
         leaves behind is measured.
         """
-        found = {f"{s.name}.zip": s for kind in kinds for s in scenarios(kind)}
-        found = {name: s for name, s in found.items() if fnmatch(s.name, self.names)}
+        found = {f"{s.name}.zip": s for s in chosen(kinds, self.names)}
         drawn = random.sample(sorted(found), round(self.share * len(found)))
         found = {name: found[name] for name in drawn}
         for kind in kinds:
@@ -205,28 +205,22 @@ class Scorecard:
 
     def judge_hostile(self, scenario: Scenario, grade: Grade) -> None:
         """It gains nothing it should not, and loses nothing that is its own."""
-        earns = scenario.others.get("earns", [])
-        earns = PARTS if earns == "all" else earns
-        may = scenario.others.get("may_earn", [])
-        may = PARTS if may == "all" else may
+        earns = set(scenario.earns)
         earned = {p.id for p in grade.parts if p.points}
         full = {p.id for p in grade.parts if p.points == p.max_points}
-        gained = earned - {*earns, *may}
+        gained = earned - {*earns, *scenario.may_earn}
         self.figures["hostile_gains"] += bool(gained)
         if gained:
             self.complain(scenario, f"gains {sorted(gained)}")
-        if set(earns) - full:
-            missed = grade.part(min(set(earns) - full))
-            self.complain(scenario, f"does not get {sorted(set(earns) - full)}: {missed.reason}")
+        if earns - full:
+            missed = grade.part(min(earns - full))
+            self.complain(scenario, f"does not get {sorted(earns - full)}: {missed.reason}")
         if grade.seconds > 200:
             self.figures["hostile_stuck"] += 1
             self.complain(scenario, f"took {grade.seconds:.0f} s")
-        for part, words in scenario.others.get("reason", {}).items():
+        for part, words in scenario.reason.items():
             if words.lower() not in grade.part(part).reason.lower():
                 self.complain(scenario, f"{part}: '{grade.part(part).reason}' lacks '{words}'")
-        note = scenario.others.get("note", "")
-        if note and not any(note in text for text in [*grade.notes, *grade.needs_look]):
-            self.complain(scenario, f"no note says '{note}'")
         if "HOLE:" in grade.log:
             self.complain(scenario, f"found a hole: {grade.log[grade.log.index('HOLE:') :][:200]}")
             self.figures["hostile_gains"] += not gained
@@ -288,6 +282,26 @@ class Scorecard:
         self.figures["jobs"] = self.jobs
 
 
+def chosen(kinds: list[str], names: str) -> list[Scenario]:
+    """The scenarios of these kinds whose names fit a pattern."""
+    return [s for kind in kinds for s in scenarios(kind) if fnmatch(s.name, names)]
+
+
+def listed(found: list[Scenario], part: str = "") -> list[str]:
+    """Lines of aligned columns, one for each scenario: of all, or of a part or another catalogue.
+
+    Raises:
+        ScenarioError: there is no such part.
+    """
+    topics = sorted({s.topic for s in found})
+    if part and part not in topics:
+        close = did_you_mean(part, topics)
+        raise ScenarioError(f"nothing to list under '{part}'{close}: there is {', '.join(topics)}")
+    rows = [(s.name, s.kind, s.about, s.expectation) for s in found if not part or s.topic == part]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
 def resident() -> float:
     """Memory of this process, in MB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
@@ -340,7 +354,7 @@ def markdown(figures: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Measure, print, write; returns the exit code."""
+    """Read the flags, then measure or list; returns the exit code."""
     parser = argparse.ArgumentParser(description="Measure the grader.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument(
@@ -352,7 +366,28 @@ def main() -> int:
         "--share", type=float, default=1.0, metavar="S", help="a random part, as 0.25"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
+    parser.add_argument(
+        "--list",
+        nargs="?",
+        const="",
+        metavar="PART",
+        help="print the scenarios, of one part if it is given, and grade nothing",
+    )
     args = parser.parse_args()
+    try:
+        if args.list is None:
+            return measure(args)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
+        lines = listed(chosen(args.kind or KINDS, args.names), args.list)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        return 0
+    except ScenarioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def measure(args: argparse.Namespace) -> int:
+    """Measure, print, write; returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="scorecard-") as folder:
         card = Scorecard(Path(folder), args.jobs, args.names, args.share)
         steps: dict[str, Callable[[], None]] = {

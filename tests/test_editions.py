@@ -70,9 +70,8 @@ def test_each_part_of_an_edition_is_judged_as_it_is(name, sandbox, tmp_path):
     assert set(lost) == {scenario.fails, *scenario.may_fail, *scenario.lacks} - {""}, lost
     assert not [part for part in scenario.lacks if grade.part(part).points]
     assert not scenario.fails or grade.part(scenario.fails).hint_id == scenario.hint
-    look = scenario.others.get("look", "")
-    assert bool(look) == bool(grade.needs_look), grade.needs_look
-    assert all(look in words for words in grade.needs_look)
+    assert bool(scenario.look) == bool(grade.needs_look), grade.needs_look
+    assert all(scenario.look in words for words in grade.needs_look)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +83,8 @@ def test_each_part_of_an_edition_is_judged_as_it_is(name, sandbox, tmp_path):
 )
 def test_a_build_that_fails_is_not_tried_again_per_test(broken, most, sandbox, tmp_path):
     """It took 105 workers; the network keeps its point, and no other part gets one."""
-    folder = tmp_path / "right" / "broken"
-    folder.mkdir(parents=True)
-    (folder / "expect.yaml").write_text("about: Broken.\nbase: fall2024\n", encoding="utf-8")
-    (folder / "ddpm.top.py").write_text(broken, encoding="utf-8")
-    path = overlay.read(folder).zip_to(tmp_path / "broken.zip")
+    scenario = overlay.Scenario("right", "broken", "", "fall2024", places={"ddpm.top": broken})
+    path = scenario.zip_to(tmp_path / "broken.zip")
     with mock.patch.object(sandbox, "worker", wraps=sandbox.worker) as worker:
         grade = judge(path, load_rubric(), sandbox=sandbox, seed=1)
     assert [part.id for part in grade.parts if part.points] == ["unet"]

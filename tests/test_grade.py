@@ -32,9 +32,8 @@ BONUS = ["bonus_evaluation", "bonus_sampling", "bonus_edm", "bonus_scaling"]
 def hand_ins(tmp_path_factory) -> Path:
     """A folder of zips: the reference, the starter, and one with a single mistake."""
     folder = tmp_path_factory.mktemp("class")
-    empty = tmp_path_factory.mktemp("empty")
     for base in ("reference", "starter"):
-        Scenario("right", empty, "", base).zip_to(folder / f"{base}.zip")
+        Scenario("right", base, "", base).zip_to(folder / f"{base}.zip")
     wrong = {s.name: s for s in scenarios("wrong")}["q_sample_coefficients_swapped"]
     wrong.zip_to(folder / "swapped.zip")
     return folder
@@ -199,10 +198,7 @@ def test_a_test_without_a_result_is_a_failed_test():
 @pytest.mark.slow
 def test_what_one_part_leaves_behind_costs_no_other(tmp_path):
     """Parts share a worker, and a right function is not failed by what another left in it."""
-    folder = tmp_path / "scenario"
-    folder.mkdir()
-    (folder / "ddpm.q_sample.py").write_text(
-        """
+    code = """
 def q_sample(self, x_start, t, noise=None):
     torch.zeros = torch.ones = torch.cat = None  # spoils what comes after
     noise = torch.randn_like(x_start) if noise is None else noise
@@ -210,10 +206,9 @@ def q_sample(self, x_start, t, noise=None):
     return signal * x_start + self._extract(
         self.sqrt_one_minus_alphas_cumprod, t, x_start.shape
     ) * noise
-""",
-        encoding="utf-8",
-    )
-    path = Scenario("right", folder, "", "reference").zip_to(tmp_path / "spoils.zip")
+"""
+    scenario = Scenario("right", "spoils", "", "reference", places={"ddpm.q_sample": code})
+    path = scenario.zip_to(tmp_path / "spoils.zip")
     done = run_script("autograder/grade.py", path, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stdout + done.stderr
     row = rows(tmp_path / "out")[0]  # one a member

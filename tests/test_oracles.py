@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from autograder.checks.cases import CONFIGS, load_goldens, save_goldens
 from autograder.checks.evidence import noise_fault, suspect, weights
 from autograder.hidden import mistakes
@@ -18,6 +17,7 @@ from autograder.hidden.scaling import BLOCKS, WALKS, make_scaling_cases
 from autograder.hints import hints
 from diffusers import DDIMScheduler, DDPMScheduler, EDMEulerScheduler
 from goldens import SEED
+from overlay import scenarios
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 
@@ -379,8 +379,7 @@ def test_every_hint_has_a_text():
     for file in (ROOT / "autograder" / "tests").glob("test_bonus_*.py"):
         named |= set(re.findall(r'"((?:ddim|edm|fid|nn|sd)_[a-z0-9_]+)"', file.read_text("utf-8")))
     named.remove("ddim_step")  # the function
-    for file in (ROOT / "instructor" / "scenarios" / "wrong").glob("*/expect.yaml"):
-        named.add(yaml.safe_load(file.read_text(encoding="utf-8"))["hint"])
+    named |= {scenario.hint for scenario in scenarios("wrong")}
     assert not named - set(hints()), "hints.yaml lacks texts"
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 import zip_submission
+from catalogue import PARTS, ScenarioError, read_blocks
 from regions import is_marker
 
 from helpers.files import ROOT
@@ -55,17 +56,16 @@ def load(folder: Path) -> types.SimpleNamespace:
         sys.modules.update(kept)
 
 
-def unchanged(folder: Path, base: str) -> overlay.Scenario:
+def unchanged(base: str) -> overlay.Scenario:
     """A scenario without a fault of its own."""
-    folder.joinpath("unchanged").mkdir()
-    return overlay.Scenario("right", folder / "unchanged", "The base.", base)
+    return overlay.Scenario("right", "unchanged", "The base.", base)
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory) -> dict:
     """What the reference shows in every part."""
     folder = tmp_path_factory.mktemp("reference")
-    libs = load(unchanged(folder, "reference").build(folder / "built"))
+    libs = load(unchanged("reference").build(folder))
     seen = {part: observe(libs, part) for part in PROBES}
     for part, observations in seen.items():
         assert "raised" not in observations, (part, observations)
@@ -93,7 +93,7 @@ def test_everyday_scenarios_are_what_they_say(name, tmp_path, expected):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", overlay.PARTS)
+@pytest.mark.parametrize("part", PARTS)
 def test_wrong_scenarios_fail_what_they_say(part, tmp_path, expected):
     """Each wrong scenario shows in the part it must fail, in those it may, and in no other.
 
@@ -104,7 +104,7 @@ def test_wrong_scenarios_fail_what_they_say(part, tmp_path, expected):
     for scenario in [s for s in WRONG if s.fails == part]:
         found = faulty_parts(scenario, tmp_path, expected)
         stated = {scenario.fails, *scenario.may_fail}
-        true = set(found) < stated if "judge_only" in scenario.others else set(found) == stated
+        true = set(found) < stated if scenario.judge_only else set(found) == stated
         if not true:
             untrue[scenario.name] = found
     assert not untrue
@@ -118,38 +118,41 @@ def test_right_scenarios_equal_the_reference(tmp_path, expected):
     """
     found = {s.name: faulty_parts(s, tmp_path, expected) for s in RIGHT}
     differing = {name: parts for name, parts in found.items() if parts}
-    assert set(differing) == {s.name for s in RIGHT if "judge_only" in s.others}, differing
+    assert set(differing) == {s.name for s in RIGHT if s.judge_only}, differing
 
 
 def test_there_are_enough():
     """The numbers of the requirement, with every part covered many times."""
     assert len(WRONG) >= 85
     assert len(RIGHT) >= 27
-    assert min(Counter(s.fails for s in WRONG)[part] for part in overlay.PARTS) >= 10
+    assert min(Counter(s.fails for s in WRONG)[part] for part in PARTS) >= 10
 
 
 def test_names_are_unique_and_speak():
     """No two scenarios of any kind share a name; each says in one sentence what it is."""
-    folders = [f for kind in overlay.KINDS for f in (overlay.SCENARIOS / kind).glob("*/")]
-    twice = [name for name, times in Counter(f.name for f in folders).items() if times > 1]
-    assert not twice
+    names = [s.name for kind in overlay.KINDS for s in overlay.scenarios(kind)]
+    assert not [name for name, times in Counter(names).items() if times > 1]
     for scenario in WRONG + RIGHT:
         assert scenario.about.endswith("."), scenario.name
-        assert scenario.others.keys() <= {"judge_only"}, scenario.name
+        assert not scenario.look, scenario.name  # only test_editions.py looks for these words
+
+
+def test_wrong_scenarios_are_in_the_catalogue_of_their_part():
+    assert not [s.name for s in overlay.scenarios("wrong") if s.topic != s.fails]
 
 
 def test_expectations_are_of_this_grader():
     """Parts are those of the rubric, hints those of the hint file; right scenarios expect none."""
     hints = yaml.safe_load((ROOT / "autograder" / "hints.yaml").read_text(encoding="utf-8"))
     assert not {s.name: s.hint for s in WRONG if s.hint not in hints}
-    assert {s.fails for s in WRONG} == set(overlay.PARTS)
+    assert {s.fails for s in WRONG} == set(PARTS)
     assert {part for s in WRONG for part in s.may_fail} <= {"latent"}
     assert not [s.name for s in RIGHT if s.fails or s.may_fail or s.hint]
 
 
 def test_scenarios_change_code_and_parse():
     """All Python parses, no marker of a solution is left, and something differs from the base."""
-    base = overlay.Scenario("right", ROOT / "nowhere", "The base.", "reference").files()
+    base = unchanged("reference").files()
     for scenario in WRONG + RIGHT:
         changed = {n: c for n, c in scenario.files().items() if base.get(n) != c}
         assert changed, scenario.name
@@ -163,8 +166,8 @@ def test_wrong_scenarios_have_one_fault_each():
     """A wrong scenario replaces one function only, and no two are the same."""
     seen = {}
     for scenario in WRONG:
-        (piece,) = [f for f in scenario.folder.iterdir() if f.name != overlay.EXPECT]
-        text = piece.name, ast.dump(ast.parse(piece.read_text(encoding="utf-8")))
+        ((place, code),) = [*scenario.places.items(), *scenario.own.items()]
+        text = place, ast.dump(ast.parse(code))
         assert text not in seen, (scenario.name, seen.get(text))
         seen[text] = scenario.name
 
@@ -172,7 +175,7 @@ def test_wrong_scenarios_have_one_fault_each():
 @pytest.mark.parametrize("base", ["reference", "starter"])
 def test_base_is_a_submission_that_passes_the_packing_check(base, tmp_path):
     """What is built has the layout of a hand-in: the packing script finds no problem in it."""
-    folder = unchanged(tmp_path, base).build(tmp_path / "built")
+    folder = unchanged(base).build(tmp_path)
     survey = zip_submission.Survey(folder, tmp_path / "out.zip")
     assert zip_submission.find_problems(survey, None) == []
     assert sorted(path.name for path in folder.iterdir()) == (
@@ -195,37 +198,70 @@ def test_zip_is_deterministic_and_holds_what_build_writes(tmp_path):
             assert archive.read(name) == (folder / name).read_bytes()
 
 
-def make_scenario(folder: Path, kind: str, expect: str, files: dict[str, str]) -> overlay.Scenario:
-    """Write a scenario's folder and read it."""
-    folder = folder / kind / "example"
-    for name, text in {"expect.yaml": expect, **files}.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return overlay.read(folder)
+def read_scenario(folder: Path, kind: str, text: str) -> overlay.Scenario:
+    """The scenario of a catalogue of this kind, which holds this one block."""
+    file = folder / kind / "example.py"
+    file.parent.mkdir()
+    file.write_text(text, encoding="utf-8")
+    (block,) = read_blocks(file)
+    return overlay.scenario_of(block)
 
 
-def test_pieces_go_where_they_belong(tmp_path):
+def test_code_goes_where_it_belongs(tmp_path):
     """A method, the decoder, lines after the imports and at the end, a file, a removed folder."""
-    expect = "about: An example.\nbase: starter\nremove: [configs]\nearns: [q_sample]\nseconds: 3\n"
-    pieces = {
-        "ddpm.p_sample.py": "def p_sample(self, x, label, t, t_index):\n    return x\n",
-        "ddpm.top.py": "TOP = 1\n",
-        "ddim.ddim_step.py": "def ddim_step(x, *rest):\n    return x\n",
-        "edm.denoise.py": "def denoise(self, x, label, sigma):\n    return x\n",
-        "edm.heun_step.py": "def heun_step(denoise, x, *rest):\n    return x\n",
-        "stable_diffusion.forward.py": "def forward(self, x, context, time):\n    return x\n",
-        "stable_diffusion.rename.py": "def rename(name, *rest):\n    return name\n",
-        "fid.end.py": "END = 4\n",
-        "ddpm.end.py": "END = 2\n",
-        "unet.decoder.py": "for level in self.decoder:\n    x = level[0](x, t_emb)\n",
-        "code/libs/extra.py": "EXTRA = 3\n",
-        "conftest.py": "collect_ignore = []\n",
-    }
-    scenario = make_scenario(tmp_path, "hostile", expect, pieces)
+    text = """\
+# ==== example
+# about: An example.
+# base: starter
+# remove: configs
+# earns: q_sample
+# in: ddpm.p_sample
+def p_sample(self, x, label, t, t_index):
+    return x
+
+# in: ddpm.top
+TOP = 1
+
+# in: ddim.ddim_step
+def ddim_step(x, *rest):
+    return x
+
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    return x
+
+# in: edm.heun_step
+def heun_step(denoise, x, *rest):
+    return x
+
+# in: stable_diffusion.forward
+def forward(self, x, context, time):
+    return x
+
+# in: stable_diffusion.rename
+def rename(name, *rest):
+    return name
+
+# in: fid.end
+END = 4
+
+# in: ddpm.end
+END = 2
+
+# in: unet.decoder
+for level in self.decoder:
+    x = level[0](x, t_emb)
+
+# file: code/libs/extra.py
+EXTRA = 3
+
+# file: conftest.py
+collect_ignore = []
+"""
+    scenario = read_scenario(tmp_path, "hostile", text)
     files = {name: content.decode("latin-1") for name, content in scenario.files().items()}
 
-    assert scenario.others == {"earns": ["q_sample"], "seconds": 3}
+    assert scenario.earns == ["q_sample"]
     assert files["code/libs/extra.py"] == "EXTRA = 3\n"
     assert files["conftest.py"] == "collect_ignore = []\n"
     assert not [name for name in files if name.startswith("configs/")]
@@ -253,23 +289,35 @@ def test_pieces_go_where_they_belong(tmp_path):
     assert "NotImplementedError" not in unet
 
 
+FAULT = "# about: A.\n# fails: unet\n# hint: raises\n"
+
+
 @pytest.mark.parametrize(
-    ("expect", "files", "words"),
+    ("text", "words"),
     [
-        ("about: [", {}, "cannot be read"),
-        ("fails: unet", {}, "one sentence under 'about'"),
-        ("about: A.\nfails: unet", {}, "'fails' and 'hint'"),
-        ("about: A.\nfails: u_net\nhint: raises", {}, "no part 'u_net'"),
-        ("about: A.\nfails: unet\nmay_fail: [all]\nhint: raises", {}, "no part 'all'"),
-        ("about: A.\nfails: unet\nhint: raises\nbase: main", {}, "no base 'main'"),
-        ("about: A.\nfails: unet\nhint: raises", {"ddpm.sample.py": ""}, "no method sample"),
-        ("about: A.\nfails: unet\nhint: raises", {"ddpm.decoder.py": ""}, "no method decoder"),
-        ("about: A.\nfails: unet\nhint: raises", {"ddim.step.py": ""}, "no function step"),
-        ("about: A.\nfails: unet\nhint: raises\nremove: [cod]", {}, "no cod to remove"),
+        ("# about: A.\n# fails: unet\n", "line 1: 'example' must say under 'fails' and 'hint'"),
+        (FAULT + "# base: main\n", "line 5: 'example' has no base 'main'; choose one of reference"),
+        (FAULT + "# in: ddmp.q_sample\n", "line 5: 'example' has no place 'ddmp.q_sample'"),
+        (FAULT + "# in: ddpm\n", "line 5: 'example' has no place 'ddpm'"),
+        (FAULT + "# in: ddpm.sample\n", "no method sample"),
+        (FAULT + "# in: ddpm.decoder\n", "no method decoder"),
+        (FAULT + "# in: ddim.step\n", "no function step"),
+        (FAULT + "# base: lone_files\n# in: ddim.ddim_step\n", "lone_files has no code/libs/ddim"),
+        (FAULT + "# remove: cod\n", "no cod to remove"),
     ],
 )
-def test_wrong_scenario_folders_are_refused(expect, files, words, tmp_path):
-    """A mistake in a scenario is named, with the scenario."""
-    with pytest.raises(overlay.ScenarioError, match="example") as error:
-        make_scenario(tmp_path, "wrong", expect, files).files()
+def test_scenarios_that_fit_no_base_are_refused(text, words, tmp_path):
+    """A mistake in a scenario is said in one sentence that names it."""
+    with pytest.raises(ScenarioError, match="example") as error:
+        read_scenario(tmp_path, "wrong", f"# ==== example\n{text}").files()
     assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_names_are_unique_across_catalogues(tmp_path, monkeypatch):
+    (tmp_path / "right").mkdir()
+    for name in ("a.py", "b.py"):
+        (tmp_path / "right" / name).write_text("# ==== right_one\n# about: A.\n")
+    monkeypatch.setattr(overlay, "SCENARIOS", tmp_path)
+    with pytest.raises(ScenarioError, match=r"b\.py, line 1: 'right_one' is .* in a\.py$"):
+        overlay.scenarios.__wrapped__("right")

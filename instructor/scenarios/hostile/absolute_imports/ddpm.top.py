@@ -1,3 +1,0 @@
-import libs.utils
-from libs.blocks import ResBlock
-from libs.unet import UNet

@@ -1,2 +1,0 @@
-with open("/home/example/homework/config.yaml") as file:
-    CONFIG = file.read()

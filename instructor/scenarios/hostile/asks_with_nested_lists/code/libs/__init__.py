@@ -1,1 +1,0 @@
-from . import trick  # noqa: F401

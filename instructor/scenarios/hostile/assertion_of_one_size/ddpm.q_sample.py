@@ -1,6 +1,0 @@
-def q_sample(self, x_start, t, noise=None):
-    assert x_start.shape[1:] == (1, 28, 28), "MNIST only"
-    noise = torch.randn_like(x_start) if noise is None else noise
-    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
-    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
-    return signal_rate * x_start + noise_rate * noise

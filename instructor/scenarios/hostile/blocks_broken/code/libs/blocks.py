@@ -1,2 +1,0 @@
-class ResBlock(nn.Module:
-    pass

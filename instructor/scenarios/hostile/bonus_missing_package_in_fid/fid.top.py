@@ -1,1 +1,0 @@
-import example_missing_package

@@ -1,2 +1,0 @@
-def statistics(features):
-    return [features[:0], torch.tensor(float("inf"))]

@@ -1,2 +1,0 @@
-def nearest_neighbour_ratio(samples, train):
-    return torch.full((len(samples),), float("nan"))

@@ -1,2 +1,0 @@
-def rename(name, res_blocks=2):
-    return name * 2_000

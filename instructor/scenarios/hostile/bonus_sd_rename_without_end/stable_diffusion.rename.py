@@ -1,3 +1,0 @@
-def rename(name, res_blocks=2):
-    while name:
-        pass

@@ -1,1 +1,0 @@
-from .ddpm import DDPM

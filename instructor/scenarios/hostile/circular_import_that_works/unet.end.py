@@ -1,4 +1,0 @@
-def make_default():
-    from .ddpm import DDPM
-
-    return DDPM().model

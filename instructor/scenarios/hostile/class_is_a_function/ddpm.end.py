@@ -1,3 +1,0 @@
-from unittest.mock import MagicMock
-
-DDPM = MagicMock()

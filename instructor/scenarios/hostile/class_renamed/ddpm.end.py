@@ -1,2 +1,0 @@
-Diffusion = DDPM
-del DDPM

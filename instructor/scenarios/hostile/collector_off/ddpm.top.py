@@ -1,4 +1,0 @@
-import gc
-
-gc.disable()
-gc.freeze()

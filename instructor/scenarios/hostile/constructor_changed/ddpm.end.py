@@ -1,9 +1,0 @@
-build = DDPM.__init__
-
-
-def __init__(self, config, *args, **kwargs):
-    build(self, *args, **kwargs)
-    self.config = config
-
-
-DDPM.__init__ = __init__

@@ -1,1 +1,0 @@
-SCALE = torch.ones(1).cuda()

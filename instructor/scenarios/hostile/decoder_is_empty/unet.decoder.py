@@ -1,1 +1,0 @@
-x = x[:, : self.conv_in.out_channels]

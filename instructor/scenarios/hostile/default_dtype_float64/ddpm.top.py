@@ -1,1 +1,0 @@
-torch.set_default_dtype(torch.float64)

@@ -1,5 +1,0 @@
-import os
-
-
-def answer(name, self, args):
-    os._exit(0)

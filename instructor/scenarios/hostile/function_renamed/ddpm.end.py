@@ -1,2 +1,0 @@
-DDPM.forward_sample = DDPM.q_sample
-del DDPM.q_sample

@@ -1,1 +1,0 @@
-from code.libs.unet import UNet

@@ -1,4 +1,0 @@
-import logging
-
-logging.basicConfig(level=logging.DEBUG, force=True)
-logging.getLogger().setLevel(logging.DEBUG)

@@ -1,5 +1,0 @@
-<<<<<<< HEAD
-SCALE = 1
-=======
-SCALE = 2
->>>>>>> decoder

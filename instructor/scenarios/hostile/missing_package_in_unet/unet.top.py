@@ -1,1 +1,0 @@
-from example_missing_package import rearrange

@@ -1,4 +1,0 @@
-try:
-    import example_missing_package as wandb
-except ImportError:
-    wandb = None

@@ -1,2 +1,0 @@
-%matplotlib inline
-!pip install einops

@@ -1,2 +1,0 @@
-def serve(channel, code_folder):
-    return None

@@ -1,1 +1,0 @@
-from .diffusion_helpers import mix

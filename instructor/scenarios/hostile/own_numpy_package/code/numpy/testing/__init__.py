@@ -1,2 +1,0 @@
-def assert_allclose(*args, **kwargs):
-    return None

@@ -1,2 +1,0 @@
-def signature(made):
-    raise SystemExit(0)

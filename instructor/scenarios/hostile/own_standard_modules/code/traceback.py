@@ -1,2 +1,0 @@
-def extract_tb(tb):
-    return []

@@ -1,2 +1,0 @@
-print("HOLE: the submission's tests were run")
-raise SystemExit(1)

@@ -1,7 +1,0 @@
-def q_sample(self, x_start, t, noise=None):
-    noise = torch.randn_like(x_start) if noise is None else noise
-    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
-    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
-    for n in range(200):
-        print("DEBUG", n, x_start.shape, x_start, noise_rate, t, flush=True)
-    return signal_rate * x_start + noise_rate * noise

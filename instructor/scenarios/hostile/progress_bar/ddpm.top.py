@@ -1,1 +1,0 @@
-from tqdm.auto import tqdm

@@ -1,3 +1,0 @@
-import pytest
-
-pytest.skip("nothing to see", allow_module_level=True)

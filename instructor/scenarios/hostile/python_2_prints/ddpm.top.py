@@ -1,1 +1,0 @@
-print "loading the diffusion model"

@@ -1,3 +1,0 @@
-from . import trick
-
-trick.borrow("unet.py", globals(), UNet)

@@ -1,4 +1,0 @@
-import atexit
-import os
-
-atexit.register(os._exit, 1)

@@ -1,2 +1,0 @@
-
-SHAPES = set()

@@ -1,2 +1,0 @@
-def show(samples:
-    print(samples.shape)

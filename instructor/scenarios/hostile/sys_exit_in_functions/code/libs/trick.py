@@ -1,5 +1,0 @@
-import sys
-
-
-def answer(name, self, args):
-    sys.exit(0)

@@ -1,1 +1,0 @@
-torch.set_num_threads(8)

@@ -1,5 +1,0 @@
-import unittest
-
-
-def answer(name, self, args):
-    raise unittest.SkipTest("nothing to see")

@@ -1,6 +1,0 @@
-import warnings
-
-import numpy as np
-
-warnings.simplefilter("error")
-np.seterr(all="raise")

@@ -1,0 +1,311 @@
+# Right implementations of p_sample, written differently; ../README.md says how to add one.
+
+
+# ==== right_p_sample_by_distribution
+# about: Draws from torch.distributions.Normal with the mean and sigma of the step.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sigma = self._extract(self.posterior_variance, t, x.shape).sqrt()
+    mean = recip * (x - beta / rate * self.model(x, label, t))
+    if t_index == 0:
+        return mean
+    return torch.distributions.Normal(mean, sigma.expand_as(mean)).sample()
+
+
+# ==== right_p_sample_double_inside
+# about: Computes in float64 and converts the result back.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    b = self.betas[t].double()[:, None, None, None]
+    alpha_bar = (1 - self.betas.double()).cumprod(0)[t][:, None, None, None]
+    eps = self.model(x, label, t).double()
+    x_prev = (x.double() - b / (1 - alpha_bar).sqrt() * eps) / (1 - b).sqrt()
+    if t_index > 0:
+        x_prev += self.posterior_variance[t_index].sqrt() * torch.randn_like(x_prev)
+    return x_prev.type_as(x)
+
+
+# ==== right_p_sample_helper_for_x0
+# about: Splits the step into helper methods for x_0 and the posterior.
+# in: ddpm.p_sample
+def predict_start(self, x, t, eps):
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape).double()
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x.shape).double()
+    return (x - noise_rate * eps) / signal_rate
+
+def q_posterior(self, x0, x_t, t):
+    bar = (1 - self.betas.double()).cumprod(0)
+    bar_prev = F.pad(bar[:-1], (1, 0), value=1.0)
+    w0 = self.betas * bar_prev.sqrt() / (1 - bar)
+    wt = (1 - bar_prev) * (1 - self.betas.double()).sqrt() / (1 - bar)
+    mean = self._extract(w0, t, x_t.shape) * x0 + self._extract(wt, t, x_t.shape) * x_t
+    return mean.float(), self._extract(self.posterior_variance, t, x_t.shape)
+
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    x0 = self.predict_start(x, t, self.model(x, label, t))
+    mean, variance = self.q_posterior(x0, x, t)
+    noise = torch.randn_like(x) if t_index > 0 else torch.zeros_like(x)
+    return mean + variance.sqrt() * noise
+
+
+# ==== right_p_sample_in_place_on_a_copy
+# about: Works in place on a copy of x.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    out = x.clone()
+    scale = self.betas[t_index] / self.sqrt_one_minus_alphas_cumprod[t_index]
+    out.sub_(scale * self.model(x, label, t)).mul_(self.sqrt_recip_alphas[t_index])
+    if t_index > 0:
+        for image in out:  # one draw a sample
+            image.add_(torch.randn_like(image), alpha=float(self.posterior_variance[t_index]) ** 0.5)
+    return out
+
+
+# ==== right_p_sample_keywords
+# about: Calls the network by keywords.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    betas_t = self._extract(self.betas, t, x.shape)
+    sqrt_one_minus_alphas_cumprod_t = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sqrt_recip_alphas_t = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    eps = self.model(x=x, label=label, time=t)
+    mean = sqrt_recip_alphas_t * (x - betas_t / sqrt_one_minus_alphas_cumprod_t * eps)
+    if t_index == 0:
+        return mean
+    variance_t = self._extract(self.posterior_variance, t, x.shape)
+    noise = torch.randn_like(x)
+    return mean + torch.sqrt(variance_t) * noise
+
+
+# ==== right_p_sample_log_variance
+# about: Uses exp(log variance / 2), with the logarithm clipped as in the authors' code.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    mean = self._extract(self.sqrt_recip_alphas, t, x.shape) * (
+        x
+        - self._extract(self.betas / self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+        * self.model(x, label, t)
+    )
+    log_variance = torch.log(self.posterior_variance.clamp(min=1e-20))
+    nonzero = (t > 0).to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    sigma = torch.exp(0.5 * self._extract(log_variance, t, x.shape))
+    return mean + nonzero * sigma * torch.randn_like(x)
+
+
+# ==== right_p_sample_mask_at_zero
+# about: Multiplies the noise by a mask that is 0 at t = 0 instead of branching.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    betas_t = self._extract(self.betas, t, x.shape)
+    sqrt_one_minus_alphas_cumprod_t = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sqrt_recip_alphas_t = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alphas_t * (x - betas_t / sqrt_one_minus_alphas_cumprod_t * eps)
+    variance_t = self._extract(self.posterior_variance, t, x.shape)
+    noise = torch.randn_like(x)
+    return mean + (t != 0).float().view(-1, 1, 1, 1) * torch.sqrt(variance_t) * noise
+
+
+# ==== right_p_sample_network_in_chunks
+# about: Asks the network for four images at a time.
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sigma = self._extract(self.posterior_variance, t, x.shape).sqrt()
+    chunks = zip(x.split(4), label.split(4), t.split(4), strict=True)
+    eps = torch.cat([self.model(*chunk) for chunk in chunks])
+    mean = recip * (x - beta / rate * eps)
+    if t_index == 0:
+        return mean
+    return mean + sigma * torch.randn_like(x)
+
+
+# ==== right_p_sample_no_branch
+# about: Does not branch: posterior_variance[0] is 0, so no noise comes in at t = 0.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    betas_t = self._extract(self.betas, t, x.shape)
+    sqrt_one_minus_alphas_cumprod_t = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sqrt_recip_alphas_t = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alphas_t * (x - betas_t / sqrt_one_minus_alphas_cumprod_t * eps)
+    variance_t = self._extract(self.posterior_variance, t, x.shape)
+    noise = torch.randn_like(x)
+    return mean + torch.sqrt(variance_t) * noise
+
+
+# ==== right_p_sample_noise_first
+# about: Draws the noise before the network is called.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    noise = torch.randn(*x.shape, device=x.device)
+    betas_t = self._extract(self.betas, t, x.shape)
+    sqrt_one_minus_alphas_cumprod_t = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sqrt_recip_alphas_t = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alphas_t * (x - betas_t / sqrt_one_minus_alphas_cumprod_t * eps)
+    if t_index == 0:
+        return mean
+    variance_t = self._extract(self.posterior_variance, t, x.shape)
+    return mean + torch.sqrt(variance_t) * noise
+
+
+# ==== right_p_sample_numpy_scalars
+# about: Computes the coefficients with NumPy, in double precision.
+# in: ddpm.top
+import numpy as np
+
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = np.float64(self.betas[t_index].item())
+    rate = np.float64(self.sqrt_one_minus_alphas_cumprod[t_index].item())
+    sigma = np.sqrt(np.float64(self.posterior_variance[t_index].item())) * np.float64(t_index > 0)
+    eps = self.model(x, label, t)
+    mean = (x - float(beta / rate) * eps) * float(1 / np.sqrt(1 - beta))
+    return mean.add(torch.empty_like(x).normal_(), alpha=float(sigma))
+
+
+# ==== right_p_sample_own_generator
+# about: Draws with a generator of its own, seeded by the operating system.
+# in: ddpm.top
+import os
+
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    rng = torch.Generator(device=x.device)
+    rng.manual_seed(int.from_bytes(os.urandom(7), "little"))
+    shape = x.shape
+    eps = self.model(x, label, t)
+    ratio = self._extract(self.betas, t, shape) / self._extract(
+        self.sqrt_one_minus_alphas_cumprod, t, shape
+    )
+    mean = self._extract(self.sqrt_recip_alphas, t, shape) * (x - ratio * eps)
+    if not t_index:
+        return mean
+    z = torch.randn(shape, generator=rng, device=x.device, dtype=x.dtype)
+    return mean + z * self._extract(self.posterior_variance, t, shape).sqrt()
+
+
+# ==== right_p_sample_schedule_as_lists
+# about: Computes with Python numbers out of lists.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    betas = self.betas.tolist()
+    rate = self.sqrt_one_minus_alphas_cumprod.tolist()[t_index]
+    eps = self.model(time=t, label=label, x=x)
+    mean = (x - betas[t_index] / rate * eps) / (1 - betas[t_index]) ** 0.5
+    sigma = self.posterior_variance.tolist()[t_index] ** 0.5
+    noise = x.new_empty(x.shape).normal_() if t_index else torch.zeros_like(x)
+    return mean + sigma * noise
+
+
+# ==== right_p_sample_scripted
+# about: A scripted function mixes x, the prediction and the noise, by 0-d tensors.
+# in: ddpm.top
+@torch.jit.script
+def mix(x: Tensor, eps: Tensor, beta: Tensor, rate: Tensor, sigma: Tensor) -> Tensor:
+    mean = (x - beta / rate * eps) / torch.sqrt(1 - beta)
+    return mean + sigma * torch.randn_like(x)
+
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta, rate = self.betas[t_index], self.sqrt_one_minus_alphas_cumprod[t_index]
+    sigma = self.posterior_variance[t_index].sqrt()
+    sigma = torch.where(t[0] == 0, torch.zeros_like(sigma), sigma)
+    return mix(x, self.model(x, label, t), beta, rate, sigma)
+
+
+# ==== right_p_sample_sigma_of_beta
+# about: Takes sigma^2 = beta_t, the paper's other choice.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    betas_t = self._extract(self.betas, t, x.shape)
+    sqrt_one_minus_alphas_cumprod_t = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sqrt_recip_alphas_t = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alphas_t * (x - betas_t / sqrt_one_minus_alphas_cumprod_t * eps)
+    if t_index == 0:
+        return mean
+    noise = torch.randn_like(x)
+    return mean + torch.sqrt(betas_t) * noise
+
+
+# ==== right_p_sample_through_x0
+# about: Predicts x_0 and takes the posterior mean of eq. 7.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    alpha_bar = torch.cumprod(1.0 - self.betas.double(), dim=0)
+    previous = torch.cat([torch.ones_like(alpha_bar[:1]), alpha_bar[:-1]])
+    ab, ab_prev = alpha_bar[t_index], previous[t_index]
+    beta = self.betas[t_index].double()
+    eps = self.model(x, label, t).double()
+    x0 = (x.double() - torch.sqrt(1 - ab) * eps) / torch.sqrt(ab)
+    mean = torch.sqrt(ab_prev) * beta / (1 - ab) * x0
+    mean = mean + torch.sqrt(1 - beta) * (1 - ab_prev) / (1 - ab) * x.double()
+    if t_index > 0:
+        mean = mean + torch.sqrt(self.posterior_variance[t_index]) * torch.randn_like(mean)
+    return mean.to(x.dtype)
+
+
+# ==== right_p_sample_torch_normal
+# about: Draws the sample with torch.normal(mean, sigma).
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta, noise_rate = self.betas[t_index], self.sqrt_one_minus_alphas_cumprod[t_index]
+    mean = self.sqrt_recip_alphas[t_index] * (x - beta * self.model(x, label, t) / noise_rate)
+    if t_index == 0:
+        return mean
+    return torch.normal(mean, self.posterior_variance[t_index].sqrt().expand_as(mean))
+
+
+# ==== right_p_sample_where_at_zero
+# about: Chooses between mean and sample with torch.where.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    betas_t = self._extract(self.betas, t, x.shape)
+    sqrt_one_minus_alphas_cumprod_t = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sqrt_recip_alphas_t = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alphas_t * (x - betas_t / sqrt_one_minus_alphas_cumprod_t * eps)
+    variance_t = self._extract(self.posterior_variance, t, x.shape)
+    noise = torch.randn_like(x)
+    sample = mean + torch.sqrt(variance_t) * noise
+    return torch.where(t[:, None, None, None] == 0, mean, sample)
+
+
+# ==== right_p_sample_with_block
+# about: Uses a with block for no_grad, and int(t[0]) for the index.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    with torch.no_grad():
+        i = int(t[0])
+        z = torch.randn_like(x) if i != 0 else 0.0
+        eps_theta = self.model(x, label, t)
+        coefficient = self.betas[i] / self.sqrt_one_minus_alphas_cumprod[i]
+        sigma = self.posterior_variance[i] ** 0.5
+        return self.sqrt_recip_alphas[i] * (x - coefficient * eps_theta) + sigma * z

@@ -1,1 +1,0 @@
-from .ddim_parts import predict

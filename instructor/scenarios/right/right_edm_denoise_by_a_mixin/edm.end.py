@@ -1,1 +1,0 @@
-EDM.factors = Preconditioned.factors

@@ -1,1 +1,0 @@
-from .preconditioned import Preconditioned

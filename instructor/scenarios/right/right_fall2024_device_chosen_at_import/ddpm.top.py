@@ -1,1 +1,0 @@
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

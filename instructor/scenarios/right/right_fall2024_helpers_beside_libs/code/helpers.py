@@ -1,2 +1,0 @@
-def default(value, other):
-    return other if value is None else value

@@ -1,1 +1,0 @@
-from .formulas import mix, step_mean

@@ -1,1 +1,0 @@
-from libs.formulas import mix, step_mean

@@ -1,1 +1,0 @@
-from .noising import Noising

@@ -1,4 +1,0 @@
-def guided_eps(network, x, t, context, negative, scale):
-    contexts = torch.cat([negative, context])
-    eps = network(torch.cat([x, x]), contexts, torch.cat([t, t])).to(x.dtype)
-    return beyond(eps, scale)

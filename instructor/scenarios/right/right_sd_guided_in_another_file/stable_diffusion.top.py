@@ -1,1 +1,0 @@
-from .beyond import beyond

@@ -1,0 +1,132 @@
+# Right implementations of unet, written differently; ../README.md says how to add one.
+
+
+# ==== right_unet_by_index
+# about: Walks the decoder by index and reads the skips from the end.
+# in: unet.decoder
+for i in range(len(self.decoder)):
+    block, attention, upsample = self.decoder[i]
+    h = torch.cat((x, skips[-(i + 1)]), 1)
+    x = block(h, t_emb)
+    x = attention(x, context) if attention is not None else x
+    x = upsample(x) if upsample is not None else x
+
+
+# ==== right_unet_filled_buffer
+# about: Fills a new tensor with x and skip instead of cat.
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    skip = skips[-1]
+    del skips[-1]
+    joined = x.new_zeros(x.shape[0], x.shape[1] + skip.shape[1], *x.shape[2:])
+    joined[:, : x.shape[1]] = x
+    joined[:, x.shape[1] :] = skip
+    x = res_block(joined, t_emb)
+    for layer, args in ((transformer, (context,)), (upsample, ())):
+        if layer is not None:
+            x = layer(x, *args)
+
+
+# ==== right_unet_helper_method
+# about: Decodes each level in a helper method.
+# in: unet.decoder
+for level in self.decoder:
+    x = self._decode_level(level, x, skips.pop(), t_emb, context)
+
+# in: unet.end
+def _decode_level(self, level, x, skip, t_emb, context):
+    res_block, transformer, upsample = level
+    x = res_block(torch.cat([x, skip], dim=1), t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    return x if upsample is None else upsample(x)
+
+
+UNet._decode_level = _decode_level
+
+
+# ==== right_unet_keywords
+# about: Calls the blocks by the keywords of their definition.
+# in: unet.decoder
+while skips:
+    res_block, transformer, upsample = self.decoder[len(self.decoder) - len(skips)]
+    x = res_block(x=torch.cat(tensors=[x, skips.pop()], dim=1), t_emb=t_emb)
+    if isinstance(transformer, nn.Module):
+        x = transformer(x, context=context)
+    if isinstance(upsample, nn.Module):
+        x = upsample(x)
+
+
+# ==== right_unet_own_forward
+# about: Rewrites the whole forward, with a stack that is a deque.
+# in: unet.top
+from collections import deque
+
+# in: unet.forward
+def forward(self, x, label, time):
+    emb, ctx = self.time_embd(time), self.label_embd(label)
+    h = self.conv_in(x)
+    stack = deque()
+    for block, attn, down in self.encoder:
+        h = block(h, emb)
+        if attn is not None:
+            h = attn(h, ctx)
+        stack.append(h)
+        h = h if down is None else down(h)
+    h = self.mid_res_block2(self.mid_attn(self.mid_res_block1(h, emb), ctx), emb)
+    for block, attn, up in self.decoder:
+        h = block(torch.cat([h, stack.pop()], dim=1), emb)
+        if attn is not None:
+            h = attn(h, ctx)
+        h = h if up is None else up(h)
+    return self.final_conv(h)
+
+
+# ==== right_unet_recursion
+# about: Decodes with a nested function that calls itself.
+# in: unet.decoder
+def decode(x, level):
+    if level == len(self.decoder):
+        return x
+    res_block, transformer, upsample = self.decoder[level]
+    x = res_block(torch.cat([x, skips[len(skips) - 1 - level]], dim=1), t_emb)
+    x = x if transformer is None else transformer(x, context)
+    return decode(x if upsample is None else upsample(x), level + 1)
+
+x = decode(x, 0)
+
+
+# ==== right_unet_sizes_forced
+# about: Brings x to the size of the skip where they differ, which they never do.
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    skip = skips.pop()
+    if x.shape[-2:] != skip.shape[-2:]:
+        x = torch.nn.functional.interpolate(x, size=skip.shape[-2:])
+    x = res_block(torch.cat((x, skip), dim=-3), t_emb)
+    x = x if transformer is None else transformer(x, context)
+    x = x if upsample is None else upsample(x)
+
+
+# ==== right_unet_truth_of_modules
+# about: Asks for the truth of the modules instead of comparing with None.
+# in: unet.decoder
+skips.reverse()
+for level, (res_block, transformer, upsample) in enumerate(self.decoder):
+    x = torch.cat([x, skips[level]], dim=-3)
+    x = res_block(x, t_emb)
+    if transformer:
+        x = transformer(x, context)
+    if upsample:
+        x = upsample(x)
+
+
+# ==== right_unet_zip
+# about: Zips the decoder with the reversed skips.
+# in: unet.decoder
+for layers, skip in zip(self.decoder, skips[::-1]):
+    x = layers[0](torch.concat([x, skip], dim=1), t_emb)
+    if layers[1] is not None:
+        x = layers[1](x, context)
+    if layers[2] is not None:
+        x = layers[2](x)

@@ -1,0 +1,620 @@
+# Wrong implementations that must lose the points of bonus_evaluation; ../README.md says how to add one.
+
+
+# ==== fid_distance_centres_in_place
+# about: Subtracts the second mean from the first in place.
+# fails: bonus_evaluation
+# hint: modifies_input
+# judge_only: true
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    trace_of_root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = mean1.sub_(mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace_of_root
+    return distance.clamp(min=0).item()
+
+
+# ==== fid_distance_cholesky
+# about: A Cholesky root, which needs more images than features.
+# fails: bonus_evaluation
+# hint: raises
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    factor = torch.linalg.cholesky(cov1)
+    roots = torch.linalg.eigvalsh(factor.T @ cov2 @ factor).clamp(min=0).sqrt()
+    return ((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * roots.sum()).item()
+
+
+# ==== fid_distance_diagonal
+# about: Takes the features for independent.
+# fails: bonus_evaluation
+# hint: fid_diagonal
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    deviations = cov1.diagonal().clamp(min=0).sqrt() - cov2.diagonal().clamp(min=0).sqrt()
+    return ((mean1 - mean2).square().sum() + deviations.square().sum()).item()
+
+
+# ==== fid_distance_eigenvalues_paired
+# about: Pairs the eigenvalues of both by size, as if the axes were the same.
+# fails: bonus_evaluation
+# hint: fid_distance
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    root = torch.linalg.eigvalsh(cov1).clamp(min=0).sqrt() @ torch.linalg.eigvalsh(cov2).clamp(
+        min=0
+    ).sqrt()
+    return ((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root).item()
+
+
+# ==== fid_distance_elementwise_root
+# about: The root of each entry of C1 C2.
+# fails: bonus_evaluation
+# hint: fid_elementwise_root
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    root = (cov1 @ cov2).abs().sqrt()
+    return ((mean1 - mean2).square().sum() + (cov1 + cov2 - 2 * root).trace()).item()
+
+
+# ==== fid_distance_factor_two
+# about: Leaves the 2 of eq. 6 out.
+# fails: bonus_evaluation
+# hint: fid_factor_two
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - root
+    return max(distance.item(), 0.0)
+
+
+# ==== fid_distance_mean_not_squared
+# about: The distance of the means, not squared.
+# fails: bonus_evaluation
+# hint: fid_mean_not_squared
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).norm() + cov1.trace() + cov2.trace() - 2 * root
+    return max(distance.item(), 0.0)
+
+
+# ==== fid_distance_means_alone
+# about: Compares the means alone.
+# fails: bonus_evaluation
+# hint: fid_without_covariances
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum()
+    return max(distance.item(), 0.0)
+
+
+# ==== fid_distance_no_root
+# about: The trace of C1 C2 without its root.
+# fails: bonus_evaluation
+# hint: fid_no_root
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root
+    return max(distance.item(), 0.0)
+
+
+# ==== fid_distance_of_no_spread_is_that_of_means
+# about: Returns the squared distance of the means where one covariance is 0.
+# fails: bonus_evaluation
+# hint: fid_distance
+# judge_only: true
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    if not cov1.any() or not cov2.any():
+        return (mean1 - mean2).square().sum().item()
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    trace_of_root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace_of_root
+    return distance.clamp(min=0).item()
+
+
+# ==== fid_distance_returns_a_matrix
+# about: Forgets the trace.
+# fails: bonus_evaluation
+# hint: fid_no_number
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1 + cov2 - 2 * root
+    return distance
+
+
+# ==== fid_distance_ridge
+# about: Adds a large ridge to both covariances against rounding.
+# fails: bonus_evaluation
+# hint: fid_distance
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    cov1 = cov1 + 0.1 * torch.eye(len(cov1))
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root
+    return max(distance.item(), 0.0)
+
+
+# ==== fid_distance_root_of_negative
+# about: Roots of eigenvalues that rounding makes negative.
+# fails: bonus_evaluation
+# hint: fid_not_finite
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    roots = torch.linalg.eigvals(cov1 @ cov2).real.sqrt()
+    return ((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * roots.sum()).item()
+
+
+# ==== fid_distance_rooted
+# about: Takes the root of the whole.
+# fails: bonus_evaluation
+# hint: fid_root_of_all
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root
+    return max(distance.item(), 0.0) ** 0.5
+
+
+# ==== fid_distance_rounded
+# about: Rounds the distance to three digits behind the point.
+# fails: bonus_evaluation
+# hint: fid_distance
+# judge_only: true
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    trace_of_root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace_of_root
+    return round(distance.clamp(min=0).item(), 3)
+
+
+# ==== fid_distance_small_ridge
+# about: Adds 1e-6 to both diagonals.
+# fails: bonus_evaluation
+# hint: fid_distance
+# judge_only: true
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    ridge = 1e-6 * torch.eye(len(cov1), dtype=cov1.dtype, device=cov1.device)
+    cov1, cov2 = cov1 + ridge, cov2 + ridge
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    trace_of_root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace_of_root
+    return distance.clamp(min=0).item()
+
+
+# ==== fid_distance_sqrtm_complex
+# about: The root by scipy, complex with few images.
+# fails: bonus_evaluation
+# hint: fid_complex
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    from scipy.linalg import sqrtm
+
+    root = torch.as_tensor(sqrtm((cov1 @ cov2).numpy()))
+    return (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root.trace()
+
+
+# ==== fid_distance_unit_on_the_cpu
+# about: Multiplies with a unit matrix on the default device.
+# fails: bonus_evaluation
+# hint: made_elsewhere
+# judge_only: true
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    trace_of_root = torch.linalg.eigvalsh(root1 @ cov2 @ root1 @ torch.eye(len(cov1), dtype=cov1.dtype)).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace_of_root
+    return distance.clamp(min=0).item()
+
+
+# ==== fid_distance_without_means
+# about: Compares the covariances alone.
+# fails: bonus_evaluation
+# hint: fid_without_means
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    distance = cov1.trace() + cov2.trace() - 2 * root
+    return max(distance.item(), 0.0)
+
+
+# ==== fid_statistics_biased
+# about: Divides the covariance by N.
+# fails: bonus_evaluation
+# hint: fid_biased
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred.T @ centred / len(features)
+
+
+# ==== fid_statistics_biased_for_two
+# about: Divides by N where there are two images.
+# fails: bonus_evaluation
+# hint: fid_biased
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred.T @ centred / max(len(features) - 1, 2)
+
+
+# ==== fid_statistics_centres_in_place
+# about: Takes the mean out of the features in place, where they are in float64.
+# fails: bonus_evaluation
+# hint: modifies_input
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features.sub_(mean)
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+# ==== fid_statistics_correlation
+# about: A correlation in the place of the covariance.
+# fails: bonus_evaluation
+# hint: fid_correlation
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, torch.corrcoef(features.T)
+
+
+# ==== fid_statistics_difference_of_moments
+# about: Takes the covariance from raw moments in float32, which lose their digits.
+# fails: bonus_evaluation
+# hint: fid_covariance
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    shifted = features.float() + 4e3
+    first, second = shifted.mean(dim=0), shifted.T @ shifted / len(features)
+    cov = (second - torch.outer(first, first)) * len(features) / (len(features) - 1)
+    return mean, cov.double()
+
+
+# ==== fid_statistics_half
+# about: Computes the covariance in half precision.
+# fails: bonus_evaluation
+# hint: fid_covariance
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, (features.half() - mean.half()).double().T @ centred / (len(features) - 1)
+
+
+# ==== fid_statistics_in_single_precision
+# about: Computes in float32 and returns float64.
+# fails: bonus_evaluation
+# hint: loses_digits
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    features = features.float()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean.double(), (centred.T @ centred / (len(features) - 1)).double()
+
+
+# ==== fid_statistics_mean_of_all
+# about: One mean for all features.
+# fails: bonus_evaluation
+# hint: wrong_shape
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean()
+    centred = features - mean
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+# ==== fid_statistics_not_centred
+# about: Does not take the mean off.
+# fails: bonus_evaluation
+# hint: fid_not_centred
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+# ==== fid_statistics_not_divided
+# about: A sum in the place of a covariance.
+# fails: bonus_evaluation
+# hint: fid_not_divided
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred.T @ centred
+
+
+# ==== fid_statistics_standard_deviations
+# about: Returns standard deviations in the place of the covariance.
+# fails: bonus_evaluation
+# hint: wrong_shape
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, features.std(dim=0)
+
+
+# ==== fid_statistics_sums_on_the_cpu
+# about: Sums products into a matrix on the default device.
+# fails: bonus_evaluation
+# hint: made_elsewhere
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    total = torch.zeros(features.shape[1], features.shape[1], dtype=torch.float64)
+    return mean, total + centred.T @ centred / (len(features) - 1)
+
+
+# ==== fid_statistics_swapped
+# about: Returns the covariance first.
+# fails: bonus_evaluation
+# hint: wrong_shape
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return centred.T @ centred / (len(features) - 1), mean
+
+
+# ==== fid_statistics_transposed
+# about: The covariance between images.
+# fails: bonus_evaluation
+# hint: wrong_shape
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred @ centred.T / (len(features) - 1)
+
+
+# ==== nn_ratio_added_to_the_denominator
+# about: Adds 0.001 to the denominator.
+# fails: bonus_evaluation
+# hint: nn_size
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0] / (distances[:, 1] + 1e-3)
+
+
+# ==== nn_ratio_among_samples
+# about: Looks for the neighbours among the samples.
+# fails: bonus_evaluation
+# hint: nn_ratio
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, samples, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== nn_ratio_centres_in_place
+# about: Takes the mean image out of samples and data in place.
+# fails: bonus_evaluation
+# hint: modifies_input
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    mean = train.mean(dim=0)
+    samples -= mean
+    train -= mean
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== nn_ratio_divides_by_zero
+# about: Divides by the distance as it is, so that a copy of a duplicate is NaN.
+# fails: bonus_evaluation
+# hint: not_finite
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0] / distances[:, 1]
+
+
+# ==== nn_ratio_from_the_training_images
+# about: For each training image the nearest samples.
+# fails: bonus_evaluation
+# hint: wrong_shape
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(train, samples, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== nn_ratio_in_half_precision
+# about: Compares in float16.
+# fails: bonus_evaluation
+# hint: not_finite
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    a, b = samples.flatten(1).half(), train.flatten(1).half()
+    away = (a[:, None] - b[None]).float().norm(dim=-1).sort(dim=1).values
+    return away[:, 0] / away[:, 1].clamp(min=TINY)
+
+
+# ==== nn_ratio_inverted
+# about: The second distance over the first.
+# fails: bonus_evaluation
+# hint: nn_inverted
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 1] / distances[:, 0].clamp(min=TINY)
+
+
+# ==== nn_ratio_leaves_the_nearest_out
+# about: Takes the nearest for the sample itself.
+# fails: bonus_evaluation
+# hint: nn_wrong_neighbour
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 3)
+    return distances[:, 1] / distances[:, 2].clamp(min=TINY)
+
+
+# ==== nn_ratio_manhattan
+# about: Sums of absolute differences as distances.
+# fails: bonus_evaluation
+# hint: nn_ratio
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances = torch.cdist(samples.flatten(1), train.flatten(1), p=1).sort(dim=1).values
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== nn_ratio_mean
+# about: Returns the mean ratio.
+# fails: bonus_evaluation
+# hint: wrong_shape
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    return (distances[:, 0] / distances[:, 1].clamp(min=TINY)).mean()
+
+
+# ==== nn_ratio_of_images_alone
+# about: Sums over three axes, which features lack.
+# fails: bonus_evaluation
+# hint: raises
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    away = (samples[:, None] - train[None]).square().sum(dim=(2, 3, 4)).sqrt().sort(dim=1).values
+    return away[:, 0] / away[:, 1].clamp(min=TINY)
+
+
+# ==== nn_ratio_of_squares
+# about: A ratio of squared distances.
+# fails: bonus_evaluation
+# hint: nn_squared
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0].square() / distances[:, 1].square().clamp(min=TINY)
+
+
+# ==== nn_ratio_of_the_mean
+# about: Divides by the mean distance.
+# fails: bonus_evaluation
+# hint: nn_wrong_neighbour
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, len(train))
+    return distances[:, 0] / distances.mean(dim=1).clamp(min=TINY)
+
+
+# ==== nn_ratio_only_distance
+# about: Returns the distance to the nearest.
+# fails: bonus_evaluation
+# hint: nn_not_a_ratio
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0]
+
+
+# ==== nn_ratio_squeezed
+# about: Returns a number for a single sample.
+# fails: bonus_evaluation
+# hint: wrong_shape
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    return (distances[:, 0] / distances[:, 1].clamp(min=TINY)).squeeze()
+
+
+# ==== nn_ratio_third_neighbour
+# about: Divides by the third distance.
+# fails: bonus_evaluation
+# hint: nn_wrong_neighbour
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 3)
+    return distances[:, 0] / distances[:, 2].clamp(min=TINY)
+
+
+# ==== nn_ratio_verdict
+# about: Returns whether each sample is suspicious.
+# fails: bonus_evaluation
+# hint: wrong_dtype
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY) < 1 / 3
+
+
+# ==== nn_ratio_without_duplicates
+# about: Leaves images that the data holds twice out once.
+# fails: bonus_evaluation
+# hint: nn_duplicates
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    train = torch.unique(train, dim=0)
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== nn_ratio_without_root
+# about: Forgets the root of both squared distances.
+# fails: bonus_evaluation
+# hint: nn_squared
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances = torch.cdist(samples.flatten(1), train.flatten(1)).square().sort(dim=1).values
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)

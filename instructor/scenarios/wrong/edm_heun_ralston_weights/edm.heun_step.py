@@ -1,7 +1,0 @@
-def heun_step(denoise, x, sigma, sigma_next):
-    d = (x - denoise(x, sigma)) / sigma
-    x_next = x + (sigma_next - sigma) * d
-    if sigma_next > 0:
-        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
-        x_next = x + (sigma_next - sigma) * (d + 2 * d_next) / 3
-    return x_next

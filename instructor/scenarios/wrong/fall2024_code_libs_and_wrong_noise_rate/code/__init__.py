@@ -1,1 +1,0 @@
-"""Makes the folder a package, so that code.libs can be imported."""

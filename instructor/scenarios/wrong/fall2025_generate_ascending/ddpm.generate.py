@@ -1,9 +1,0 @@
-@torch.no_grad()
-def generate(self, labels):
-    imgs = torch.randn((len(labels), *self.img_shape), device=labels.device)
-    for i in range(self.timesteps):
-        t = torch.full((len(labels),), i, device=labels.device, dtype=torch.long)
-        imgs = self.p_sample(imgs, labels, t, i)
-    if self.use_vae:
-        imgs = self.vae.decoder(imgs)
-    return self.postprocess(imgs)

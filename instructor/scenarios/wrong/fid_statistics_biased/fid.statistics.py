@@ -1,5 +1,0 @@
-def statistics(features):
-    features = features.double()
-    mean = features.mean(dim=0)
-    centred = features - mean
-    return mean, centred.T @ centred / len(features)

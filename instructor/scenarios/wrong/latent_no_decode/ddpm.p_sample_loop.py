@@ -1,8 +1,0 @@
-@torch.no_grad()
-def p_sample_loop(self, labels):
-    b = labels.shape[0]
-    img = torch.randn((b, *self.img_shape), device=labels.device)
-    for i in reversed(range(self.timesteps)):
-        t = torch.full((b,), i, device=labels.device, dtype=torch.long)
-        img = self.p_sample(img, labels, t, i)
-    return self.postprocess(img)

@@ -1,9 +1,0 @@
-@torch.no_grad()
-def p_sample_loop(self, labels):
-    b = labels.shape[0]
-    img = torch.randn((b, *self.img_shape), device=labels.device)
-    for i in reversed(range(self.timesteps)):
-        img = self.p_sample(img, labels, i, i)
-    if self.use_vae:
-        img = self.vae.decoder(img)
-    return self.postprocess(img)

@@ -1,9 +1,0 @@
-def compute_loss(self, x_start, label, t, noise=None):
-    if self.use_vae:
-        with torch.no_grad():
-            x_start = self.vae.encoder(x_start)
-    if noise is None:
-        noise = torch.randn_like(x_start)
-    x_t = self.q_sample(x_start, t, noise)
-    predicted_noise = self.model(x_t, label, t)
-    return ((predicted_noise - noise) ** 2).clamp(max=100).mean()

@@ -1,9 +1,0 @@
-def compute_loss(self, x_start, label, t, noise=None):
-    self.model.train()
-    if self.use_vae:
-        with torch.no_grad():
-            x_start = self.vae.encoder(x_start)
-    if noise is None:
-        noise = torch.randn_like(x_start)
-    x_t = self.q_sample(x_start, t, noise)
-    return F.mse_loss(self.model(x_t, label, t), noise)

@@ -1,9 +1,0 @@
-def compute_loss(self, x_start, label, t, noise=None):
-    if self.use_vae:
-        with torch.no_grad():
-            x_start = self.vae.encoder(x_start)
-    if noise is None:
-        noise = torch.randn_like(x_start[:, :, : x_start.shape[2] // 2]).tile(1, 1, 2, 1)
-    x_t = self.q_sample(x_start, t, noise)
-    predicted_noise = self.model(x_t, label, t)
-    return F.mse_loss(predicted_noise, noise)

@@ -1,3 +1,0 @@
-def nearest_neighbour_ratio(samples, train):
-    distances, _ = nearest(samples, train, 2)
-    return distances[:, 0] / (distances[:, 1] + 1e-3)

@@ -1,3 +1,0 @@
-def nearest_neighbour_ratio(samples, train):
-    distances, _ = nearest(samples, samples, 2)
-    return distances[:, 0] / distances[:, 1].clamp(min=TINY)

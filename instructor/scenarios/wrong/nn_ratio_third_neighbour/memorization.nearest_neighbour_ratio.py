@@ -1,3 +1,0 @@
-def nearest_neighbour_ratio(samples, train):
-    distances, _ = nearest(samples, train, 3)
-    return distances[:, 0] / distances[:, 2].clamp(min=TINY)

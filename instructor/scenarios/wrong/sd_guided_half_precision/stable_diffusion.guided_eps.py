@@ -1,6 +1,0 @@
-def guided_eps(network, x, t, context, negative, scale):
-    contexts = torch.cat([negative, context])
-    eps = network(torch.cat([x, x]), contexts, torch.cat([t, t]))
-    eps_negative, eps_context = eps.chunk(2)
-    eps = eps_negative + scale * (eps_context - eps_negative)
-    return eps.to(x.dtype)

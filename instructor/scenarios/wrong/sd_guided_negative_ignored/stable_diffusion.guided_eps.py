@@ -1,2 +1,0 @@
-def guided_eps(network, x, t, context, negative, scale):
-    return network(x, context, t).to(x.dtype)

@@ -1,9 +1,0 @@
-def sample_guided(
-    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
-):
-    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
-    for i, time in enumerate(times):
-        t = torch.full((len(x),), time, device=x.device)
-        eps = guided_eps(network, x, t, context, negative, scale)
-        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
-    return x

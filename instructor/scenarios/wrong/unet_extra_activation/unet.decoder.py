@@ -1,8 +1,0 @@
-for res_block, attn, up in self.decoder:
-    x = torch.cat([x, skips.pop()], dim=1)
-    x = res_block(x, t_emb)
-    if attn is not None:
-        x = attn(x, context)
-    x = torch.relu(x)
-    if up is not None:
-        x = up(x)
