@@ -131,7 +131,12 @@ def _read_block(file: Path, line: int, lines: list[str]) -> Block:
     if not re.fullmatch(r"\w+", block.name):
         raise _error(file, line, f"'{block.name}' is no name: use letters, digits and _")
     heads = [number for number, text in enumerate(lines) if CONTENT.fullmatch(text)]
-    _read_keys(block, lines[1 : heads[0] if heads else len(lines)])
+    first = heads[0] if heads else len(lines)
+    _read_keys(block, lines[1:first])
+    for number, text in enumerate(lines[first:], start=first):
+        if text.startswith("# about:"):
+            what = f"is in the code of '{block.name}': a new block begins with '{BEGIN}NAME'"
+            raise _error(file, line + number, f"'{text}' {what}")
     for head, end in zip(heads, [*heads[1:], len(lines)], strict=False):
         kind, where = CONTENT.fullmatch(lines[head]).groups(default="")
         text = "\n".join(lines[head + 1 : end]).rstrip("\n")

@@ -149,6 +149,11 @@ SAME = "# in: unet.top\n" * 2
         (HEAD + "x = 1\n", 3, "'x = 1' is neither '# key: value' nor below a line such as"),
         (HEAD + "# about\n", 3, "'# about' is neither"),
         ("# ==== a\n#   goes on\n", 2, "'#   goes on' is neither"),
+        (
+            HEAD + "# in: unet.top\nx = 1\n# === b\n# about: B.\n",
+            6,
+            "'# about: B.' is in the code of",
+        ),
         (HEAD + SAME, 4, "'a' has unet.top twice"),
         (HEAD + "# in: unet.end\n# trick:\n", 4, "'a' has unet.end twice"),
         (HEAD + "# file:\n", 3, "'' is no path in a submission"),
