@@ -107,7 +107,7 @@ x = "\u2028"
         "results/a.png": b"\0\0\0\r\nend\r\nend",
     }
     assert contents([second]) == [("second", {"about": "Nothing but what it says."}, {}, {})]
-    assert (first.line, second.line, first.lines["results/a.png"]) == (4, 35, 27)
+    assert (first.line, second.line, first.lines["results/a.png"]) == (4, 35, 28)
 
 
 def test_a_trick_takes_the_place_of_all_five_functions(tmp_path):
