@@ -3,6 +3,7 @@
 `code/libs/runtime/documents.py` does the same for configs; the grader imports nothing of code/.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ MAX_DEPTH = 32  # of nested values
 MAX_DIGITS = 300  # of a whole number; a float holds as many
 TAG = "tag:yaml.org,2002:"
 TAGS = {TAG + kind for kind in "map seq str int float bool null timestamp merge".split()}
+Lines = dict[tuple[str | int, ...], int]
 MISTAKES = (ValueError, KeyError, AttributeError, IndexError, TypeError, OverflowError)
 
 
@@ -83,12 +85,27 @@ def read_yaml(path: Path) -> Any:
         InputError: it cannot be read, or is too large, ambiguous or no YAML; one sentence that
             names the file and, for mistakes of syntax, the line.
     """
+    return read_with_lines(path)[0]
+
+
+def read_with_lines(path: Path) -> tuple[Any, Lines]:
+    """What a YAML file holds, and the line of each value or its key, counted from 1.
+
+    A value is found by the keys and positions that lead to it, such as ("parts", 0, "id"); the
+    whole by ().
+
+    Raises:
+        InputError: see `read_yaml`.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise InputError(f"{path} is too large: more than {MAX_BYTES:,} bytes")
-        return yaml.load(content.decode("utf-8-sig"), _Loader)  # a SafeLoader
+        loader = _Loader(content.decode("utf-8-sig"))
+        node = loader.get_single_node()
+        lines = {(): 1, **dict(_lines(node, ()))} if node else {}
+        return loader.construct_document(node) if node else None, lines
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -99,6 +116,18 @@ def read_yaml(path: Path) -> Any:
         raise InputError(
             f"{path}{line}: not valid YAML, {one_line(_problem(error))[:300]}"
         ) from error
+
+
+def _lines(node: yaml.Node, way: tuple) -> Iterator[tuple[tuple, int]]:
+    """Way and line of each value in a value."""
+    entries: list[tuple[Any, yaml.Node, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        entries = [(key.value, key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        entries = [(position, value, value) for position, value in enumerate(node.value)]
+    for name, at, value in entries:
+        yield (*way, name), at.start_mark.line + 1
+        yield from _lines(value, (*way, name))
 
 
 def _problem(error: yaml.YAMLError) -> str:

@@ -35,6 +35,7 @@ try:
     from autograder.output.terminal import table
     from autograder.reading.submission import Refused, find_submissions, hash_of_file, names_of
     from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
+    from autograder.rubric import DEFAULT as RUBRIC
     from autograder.rubric import Rubric, load_rubric
     from autograder.sandbox.limits import SandboxError
 
@@ -50,6 +51,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the results go (grades)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes")
+    parser.add_argument(
+        "--rubric",
+        type=Path,
+        default=RUBRIC,
+        metavar="FILE",
+        help="that of an edition's starter (default: autograder/rubric.yaml)",
+    )
     parser.add_argument("--only", metavar="PART", help="test this part alone")
     parser.add_argument("--public", action="store_true", help="the tests that students have")
     parser.add_argument("--seed", type=int, metavar="N", help="repeats the hidden tests of a run")
@@ -81,7 +89,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Grade, write, print; returns the exit code."""
     args = parse_args()
-    rubric = load_rubric()
+    rubric = load_rubric(args.rubric)
     hints()  # read now, so that a mistake in their file shows before anything is graded
     automatic = [part.id for part in rubric.parts if part.automatic]
     if args.only and args.only not in automatic:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from autograder.checks.student import PARTS
 from autograder.examine import Examination, examine, give_memory_back
 from autograder.hints import hint_text
 from autograder.reading.remarks import RefusedForNow
@@ -97,7 +96,7 @@ def judge(
         try:
             with examine(path, work, sandbox=sandbox) as examination:
                 fill_in(grade, examination.submission, rubric)
-                results = run_tests(examination, seed, public, only)
+                results = run_tests(examination, seed, public, parts_to_test(rubric, only))
                 grade.needs_look += filter(None, [examination.without_gpu])
             grade.log = read_log(work / "log.txt")
         except Refused as refusal:
@@ -130,19 +129,27 @@ def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
         grade.deductions, grade.deduction_reasons = rubric.deduct(submission.findings)
 
 
+def parts_to_test(rubric: Rubric, only: str | None) -> list[str]:
+    """The parts whose tests run, in the order of their files' names.
+
+    The tests of parts that the rubric does not have, which are other editions', do not run.
+    """
+    return [only] if only else sorted(part.id for part in rubric.parts if part.automatic)
+
+
 def run_tests(
-    examination: Examination, seed: int, public: bool, only: str | None
+    examination: Examination, seed: int, public: bool, parts: list[str]
 ) -> list[TestResult]:
-    """Run pytest in this process; returns what the tests found.
+    """Run the tests of these parts in this process; returns what they found.
 
     Parts whose tests pass share one worker, since starting one takes longer than most tests. No
     part fails by what another left behind: one that fails with a worker of an earlier part is
     tested again with its own, and that result counts.
     """
     examination.shares = True
-    examination.state.to_come = 1 if only else PARTS
+    examination.state.to_come = len(parts)
     try:
-        results = run_pytest(examination, seed, public, [only] if only else [])
+        results = run_pytest(examination, seed, public, parts)
         for_gpu = {result.part for result in results if result.hint_id in FOR_GPU}
         again = sorted(for_gpu | examination.reused & examination.failed)
         if again:
@@ -182,9 +189,9 @@ def named_a_gpu(first: list[TestResult], second: list[TestResult]) -> str:
 def run_pytest(
     examination: Examination, seed: int, public: bool, parts: list[str]
 ) -> list[TestResult]:
-    """Run the tests of these parts, or of all."""
+    """Run the tests of these parts."""
     recorder = Recorder(examination)
-    tests = [str(TESTS / f"test_{part}.py") for part in parts] or [str(TESTS)]
+    tests = [str(TESTS / f"test_{part}.py") for part in parts]
     # Nobody sees what these do, and some of it takes long.
     without = "cacheprovider terminal logging faulthandler warnings unraisableexception"
     plugins = [f"no:{name}" for name in [*without.split(), "threadexception"]]

@@ -121,6 +121,7 @@ class Rubric:
     percent: float  # of the core points, for each instruction not followed
     free: int  # number of such instructions that cost nothing
     parts: tuple[Part, ...]
+    others: tuple[Part, ...] = ()  # of other editions: they count nowhere here
 
     @property
     def ids(self) -> list[str]:
@@ -203,15 +204,17 @@ def load_rubric(path: Path = DEFAULT) -> Rubric:
     """
     values = read_yaml(path)
     problems = _Problems(path)
-    if not problems.check_keys("", values, TOP_KEYS, {}):
+    if not problems.check_keys("", values, TOP_KEYS, {"others": list}):
         problems.stop()
     problems.check_keys("points", values["points"], POINTS_KEYS, {})
     problems.check_keys("deduction", values["deduction"], DEDUCTION_KEYS, {})
-    parts = [_read_part(problems, n, part) for n, part in enumerate(values["parts"], 1)]
+    lists = {
+        name: tuple(_read_part(problems, name, n, p) for n, p in enumerate(values.get(name, []), 1))
+        for name in ("parts", "others")
+    }
     problems.stop()
-    rubric = Rubric(
-        path, values["assignment"], **values["points"], **values["deduction"], parts=tuple(parts)
-    )
+    points = {**values["points"], **values["deduction"]}
+    rubric = Rubric(path, values["assignment"], **points, **lists)
     _check_sums(problems, rubric)
     problems.stop()
     return rubric
@@ -264,10 +267,10 @@ class _Problems:
         return True
 
 
-def _read_part(problems: _Problems, position: int, values: Any) -> Part | None:
-    """One entry of `parts`; None, with the problems noted, where it is wrong."""
+def _read_part(problems: _Problems, key: str, position: int, values: Any) -> Part | None:
+    """One entry of `parts` or `others`; None, with the problems noted, where it is wrong."""
     name = values.get("id") if isinstance(values, dict) else None
-    where = f"parts[{position}]" + (f" ({name})" if isinstance(name, str) else "")
+    where = f"{key}[{position}]" + (f" ({name})" if isinstance(name, str) else "")
     if not problems.check_keys(where, values, PART_KEYS, OPTIONAL_KEYS):
         return None
     if not ID.fullmatch(name) or name in RESERVED:
@@ -305,9 +308,10 @@ def _check_credit(problems: _Problems, where: str, credit: dict[Any, Any]) -> No
 
 
 def _check_sums(problems: _Problems, rubric: Rubric) -> None:
-    for part_id in dict.fromkeys(rubric.ids):
-        if rubric.ids.count(part_id) > 1:
-            times = rubric.ids.count(part_id)
+    ids = [part.id for part in (*rubric.parts, *rubric.others)]
+    for part_id in dict.fromkeys(ids):
+        times = ids.count(part_id)
+        if times > 1:
             problems.add("parts", f"the id '{part_id}' is there {times} times")
     for kind, stated in (("core", rubric.core), ("bonus", rubric.bonus)):
         found = sum(part.points for part in rubric.parts if part.bonus == (kind == "bonus"))

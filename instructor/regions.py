@@ -20,6 +20,7 @@ from functools import cache
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 MARKER = re.compile(rf"{BEGIN} (?P<part>[a-z][a-z0-9_]*)|{END}")
+NO_PART = 'raise NotImplementedError("this is no part of this homework")'
 RUN_OF_LINES = 3  # so many lines of a solution in a row elsewhere are a leak
 
 
@@ -42,13 +43,16 @@ class Region:
         return [text for line in self.lines if (text := normalise(line.split("#")[0]))]
 
 
-def cut(text: str, file: str, given: Collection[str] = ()) -> tuple[str, list[Region]]:
+def cut(
+    text: str, file: str, given: Collection[str] = (), absent: Collection[str] = ()
+) -> tuple[str, list[Region]]:
     """Replace the marked regions of a file by stubs.
 
     Args:
         text: of the file.
         file: its name, for messages.
         given: ids of the parts whose solutions stay in; their markers and tasks go.
+        absent: ids of the parts that nobody is asked for; their tasks go too.
 
     Returns:
         The starter's text, and the regions taken out.
@@ -84,12 +88,15 @@ def cut(text: str, file: str, given: Collection[str] = ()) -> tuple[str, list[Re
             raise ReleaseError(f"{file}, line {begin}: no '# TODO ...: ' above the region")
         if not region.significant():
             raise ReleaseError(f"{file}, line {begin}: the region is empty")
+        begin, indent = 0, len(line) - len(line.lstrip())
         if part in given:
             kept[len(kept) - len(comment) :] = region.lines
+            continue
+        regions.append(region)
+        if part in absent:
+            kept[len(kept) - len(comment) :] = [" " * indent + NO_PART]
         else:
-            regions.append(region)
-            kept += stub(region, indent=len(line) - len(line.lstrip()))
-        begin = 0
+            kept += stub(region, indent)
     if begin:
         raise ReleaseError(f"{file}, line {begin}: BEGIN without END")
     starter = "\n".join(kept) + "\n"
@@ -104,6 +111,11 @@ def cut(text: str, file: str, given: Collection[str] = ()) -> tuple[str, list[Re
 def is_marker(line: str) -> bool:
     """Whether a line begins or ends a region, or is a try at it."""
     return BEGIN in line or END in line
+
+
+def parts_of(text: str) -> set[str]:
+    """The ids of the parts that have regions in a file."""
+    return {m["part"] for m in re.finditer(rf"(?m)^ *{BEGIN} (?P<part>\w+)$", text)}
 
 
 def unmarked(text: str) -> str:

@@ -1,13 +1,15 @@
 """Cut the students' starter from this branch: python instructor/release.py --out ../starter
 
 Every region between BEGIN SOLUTION and END SOLUTION becomes a stub that raises NotImplementedError
-with its TODO text. What else goes out is listed in GOES_OUT, what stays of it in STAYS_HERE.
-Placeholders such as {{due}} in Markdown texts are filled in from instructor/course.yaml. Nothing is
-written if a line of a solution survives in the starter, or if a text names a file that stays.
+with its TODO text, unless the edition (--edition, see editions.py) gives the part or leaves it out.
+Texts, rubric and public tests follow the edition, too. What else goes out is listed in GOES_OUT,
+what stays of it in STAYS_HERE. Placeholders such as {{due}} are filled in from course.yaml. Nothing
+is written if a line of a solution survives in the starter, or if a text names a file that stays.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,10 +19,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
 
-from autograder.rubric import load_rubric
-from autograder.text import InputError, visible
-from regions import Region, ReleaseError, cut, find_leaks
-from texts import COURSE, Course, find_dangling, for_students, read_course, values_of
+from autograder.text import InputError, number, visible
+from editions import (
+    DEFAULT,
+    Edition,
+    default_edition,
+    find_edition,
+    known_parts,
+    read_edition,
+    rubric_text,
+)
+from regions import Region, ReleaseError, cut, find_leaks, parts_of
+from texts import (
+    ANSWER,
+    COURSE,
+    Course,
+    Values,
+    find_dangling,
+    for_students,
+    read_course,
+    renumbered,
+)
 
 GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
 GOES_OUT += (
@@ -37,6 +56,10 @@ STAYS_HERE += ("docs/samplers.md",)
 STAYS_HERE += tuple(f"requirements/{name}.txt" for name in ("bench", "dev", "grade"))
 TOO_MUCH_LIKE_DDIM = ("ancestral", "dpm_solver")
 STAYS_HERE += tuple(f"code/libs/samplers/{name}.py" for name in TOO_MUCH_LIKE_DDIM)
+ASSIGNMENT, REPORT, ZIP_SCRIPT = "docs/assignment.md", "writeup/report.md", "zip_submission.py"
+RUBRIC, HINTS = "autograder/rubric.yaml", "autograder/hints.yaml"
+GOLDENS = "autograder/checks/goldens.npz"
+TEXTS = (".py", ".md", ".tex", ".yaml", ".yml", ".ipynb", ".sh", "Makefile")
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -46,45 +69,154 @@ def tracked_files() -> list[str]:
     return [f for f in listed if f and (ROOT / f).is_file()]
 
 
-def build(root: Path, files: list[str], course: Course | None = None) -> dict[str, bytes]:
-    """The starter as {path: content}; by default its texts tell students to ask for what is left.
+def build(
+    root: Path, files: list[str], course: Course | None = None, edition: Edition | None = None
+) -> dict[str, bytes]:
+    """The starter as {path: content}.
+
+    Args:
+        root: of the repository.
+        files: those of it that may go out.
+        course: by default the texts tell students to ask for what only the instructor knows.
+        edition: DEFAULT by default.
 
     Raises:
         ReleaseError: a marker is wrong, a solution survives, or a text names what is not there; all
             places are named.
-        InputError: a placeholder of a text is not known.
+        InputError: a placeholder or a block of a text is not known.
     """
+    edition = edition or default_edition()
     pinned = root / "requirements.txt"
     requirements = pinned.read_text(encoding="utf-8") if pinned.is_file() else ""
-    values = values_of(course or Course(), load_rubric(), requirements)
-    starter: dict[str, bytes] = {}
-    regions: list[Region] = []
-    for file in sorted(files):
-        if not goes_out(file) and not file.startswith(f"{OVERLAY}/"):
-            continue
-        content = (root / file).read_bytes()
-        if file.endswith(".py"):
-            text, found = cut(content.decode("utf-8"), file)
-            content = text.encode("utf-8")
-            regions += found
-        elif file.endswith(".md"):
-            text = for_students(content.decode("utf-8"), file, values)
-            content = text.encode("utf-8")
-        starter[file.removeprefix(f"{OVERLAY}/")] = content
-    leaks = find_leaks(regions, starter)
+    cutter = Cutter(edition, Values(course or Course(), edition, requirements))
+    out = [f for f in files if goes_out(f, edition) or f.startswith(f"{OVERLAY}/")]
+    starter = {
+        cutter.renamed(file.removeprefix(f"{OVERLAY}/")): cutter.cut(
+            file, (root / file).read_bytes()
+        )
+        for file in sorted(out, key=lambda file: file != ASSIGNMENT)  # which numbers the tasks
+    }
+    starter = dict(sorted(starter.items()))
+    if ZIP_SCRIPT in starter and REPORT in starter:
+        answers = starter[REPORT].decode("utf-8").count(ANSWER)
+        starter[ZIP_SCRIPT] = with_answers(starter[ZIP_SCRIPT], answers)
+    missing = cutter.asked_without_region() if RUBRIC in files else []
+    if missing:
+        raise ReleaseError(f"{edition.path}: no code is marked for {', '.join(missing)}")
+    leaks = find_leaks(cutter.regions, starter)
     if leaks:
         raise ReleaseError("solutions survive in the starter:\n  " + "\n  ".join(leaks))
-    stays = [file for file in files if file not in starter and not file.startswith(f"{OVERLAY}/")]
-    dangling = find_dangling(starter, stays)
+    stays = [file for file in files if file not in out and not file.startswith(f"{OVERLAY}/")]
+    dangling = find_dangling(starter, [f for f in stays if f not in starter])
     if dangling:
         raise ReleaseError("texts name what students do not have:\n  " + "\n  ".join(dangling))
     return starter
 
 
-def goes_out(file: str) -> bool:
-    """Whether students get a file of this branch."""
+class Cutter:
+    """Turns files of this branch into those of an edition's starter."""
+
+    def __init__(self, edition: Edition, values: Values) -> None:
+        self.edition, self.values = edition, values
+        self.regions: list[Region] = []
+        self.numbers: dict[str, str] = {}  # of tasks: here, in the edition
+        self.names = [(rf"\b{old}\b", new) for old, new in edition.names.items()]
+        escaped = ((old.replace("_", r"\\_"), new) for old, new in edition.names.items())
+        self.names += [(old, new.replace("_", r"\_")) for old, new in escaped if "\\" in old]
+        configs = edition.configs.items()
+        self.names += [(rf"\b{old}(?=\.yaml\b)", new) for old, new in configs]
+
+    def renamed(self, file: str) -> str:
+        """A file's name in the edition."""
+        folder, _, name = file.rpartition("/")
+        new = self.edition.configs.get(name.removesuffix(".yaml"))
+        return f"{folder}/{new}.yaml" if folder == "configs" and new else file
+
+    def cut(self, file: str, content: bytes) -> bytes:
+        """A file's content for students."""
+        if file == GOLDENS:
+            return self.goldens(content)
+        if file.endswith(TEXTS):
+            text = content.decode("utf-8")
+            return self.with_names(file, self.text(file, text)).encode("utf-8")
+        return content
+
+    def text(self, file: str, text: str) -> str:
+        """The text of a file for students, by this branch's names."""
+        if file.endswith(".py"):
+            for part in parts_of(text):
+                if part not in known_parts():
+                    raise ReleaseError(f"{file}: a region of the part '{part}', which is none")
+            text, found = cut(text, file, self.edition.given, self.edition.absent)
+            self.regions += found
+            return self.renumbered(text, r"(?m)(?<=# TODO )\d+(?= )")
+        if file.endswith((".md", ".tex")):
+            text = for_students(text, file, self.values)
+            if file in (ASSIGNMENT, REPORT):
+                text, numbers = renumbered(text, "###" if file == ASSIGNMENT else "##")
+                self.numbers = numbers if file == ASSIGNMENT else self.numbers
+            return text
+        if file == RUBRIC:
+            text = rubric_text(self.edition, text)
+            text = self.renumbered(text, r"(?m)(?<=^    task: )\d+(?=\. )")
+            return re.sub(r"(?m)^    task: Bonus \(.*\)$", f"    task: {self.bonus_heading}", text)
+        return self.hints(text) if file == HINTS else text
+
+    def asked_without_region(self) -> list[str]:
+        """The ids of parts that are asked for, but have no region anywhere."""
+        marked = {region.part for region in self.regions}
+        facts = known_parts()
+        return [p for p in self.edition.asked if not facts[p].report and p not in marked]
+
+    @property
+    def bonus_heading(self) -> str:
+        """The heading of docs/assignment.md above the bonus parts."""
+        return self.values.fill_in("Bonus ({{each_bonus}})", ASSIGNMENT)
+
+    def renumbered(self, text: str, place: str) -> str:
+        """A text with the edition's numbers of tasks where the pattern finds this branch's."""
+        return re.sub(place, lambda found: self.numbers.get(found[0], found[0]), text)
+
+    def with_names(self, file: str, text: str) -> str:
+        """A text with the edition's names; the grader knows all names, and its parts' ids stay."""
+        if file.startswith("autograder/") or file == ZIP_SCRIPT:
+            return text
+        for old, new in self.names:
+            text = re.sub(old, new.replace("\\", r"\\"), text)
+        return text
+
+    def hints(self, text: str) -> str:
+        """The hints without those for parts that are not asked for."""
+        sections = re.split(r"(?m)^(?=# --- )", text)
+        dropped = tuple(f"# --- {part}: " for part in known_parts() - self.edition.asked.keys())
+        return "".join(section for section in sections if not section.startswith(dropped))
+
+    def goldens(self, content: bytes) -> bytes:
+        """The public tests' cases without those of parts that are not asked for."""
+        from autograder.checks.cases import load_goldens, save_goldens
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "goldens.npz")
+            path.write_bytes(content)
+            cases = load_goldens(path)
+            kept = [case for case in cases if case.part in self.edition.asked]
+            if len(kept) == len(cases):
+                return content
+            save_goldens(kept, path)
+            return path.read_bytes()
+
+
+def with_answers(script: bytes, answers: int) -> bytes:
+    """zip_submission.py with the number of places for answers in the report's template."""
+    text = script.decode("utf-8")
+    return re.sub(r'(?m)^(ANSWER, ANSWERS = ".*", )\d+', rf"\g<1>{answers}", text).encode("utf-8")
+
+
+def goes_out(file: str, edition: Edition | None = None) -> bool:
+    """Whether students of an edition, or of the default one, get a file of this branch."""
     stays = any(file == path or file.startswith(f"{path}/") for path in STAYS_HERE)
-    return file.split("/")[0] in GOES_OUT and not stays
+    left_out = stays or file in (edition or default_edition()).left_out
+    return file.split("/")[0] in GOES_OUT and not left_out
 
 
 def write_folder(starter: dict[str, bytes], folder: Path) -> str:
@@ -164,10 +296,18 @@ def main() -> None:
         metavar="FILE",
         help="the course's name, dates and places (default: instructor/course.yaml)",
     )
+    parser.add_argument(
+        "--edition",
+        default=DEFAULT,
+        metavar="NAME|FILE",
+        help=f"which parts, and what they are worth (default: {DEFAULT}; instructor/editions)",
+    )
     args = parser.parse_args()
     try:
-        course = read_course(args.course)
-        starter = build(ROOT, tracked_files(), course)
+        course, edition = read_course(args.course), read_edition(find_edition(args.edition))
+        starter = build(ROOT, tracked_files(), course, edition)
+        points = f"{number(edition.core)} points and {number(edition.bonus)} bonus points"
+        print(f"{edition.title}, {edition.term}: {len(edition.parts)} parts, {points}")
         if args.out:
             print(write_folder(starter, args.out))
         elif args.zip:

@@ -10,16 +10,23 @@ import json
 import posixpath
 import re
 import tokenize
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from autograder.documents import read_yaml
-from autograder.rubric import Part, Rubric
+from autograder.rubric import Part
 from autograder.text import InputError, did_you_mean, number
+from editions import SHOWN, Edition, known_parts, shown
 
 COURSE = Path(__file__).with_name("course.yaml")
-PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+PLACEHOLDER = re.compile(r"\{\{(?P<name>\w+)(?P<parts>(?: \w+)*)\}\}")
+# A block of a text for students, on lines of its own: shown if one of its parts is asked for, or,
+# after "without", if none is. Of GROUPS, `code` is any part of the core with code, and `bonus` any
+# bonus part; PART.curve is what an experiment has to show.
+BLOCK = re.compile(
+    r" *(?:<!--|%) (?P<what>BEGIN|END)(?P<no> without)?(?P<ids>(?: [a-z][\w.]*)+)(?: -->)?"
+)
 PRIVATE = re.compile(r"<!-- BEGIN INSTRUCTORS -->\n.*?<!-- END INSTRUCTORS -->\n+", re.DOTALL)
 # A name of a file: folders, a stem, and an ending that files of this repository have.
 ENDING = r"\.(?:py|md|ya?ml|ipynb|sh|toml|npz)\b"
@@ -49,6 +56,11 @@ class Course:
 
 
 ASK = "ask your instructor"  # what the texts say in place of a value that is missing
+ANSWER = "Your answer here."
+# The parts in the order in which training on the digits meets them: id, function, file.
+FIRST_MET = [("compute_loss", "compute_loss", "ddpm"), ("q_sample", "q_sample", "ddpm")]
+FIRST_MET += [("unet", "forward", "unet"), ("p_sample_loop", "p_sample_loop", "ddpm")]
+FIRST_MET += [("p_sample", "p_sample", "ddpm")]
 
 
 def read_course(path: Path) -> Course:
@@ -70,38 +82,197 @@ def read_course(path: Path) -> Course:
     return Course(**values)
 
 
-def values_of(course: Course, rubric: Rubric, requirements: str = "") -> dict[str, str]:
-    """The values of the placeholders: the course's values, `rubric`, and versions of packages."""
-    values = dict(re.findall(r"(?m)^(\w+)==(\S+)", requirements))
-    values |= {field.name: getattr(course, field.name) or ASK for field in fields(Course)}
-    return values | {"rubric": rubric_section(rubric)}
+class Values:
+    """What the placeholders of the students' texts stand for.
+
+    Args:
+        course: the course's own values.
+        edition: which parts are asked for, and what they are worth.
+        requirements: the text of requirements.txt, for the versions of packages.
+    """
+
+    def __init__(self, course: Course, edition: Edition, requirements: str = "") -> None:
+        self.edition = edition
+        self.known = dict(re.findall(r"(?m)^(\w+)==(\S+)", requirements))
+        self.known |= {f.name: getattr(course, f.name) or ASK for f in fields(Course)}
+        self.known |= {"rubric": rubric_section(edition.parts), "core": number(edition.core)}
+        self.known["title"] = edition.title
+        self.known |= {"total": self._total(), "code": self._code()}
+        self.known["first"] = self._first()
+        self.known |= {"each_bonus": self._each_bonus(), "bonus_share": self._bonus_share()}
+        self.functions: dict[str, Callable[[list[str], bool], str]] = {
+            "points": lambda ids, tex: number(edition.worth(*ids)),
+            "worth": lambda ids, tex: shown(edition.worth(*ids)),
+            "list": lambda ids, tex: ", ".join(self._listed(ids, tex)),
+            "both": lambda ids, tex: " and ".join(self._listed(ids, tex)),
+            "config": lambda ids, tex: self._config(*ids),
+            "questions": lambda ids, tex: self._questions(),
+            "answers": lambda ids, tex: self._answers(tex),
+        }
+
+    def fill_in(self, text: str, file: str) -> str:
+        """The text with its placeholders filled in; in a .tex file as LaTeX.
+
+        Raises:
+            InputError: there is no such placeholder, or it names no part.
+        """
+
+        def value(found: re.Match) -> str:
+            name, ids = found["name"], found["parts"].split()
+            names, place = [*self.known, *self.functions], line_of(text, found.start())
+            if name not in names or (ids and name in self.known):
+                hint = did_you_mean(name, names) or f"; known are {', '.join(names)}"
+                raise InputError(f"{file}, line {place}: unknown placeholder {found[0]}{hint}")
+            check_ids(ids, f"{file}, line {place}")
+            if name in self.known:
+                return self.known[name]
+            return self.functions[name](ids, file.endswith(".tex"))
+
+        return PLACEHOLDER.sub(value, text)
+
+    def _first(self) -> str:
+        """What training on the digits says of the first part to fill in."""
+        for part_id, function, file in FIRST_MET:
+            if part_id in self.edition.asked:
+                return f"{function} is not implemented yet: code/libs/{file}.py, line ..."
+        return ""
+
+    def _total(self) -> str:
+        """All points, for the assignment's head."""
+        core, bonus = number(self.edition.core), self.edition.bonus
+        return f"{core}, and up to {number(bonus)} bonus points" if bonus else core
+
+    def _code(self) -> str:
+        """The points of the core's code, and who gives them."""
+        parts = [p for p in self.edition.parts if not p.bonus and not known_parts()[p.id].report]
+        points, by_tests = sum(p.points for p in parts), sum(p.by_tests for p in parts)
+        if by_tests == points:
+            return f"{shown(points)}, graded automatically"
+        return f"{shown(points)}, {number(by_tests)} of them graded automatically"
+
+    def _each_bonus(self) -> str:
+        """What a bonus part is worth, or, where they differ, all of them together."""
+        points = {part.points for part in self.edition.parts if part.bonus}
+        total = f"up to {shown(self.edition.bonus)}"
+        return f"{shown(points.pop())} each" if len(points) == 1 else total
+
+    def _bonus_share(self) -> str:
+        """What tests and a person give for a bonus part."""
+        shares = {(p.by_tests, p.by_hand) for p in self.edition.parts if p.bonus}
+        if len(shares) != 1 or not all(min(shares)):
+            return "its points by tests of the code and by a person"
+        ((tests, person),) = shares
+        return f"{shown(tests)} by tests of the code and {number(person)} by a person"
+
+    def _listed(self, ids: list[str], tex: bool) -> list[str]:
+        """Those of the parts that are asked for, as code."""
+        found = [part_id for part_id in ids if part_id in self.edition.asked]
+        if tex:
+            found = [r"\texttt{" + part_id.replace("_", r"\_") + "}" for part_id in found]
+        return found if tex else [f"`{part_id}`" for part_id in found]
+
+    def _config(self, part_id: str) -> str:
+        """The config of an experiment."""
+        found = [each.config for each in self.edition.experiments if each.part == part_id]
+        return found[0] if found else ""
+
+    def _questions(self) -> str:
+        """The questions about the UNet as a list."""
+        return "\n".join(f"{n}. {text}" for n, text in enumerate(self.edition.questions, 1))
+
+    def _answers(self, tex: bool) -> str:
+        """The questions about the UNet as a list with places for answers."""
+        questions = self.edition.questions
+        if tex:
+            return "\n".join(f"  \\item {text}\n\n  {ANSWER}" for text in questions)
+        listed = (f"{n}. {text}\n\n   {ANSWER}" for n, text in enumerate(questions, 1))
+        return "\n\n".join(listed)
 
 
-def for_students(text: str, file: str, values: dict[str, str]) -> str:
-    """A Markdown text as students get it: without the instructors' regions, placeholders filled in.
+def line_of(text: str, at: int) -> int:
+    """The line of a place in a text."""
+    return text.count("\n", 0, at) + 1
+
+
+GROUPS = ("code", "bonus")
+
+
+def check_ids(ids: Collection[str], where: str) -> None:
+    """Raise an InputError unless all of these are parts."""
+    parts = known_parts()
+    for name in ids:
+        part, _, thing = name.partition(".")
+        known = part in GROUPS if not thing and part in GROUPS else part in parts
+        if not known or (thing and thing not in SHOWN):
+            hint = did_you_mean(part, [*parts, *GROUPS]) or f"; the parts are {', '.join(parts)}"
+            raise InputError(f"{where}: there is no part '{name}'{hint}")
+
+
+def blocks_of(text: str, file: str, edition: Edition) -> str:
+    """A text without the blocks about what the edition does not ask for, and without their marks.
 
     Raises:
-        InputError: a placeholder that is not in `values`, or a region that does not end.
+        InputError: marks do not pair, or name no part; with the line.
+    """
+    kept: list[str] = []
+    open_: list[tuple[str, int, bool]] = []  # words, line, and whether the block shows
+    there = edition.asked.keys() | edition.shown
+    there |= {
+        "bonus" if p.bonus else "code" for p in edition.parts if not known_parts()[p.id].report
+    }
+    for number_, line in enumerate(text.splitlines(keepends=True), 1):
+        found = BLOCK.fullmatch(line.rstrip("\n"))
+        if found is None:
+            kept += [line] * all(shows for _, _, shows in open_)
+            continue
+        where, words = f"{file}, line {number_}", f"{found['no'] or ''}{found['ids']}".strip()
+        if found["what"] == "BEGIN":
+            ids = found["ids"].split()
+            check_ids(ids, where)
+            open_.append((words, number_, bool(there & set(ids)) != bool(found["no"])))
+        elif not open_ or open_.pop()[0] != words:
+            raise InputError(f"{where}: this ends no block that begins above it")
+    if open_:
+        raise InputError(f"{file}, line {open_[-1][1]}: the block '{open_[-1][0]}' does not end")
+    return "".join(kept)
+
+
+def for_students(text: str, file: str, values: Values) -> str:
+    """A text as students get it: without the instructors' regions and what is not asked for, its
+    placeholders filled in.
+
+    Raises:
+        InputError: a placeholder or a part that is not known, or a region that does not end.
     """
     text = PRIVATE.sub("", text)
     if "<!-- BEGIN INSTRUCTORS -->" in text or "<!-- END INSTRUCTORS -->" in text:
         raise InputError(f"{file}: a region for instructors does not begin or end on its own line")
-    for found in PLACEHOLDER.finditer(text):
-        if found[1] not in values:
-            line = text.count("\n", 0, found.start()) + 1
-            hint = did_you_mean(found[1], values) or f"; known are {', '.join(values)}"
-            raise InputError(f"{file}, line {line}: unknown placeholder {found[0]}{hint}")
-    return PLACEHOLDER.sub(lambda found: values[found[1]], text)
+    return values.fill_in(blocks_of(text, file, values.edition), file)
 
 
-def rubric_section(rubric: Rubric) -> str:
+def renumbered(text: str, level: str) -> tuple[str, dict[str, str]]:
+    """A text whose headings of a level, such as "###", are numbered from 1 without a gap.
+
+    Returns:
+        The text, and the new number of each heading by its old one.
+    """
+    numbers: dict[str, str] = {}
+
+    def heading(found: re.Match) -> str:
+        numbers[found[1]] = str(len(numbers) + 1)
+        return f"{level} {numbers[found[1]]}. "
+
+    return re.sub(rf"(?m)^{level} (\d+)\. ", heading, text), numbers
+
+
+def rubric_section(parts: Collection[Part]) -> str:
     """The rubric for students: a table of all parts, then what the points of each depend on."""
     rows = ["| part | points | by tests | by a person |", "| --- | ---: | ---: | ---: |"]
-    for part in rubric.parts:
+    for part in parts:
         points = (part.points, part.by_tests, part.by_hand)
         cells = [number(value) if value else "" for value in points]
         rows.append(f"| {' | '.join([part.title, *cells])} |")
-    return "\n".join([*rows, "", *_details(rubric.parts)])
+    return "\n".join([*rows, "", *_details(parts)])
 
 
 def _details(parts: Collection[Part]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from helpers.starter import fill_in
 
 TASK = "    # TODO: Add the two numbers (eq. 4). Both are floats.\n"
 SOLVED = f"""def add(a, b):
-{TASK}    # BEGIN SOLUTION add
+{TASK}    # BEGIN SOLUTION q_sample
     total = a + b
     assert total == total
     return total
@@ -37,13 +37,13 @@ def test_region_becomes_a_stub():
     starter, found = regions.cut(SOLVED, "code/a.py")
     stub = '    raise NotImplementedError("Add the two numbers (eq. 4): see the TODO above")\n'
     assert starter == f"def add(a, b):\n{TASK}{stub}"
-    assert (found[0].line, found[0].part) == (3, "add")
+    assert (found[0].line, found[0].part) == (3, "q_sample")
     assert found[0].significant()[0] == "total=a+b"
 
 
 def test_a_given_region_keeps_its_solution():
     """Its markers and its task go; nothing is left that looks like work to do."""
-    starter, found = regions.cut(SOLVED, "code/a.py", given={"add"})
+    starter, found = regions.cut(SOLVED, "code/a.py", given={"q_sample"})
     assert starter == regions.unmarked(SOLVED).replace(TASK, "")
     assert found == []
 
@@ -52,9 +52,9 @@ def test_a_given_region_keeps_its_solution():
     ("text", "words"),
     [
         (SOLVED.replace("    # END SOLUTION\n", ""), "line 3: BEGIN without END"),
-        (SOLVED.replace("    # BEGIN SOLUTION\n", ""), "line 6: END without BEGIN"),
+        (SOLVED.replace("    # BEGIN SOLUTION q_sample\n", ""), "line 6: END without BEGIN"),
         (
-            SOLVED.replace("    total = a", "    # BEGIN SOLUTION\n    total = a"),
+            SOLVED.replace("    total = a", "    # BEGIN SOLUTION unet\n    total = a"),
             "line 4: BEGIN in",
         ),
         (SOLVED.replace("TODO: ", ""), "line 3: no '# TODO"),
@@ -63,9 +63,12 @@ def test_a_given_region_keeps_its_solution():
             SOLVED.replace("# BEGIN", "x = 1  # BEGIN"),
             "line 3: a marker is '# BEGIN SOLUTION PART'",
         ),
-        (SOLVED.replace("SOLUTION add", "SOLUTION"), "line 3: a marker is '# BEGIN SOLUTION PART'"),
+        (
+            SOLVED.replace("SOLUTION q_sample", "SOLUTION"),
+            "line 3: a marker is '# BEGIN SOLUTION PART'",
+        ),
         (SOLVED + "def broken(:\n", "does not parse"),
-        (f"def f():\n{TASK}    # BEGIN SOLUTION\n    # END SOLUTION\n", "region is empty"),
+        (f"def f():\n{TASK}    # BEGIN SOLUTION q_sample\n    # END SOLUTION\n", "region is empty"),
     ],
 )
 def test_wrong_markers_are_refused(text, words):

@@ -7,10 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from unittest import mock
 
 import pytest
+import release
 import zip_submission
 from PIL import Image
 
@@ -92,9 +94,10 @@ def sections(text: str, pattern: str) -> list[str]:
     return re.findall(pattern, text, re.MULTILINE)
 
 
+@cache
 def template(name: str) -> str:
-    """The text of a template."""
-    return (ROOT / "writeup" / name).read_text(encoding="utf-8")
+    """The text of a template as students get it."""
+    return release.build(ROOT, release.tracked_files())[f"writeup/{name}"].decode("utf-8")
 
 
 def test_the_template_becomes_a_pdf_that_asks_every_question(writeup):

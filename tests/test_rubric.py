@@ -62,9 +62,9 @@ def refused(path, *words):
     return lines
 
 
-def test_parts_and_points_are_those_of_the_assignment_text(rubric):
+def test_parts_and_points_are_those_of_the_assignment_text(rubric, starter):
     """Headings and points are read from docs/assignment.md, so that the two cannot part ways."""
-    text = (ROOT / "docs" / "assignment.md").read_text(encoding="utf-8")
+    text = starter["docs/assignment.md"].decode("utf-8")
     headings = dict(re.findall(r"^### (\d\. [^(]+) \((\d) points?.*\)$", text, re.M))
     assert rubric.ids == IDS
     for heading, points in headings.items():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import editions
 import pytest
 import release
 import texts
@@ -26,6 +27,7 @@ from libs.settings.autoencoder import AutoencoderConfig
 COURSE = texts.Course(
     "CS 771, fall 2027", "10 December, 23:59", "Canvas, Assignment 4", "the forum"
 )
+VALUES = texts.Values(COURSE, editions.read_edition(editions.find_edition("fall2024")))
 
 
 def read(file: str | Path) -> str:
@@ -113,9 +115,9 @@ def test_every_page_is_linked_from_the_students_readme(starter):
 
 def test_what_is_for_instructors_is_cut():
     text = "a\n\n<!-- BEGIN INSTRUCTORS -->\nsecret\n<!-- END INSTRUCTORS -->\n\nb\n"
-    assert texts.for_students(text, "a.md", {}) == "a\n\nb\n"
+    assert texts.for_students(text, "a.md", VALUES) == "a\n\nb\n"
     with pytest.raises(InputError, match="region for instructors"):
-        texts.for_students("a\n<!-- BEGIN INSTRUCTORS -->\n", "a.md", {})
+        texts.for_students("a\n<!-- BEGIN INSTRUCTORS -->\n", "a.md", VALUES)
 
 
 # Placeholders
@@ -141,7 +143,7 @@ def test_versions_are_those_of_the_requirements(starter):
 
 def test_unknown_placeholder_is_refused():
     with pytest.raises(InputError, match=r"a\.md, line 2: unknown placeholder \{\{deu\}\}.*'due'"):
-        texts.for_students("a\n{{deu}}", "a.md", texts.values_of(COURSE, load_rubric()))
+        texts.for_students("a\n{{deu}}", "a.md", VALUES)
 
 
 def test_release_says_what_the_course_leaves_open(tmp_path):

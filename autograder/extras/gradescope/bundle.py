@@ -2,6 +2,7 @@
 
     python autograder/extras/gradescope/bundle.py --out autograder.zip
 
+With --rubric, the rubric of an edition's starter, it grades that edition.
 Upload it to a programming assignment under "Configure Autograder", with a container of at least
 1 CPU and 3 GB of memory. It holds the hidden tests, but no solution: grading needs none.
 """
@@ -16,14 +17,25 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from autograder.reading.program import GRADED, HELPERS, imports_of  # noqa: E402
+from autograder.rubric import load_rubric  # noqa: E402
+from autograder.text import InputError, visible  # noqa: E402
 
 FOLDER = "autograder/extras/gradescope"
 BY_NAME = ("setup.sh", "run_autograder")  # Gradescope looks for them at the top of the zip
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def bundle(root: Path = ROOT) -> dict[str, bytes]:
-    """The files of the bundle as {name in the zip: content}; raises OSError."""
+def bundle(root: Path = ROOT, rubric: Path | None = None) -> dict[str, bytes]:
+    """The files of the bundle as {name in the zip: content}.
+
+    Args:
+        root: of the repository.
+        rubric: another one than autograder/rubric.yaml.
+
+    Raises:
+        InputError: the rubric has mistakes.
+        OSError
+    """
     # bash reads no line ends of Windows, which a checkout there may have
     files = {name: (root / FOLDER / name).read_bytes().replace(b"\r", b"") for name in BY_NAME}
     others = [root / "requirements.txt", root / "zip_submission.py"]  # its rules hold here too
@@ -35,6 +47,9 @@ def bundle(root: Path = ROOT) -> dict[str, bytes]:
             others.append(path)
     for path in others:
         files[path.relative_to(root).as_posix()] = path.read_bytes()
+    if rubric:
+        load_rubric(rubric)  # so that a mistake shows here
+        files["autograder/rubric.yaml"] = rubric.read_bytes()
     return files
 
 
@@ -71,10 +86,15 @@ def main() -> int:
     """Build and write; returns the exit code."""
     parser = argparse.ArgumentParser(description="Build the autograder bundle for Gradescope.")
     parser.add_argument("--out", type=Path, default=Path("autograder.zip"), metavar="FILE")
-    out = parser.parse_args().out
+    parser.add_argument("--rubric", type=Path, metavar="FILE", help="that of an edition's starter")
+    args = parser.parse_args()
+    out = args.out
     try:
-        files = bundle()
+        files = bundle(rubric=args.rubric)
         write_zip(files, out)
+    except InputError as error:
+        print(f"error: {visible(str(error))}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"error: {out} was not written: {error}", file=sys.stderr)
         return 2

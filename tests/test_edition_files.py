@@ -1,0 +1,368 @@
+"""A course's edition: what is asked, given or left out, and that starter, texts, rubric and public
+tests follow from it, whichever parts an instructor chooses."""
+
+import ast
+import dataclasses
+import random
+import re
+from pathlib import Path
+
+import editions
+import numpy as np
+import pytest
+import regions
+import release
+import texts
+import yaml
+from autograder.checks.cases import load_goldens
+from autograder.hints import HINTS
+from autograder.judge import parts_to_test
+from autograder.rubric import load_rubric
+from autograder.text import InputError, number
+
+from helpers.files import ROOT
+from helpers.scripts import call_script, run_script
+
+FACTS = editions.known_parts()
+CODE = [part for part, facts in FACTS.items() if not facts.report]
+PRICES = {part.id: part.points for part in editions.all_parts(load_rubric())}
+BONUS = {part.id for part in editions.all_parts(load_rubric()) if part.bonus}
+RUNS = {"report_mnist": "mnist", "report_afhq": "afhq"}
+RANDOM = ["random 1", "random 2", "random 3"]
+
+
+def random_edition(seed: int) -> dict:
+    """What a file of an edition holds that nobody has thought of, but that is right."""
+    drawn = random.Random(seed)
+    states = {part: drawn.choice(["stub", "given", "absent"]) for part in CODE}
+    states |= {part: drawn.choice(["stub", "given"]) for part in CODE if FACTS[part].always}
+    states[drawn.choice([part for part in CODE if FACTS[part].always])] = "stub"
+    states |= {part: drawn.choice(["stub", "absent"]) for part in ("report_unet", *RUNS)}
+    for part, state in states.items():
+        for need in FACTS[part].needs:
+            if state != "absent" and states[need] == "absent":
+                states[need] = "given"
+    points = {part: drawn.choice([0.5, 1, 1.5, 3]) for part, s in states.items() if s == "stub"}
+    listed = [
+        {"id": part, "points": points[part]} if part in points else {"id": part, "as": state}
+        for part, state in drawn.sample(sorted(states.items()), len(states))
+    ]
+    sums = {
+        kind: sum(p for part, p in points.items() if (part in BONUS) == (kind == "bonus"))
+        for kind in ("core", "bonus")
+    }
+    found = {"title": f"Homework {seed}", "term": "spring", "points": sums, "parts": listed}
+    if states["report_unet"] == "stub":
+        found["questions"] = ["What is a skip for?", "Where does $t$ enter?"][: drawn.randint(1, 2)]
+    found["experiments"] = [
+        {"part": part, "config": config, "show": drawn.sample(editions.SHOWN, drawn.randint(1, 3))}
+        for part, config in RUNS.items()
+        if part in points
+    ]
+    if drawn.random() < 0.5:
+        found["names"] = {"p_sample_loop": "generate", "model_name": "model_type"}
+    return found
+
+
+def write(folder: Path, values: dict) -> Path:
+    """The file of an edition."""
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=[*editions.names(), *RANDOM])
+def edition(request, tmp_path_factory) -> editions.Edition:
+    """An edition of the kit, or one made up at random."""
+    if request.param not in RANDOM:
+        return editions.read_edition(editions.find_edition(request.param))
+    folder = tmp_path_factory.mktemp("edition")
+    values = random_edition(seed=RANDOM.index(request.param))
+    return editions.read_edition(write(folder, values))
+
+
+@pytest.fixture(scope="module")
+def cut(edition) -> dict[str, bytes]:
+    """The starter of an edition; cutting refuses what leaks, dangles or does not parse."""
+    return release.build(ROOT, release.tracked_files(), edition=edition)
+
+
+def text(cut: dict[str, bytes], file: str) -> str:
+    return cut[file].decode("utf-8")
+
+
+def solved(edition: editions.Edition) -> dict[str, bytes]:
+    """The files with regions as a team would hand them in that has done all parts."""
+    given = dataclasses.replace(edition, parts=(), given=frozenset(FACTS))
+    cutter = release.Cutter(given, texts.Values(texts.Course(), edition))
+    files = [f for f in release.tracked_files() if f.startswith("code/") and f.endswith(".py")]
+    return {f: cutter.cut(f, (ROOT / f).read_bytes()) for f in files}
+
+
+# What is cut
+
+
+def test_each_part_is_a_stub_or_given_or_left_out(edition, cut):
+    """A stub says what to do, a given part works, and of an absent one there is no task."""
+    for file in release.tracked_files():
+        if not (file.startswith("code/") and file.endswith(".py") and release.goes_out(file)):
+            continue
+        source = (ROOT / file).read_text(encoding="utf-8")
+        parts = re.findall(rf"(?m)^ *{regions.BEGIN} (\w+)$", source)
+        out = text(cut, file)
+        ast.parse(out)
+        asked = [part for part in parts if part in edition.asked]
+        raises = "raise NotImplementedError"
+        stubs = out.count(raises) - out.count(regions.NO_PART)
+        assert stubs == regions.unmarked(source).count(raises) + len(asked), file
+        assert len(re.findall(r"# TODO", out)) == len(asked), file
+        absent = [part for part in parts if part not in edition.asked.keys() | edition.given]
+        assert out.count(regions.NO_PART) == len(absent), file
+        assert "SOLUTION" not in out
+
+
+def test_the_rubric_is_the_editions(edition, cut, tmp_path):
+    """Ids, points, and what a person looks for come to what the edition says."""
+    path = tmp_path / "rubric.yaml"
+    path.write_bytes(cut["autograder/rubric.yaml"])
+    rubric = load_rubric(path)  # which checks the sums
+    assert rubric.ids == [part.id for part in edition.parts]
+    assert (rubric.core, rubric.bonus) == (edition.core, edition.bonus)
+    assert rubric.assignment == edition.title
+    assert not rubric.others
+    assignment = text(cut, "docs/assignment.md")
+    for part in rubric.parts:
+        lines = [float(line.split()[0]) for line in part.look_for]
+        assert sum(lines) == pytest.approx(part.by_hand)
+        assert f"| {part.title} | {number(part.points)} |" in assignment
+        assert re.search(rf"(?m)^##+ {re.escape(part.task)}", assignment), part.task
+
+
+def test_points_of_the_texts_add_up(edition, cut):
+    """The headings of the assignment and of both templates come to the core points."""
+    found = {
+        "docs/assignment.md": r"(?m)^### \d+\. .*\(([\d.]+) points?",
+        "writeup/report.md": r"(?m)^## \d+\. .*\(([\d.]+) points?(?! each)",
+        "writeup/report.tex": r"(?m)^\\section\{.*\(([\d.]+) points?(?! each)",
+    }
+    for file, heading in found.items():
+        without_bonus = re.sub(r"(?m)^.*Bonus \(.*$", "", text(cut, file))
+        points = map(float, re.findall(heading, without_bonus))
+        assert sum(points) == pytest.approx(edition.core), file
+    assert f"the {number(edition.core)} points" in text(cut, "docs/assignment.md")
+    assert ("bonus" in text(cut, "docs/assignment.md").lower()) == bool(edition.bonus)
+
+
+def test_tasks_are_numbered_without_a_gap(edition, cut):
+    """And a TODO in the code has the number of its task."""
+    assignment = text(cut, "docs/assignment.md")
+    titles = re.findall(r"(?m)^### (\d+)\. (.+?) \(", assignment)
+    assert [int(n) for n, _ in titles] == list(range(1, len(titles) + 1))
+    numbers = {title: n for n, title in titles}
+    for file, title in (("ddpm", "The diffusion model"), ("unet", "The UNet")):
+        source = text(cut, f"code/libs/{file}.py")
+        todos = [n for n, name in re.findall(r"# TODO (\d) (\w+)", source) if "coding" not in name]
+        assert set(todos) <= {numbers.get(title)}
+
+
+def test_the_report_asks_what_the_edition_asks(edition, cut):
+    """Both templates have its questions and experiments, and the zip knows how many answers."""
+    for file in ("writeup/report.md", "writeup/report.tex"):
+        for question in edition.questions:
+            assert question in text(cut, file)
+        for config in RUNS.values():
+            shown = [e.show for e in edition.experiments if e.part == f"report_{config}"]
+            curves = f"{config}_curve.png" in text(cut, file)
+            assert curves == any("curve" in show for show in shown)
+    answers = text(cut, "writeup/report.md").count(texts.ANSWER)
+    assert f'"Your answer here", {answers} ' in text(cut, "zip_submission.py")
+    assert text(cut, "writeup/report.tex").count(texts.ANSWER) == answers
+
+
+def test_public_tests_are_those_of_the_parts_asked(edition, cut, tmp_path):
+    """Tests, their stored cases and hints."""
+    (tmp_path / "rubric.yaml").write_bytes(cut["autograder/rubric.yaml"])
+    tested = parts_to_test(load_rubric(tmp_path / "rubric.yaml"), None)
+    tests = {f for f in cut if f.startswith("autograder/tests/test_")}
+    assert tests == {f"autograder/tests/test_{part}.py" for part in tested}
+    path = tmp_path / "goldens.npz"
+    path.write_bytes(cut[release.GOLDENS])
+    with np.load(path) as file:
+        assert len(file.files) > 1
+    stored = {case.part for case in load_goldens(path)}
+    assert stored == {case.part for case in load_goldens()} & set(tested)
+    hints = yaml.safe_load(text(cut, "autograder/hints.yaml"))
+    everything = yaml.safe_load(HINTS.read_text(encoding="utf-8"))
+    assert hints.items() <= everything.items()
+    assert ("ddim_weights" in hints) == ("bonus_sampling" in edition.asked)
+
+
+def test_names_are_the_editions_everywhere(edition, cut):
+    """No text or code of the starter but the grader's has the name that this branch uses."""
+    for old, new in edition.names.items():
+        ours = {f: c for f, c in cut.items() if not f.startswith(("autograder/", "zip_sub"))}
+        left = [f for f, c in ours.items() if re.search(rb"\b%s\b" % old.encode(), c)]
+        assert left == []
+        assert new in "".join(text(cut, f) for f in cut if f.startswith("code/"))
+    for old, new in edition.configs.items():
+        assert f"configs/{new}.yaml" in cut
+        assert f"configs/{old}.yaml" not in cut or old in edition.configs.values()
+
+
+def test_the_default_edition_is_the_rubric_of_this_branch():
+    """Without --rubric the grader grades what a cut without --edition asks for."""
+    edition = editions.default_edition()
+    assert edition.parts == load_rubric().parts
+
+
+# Grading it
+
+
+def graded(folder: Path) -> str:
+    """What the public tests of a starter say of it."""
+    process = run_script("autograder/grade.py", "--public", ".", cwd=folder, timeout=600)
+    assert process.returncode in (0, 1), process.stderr
+    return process.stdout
+
+
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
+def test_a_made_up_edition_is_graded_by_its_own_starter(tmp_path, seed):
+    """Its stubs are not attempted, and a team that has done all parts gets all their points."""
+    edition = editions.read_edition(write(tmp_path, random_edition(seed)))
+    folder = tmp_path / "starter"
+    release.write_folder(release.build(ROOT, release.tracked_files(), edition=edition), folder)
+    automatic = [part for part in edition.parts if part.automatic]
+    stubs = graded(folder)
+    for part in automatic:
+        points = re.escape(number(part.by_tests))
+        assert re.search(rf"(?m)^{part.id} +0 of {points}  \S Not implemented yet ", stubs), stubs
+    for file, content in solved(edition).items():
+        if (folder / file).exists():
+            (folder / file).write_bytes(content)
+    done = graded(folder)
+    for part in automatic:
+        points = re.escape(number(part.by_tests))
+        assert re.search(rf"(?m)^{part.id} +{points} of {points}\b", done), done
+
+
+def test_another_editions_rubric_is_graded_by(tmp_path):
+    """--rubric takes the columns and points of an edition; its other parts do not run."""
+    edition = editions.read_edition(write(tmp_path, random_edition(1)))
+    path = tmp_path / "rubric.yaml"
+    library = (ROOT / "autograder" / "rubric.yaml").read_text(encoding="utf-8")
+    path.write_text(editions.rubric_text(edition, library), encoding="utf-8")
+    process = run_script("autograder/grade.py", "--rubric", path, "--only", "nothing", ".")
+    automatic = [part.id for part in edition.parts if part.automatic]
+    assert process.returncode == 2
+    assert f"the parts are {', '.join(automatic)}" in process.stderr
+
+
+# Mistakes in an edition
+
+MINE = """title: Homework
+term: spring 2027
+points: {core: 5, bonus: 0}
+parts:
+  - {id: unet, as: given}
+  - {id: q_sample, points: 1}
+  - {id: p_sample, points: 1}
+  - {id: p_sample_loop, as: given}
+  - {id: compute_loss, points: 1}
+  - {id: report_mnist, points: 2}
+experiments:
+  - {part: report_mnist, config: mnist, show: [curve]}
+names: {p_sample_loop: generate}
+"""
+
+
+def test_a_short_edition_is_enough(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE, encoding="utf-8")
+    edition = editions.read_edition(path)
+    assert len(MINE.splitlines()) <= 30
+    assert (edition.core, edition.given) == (5, {"unet", "p_sample_loop"})
+    assert [line[:11] for line in edition.asked["report_mnist"].look_for] == ["1 point: th"] * 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("id: q_sample", "id: q_sampel", 6, "no part 'q_sampel' (did you mean 'q_sample'?)"),
+        ("id: p_sample,", "id: q_sample,", 7, "q_sample is listed in line 6 already"),
+        ("core: 5", "core: 6", 3, "core is 6, but the points of these parts add up to 5"),
+        ("bonus: 0", "bonus: 4", 3, "bonus is 4, but the points of these parts add up to 0"),
+        ("{id: unet, as: given}", "{id: unet, as: absent}", 5, "unet is absent, but training"),
+        ("  - {id: unet, as: given}\n", "", 4, "unet is absent, but training"),
+        ("as: given}\n  - {id: q", "as: gave}\n  - {id: q", 5, "not 'gave' (did you mean 'given'"),
+        ("unet, as: given", "unet, as: given, points: 1", 5, "has neither points nor look_for"),
+        (
+            "{id: report_mnist, points: 2}",
+            "{id: report_mnist, points: 1}\n  - {id: report_afhq, points: 1}",
+            11,
+            "report_afhq needs latent, which is absent",
+        ),
+        (
+            "points: 2}",
+            "points: 2}\n  - {id: bonus_scaling, as: given}",
+            11,
+            "needs bonus_sampling",
+        ),
+        ("report_mnist, points: 2", "report_mnist, as: given", 10, "cannot be given"),
+        ("config: mnist", "config: mnits", 12, "no configs/mnits.yaml (did you mean 'mnist'?)"),
+        ("[curve]", "[curves]", 12, "unknown thing to show 'curves' (did you mean 'curve'?)"),
+        (
+            "experiments:\n  - {part: report_mnist, config: mnist, show: [curve]}\n",
+            "",
+            1,
+            "no exper",
+        ),
+        ("names: {p_sample_loop", "names: {p_sample_lop", 13, "nothing called 'p_sample_lop'"),
+        ("generate}", "q_sample}", 13, "can be called generate, not 'q_sample'"),
+        ("generate}", "generate}\nconfigs: {mnist: x, afhq: x}", 14, "would both be called x"),
+        ("generate}", "generate}\nconfigs: {mnist: afhq}", 14, "there is configs/afhq.yaml"),
+        ("generate}", "generate}\nquestions: [Why so]", 14, "report_unet is not asked"),
+        ("term:", "trem:", 2, "unknown key 'trem' (did you mean 'term'?)"),
+        ("title: Homework", "title: [a]", 1, "'title' must be text, not ['a']"),
+        ("{id: q_sample, points: 1}", "q_sample", 6, "must be a mapping with the keys id"),
+        ("q_sample, points: 1", "q_sample, points: -1", 6, "must be above 0, not -1"),
+        ("mnist, points: 2}", "mnist, look_for: ['3 points: all']}", 10, "come to 3, but a person"),
+        ("mnist, points: 2}", "mnist, look_for: [all]}", 10, "begins with what it earns"),
+    ],
+)
+def test_mistakes_in_an_edition_get_a_sentence_with_the_line(tmp_path, old, new, line, words):
+    path = tmp_path / "mine.yaml"
+    assert MINE.count(old) == 1
+    path.write_text(MINE.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        editions.read_edition(path)
+    found = [text for text in str(error.value).splitlines() if words in text]
+    assert [text.split(": ")[0] for text in found] == [f"{path}, line {line}"], error.value
+
+
+def test_editions_that_there_are_not_get_a_sentence(tmp_path):
+    for name, words in (
+        ("fall2042", "there is no edition 'fall2042'"),
+        ("no.yaml", "cannot be read"),
+    ):
+        process = call_script("instructor/release.py", "--edition", name, "--out", tmp_path / "s")
+        assert process.returncode == 2
+        assert words in process.stderr
+        assert len(process.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("<!-- BEGIN q_sampel -->\n<!-- END q_sampel -->", "line 1: there is no part 'q_sampel'"),
+        ("a\n<!-- BEGIN latent -->\nb", "line 2: the block 'latent' does not end"),
+        ("<!-- BEGIN latent -->\n<!-- END unet -->", "line 2: this ends no block"),
+        ("a\n{{points unett}}", "line 2: there is no part 'unett' (did you mean 'unet'?)"),
+        ("{{core unet}}", "line 1: unknown placeholder {{core unet}}"),
+    ],
+)
+def test_wrong_blocks_and_placeholders_are_refused(words, line):
+    values = texts.Values(texts.Course(), editions.default_edition())
+    with pytest.raises(InputError, match=f"^a.md, {re.escape(line)}"):
+        texts.for_students(words, "a.md", values)
