@@ -97,7 +97,7 @@ Q_SAMPLE = "return signal_rate * x_start + noise_rate * noise"
 LOSS = "return F.mse_loss(predicted_noise, noise)"
 POST = "return self.postprocess(x)"
 LOSSES = {
-    "None": (LOSS, "F.mse_loss(predicted_noise, noise)", "returned None, expected is the loss"),
+    "None": (LOSS, "F.mse_loss(predicted_noise, noise)", "returned None, expected the loss"),
     "one per image": (LOSS, LOSS.replace(")", ', reduction="none")'), "shape [4, 1, 8, 8]"),
     "a number": (LOSS, LOSS + ".item()", "returned float"),
     "detached": (LOSS, LOSS + ".detach()", "depends on no weight of the network"),
@@ -123,7 +123,7 @@ RESULTS = {
         POST,
         "return x[:1]",
         "p_sample_loop",
-        "expected is images, [2, 1, 8, 8]",
+        "expected images, [2, 1, 8, 8]",
     ),
 }
 
@@ -145,7 +145,7 @@ def test_a_step_that_gives_nothing(edited):
     ddpm = edited("ddpm", (old, "mean + variance.sqrt()"))
     model = ddpm.DDPM(**SIZES)
     place = f"p_sample in code/libs/ddpm.py, line {line_of('ddpm', 'def p_sample(')}"
-    words = place, "returned None, expected is x_{t-1}, [2, 1, 8, 8]: is a return missing?"
+    words = place, "returned None, expected x_{t-1}, [2, 1, 8, 8]: is a return missing?"
     one_sentence(told(lambda: draw(model, film=Film(model))), *words)
 
 
@@ -172,7 +172,7 @@ def test_samplers_that_give_nothing(edited, monkeypatch):
     model = libs.ddpm.DDPM(**SIZES)
     place = f"sample_ddim in code/libs/ddim.py, line {line_of('ddim', 'def sample_ddim')}"
     work = told(lambda: draw(model, sampler=Sampler("ddim", 2)))
-    one_sentence(work, place, "gave on_step None, expected is the state after a step, [2, 1, 8, 8]")
+    one_sentence(work, place, "gave on_step None, expected the state after a step, [2, 1, 8, 8]")
 
     edm = edited("edm", ("    return x_next\n", "    x_next\n"))
     monkeypatch.setattr(drawing, "heun_step", edm.heun_step)
@@ -203,7 +203,7 @@ def test_a_network_that_gives_nothing(edited, scale):
     model.model.__class__ = unet.UNet
     place = f"forward in code/libs/unet.py, line {line_of('unet', 'def forward')}"
     work = told(lambda: draw(model, sampler=Sampler("ddim", 2, guidance=scale)))
-    one_sentence(work, place, "returned None, expected is the noise")
+    one_sentence(work, place, "returned None, expected the noise")
 
 
 def test_metrics_that_give_nothing(edited, monkeypatch):

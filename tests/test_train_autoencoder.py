@@ -580,7 +580,7 @@ def test_each_stage_is_a_wandb_run_of_its_own(tmp_path, monkeypatch):
 def test_checkpoints_of_another_kind_are_refused(refusal, trained, tmp_path):
     """An autoencoder where a diffusion model is wanted, and the reverse, are told apart."""
     ours = trained / "model_final.pth"
-    wanted = "holds a trained autoencoder, what is needed is a trained diffusion model"
+    wanted = "holds a trained autoencoder, and a trained diffusion model"
     for script, *args in (
         ("sample", ours, "--out", tmp_path / "grid.png"),
         ("evaluate", ours),
@@ -590,7 +590,7 @@ def test_checkpoints_of_another_kind_are_refused(refusal, trained, tmp_path):
         assert f"model_final.pth {wanted}" in sentence
     make_trainer(trained, tmp_path, "train_cfg.max_steps=1").fit()
     theirs = tmp_path / "run/model_final.pth"
-    wanted = "holds a trained diffusion model, what is needed is a trained autoencoder"
+    wanted = "holds a trained diffusion model, and a trained autoencoder"
     settings = flags(diffusion_settings(theirs, tmp_path))
     sentence = refusal("train", "configs/digits.yaml", *settings)
     assert f"model_final.pth {wanted}" in sentence

@@ -234,7 +234,7 @@ def load_digits(split: str) -> tuple[Tensor, Tensor, list[str]]:
 
 @cache
 def read_digits() -> tuple[Tensor, Tensor]:
-    """All digits, uint8 [1797, 8, 8], and their labels, int64: a text that is read but once."""
+    """All digits, uint8 [1797, 8, 8], and their labels, int64: a text that is read only once."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:

@@ -25,7 +25,7 @@ class StableDiffusionUNet(nn.Module):
                   block, `res_blocks` per level; the state after the first two, and the state after
                   the Downsample where there is one, which closes all levels but the deepest
         mid_res_block1, mid_attn, mid_res_block2
-        decoder   (ResBlock, SpatialTransformer or None, Upsample or None), `res_blocks + 1` a
+        decoder   (ResBlock, SpatialTransformer or None, Upsample or None), `res_blocks + 1` per
                   level, deepest level first: one for each of the encoder's states
         final_conv
 
@@ -112,7 +112,7 @@ class StableDiffusionUNet(nn.Module):
         Returns:
             [B, in_channels, h, w]
         """
-        # The encoding is computed in float32: bfloat16 knows no 999
+        # The encoding is computed in float32: bfloat16 cannot represent 999
         t_emb = self.time_embd(self.time_pe(time).to(x.dtype))  # [B, 4 * dim]
 
         def apply(res_block: ResBlock, transformer: SpatialTransformer | None, x: Tensor) -> Tensor:
@@ -246,7 +246,7 @@ def sample_guided(
 
     Returns:
         Latents, [B, C, h, w]. The last step leads to the alpha_bar of time 0, which is a little
-        below 1: so Stable Diffusion has it.
+        below 1, as in Stable Diffusion.
     """
     # TODO: Walk through times: predict the noise with guided_eps and step to the next time's
     # alpha_bar with ddim_step, the last step to that of time 0. Call on_step after each one.

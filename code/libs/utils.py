@@ -183,7 +183,7 @@ def check_result(
         text = "None" if result is None else f"{type(result).__name__} {str(result)[:50]}"
     wanted = expected if shape is None else f"{expected}, [{', '.join(map(str, shape))}]"
     hint = ": is a return missing?" if result is None and did == "returned" else ""
-    raise UserError(f"{place_of(function)} {did} {text}, expected is {wanted}{hint}")
+    raise UserError(f"{place_of(function)} {did} {text}, expected {wanted}{hint}")
 
 
 @contextlib.contextmanager

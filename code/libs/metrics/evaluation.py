@@ -92,7 +92,7 @@ class Request:
 def gather_evidence(request: Request) -> tuple[Evidence, Setup] | None:
     """Load the model and the data, prepare the networks, draw the samples.
 
-    What can be wrong is found before a sample is drawn. Under torchrun all processes draw; only the
+    Mistakes are found before a sample is drawn. Under torchrun all processes draw; only the
     main one gets a result, the others None.
 
     Raises:
@@ -224,7 +224,7 @@ def load_networks(
         networks.viewer = Viewer(inception.to(device), device, store)
     elif needed and not has_classes:
         raise UserError(
-            f"{looks.flags[0]}: lenet learns from classes, which captions have not; choose "
+            f"{looks.flags[0]}: lenet learns from classes, which captions do not have; choose "
             "inception"
         )
     if "accuracy" in names or (needed and networks.viewer is None):

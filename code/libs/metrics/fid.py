@@ -12,7 +12,7 @@ def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     """The Gaussian that is fitted to features.
 
     Args:
-        features: one row an image, floating point [N, D], N at least 2.
+        features: one row per image, floating point [N, D], N at least 2.
 
     Returns:
         The mean, float64 [D], and the unbiased covariance, float64 [D, D].

@@ -44,7 +44,7 @@ class SampleScores:
         self.sampler = Sampler.of_scores(train)
         real = RealImages.load(config, splits)
         num_classes, first = len(splits.train.classes), 0
-        if splits.train.captions is not None:  # numbered from 1, see diffusion.DiffusionLearner
+        if splits.train.captions is not None:  # numbered from 1, see DiffusionLearner
             self.conditional, first = False, PromptTable.null_label + 1
             num_classes = min(train.eval_samples, len(splits.train))
         drawn = default(train.eval_classes, num_classes)

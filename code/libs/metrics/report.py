@@ -147,7 +147,7 @@ def memorization_line(evidence: Evidence) -> str:
 
 
 def samples_beside_real(evidence: Evidence) -> Tensor:
-    """A picture with a class a row: samples on the left, real training images on the right."""
+    """A picture with one class per row: samples on the left, real training images on the right."""
     order = torch.randperm(len(evidence.images.train), generator=torch.Generator().manual_seed(0))
     labels = evidence.images.train.labels[order]
     blank = torch.full_like(evidence.samples[:1], round(PADDING_GREY * 255))

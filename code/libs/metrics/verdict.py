@@ -34,7 +34,7 @@ class Verdict:
     """What the tests say, and the most suspicious samples.
 
     Attributes:
-        findings: one entry a test.
+        findings: one entry per test.
         suspects: indices of samples, the most suspicious first, int64 [S].
         neighbours: indices of their nearest training images, int64 [S, 3].
     """

@@ -104,7 +104,7 @@ def _is_ours(state: Any) -> bool:
 def _of_kind(state: dict[str, Any], path: Path, kind: str) -> dict[str, Any]:
     found = state.get("kind", DIFFUSION)  # the first checkpoints did not say
     if found != kind:
-        raise UserError(f"{path} holds a trained {found}, what is needed is a trained {kind}")
+        raise UserError(f"{path} holds a trained {found}, and a trained {kind} is needed")
     return state | {"path": path}
 
 

@@ -41,7 +41,9 @@ def run(main: Callable[[], None]) -> None:
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a class or a path
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home it cannot write
+    logging.getLogger("matplotlib").setLevel(
+        logging.ERROR
+    )  # it warns if it cannot write to the home folder
     given = sys.argv
     sys.argv = [arg for arg in given if arg != "--debug"]
     try:

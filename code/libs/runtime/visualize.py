@@ -175,7 +175,7 @@ def save_film(frames: Sequence[Tensor], path: Path, columns: int = 11) -> None:
     """Write a film of samples [N, C, H, W], x_T first.
 
     A path that ends in .gif becomes an animation that rests on the last frame; any other becomes a
-    strip with one sample a row and time running to the right.
+    strip with one sample per row and time running to the right.
     """
     if path.suffix.lower() == ".gif":
         rows = math.ceil(len(frames[0]) / 5)

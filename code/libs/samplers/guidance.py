@@ -17,8 +17,8 @@ class Guided(nn.Module):
         eps = eps_uncond + s (eps_cond - eps_uncond)
 
     s = 0 ignores the label, s = 1 is the plain conditional model, larger values trade variety for
-    typical samples. The paper's eq. 6 and some codes write (1 + w) eps_cond - w eps_uncond: their
-    w is s - 1.
+    typical samples. The paper's eq. 6 and some implementations write (1 + w) eps_cond -
+    w eps_uncond: their w is s - 1.
 
     Args:
         network: noise predictor (x, label, time) -> eps.

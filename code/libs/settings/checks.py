@@ -1,4 +1,4 @@
-"""What a config must not say: keys that contradict each other, a function for each two sections.
+"""What a config must not say: keys that contradict each other; one function per pair of sections.
 
 The keys themselves are in `config.py`, which calls these checks, so that nothing here knows its
 classes. Like it, this file does not import torch.
@@ -206,8 +206,8 @@ def _check_scores(model: Any, train: Any) -> None:
     compared = set(train.eval_metrics) & {"fid", "kid", "is", "pr"}
     if model.context == "tokens" and compared and train.eval_features == "lenet":
         raise UserError(
-            "'train_cfg.eval_features: lenet' learns from classes, which captions have not: set it "
-            "to inception"
+            "'train_cfg.eval_features: lenet' learns from classes, which captions do not have: set "
+            "it to inception"
         )
     if "accuracy" in train.eval_metrics and not model.conditional:
         raise UserError(

@@ -194,7 +194,7 @@ def text_encoder_from(
     Heads have 64 entries, as in all of CLIP's published models.
 
     Args:
-        weights: named tensors; `position_ids` is passed over.
+        weights: named tensors; `position_ids` is ignored.
         tokenizer: CLIP's.
         path: where they are from, for messages.
 

@@ -214,8 +214,8 @@ def _recognise(weights: Mapping[str, Tensor], path: Path) -> None:
             kinds.append(CONTEXTS.get(w.shape[1]))
     for kind in filter(None, kinds):
         raise UserError(
-            f"{shown(path)} is {kind}; what is read here are checkpoints of Stable Diffusion 1.1 "
-            "to 1.5 for text to image"
+            f"{shown(path)} is {kind}; only checkpoints of Stable Diffusion 1.1 to 1.5 "
+            "for text to image are read"
         )
 
 
@@ -231,7 +231,7 @@ def _read_folder(folder: Path, config: StableDiffusionConfig) -> dict[str, Part]
         pipeline = content.get("_class_name") if isinstance(content, dict) else "no pipeline"
         if pipeline not in (None, "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"):
             raise UserError(
-                f"{shown(folder)} is a {pipeline}; what is read here is a StableDiffusionPipeline"
+                f"{shown(folder)} is a {pipeline}; only a StableDiffusionPipeline is read"
             )
     parts = {}
     for name, stems in FOLDERS.items():
