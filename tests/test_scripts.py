@@ -411,7 +411,7 @@ from libs.models import build
 load = build.load_model
 def changed(path, device):
     trained = load(path, device)
-    model = trained.model
+    model, config = trained.model, trained.config
     {code}
     return trained
 build.load_model = changed
