@@ -54,6 +54,11 @@ OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.cs
 STAYS_HERE: tuple[str, ...] = ("autograder/hidden", "autograder/extras")
 STAYS_HERE += ("docs/samplers.md",)
 STAYS_HERE += tuple(f"requirements/{name}.txt" for name in ("bench", "dev", "grade"))
+# Flows and the vision transformer: no part of this edition
+FLOWS = ("digits_fm", "mnist_fm", "mnist_fm_cpu", "afhq_fm", "cifar10_fm")
+STAYS_HERE += ("code/libs/fm.py", "code/libs/models/flows.py", "code/libs/models/dit.py")
+STAYS_HERE += tuple(f"configs/{name}.yaml" for name in (*FLOWS, "digits_dit", "mnist_dit_cpu"))
+STAYS_HERE += ("docs/flow_matching.md",)
 TOO_MUCH_LIKE_DDIM = ("ancestral", "dpm_solver")
 STAYS_HERE += tuple(f"code/libs/samplers/{name}.py" for name in TOO_MUCH_LIKE_DDIM)
 ASSIGNMENT, REPORT, ZIP_SCRIPT = "docs/assignment.md", "writeup/report.md", "zip_submission.py"

@@ -11,7 +11,8 @@ from torch import nn
 from libs.ddim import sample_ddim
 from libs.ddpm import DDPM
 from libs.edm import EDM
-from libs.models.denoisers import DENOISERS, Denoiser, denoiser_of
+from libs.fm import FM
+from libs.models.denoisers import denoiser_of
 from libs.models.targets import IndirectUNet
 from libs.runtime.device import Precision
 from libs.samplers.dpm_solver import sample_dpm_solver
@@ -58,46 +59,20 @@ class IdealEDM(EDM):
         return x - sigma * expected_noise(x, 1, sigma)
 
 
-class IdealFlow(nn.Module):
-    """The velocity noise - x_0 of x = (1 - t) x_0 + t noise, from a model that knows the data."""
-
-    img_shape, use_vae, postprocess = (1, 8, 8), False, DDPM.postprocess
+class IdealFM(FM):
+    """A flow whose network knows the data."""
 
     def __init__(self):
-        super().__init__()
-        self.model = nn.Linear(1, 1)
+        super().__init__((1, 8, 8), **SMALL)
+        self.model.forward = self.answer
 
-    def velocity(self, x, t):
-        t = t[:, None, None, None]
-        noise = expected_noise(x, 1 - t, t)
-        return noise - (x - t * noise) / (1 - t)
-
-
-class FlowDenoiser(Denoiser):
-    """Another kind of model, whose x has neither DDPM's scale nor EDM's: times are t above."""
-
-    steps = 200
-    most = 0.999  # at t = 1 there is no signal
-
-    def __init__(self, model):
-        super().__init__(model)
-        self.heun = IdealEDM().heun
-
-    def rates(self, time):
-        return 1 - time, time
-
-    def times(self, steps, spacing):
-        return self.most * torch.linspace(1, 1 / steps, steps, dtype=torch.float64)
-
-    def time_at(self, sigma):
-        return sigma / (1 + sigma)
-
-    def noise(self, x, label, time):
-        return x + (1 - time[:, None, None, None]) * self.model.velocity(x, time)
+    def answer(self, x, label, time):
+        t = time[:, None, None, None]
+        share = (x - t * MEAN) / (t**2 * STD**2 + (1 - t) ** 2)
+        return MEAN + (t * STD**2 - (1 - t)) * share  # E[x_0 | x] - E[noise | x]
 
 
-DENOISERS["IdealFlow"] = FlowDenoiser
-MODELS = {"DDPM": IdealDDPM, "EDM": IdealEDM, "flow": IdealFlow}
+MODELS = {"DDPM": IdealDDPM, "EDM": IdealEDM, "FM": IdealFM}
 DETERMINISTIC = [Sampler("ddim", 200), Sampler("dpm++", 200), Sampler("heun", 40)]
 SAMPLERS = [
     *DETERMINISTIC,
@@ -155,9 +130,9 @@ def test_samples_have_the_distribution_of_the_data(kind, sampler):
 def tiny(kind):
     """A tiny model whose network's output depends on all of its input."""
     torch.manual_seed(0)
-    network = {"DDPM": {}, "EDM": {"steps": 5, "sigma_data": 0.4}}
-    if kind in network:
-        model = {"DDPM": DDPM, "EDM": EDM}[kind]((1, 8, 8), **SMALL, **network[kind])
+    options = {"DDPM": {}, "EDM": {"steps": 5, "sigma_data": 0.4}, "FM": {}}
+    if kind in options:
+        model = {"DDPM": DDPM, "EDM": EDM, "FM": FM}[kind]((1, 8, 8), **SMALL, **options[kind])
     else:
         betas = cosine_betas(30)
         options = {"betas": betas, "network": lambda **sizes: IndirectUNet(kind, betas, **sizes)}
@@ -168,7 +143,7 @@ def tiny(kind):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["DDPM", "v", "x0", "EDM"])
+@pytest.mark.parametrize("kind", ["DDPM", "v", "x0", "EDM", "FM"])
 def test_noise_and_x_0_make_up_x(kind):
     """At every time of the model, x = alpha x_0 + sigma noise, with what it predicts of both."""
     denoiser, label = denoiser_of(tiny(kind)), torch.tensor([0, 2, 1])
@@ -248,6 +223,33 @@ def test_a_ddpm_knows_its_own_noise_levels_alone():
     assert denoiser.heun.sigma_max == pytest.approx(known[-1].item(), rel=1e-5)
 
 
+def test_a_flow_has_its_own_spacings():
+    """Its times are even, or even in the logarithm of sigma / alpha; the first is above 0."""
+    denoiser = denoiser_of(tiny("FM"))
+    own, even = (denoiser.times(5, spacing) for spacing in ("trailing", "log_snr"))
+    assert own.tolist() == pytest.approx([0.001, 0.2, 0.4, 0.6, 0.8])
+    ratios = [a / b for a, b in pairwise(((1 - even) / even).tolist())]
+    assert ratios == pytest.approx([ratios[0]] * 4)
+    assert ratios[0] > 1
+    for steps, spacing, words in ((5, "leading", "no time steps"), (0, "trailing", "not 0")):
+        with pytest.raises(UserError, match=words):
+            denoiser.times(steps, spacing)
+
+
+@torch.no_grad()
+def test_ddim_on_a_flow_is_eulers_method():
+    """Where the noise and x_0 that the network expects stay as they are, x goes along a line."""
+    flow, label, noise = tiny("FM"), torch.tensor([0, 2, 1]), normal(3, 1, 8, 8)
+    chain = denoiser_of(flow).chain(6, "trailing")
+    ours = sample_ddim(
+        lambda x, t: chain.eps_model(x, label, t), noise, chain.alphas_cumprod, chain.times
+    )
+    x = noise * math.hypot(0.001, 0.999)  # the scale of the flow at the first time
+    for t, t_next in pairwise([0.001, *(i / 6 for i in range(1, 7))]):
+        x = flow.step(x, label, t, t_next)
+    torch.testing.assert_close(ours, x, rtol=1e-3, atol=1e-3)
+
+
 def test_an_edm_has_its_own_spacings():
     """Its levels go by rho or evenly in their logarithm; what counts time steps is refused."""
     denoiser = denoiser_of(tiny("EDM"))
@@ -262,7 +264,7 @@ def test_an_edm_has_its_own_spacings():
             denoiser.times(steps, spacing)
 
 
-@pytest.mark.parametrize("kind", ["DDPM", "v", "x0", "EDM"])
+@pytest.mark.parametrize("kind", ["DDPM", "v", "x0", "EDM", "FM"])
 def test_every_sampler_draws_from_every_model(kind):
     """Images in [0, 1], in half precision too, the same in batches of any size."""
     model = tiny(kind)

@@ -11,7 +11,7 @@ CORE = "utils weights schedules blocks unet tiny_autoencoder latent_space ddpm" 
 # From the ground up; what a line names together is one room. docs/layout.md draws them.
 ROOMS = [
     *CORE.split(),
-    *("ddim", "edm", "stable_diffusion"),
+    *("ddim", "edm", "fm", "stable_diffusion"),
     "runtime",
     "config settings",
     "datasets data",

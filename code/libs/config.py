@@ -59,7 +59,7 @@ class LoaderConfig:
 
 @dataclass
 class ModelConfig:
-    """What models/build.py makes a DDPM of, or an EDM, which lacks those in settings/checks.py."""
+    """What models/build.py makes a model of; settings/checks.py says what not all models have."""
 
     img_shape: list[int] = number((3, 32, 32), at_least=1)
     timesteps: int = number(100, at_least=1)
@@ -88,6 +88,11 @@ class ModelConfig:
     bottleneck_depth: int = number(4, at_least=1)
     bottleneck_heads: int = number(8, at_least=1)
     context: Literal["class", "tokens"] = "class"
+    network: Literal["unet", "dit"] = "unet"  # dit: a vision transformer of `dim` channels, with
+    depth: int = number(6, at_least=1)  # so many blocks
+    num_heads: int = number(4, at_least=1)
+    patch_size: int = number(2, at_least=1)
+    qk_norm: bool = False
 
 
 @dataclass
@@ -164,6 +169,17 @@ class EDMConfig:
     s_min: float = number(0.0, at_least=0)
     s_max: float | None = number(None, at_least=0)  # null: no upper end
     s_noise: float = number(1.0, above=0)
+
+
+@dataclass
+class FMConfig:
+    """The other arguments of a rectified flow; time goes from noise, t = 0, to data, t = 1."""
+
+    time: Literal["uniform", "logit_normal"] = "uniform"  # how t is drawn in training
+    logit_mean: float = number(0.0)  # of ln(t / (1 - t)), for logit_normal; below 0: more noise
+    logit_std: float = number(1.0, above=0)
+    prediction: Literal["velocity", "image"] = "velocity"  # of the network
+    solver: Literal["euler", "heun"] = "euler"  # heun: two evaluations a step
 
 
 @dataclass
@@ -251,7 +267,7 @@ class Config:
     devices: list[str] = field(default_factory=lambda: ["auto"])
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     seed: int = number(0, at_least=0, below=2**62)
-    model_name: Literal["DDPM", "EDM"] = "DDPM"
+    model_name: Literal["DDPM", "EDM", "FM"] = "DDPM"
     output_folder: Path = Path("../logs")
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
@@ -259,6 +275,7 @@ class Config:
     vae: VaeConfig = field(default_factory=VaeConfig)
     text: TextConfig = field(default_factory=TextConfig)
     edm: EDMConfig = field(default_factory=EDMConfig)
+    fm: FMConfig = field(default_factory=FMConfig)
     train_cfg: TrainConfig = field(default_factory=TrainConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)
 

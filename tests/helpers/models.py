@@ -6,10 +6,11 @@ from torch import nn
 from libs.config import Config, ModelConfig
 from libs.ddpm import DDPM
 from libs.edm import EDM
+from libs.fm import FM
 from libs.models.build import build_model
 
 
-def make_model(model_name: str = "DDPM", **section: object) -> DDPM | EDM:
+def make_model(model_name: str = "DDPM", **section: object) -> DDPM | EDM | FM:
     """The model that a config with this section `model` describes, with random weights."""
     config = Config(model_name=model_name, model=ModelConfig(**section))
     return build_model(config, pretrained=False)

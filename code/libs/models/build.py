@@ -1,5 +1,6 @@
-"""From a config or a checkpoint to a model: DDPM or EDM with its network, schedule, autoencoder."""
+"""From a config or a checkpoint to a model with its network, schedule and autoencoder."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from ..autoencoders.files import load_autoencoder
 from ..autoencoders.kl import KLAutoencoder
 from ..autoencoders.latents import FirstStage
-from ..config import Config, EDMConfig, ModelConfig, from_dict
+from ..config import Config, EDMConfig, FMConfig, ModelConfig, from_dict
 from ..ddpm import DDPM
 from ..edm import EDM, Heun
 from ..runtime import checkpoint
@@ -24,7 +25,7 @@ from ..weights import load_strictly
 from .targets import IndirectUNet
 from .variants import VariantUNet
 
-CONTRACT = (  # arguments that every DDPM takes; the others are passed where they are needed
+CONTRACT = (  # arguments that every model takes; the others are passed where they are needed
     "img_shape timesteps dim context_dim num_classes dim_mults attn_levels use_vae "
     "vae_encoder_weights vae_decoder_weights"
 ).split()
@@ -33,12 +34,14 @@ NETWORK = (  # options of VariantUNet
     "conditional adagn resblocks_per_level dropout attention resample bottleneck bottleneck_depth "
     "bottleneck_heads context"
 ).split()
+OF_DIT = "conditional depth num_heads patch_size attention qk_norm context".split()
 
 
 def build_model(config: Config, pretrained: bool = True) -> nn.Module:
     """Build the model of a config; without `pretrained`, a VAE gets its weights from a checkpoint.
 
-    Raises UserError for settings that do not fit together, and for missing VAE weights.
+    Raises UserError for settings that do not fit together, for missing VAE weights, and for a model
+    or a network that this edition does not have.
     """
     section = config.model
     if section.use_vae and pretrained and config.vae.kind == "taesd":
@@ -52,14 +55,19 @@ def build_model(config: Config, pretrained: bool = True) -> nn.Module:
     if config.vae.kind == "kl":
         arguments["vae"] = vae = build_first_stage(config, pretrained)
     try:
+        if section.network == "dit":
+            arguments |= {"dim_mults": (1,), "attn_levels": ()}
         if config.model_name == "EDM":
             del arguments["timesteps"]
-            arguments |= edm_arguments(config.edm) | network_argument(section, None, vae)
+            arguments |= edm_arguments(config.edm) | network_argument(config, None, vae)
             return EDM(**arguments)
+        if config.model_name == "FM":
+            arguments |= fm_arguments(config.fm) | network_argument(config, None, vae)
+            return part("fm", "FM")(**arguments)
         betas = betas_of(section)
         if changed(section, SCHEDULE):
             arguments["betas"] = betas
-        model = DDPM(**arguments, **network_argument(section, betas, vae))
+        model = DDPM(**arguments, **network_argument(config, betas, vae))
     except ValueError as error:
         raise UserError(f"section 'model': {error}") from None
     if section.variance_type == "fixed_large":  # section 3.2 of the paper
@@ -78,25 +86,57 @@ def betas_of(section: ModelConfig) -> Tensor:
     )
 
 
-def network_argument(
-    section: ModelConfig, betas: Tensor | None, vae: nn.Module | None
-) -> dict[str, Any]:
-    """The argument `network` of DDPM and EDM, where the section asks for more than the plain UNet.
+def part(module: str, name: str) -> Any:
+    """A class of a module of libs that not every edition has; UserError where it is missing."""
+    try:
+        return getattr(importlib.import_module(f"..{module}", __package__), name)
+    except ModuleNotFoundError:
+        file = f"code/libs/{module.replace('.', '/')}.py"
+        raise UserError(f"{name} is not part of this edition, {file} is missing") from None
+
+
+def network_argument(config: Config, betas: Tensor | None, vae: nn.Module | None) -> dict[str, Any]:
+    """The argument `network` of a model, where the config asks for more than the plain UNet.
 
     Args:
-        betas: the noise schedule; None for an EDM.
+        betas: the noise schedule; None for another model than a DDPM.
         vae: the autoencoder, if it is none that the model makes itself.
     """
-    options: dict[str, Any] = {name: getattr(section, name) for name in changed(section, NETWORK)}
+    section, is_dit = config.model, config.model.network == "dit"
+    names = OF_DIT if is_dit else changed(section, NETWORK)
+    options: dict[str, Any] = {name: getattr(section, name) for name in names}
     if section.label_dropout:
         options["null_class"] = True
+    shrink = default(vae, TAESD).factor if section.use_vae else 1
+    if is_dit:
+        check_patches(section, shrink)
     if section.bottleneck == "transformer":
-        shrink = default(vae, TAESD).factor if section.use_vae else 1
         levels = len(section.dim_mults)
         options["bottleneck_size"] = middle_size(section.img_shape, shrink, levels)
     if section.prediction != "eps":
-        return {"network": partial(IndirectUNet, section.prediction, betas, **options)}
-    return {"network": partial(VariantUNet, **options)} if options else {}
+        network = part("models.dit", "IndirectDiT") if is_dit else IndirectUNet
+        return {"network": partial(network, section.prediction, betas, **options)}
+    if config.fm.prediction == "image":
+        network = part("models.flows", "ImageDiT" if is_dit else "ImageUNet")
+    elif is_dit:
+        network = part("models.dit", "DiT")
+    elif options:
+        network = VariantUNet
+    else:
+        return {}
+    return {"network": partial(network, **options)}
+
+
+def check_patches(section: ModelConfig, shrink: int) -> None:
+    """Raise ValueError where a DiT cannot cut what is diffused, images by a factor smaller."""
+    height, width = section.img_shape[1:]
+    unit = section.patch_size * shrink
+    if height % unit or width % unit:
+        raise ValueError(
+            f"images of {height}x{width} cannot be cut into patches of {unit}x{unit} "
+            f"(patch_size {section.patch_size}"
+            + (f", and the VAE shrinks by {shrink})" if shrink > 1 else ")")
+        )
 
 
 def middle_size(img_shape: Sequence[int], shrink: int, levels: int) -> list[int]:
@@ -133,6 +173,13 @@ def edm_arguments(section: EDMConfig) -> dict[str, Any]:
     arguments = {name: value for name, value in vars(section).items() if value is not None}
     walk = {f.name: arguments.pop(f.name) for f in fields(Heun) if f.name in arguments}
     return {**arguments, "heun": Heun(**walk)}
+
+
+def fm_arguments(section: FMConfig) -> dict[str, Any]:
+    """The section as arguments of FM."""
+    moments = (section.logit_mean, section.logit_std)
+    logit_normal = moments if section.time == "logit_normal" else None
+    return {"logit_normal": logit_normal, "heun": section.solver == "heun"}
 
 
 @dataclass(frozen=True)

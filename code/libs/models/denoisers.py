@@ -6,6 +6,7 @@ A model has noise levels, each with a time of its own, alpha and sigma:
 
     DDPM    time t = 0 .. T-1       alpha = sqrt(alpha_bar_t), sigma = sqrt(1 - alpha_bar_t)
     EDM     time sigma              alpha = 1
+    FM      time t from 0 to 1      alpha = t, sigma = 1 - t
 
 Samplers do not meet these scales. They walk in one of two standard forms, to which any model is
 brought by scaling x alone (Karras et al. 2022, section 3; k-diffusion wraps models the same way):
@@ -58,7 +59,10 @@ class Denoiser(ABC):
             `postprocess`. What was put into its place, as for guidance, counts.
 
     Attributes:
-        own: the sampler that draws as the model does by itself: "own" for its p_sample_loop.
+        own: the sampler that draws as the model does by itself: "own" for its method `loop`.
+        loop, loop_step, loop_gives: that method, the one that it calls once a step, with the state
+            first, and what the latter gives, in words.
+        loop_calls: evaluations of the network in each of these steps.
         steps: of a chain unless asked otherwise; None for all time steps.
         heun: noise levels and churn of Heun's method unless asked otherwise.
         heun_steps: its number of steps unless asked otherwise.
@@ -66,6 +70,10 @@ class Denoiser(ABC):
     """
 
     own: str = "own"
+    loop: str = "p_sample_loop"
+    loop_step: str = "p_sample"
+    loop_gives: str = "x_{t-1}"
+    loop_calls: int = 1
     steps: int | None
     heun: Heun
     heun_steps: int = 18  # Karras et al. 2022, Table 1
@@ -216,7 +224,56 @@ class EDMDenoiser(Denoiser):
         return check_result(found, self.model.denoise, "images without noise", x.shape).to(x.dtype)
 
 
-DENOISERS = {"DDPM": DDPMDenoiser, "EDM": EDMDenoiser}  # by the names of the models' classes
+class FMDenoiser(Denoiser):
+    """A flow, whose network predicts the velocity x_0 - noise of x = t x_0 + (1 - t) noise."""
+
+    loop, loop_step, loop_gives = "generate", "step", "x at the next time"
+    first_time = 1e-3  # at t = 0 there is no trace of x_0, by whose rate samplers divide
+    log_snr_times = (0.02, 0.99)  # from ... to, where the steps are even in ln(t / (1 - t))
+
+    def __init__(self, model: nn.Module):
+        super().__init__(model)
+        self.steps = self.heun_steps = model.timesteps
+        self.heun = Heun()
+        self.loop_calls = 2 if model.heun else 1
+
+    def rates(self, time: Tensor) -> tuple[Tensor, Tensor]:
+        return time, 1 - time
+
+    def times(self, steps: int | None, spacing: str) -> Tensor:
+        """Times evenly in [0, 1), as the flow's own steps; or with "log_snr" evenly in ln(sigma).
+
+        The first one is a little above 0.
+        """
+        steps = default(steps, self.steps)
+        if steps < 1:
+            raise UserError(f"a chain has at least 1 step, not {steps}")
+        if spacing == "log_snr":
+            ends = torch.tensor(self.log_snr_times, dtype=torch.float64).logit().tolist()
+            return torch.linspace(*ends, steps, dtype=torch.float64).sigmoid()
+        if spacing != "trailing":
+            raise UserError(
+                f"a flow has no time steps, which spacing {spacing} counts: take log_snr, or leave "
+                "it out"
+            )
+        return (torch.arange(steps, dtype=torch.float64) / steps).clamp(min=self.first_time)
+
+    def time_at(self, sigma: float) -> float:
+        return 1 / (1 + sigma)
+
+    def noise(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        return x - time[:, None, None, None] * self._velocity(x, label, time)
+
+    def denoised(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        return x + (1 - time)[:, None, None, None] * self._velocity(x, label, time)
+
+    def _velocity(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        network = self.model.model
+        return check_result(network(x, label, time), network, "the velocity", x.shape).to(x.dtype)
+
+
+# By the names of the models' classes
+DENOISERS = {"DDPM": DDPMDenoiser, "EDM": EDMDenoiser, "FM": FMDenoiser}
 
 
 def denoiser_of(model: nn.Module) -> Denoiser:

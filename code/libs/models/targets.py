@@ -7,7 +7,7 @@ et al. 2023, section 3.4).
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..ddpm import DDPM
 from .variants import VariantUNet
@@ -17,15 +17,16 @@ DISTANCE_NAMES = {"mse": "mean squared error", "l1": "mean absolute error", "hub
 TARGET_NAMES = {"eps": "the noise", "v": "v", "x0": "x_0"}
 
 
-class IndirectUNet(VariantUNet):
-    """A UNet that predicts v or x_0, and answers with the noise which that implies.
+class Indirect(nn.Module):
+    """What makes a network predict v or x_0, and answer with the noise which that implies.
 
-    So the reverse process and every sampler work with it as with any other.
+    So the reverse process and every sampler work with it as with any other. It comes before the
+    network among the bases of a class, as in `IndirectUNet`.
 
     Args:
         prediction: "v" or "x0".
         betas: the schedule, float64 [T].
-        arguments: those of `VariantUNet`.
+        arguments: those of the network.
     """
 
     def __init__(self, prediction: str, betas: Tensor, **arguments: object):
@@ -47,6 +48,10 @@ class IndirectUNet(VariantUNet):
         if self.prediction == "v":
             return signal_rate * predicted + noise_rate * x
         return (x - signal_rate * predicted) / noise_rate
+
+
+class IndirectUNet(Indirect, VariantUNet):
+    """A UNet that predicts v or x_0."""
 
 
 def prediction_of(model: DDPM) -> str:

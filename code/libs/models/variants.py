@@ -73,15 +73,24 @@ class AdaLNBlock(nn.Module):
 
     An embedding shifts and scales what each of the two gets, and gates what it adds. The gates are
     zero at first, so the block starts as the identity (Peebles & Xie 2023, section 3.2).
+
+    Args:
+        dim: channels of a token.
+        emb_dim: size of the embedding.
+        num_heads: heads of the attention.
+        mlp_ratio: width of the MLP's hidden layer, in `dim`.
+        gelu: how the MLP's GELU is computed, "none" for exactly or "tanh".
     """
 
-    def __init__(self, dim: int, emb_dim: int, num_heads: int, mlp_ratio: float = 4.0):
+    def __init__(
+        self, dim: int, emb_dim: int, num_heads: int, mlp_ratio: float = 4.0, gelu: str = "none"
+    ):
         super().__init__()
         hidden = int(dim * mlp_ratio)
         self.norm1 = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
         self.attn = Attention(dim, None, num_heads, qkv_bias=True)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
-        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(gelu), nn.Linear(hidden, dim))
         self.emb_layers = nn.Sequential(nn.SiLU(), zero_init(nn.Linear(emb_dim, 6 * dim)))
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:

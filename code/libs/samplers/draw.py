@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..edm import heun_step, sample_heun
-from ..models.denoisers import Denoiser, denoiser_of
+from ..models.denoisers import DENOISERS, Denoiser, denoiser_of, for_model
 from ..runtime.device import Precision
 from ..runtime.progress import progress_bar
 from ..runtime.streams import SAMPLE_STREAM, fork_rng, generator_for
@@ -49,28 +49,32 @@ class Film:
 
 @contextmanager
 def watch_chain(model: nn.Module, on_state: OnState) -> Iterator[None]:
-    """Within this context call on_state(time, x) for x_T and for the result of each p_sample."""
-    p_sample = model.p_sample
+    """Within this context call on_state(steps left, x) before the model's own loop and in it.
+
+    For a DDPM these are x_T and the result of each p_sample.
+    """
+    kind = for_model(model, DENOISERS)
+    step = getattr(model, kind.loop_step)
     seen = 0
 
-    @functools.wraps(p_sample)
+    @functools.wraps(step)
     def watched(*args, **kwargs) -> Tensor:
         nonlocal seen
         __tracebackhide__ = True  # for cli.py, too
-        x = first_argument(p_sample, args, kwargs)
+        x = first_argument(step, args, kwargs)
         if seen % model.timesteps == 0:
             on_state(model.timesteps, x)
         seen += 1
         shape = getattr(x, "shape", None)
-        x = check_result(p_sample(*args, **kwargs), p_sample, "x_{t-1}", shape)
+        x = check_result(step(*args, **kwargs), step, kind.loop_gives, shape)
         on_state(model.timesteps - 1 - (seen - 1) % model.timesteps, x)
         return x
 
-    model.p_sample = watched  # shadows the method on this instance
+    setattr(model, kind.loop_step, watched)  # shadows the method on this instance
     try:
         yield
     finally:
-        del model.p_sample
+        delattr(model, kind.loop_step)
 
 
 def draw_samples(
@@ -128,11 +132,12 @@ def draw_samples(
 def _own_chain(
     model: nn.Module, labels: Tensor, precision: Precision, seed: int, on_state: OnState
 ) -> Tensor:
-    """Images [B, C, H, W] in [0, 1] from the model's p_sample_loop."""
+    """Images [B, C, H, W] in [0, 1] from the model's own loop."""
+    loop = getattr(model, for_model(model, DENOISERS).loop)
     with watch_chain(model, on_state), fork_rng(seed, precision.device), precision.autocast():
-        images = model.p_sample_loop(labels)
+        images = loop(labels)
     shape = ("C", "H", "W") if model.use_vae else model.img_shape
-    return check_result(images, model.p_sample_loop, "images", (len(labels), *shape))
+    return check_result(images, loop, "images", (len(labels), *shape))
 
 
 @torch.no_grad()

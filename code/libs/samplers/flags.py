@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sampler",
         metavar="NAME",
-        help="own (the model's p_sample_loop, or for an EDM heun with the settings of its config), "
+        help="own (the model's own loop, or for an EDM heun with the settings of its config), "
         "ddpm, ddim, dpm++ or heun (default: the run's train_cfg.sampler, else own)",
     )
     group.add_argument(
@@ -40,7 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="steps of the chain (default: the run's train_cfg.sampler_steps, else all T, those of "
-        "an EDM's config, or 18 of heun)",
+        "an EDM's or a flow's config, or 18 of heun)",
     )
     group.add_argument(
         "--eta", type=float, help="noise of ddim and dpm++: 0 (the default) none, 1 as much as ddpm"
@@ -49,8 +49,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--spacing",
         metavar="NAME",
         help="time steps to visit: trailing (default, from T-1), leading (to 0), linspace (both) "
-        "or log_snr (both, most of them where little noise is left); for an EDM trailing (as its "
-        "own steps) or log_snr",
+        "or log_snr (both, most of them where little noise is left); for an EDM or a flow "
+        "trailing (as its own steps) or log_snr",
     )
     group.add_argument(
         "--churn",

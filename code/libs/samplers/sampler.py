@@ -26,8 +26,8 @@ class Sampler:
     """How samples are drawn. Every sampler draws from every model, see `models/denoisers.py`.
 
     Args:
-        name: "own" for the way in which the model draws by itself, as a DDPM's p_sample_loop; one
-            of `SAMPLERS`, or "heun". An EDM's "own" is heun with the settings of its config.
+        name: "own" for the way in which the model draws by itself, see `Denoiser.own`; one of
+            `SAMPLERS`, or "heun". An EDM's "own" is heun with the settings of its config.
         steps: how many levels of noise to visit; None for the model's own number.
         eta: the noise of those in `HAVE_ETA`, 0 .. 1.
         spacing: which levels those in `SAMPLERS` visit, see `Denoiser.times`.
@@ -120,6 +120,8 @@ class Sampler:
         """How often the network is evaluated for each image."""
         sampler = self.resolved(denoiser.model)
         steps = sampler.num_steps(denoiser)
+        if sampler.name == "own":
+            return steps * denoiser.loop_calls
         return 2 * steps - 1 if sampler.name == "heun" else steps
 
     def function(self) -> Callable[..., Tensor]:
@@ -182,7 +184,7 @@ def _check_flags(flags: SamplerFlags, name: str, denoiser: Denoiser) -> None:
         for flag, value in (("--steps", flags.steps), ("--spacing", flags.spacing)):
             if value is not None:
                 raise UserError(
-                    f"{flag}: the model's own p_sample_loop visits all of its "
+                    f"{flag}: the model's own {denoiser.loop} visits all of its "
                     f"{denoiser.model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
                 )
     if name != "heun":

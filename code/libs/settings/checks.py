@@ -12,11 +12,15 @@ from ..utils import UserError
 SCORES_TO_CHOOSE_BY = {name: [name] for name in ("fid", "kid", "is", "grain", "accuracy")}
 SCORES_TO_CHOOSE_BY |= {"pr": ["precision", "recall"], "lpips": []}
 HAVE_ETA = ("ddim", "dpm++")  # samplers whose noise one can choose
-DDPM_ONLY = (  # keys that mean nothing to an EDM
-    "model.timesteps model.beta_schedule model.beta_start model.beta_end model.rescale_betas "
-    "model.prediction model.variance_type train_cfg.loss train_cfg.min_snr_gamma "
-    "train_cfg.uniform_share"
+DDPM_ONLY = (  # keys that mean nothing to another model
+    "model.beta_schedule model.beta_start model.beta_end model.rescale_betas model.prediction "
+    "model.variance_type train_cfg.loss train_cfg.min_snr_gamma train_cfg.uniform_share"
 ).split()
+UNET_ONLY = (  # keys that mean nothing to another network
+    "dim_mults attn_levels adagn resblocks_per_level dropout resample bottleneck bottleneck_depth "
+    "bottleneck_heads"
+).split()
+DIT_ONLY = "depth num_heads patch_size qk_norm".split()
 
 OF_SAMPLES = (  # keys that mean nothing to an autoencoder
     "train_cfg.num_eval_classes train_cfg.sampler train_cfg.sampler_steps train_cfg.sampler_eta "
@@ -57,6 +61,7 @@ def check_together(config: Any) -> None:
     _check_data_and_vae(config.dataset, config.vae)
     _check_data_and_model(config.dataset, config.model)
     _check_model_name(config)
+    _check_network(config.model)
     _check_edm(config.edm)
     _check_text(config.model, config.dataset, config.text)
     _check_scores(config.model, config.train_cfg)
@@ -138,13 +143,35 @@ def _check_data_and_model(data: Any, model: Any) -> None:
 
 def _check_model_name(config: Any) -> None:
     """Refuse keys that mean nothing to the kind of model."""
-    edm_only = [f"edm.{name}" for name in vars(config.edm)]
-    for key in DDPM_ONLY if config.model_name == "EDM" else edm_only:
+    of_edm, of_fm = (
+        [f"{name}.{key}" for key in vars(getattr(config, name))] for name in ("edm", "fm")
+    )
+    of_others = {
+        "DDPM": [*of_edm, *of_fm],
+        "EDM": ["model.timesteps", *DDPM_ONLY, *of_fm],
+        "FM": [*DDPM_ONLY, *of_edm],
+    }
+    for key in of_others[config.model_name]:
         if lookup(config, key) != lookup(type(config)(), key):
             raise UserError(
                 f"'{key}' means nothing to a model of 'model_name: {config.model_name}': leave it "
-                "out, or choose the other model"
+                "out, or choose another model"
             )
+
+
+def _check_network(model: Any) -> None:
+    """Refuse keys that mean nothing to the kind of network, and sizes that it cannot have."""
+    for name in UNET_ONLY if model.network == "dit" else DIT_ONLY:
+        if getattr(model, name) != getattr(type(model)(), name):
+            raise UserError(
+                f"'model.{name}' means nothing to 'model.network: {model.network}': leave it out, "
+                "or choose another network"
+            )
+    if model.network == "dit" and (model.dim % 4 or model.dim % model.num_heads):
+        raise UserError(
+            f"'model.dim' {model.dim} of 'model.network: dit' must be divisible by 4 and by "
+            f"'model.num_heads' {model.num_heads}"
+        )
 
 
 def _check_edm(edm: Any) -> None:
@@ -262,7 +289,7 @@ def _check_sampler(config: Any, key: str, steps_key: str) -> None:
             f"'{steps_key}': the model's own sampler has its own steps; set '{key}', e.g. to "
             f"{example}"
         )
-    if config.model_name != "EDM" and (steps or 0) > config.model.timesteps:
+    if config.model_name == "DDPM" and (steps or 0) > config.model.timesteps:
         raise UserError(
             f"'{steps_key}' {steps} must not be above 'model.timesteps', {config.model.timesteps}"
         )

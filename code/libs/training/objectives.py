@@ -110,7 +110,25 @@ class EDMObjective(Objective):
         self.model.sigma_data.fill_(deviation)
 
 
-OBJECTIVES = {"DDPM": DDPMObjective, "EDM": EDMObjective}  # by the names of the models' classes
+class FMObjective(Objective):
+    """The velocity of a flow; times are drawn as the flow says, in evaluation all alike."""
+
+    part, part_gives = "interpolate", "x_t"
+    loss_name = "mean squared error of the velocity"
+
+    def __init__(self, model: nn.Module, config: Config):
+        super().__init__(model, config)
+        if config.fm.time == "logit_normal":
+            mean, std = config.fm.logit_mean, config.fm.logit_std
+            self.drawn = f", logit of t drawn from N({mean:g}, {std:g}^2)"
+
+    def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
+        options = {"generator": generator, "device": generator.device}
+        return self.model.draw_t(number, **options) if training else torch.rand(number, **options)
+
+
+# By the names of the models' classes
+OBJECTIVES = {"DDPM": DDPMObjective, "EDM": EDMObjective, "FM": FMObjective}
 
 
 def objective_of(model: nn.Module, config: Config) -> Objective:

@@ -18,13 +18,14 @@ from ..settings.checks import lookup
 from ..utils import UserError
 
 # A resumed run sees the same images in the same order only if these stay as they were,
-# beside the seed, the model, and what an EDM is trained on.
+# beside the seed, the model, and what an EDM or a flow is trained on.
 FIXED_DATA = (
     "dataset.name dataset.split dataset.emnist_split dataset.val_fraction "
     "dataset.subset dataset.min_bytes dataset.resize dataset.random_flip dataset.latent_cache "
     "dataset.latent_variants loader.batch_size"
 ).split()
 FIXED_EDM = ("edm.sigma_data", "edm.p_mean", "edm.p_std")
+FIXED_FM = ("fm.time", "fm.logit_mean", "fm.logit_std", "fm.prediction")
 FIXED_TEXT = ("text.width", "text.layers", "text.heads", "text.seed")
 FREE_IN_MODEL = ("vae_encoder_weights", "vae_decoder_weights")  # files may have moved
 LONGEST_NAME = 150  # bytes of --output; file systems allow 255 for the folder's whole name
@@ -95,7 +96,16 @@ def check_same_run(config: Config, state: dict[str, Any]) -> None:
     path: Path = state["path"]
     saved = configs.from_dict(state["config"], path.parent, source=str(path))
     model = [f"model.{name}" for name in vars(config.model) if name not in FREE_IN_MODEL]
-    keys = ["seed", "model_name", "vae.kind", *model, *FIXED_EDM, *FIXED_TEXT, *FIXED_DATA]
+    keys = [
+        "seed",
+        "model_name",
+        "vae.kind",
+        *model,
+        *FIXED_EDM,
+        *FIXED_FM,
+        *FIXED_TEXT,
+        *FIXED_DATA,
+    ]
     _refuse_differences(path, saved, config, keys)
 
 

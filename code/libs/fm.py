@@ -1,0 +1,146 @@
+"""Rectified flow: straight lines from noise to data, and a network that learns their velocity.
+
+Papers: Liu, Gong and Liu 2023, "Flow Straight and Fast: Learning to Generate and Transfer Data with
+Rectified Flow"; Lipman et al. 2023, "Flow Matching for Generative Modeling". For the distribution
+of t in training Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image
+Synthesis".
+
+Time runs from noise, t = 0, to data, t = 1; Esser et al. count the other way.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .latent_space import make_space
+from .unet import UNet
+
+
+class FM(nn.Module):
+    """A flow conditioned on class labels, in pixels or in the latents of a frozen autoencoder.
+
+    Args:
+        img_shape: shape of an image, (C, H, W).
+        timesteps: number of steps by which images are drawn.
+        dim, context_dim, num_classes, dim_mults, attn_levels: see `UNet`.
+        use_vae: let latents of a VAE flow instead of pixels.
+        vae_encoder_weights, vae_decoder_weights: files with the VAE's weights; None leaves it
+            untrained, for loading a checkpoint into it.
+        logit_normal: mean and standard deviation of ln(t / (1 - t)) in training; None draws t
+            uniformly.
+        heun: draw with Heun's steps, two evaluations of the network each, instead of Euler's.
+        network: makes the network from `UNet`'s arguments.
+        vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
+
+    Attributes:
+        img_shape: shape of what flows, (C, H, W): of the images, or of their latents.
+        model: the network, (x_t, label, t) -> the velocity at x_t.
+        vae: the autoencoder, with `encoder` and `decoder`; None for pixels.
+
+    Raises:
+        ValueError: for an image size that the network or the VAE cannot halve often enough.
+    """
+
+    def __init__(
+        self,
+        img_shape: Sequence[int] = (3, 32, 32),
+        timesteps: int = 10,
+        dim: int = 64,
+        context_dim: int = 64,
+        num_classes: int = 10,
+        dim_mults: Sequence[int] = (1, 2, 4),
+        attn_levels: Sequence[int] = (0, 1),
+        use_vae: bool = False,
+        vae_encoder_weights: str | None = None,
+        vae_decoder_weights: str | None = None,
+        *,
+        logit_normal: tuple[float, float] | None = None,
+        heun: bool = False,
+        network: Callable[..., nn.Module] = UNet,
+        vae: nn.Module | None = None,
+    ):
+        super().__init__()
+        self.timesteps = timesteps
+        self.logit_normal, self.heun = logit_normal, heun
+        self.use_vae = use_vae
+        self.vae, self.img_shape = make_space(
+            img_shape, len(dim_mults), use_vae, vae_encoder_weights, vae_decoder_weights, vae
+        )
+        self.model = network(
+            dim=dim,
+            context_dim=context_dim,
+            num_classes=num_classes,
+            in_channels=self.img_shape[0],
+            dim_mults=dim_mults,
+            attn_levels=attn_levels,
+        )
+
+    def draw_t(
+        self, number: int, device: torch.device, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw times to train on, [number], in [0, 1] (Esser et al., section 3.1)."""
+        options = {"generator": generator, "device": device}
+        if self.logit_normal is None:
+            return torch.rand(number, **options)
+        mean, std = self.logit_normal
+        return (mean + std * torch.randn(number, **options)).sigmoid()
+
+    def interpolate(self, x_start: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """The point x_t = t x_start + (1 - t) noise of the line between them, [B, C, H, W]."""
+        t = t[:, None, None, None]
+        return t * x_start + (1 - t) * noise
+
+    def compute_loss(
+        self, x_start: Tensor, label: Tensor, t: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """How well the network predicts the velocity of the lines (Liu et al., Algorithm 1).
+
+        Args:
+            x_start: images, [B, C, H, W], in [-1, 1]; with `use_vae` in [0, 1].
+            label: class indices, LongTensor [B].
+            t: times in [0, 1], [B]; drawn here if None.
+            noise: Gaussian noise of the shape of what flows, [B, *img_shape]; drawn here if None.
+
+        Returns:
+            The mean squared error, a scalar.
+        """
+        if self.use_vae:
+            with torch.no_grad():
+                x_start = self.vae.encoder(x_start)
+        if t is None:
+            t = self.draw_t(len(x_start), x_start.device)
+        if noise is None:
+            noise = torch.randn_like(x_start)
+        velocity = self.model(self.interpolate(x_start, t, noise), label, t)
+        return F.mse_loss(velocity, x_start - noise)
+
+    @torch.no_grad()
+    def step(self, x: Tensor, label: Tensor, t: float, t_next: float) -> Tensor:
+        """Follow the flow from x_t, [B, C, H, W], to time `t_next`, dx / dt = velocity.
+
+        Euler's step, or with `heun` along the mean of the velocities at both ends.
+        """
+        velocity = self.model(x, label, torch.full((len(x),), t, device=x.device))
+        x_next = x + (t_next - t) * velocity
+        if self.heun:
+            at_end = self.model(x_next, label, torch.full((len(x),), t_next, device=x.device))
+            x_next = x + (t_next - t) * (velocity + at_end) / 2
+        return x_next
+
+    @torch.no_grad()
+    def generate(self, labels: Tensor) -> Tensor:
+        """Draw one image in [0, 1] for each label [B], from pure noise, [B, C, H, W]."""
+        x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+        for i in range(self.timesteps):
+            x = self.step(x, labels, i / self.timesteps, (i + 1) / self.timesteps)
+        if self.use_vae:
+            x = self.vae.decoder(x)
+        return self.postprocess(x)
+
+    def postprocess(self, imgs: Tensor) -> Tensor:
+        """Bring images to [0, 1]: those of a pixel model are in [-1, 1], decoded ones in [0, 1]."""
+        if not self.use_vae:
+            imgs = (imgs + 1) / 2
+        return imgs.clamp(0, 1)

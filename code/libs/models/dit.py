@@ -1,0 +1,208 @@
+"""A vision transformer in the place of the UNet.
+
+Paper: Peebles and Xie 2023, "Scalable Diffusion Models with Transformers" (DiT), with adaLN-Zero.
+Images or latents are cut into patches, each of which becomes a token. Tokens are [B, N, C].
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..blocks import Attention, SinusoidalPE, zero_init
+from ..utils import choose, default
+from .targets import Indirect
+from .variants import AdaLNBlock, LinearAttention, PromptTable
+
+TIME_FEATURES = 256  # of the sinusoidal encoding of time
+
+
+class QKNormAttention(Attention):
+    """Attention with normalised queries and keys, so that its logits cannot grow without bound.
+
+    RMSNorm in each head, before the product (Esser et al. 2024, section 5.3.2).
+
+    Args:
+        attention: whose layers it takes over.
+    """
+
+    def __init__(self, attention: Attention):
+        nn.Module.__init__(self)
+        self.num_heads = attention.num_heads
+        for name, layer in attention.named_children():
+            setattr(self, name, layer)
+        head_dim = attention.to_q.out_features // attention.num_heads
+        self.norm_q, self.norm_k = nn.RMSNorm(head_dim, 1e-6), nn.RMSNorm(head_dim, 1e-6)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return super()._attend(self.norm_q(q), self.norm_k(k), v)
+
+
+class QKNormLinearAttention(QKNormAttention, LinearAttention):
+    """Linear attention with normalised queries and keys."""
+
+
+class DiT(nn.Module):
+    """A transformer over patches, which takes the place of a `UNet`.
+
+    Time and class are added up and steer each block; positions are fixed sines and cosines, so that
+    any size of images will do that the patches divide.
+
+    Args:
+        dim: channels of a token.
+        context_dim: size of a text's tokens; for classes it means nothing.
+        num_classes: number of classes.
+        in_channels, out_channels: of images or latents; out_channels is in_channels by default.
+        dim_mults, attn_levels: of a UNet; they mean nothing here.
+        depth: number of blocks.
+        num_heads: heads of each attention.
+        patch_size: height and width of a patch.
+        mlp_ratio: width of the hidden layer of each block's MLP, in `dim`.
+        conditional: False for a network that ignores the labels.
+        null_class: learn one more label, `null_label`, which stands for no class; for guidance.
+        attention: "full" or "linear".
+        qk_norm: see `QKNormAttention`.
+        context: what a label is, a "class", or a text as "tokens", whose mean steers the blocks;
+            see `PromptTable`.
+
+    Attributes:
+        null_label: the label that stands for no class or no prompt; None without `null_class`.
+
+    Raises:
+        ValueError: dim is not divisible by 4 and by the heads, or an option is not one of those
+            above.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        context_dim: int,
+        num_classes: int,
+        in_channels: int = 3,
+        out_channels: int | None = None,
+        dim_mults: Sequence[int] = (1,),
+        attn_levels: Sequence[int] = (),
+        *,
+        depth: int = 6,
+        num_heads: int = 4,
+        patch_size: int = 2,
+        mlp_ratio: float = 4.0,
+        conditional: bool = True,
+        null_class: bool = False,
+        attention: str = "full",
+        qk_norm: bool = False,
+        context: str = "class",
+    ):
+        super().__init__()
+        if dim % 4 or dim % num_heads:
+            raise ValueError(
+                f"dim {dim} of a DiT must be divisible by 4 and by {num_heads} (heads)"
+            )
+        linear = choose("attention", attention, {"full": False, "linear": True})
+        self.reads_tokens = choose("context", context, {"class": False, "tokens": True})
+        self.conditional, self.patch_size = conditional, patch_size
+        self.out_channels = default(out_channels, in_channels)
+
+        self.patch_embd = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
+        self.time_embd = nn.Sequential(
+            SinusoidalPE(TIME_FEATURES),
+            nn.Linear(TIME_FEATURES, dim),
+            nn.SiLU(),
+            nn.Linear(dim, dim),
+        )
+        self.null_label = None
+        if self.reads_tokens:
+            self.label_embd = PromptTable(context_dim)
+            self.context_to_dim = nn.Linear(context_dim, dim)
+            self.null_label = PromptTable.null_label if null_class else None
+        else:
+            self.label_embd = nn.Embedding(num_classes + null_class if conditional else 1, dim)
+            self.null_label = num_classes if null_class else None
+        self.blocks = nn.ModuleList(
+            [AdaLNBlock(dim, dim, num_heads, mlp_ratio, gelu="tanh") for _ in range(depth)]
+        )
+        for block in self.blocks:
+            if qk_norm:
+                block.attn = (QKNormLinearAttention if linear else QKNormAttention)(block.attn)
+            elif linear:
+                block.attn = LinearAttention(block.attn)
+        self.final_norm = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        self.final_emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
+        self.final_linear = nn.Linear(dim, patch_size**2 * self.out_channels)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """As the paper's code does it: all blocks start as the identity, the output as zero."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.patch_embd.weight.data.flatten(1))  # as if it were linear
+        nn.init.zeros_(self.patch_embd.bias)
+        for layer in (self.time_embd[1], self.time_embd[3]):
+            nn.init.normal_(layer.weight, std=0.02)
+        if not self.reads_tokens:
+            nn.init.normal_(self.label_embd.weight, std=0.02)
+        for layers in (*(block.emb_layers for block in self.blocks), self.final_emb_layers):
+            zero_init(layers)
+        zero_init(self.final_linear)
+
+    def embed(self, label: Tensor, time: Tensor) -> Tensor:
+        """The embedding of time steps and labels [B], [B, dim]."""
+        if not self.conditional:
+            label = torch.zeros_like(label)
+        context = self.label_embd(label)
+        if self.reads_tokens:
+            context = self.context_to_dim(context.mean(dim=1))
+        return self.time_embd(time) + context
+
+    def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        """Predict what `UNet.forward` does.
+
+        Args:
+            x: noisy images or latents, [B, in_channels, H, W].
+            label: class indices, LongTensor [B]; or a text's tokens, [B, tokens, context_dim].
+            time: time steps, noise levels or times of any kind, [B].
+
+        Returns:
+            [B, out_channels, H, W]
+
+        Raises:
+            ValueError: the patches do not divide H or W.
+        """
+        size = self.patch_size
+        if x.shape[2] % size or x.shape[3] % size:
+            raise ValueError(
+                f"images of {x.shape[2]}x{x.shape[3]} cannot be cut into patches of {size}x{size}"
+            )
+        emb = self.embed(label, time)
+        patches = self.patch_embd(x)  # [B, dim, H / size, W / size]
+        rows, columns = patches.shape[2:]
+        tokens = patches.flatten(2).transpose(1, 2)  # [B, rows * columns, dim]
+        tokens = tokens + positions(rows, columns, tokens.shape[2], x.device)
+        for block in self.blocks:
+            tokens = block(tokens, emb)
+        shift, scale = self.final_emb_layers(emb)[:, None, :].chunk(2, dim=-1)
+        tokens = self.final_linear(self.final_norm(tokens) * (1 + scale) + shift)
+        patches = tokens.unflatten(2, (size, size, self.out_channels))
+        patches = patches.unflatten(1, (rows, columns))  # [B, rows, columns, size, size, C]
+        return patches.permute(0, 5, 1, 3, 2, 4).reshape(len(x), self.out_channels, *x.shape[2:])
+
+
+class IndirectDiT(Indirect, DiT):
+    """A DiT that predicts v or x_0."""
+
+
+def positions(rows: int, columns: int, dim: int, device: torch.device) -> Tensor:
+    """Sines and cosines of each patch's place, [rows * columns, dim], row by row.
+
+    The first half encodes the column, the second the row (as the paper's code, after Vaswani et al.
+    2017, section 3.5).
+    """
+    steps = torch.arange(dim // 4, device=device, dtype=torch.float32)
+    frequencies = 10000 ** (-steps / (dim // 4))
+    row, column = torch.meshgrid(
+        torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij"
+    )
+    angles = [place.reshape(-1, 1) * frequencies for place in (column, row)]
+    return torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)], dim=1)
