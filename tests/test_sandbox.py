@@ -154,6 +154,8 @@ def scratch_folders() -> set[Path]:
 
 @linux_only
 def test_every_layer_that_the_system_offers_is_in_force_and_said(full, offered):
+    """What the page of a grade calls protected is protected by a layer this system has, and no
+    layer that it has is left out."""
     said = full.sandbox.protections
     assert ("Landlock (ABI" in said["files"]) == offered["landlock"]
     assert ("a file system of its own with nothing" in said["files"]) == offered["namespaces"]
@@ -165,6 +167,7 @@ def test_every_layer_that_the_system_offers_is_in_force_and_said(full, offered):
 
 
 def test_a_worker_answers_and_ends_by_itself(full):
+    """Arrays survive the way there and back, and how a worker ended can be asked again."""
     with full.worker() as worker:
         assert ask(worker, "result = [code_folder, np.arange(3)]")["result"][1].tolist() == [
             0,
@@ -176,6 +179,8 @@ def test_a_worker_answers_and_ends_by_itself(full):
 
 
 def test_student_code_is_read_from_its_folder_and_scratch_is_writable(full, tmp_path):
+    """Honest submissions import their own modules and write temporary files, which go to
+    scratch."""
     (tmp_path / "module.py").write_text("value = 41 + 1")
     with full.worker(tmp_path) as worker:
         code = "import sys; sys.path.insert(0, code_folder); import module; result = module.value"
@@ -190,12 +195,14 @@ def test_student_code_is_read_from_its_folder_and_scratch_is_writable(full, tmp_
 
 @pytest.mark.parametrize("only", [None, slow(("view",)), ("landlock", "user", "seccomp")])
 def test_modules_can_be_imported_late(labs, only):
+    """Code that imports within a function runs: the standard library stays readable."""
     lab = labs(*only) if only else labs(everything=True)
     for module in ("sqlite3", "decimal", "xml.etree.ElementTree", "numpy.fft", "multiprocessing"):
         assert lab.run(f"import {module}") == {"result": None}, module
 
 
 def test_the_environment_holds_nothing_of_the_judge(full, monkeypatch):
+    """Secrets in the judge's variables, and where its tests are, do not reach a submission."""
     monkeypatch.setenv("A_SECRET", "s3cret")
     with Sandbox("hostile_worker:serve", _preload=(), _helpers=(str(SANDBOXED),)) as sandbox:
         lab = Lab(sandbox, full.folder)
@@ -206,6 +213,7 @@ def test_the_environment_holds_nothing_of_the_judge(full, monkeypatch):
 
 
 def test_only_the_channel_is_open_beside_the_standard_three(full):
+    """No worker inherits a handle of the judge or of another worker: files, sockets, pipes."""
     code = """
 import fcntl
 result = []
@@ -229,16 +237,19 @@ for handle in range(256):
     ],
 )
 def test_how_a_worker_ended_is_said_in_words(full, code, words):
+    """Reports name the cause of an end, and exit codes are told from crashes."""
     with full.worker() as worker:
         assert ended(worker, code) == words
 
 
 def test_aborting_is_a_crash(full):
+    """abort() is no orderly exit, whatever number its signal has here."""
     with full.worker() as worker:
         assert ended(worker, "import os; os.abort()").startswith("crashed: ")
 
 
 def test_handlers_registered_for_the_exit_do_not_run(full):
+    """Student code gets no say after its worker was told to end."""
     with full.worker() as worker:
         ask(worker, "import atexit; atexit.register(print, 'at exit')")
         worker.end(SECONDS)
@@ -260,6 +271,8 @@ def file_lab(labs: Callable[..., Lab], only: tuple[str, ...] | None, offered: di
 @linux_only
 @pytest.mark.parametrize("only", FILES)
 def test_nobody_elses_files_can_be_read(labs, only, offered, tmp_path):
+    """The hidden tests, other submissions, logs, keys and the judge's memory stay out of reach, by
+    each layer of files alone."""
     lab = file_lab(labs, only, offered)
     other = tmp_path / "other_submission"
     other.mkdir()
@@ -291,6 +304,8 @@ def test_nobody_elses_files_can_be_read(labs, only, offered, tmp_path):
 @linux_only
 @pytest.mark.parametrize("only", FILES)
 def test_nothing_can_be_written_outside_the_scratch_folder(labs, only, offered, tmp_path):
+    """Neither new files nor changes to the submission itself are left anywhere, by each layer
+    alone."""
     lab = file_lab(labs, only, offered)
     (lab.folder / "code").mkdir(exist_ok=True)
     mine = lab.folder / "code" / "mine.py"
@@ -337,6 +352,9 @@ def test_folders_of_packages_under_development_are_not_shown(monkeypatch):
 
 
 def test_a_repository_or_submission_that_cannot_be_hidden_is_said_and_is_a_hole():
+    """A kit below a folder that workers must see, such as /usr, is no hidden kit: grading refuses
+    or says so."""
+
     from autograder.sandbox import confine, holes
 
     for root, private, hidden in (
@@ -354,6 +372,7 @@ def test_a_repository_or_submission_that_cannot_be_hidden_is_said_and_is_a_hole(
 
 @linux_only
 def test_the_mode_and_owner_of_files_cannot_be_changed_by_the_filter_alone(labs, offered, tmp_path):
+    """Landlock does not cover chmod, chown, times and attributes: the filter must."""
     skip_without(offered, "seccomp")
     (tmp_path / "file").write_text("x")
     with labs("seccomp").worker() as worker:
@@ -379,6 +398,7 @@ def server() -> Iterator[int]:
 @linux_only
 @pytest.mark.parametrize("only", [("seccomp",), ("namespaces",), ("landlock",), None])
 def test_a_server_on_this_machine_is_out_of_reach(labs, only, offered, server):
+    """No submission talks to anybody over the network, by each layer of it alone."""
     skip_without(offered, only[0] if only else "seccomp")
     lab = labs(*only) if only else labs(everything=True)
     code = f"import socket; socket.create_connection(('127.0.0.1', {server}), 2)"
@@ -393,6 +413,7 @@ def test_the_server_of_these_tests_is_within_reach_without_the_layers(labs, serv
 
 @linux_only
 def test_no_socket_of_any_kind_by_the_filter_alone(labs, offered):
+    """Kinds without an address, such as netlink and packets, are refused too, and pairs."""
     skip_without(offered, "seccomp")
     with labs("seccomp").worker() as worker:
         for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, 16, 17, 38):
@@ -407,6 +428,8 @@ def test_no_socket_of_any_kind_by_the_filter_alone(labs, offered):
 @linux_only
 @pytest.mark.parametrize("only", [("seccomp",), None])
 def test_no_new_process_and_no_new_program(labs, only, offered):
+    """Neither fork, vfork nor exec gets through in any form, while threads, which torch needs,
+    start."""
     skip_without(offered, "seccomp")
     lab = labs(*only) if only else labs(everything=True)
     with lab.worker() as worker:
@@ -432,6 +455,8 @@ result = len(threads)
 @linux_only
 @pytest.mark.parametrize("only", [("seccomp",), ("landlock",), ("namespaces",), None])
 def test_no_other_process_can_be_signalled(labs, only, offered):
+    """The judge, the zygote and other users' processes survive a submission that kills all it
+    can."""
     skip_without(offered, only[0] if only else "seccomp")
     lab = labs(*only) if only else labs(everything=True)
     with subprocess.Popen(["sleep", "60"]) as other, lab.worker() as worker:
@@ -450,6 +475,8 @@ def test_no_other_process_can_be_signalled(labs, only, offered):
 
 @linux_only
 def test_the_filter_refuses_what_could_break_out(labs, offered):
+    """Calls that read other processes, mount, load code into the kernel or change the process are
+    refused, by number and by other numbering."""
     skip_without(offered, "seccomp")
     if os.uname().machine != "x86_64":
         pytest.skip("the numbers below are those of x86_64")
@@ -541,6 +568,7 @@ def run_filter(code: bytes, data: dict[int, int]) -> int:
 
 @linux_only
 def test_root_is_dropped_for_good(full, offered):
+    """A worker that was started by root has a user of its own, no groups, and no way back."""
     skip_without(offered, "root", "landlock")
     code = "import os; result = [os.getresuid(), os.getresgid(), os.getgroups()]"
     (real, effective, saved), groups, others = full.run(code)["result"]
@@ -603,6 +631,7 @@ for attempt in (lambda: open({str(public / "of_root")!r}, "w"), lambda: os.kill(
 
 @linux_only
 def test_a_submission_is_not_copied_into_itself(offered, tmp_path):
+    """A scratch folder below the submission does not make its copy grow without end."""
     skip_without(offered, "root")
     from autograder.sandbox import user
 
@@ -660,6 +689,7 @@ def children(pid: int) -> list[int]:
     "only", [("limits",), slow(("namespaces",)), slow(("limits", "view", "landlock", "user"))]
 )
 def test_a_fork_bomb_is_stopped_without_the_filter(labs, only):
+    """Killing a worker ends all that it forked, however fast it forks."""
     code = """
 import os, time
 end = time.monotonic() + 20
@@ -684,6 +714,7 @@ while time.monotonic() < end:
 
 @linux_only
 def test_processes_and_their_memory_are_counted_together(labs):
+    """Limits hold for a worker with its children, so that forking buys neither time nor memory."""
     code = """
 import os, time
 for _ in range({processes}):
@@ -703,6 +734,7 @@ time.sleep(20)
 
 @linux_only
 def test_too_many_threads_are_refused_or_end_the_worker(labs, offered):
+    """Threads count as processes do: the system refuses them, or the supervisor ends the worker."""
     code = """
 import threading
 done = threading.Event()
@@ -723,6 +755,7 @@ finally:
 @pytest.mark.slow
 @linux_only
 def test_memory_is_limited_by_the_system_and_by_the_supervisor(labs):
+    """At once, piece by piece or shared: no way of taking memory takes the machine's."""
     at_once = "result = len(np.ones((4 << 30,), 'uint8'))"
     piecewise = "kept = [np.ones((16 << 20,), 'uint8') for _ in range(256)]; result = len(kept)"
     with labs("limits").worker(memory_mb=500) as worker:
@@ -750,6 +783,8 @@ def ask_or_end(worker: Worker, code: str) -> str:
 @linux_only
 @pytest.mark.parametrize("only", [slow(("limits",)), None])
 def test_the_disk_cannot_be_filled(labs, only):
+    """One big file, many files and many empty ones all end at their limit, and scratch is
+    removed."""
     one = "open('big', 'wb').write(bytes(50 << 20))"
     many = """
 for number in range(20):
@@ -828,6 +863,7 @@ remove_folder({str(tmp_path / "top")!r})
 
 
 def test_much_output_is_cut_and_the_worker_goes_on(full):
+    """Printing without end fills no disk, and whoever prints much is still graded."""
     full.log.unlink(missing_ok=True)
     code = """
 import os
@@ -845,6 +881,7 @@ print('the end')
 
 
 def test_what_is_printed_last_is_in_the_log(full, tmp_path):
+    """Output right before the end is kept, of both streams and in order, over several workers."""
     log = tmp_path / "log"
     with open(log, "wb") as file:
         for words in ("one", "two"):
@@ -855,12 +892,14 @@ def test_what_is_printed_last_is_in_the_log(full, tmp_path):
 
 
 def test_more_handles_than_allowed_are_refused(full):
+    """A submission that never closes its files gets an error of its own."""
     code = "kept = [open('/dev/null') for _ in range(400)]"
     assert full.run(code).get("number") == errno.EMFILE
 
 
 @pytest.mark.parametrize("only", [slow(("limits",)), None])
 def test_a_busy_loop_that_ignores_signals_is_stopped_by_the_clock(labs, only):
+    """Time is limited for code that handles every signal, by its own limit and by the judge."""
     code = """
 import signal
 for number in range(1, 65):
@@ -881,6 +920,7 @@ while True:
 
 @pytest.mark.slow
 def test_processor_time_is_limited(labs):
+    """The system's own limit holds where its warning signal is ignored."""
     with labs("limits").worker(cpu_seconds=1) as worker:
         words = ended(worker, "import signal; signal.signal(24, signal.SIG_IGN)\nwhile True: pass")
         assert words == "stopped: more than 1 s of processor time"
@@ -911,6 +951,7 @@ time.sleep(60)
 @linux_only
 @pytest.mark.parametrize("without", [(), slow(("view", "namespaces", "seccomp"))])
 def test_nothing_is_left_when_the_judge_is_killed(without, tmp_path):
+    """Ctrl-C, a crash or a lost terminal leave no student's process and no folder behind."""
     code = JUDGE.format(
         root=str(ROOT), tests=str(SANDBOXED), folder=str(tmp_path / "code"), without=without
     )
@@ -938,6 +979,7 @@ def test_nothing_is_left_when_the_judge_is_killed(without, tmp_path):
 
 @linux_only
 def test_a_killed_zygote_leaves_its_workers_to_the_judge_and_is_replaced(tmp_path):
+    """One killed process does not end the grading of a whole class."""
     helpers = (str(SANDBOXED),)
     with Sandbox("hostile_worker:serve", _preload=(), _helpers=helpers) as sandbox:
         lab = Lab(sandbox, tmp_path)
@@ -953,6 +995,7 @@ def test_a_killed_zygote_leaves_its_workers_to_the_judge_and_is_replaced(tmp_pat
 
 @linux_only
 def test_a_killed_supervisor_takes_its_worker_along(labs):
+    """No worker runs without somebody who counts its time and memory."""
     for only in (("limits",), ("namespaces", "limits")):
         with labs(*only).worker() as worker:
             worker.channel.send({"code": "while True: pass"})
@@ -966,6 +1009,7 @@ def test_a_killed_supervisor_takes_its_worker_along(labs):
 @pytest.mark.slow
 @linux_only
 def test_many_workers_leave_no_process_handle_or_folder(full):
+    """Grading hundreds of submissions in one process does not run out of anything."""
     with full.worker():
         pass
     handles = len(os.listdir("/proc/self/fd"))
@@ -983,6 +1027,7 @@ def test_many_workers_leave_no_process_handle_or_folder(full):
 
 
 def test_workers_can_be_asked_for_by_many_threads_at_once(full):
+    """Each thread gets its own worker's answer."""
     results: list[dict] = []
     threads = [
         threading.Thread(target=lambda n=n: results.append(full.run(f"result = {n}")))
@@ -1012,6 +1057,7 @@ def test_a_worker_outlives_the_thread_that_asked_for_the_sandbox(tmp_path):
 
 
 def test_a_worker_that_cannot_be_confined_is_an_error_with_its_reason(full, tmp_path, monkeypatch):
+    """Nothing of a submission runs where a layer failed; the instructor reads why."""
     with pytest.raises(SandboxError, match=r"could not be confined: .*str"):
         full.sandbox.worker(tmp_path, tmp_path / "log", Limits(open_files="many"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
@@ -1020,6 +1066,7 @@ def test_a_worker_that_cannot_be_confined_is_an_error_with_its_reason(full, tmp_
 
 
 def test_code_that_cannot_be_imported_is_an_error_with_its_reason(tmp_path):
+    """A worker that cannot start is an error of the kit, not a grade of 0."""
     with (
         Sandbox("no_such_module:serve", _preload=()) as sandbox,
         pytest.raises(SandboxError, match="No module named 'no_such_module'"),
@@ -1034,6 +1081,8 @@ def test_code_that_cannot_be_imported_is_an_error_with_its_reason(tmp_path):
 @linux_only
 @pytest.mark.parametrize("without", [(), ("view",), ("landlock", "view", "namespaces", "user")])
 def test_torch_and_its_relatives_work_inside(without, tmp_path):
+    """Training, saving and loading run under all layers, or honest submissions would fail; GPUs are
+    not seen."""
     helpers = (str(SANDBOXED),)
     training = """
 import torch
