@@ -1,6 +1,7 @@
 """Grade many submissions in several processes, each with its own warm sandbox."""
 
 import atexit
+import functools
 import multiprocessing
 import signal
 import sys
@@ -16,8 +17,6 @@ from autograder.rubric import Rubric
 from autograder.sandbox import kernel
 from autograder.sandbox.sandbox import Sandbox
 
-_sandbox: Sandbox | None = None  # of this process
-
 
 @dataclass(frozen=True)
 class Order:
@@ -32,20 +31,24 @@ class Order:
     private: tuple[str, ...] = ()  # folders of submissions and grades, which no worker may read
 
 
+@functools.cache
+def own_sandbox(trusted: bool, private: tuple[str, ...]) -> Sandbox:
+    """This process's own sandbox, warm from the first call on; ends with the process."""
+    sandbox = Sandbox(trusted=trusted, private=private).__enter__()
+    atexit.register(sandbox.close)
+    return sandbox
+
+
 def grade_one(path: Path, order: Order) -> Grade:
-    """Grade a submission with this process's own sandbox, which its first call starts.
+    """Grade a submission with this process's own sandbox.
 
     Raises:
         SandboxError: nothing can be graded on this machine, or only with `order.trust`.
     """
-    global _sandbox
-    if _sandbox is None:
-        _sandbox = Sandbox(trusted=order.trust, private=order.private).__enter__()
-        atexit.register(_sandbox.close)
     grade = judge(
         path,
         order.rubric,
-        sandbox=_sandbox,
+        sandbox=own_sandbox(order.trust, order.private),
         seed=order.seed,
         public=order.public,
         only=order.only,

@@ -246,7 +246,7 @@ def test_dropped_captions_become_the_empty_prompt(make_trainer):
         learner = make_trainer(f"model.label_dropout={share}").learner
         texts = learner.splits.train.captions.texts
         numbers = torch.tensor([texts.index(t) for t in ("crimson", "a green square", "the sea")])
-        _, contexts, *_ = learner._prepare(0, torch.zeros(3, 3, 16, 16), numbers)
+        _, contexts, *_ = learner.prepare(0, torch.zeros(3, 3, 16, 16), numbers)
         encoded = learner.contexts.encoder.encode(expected)
         torch.testing.assert_close(contexts, encoded, atol=2e-3, rtol=2e-3)
 

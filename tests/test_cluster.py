@@ -147,7 +147,7 @@ def test_each_submission_is_yielded_once_however_it_ends(tmp_path, monkeypatch):
     def connected(address):
         yield pretended
 
-    monkeypatch.setattr(cluster, "_connected", connected)
+    monkeypatch.setattr(cluster, "connected", connected)
     monkeypatch.setattr(cluster, "MAX_SENT", 100)
     monkeypatch.setattr(cluster, "grade_one", lambda path, order: Grade(path.name, team="here"))
     grades = list(cluster.grade_on_cluster([tmp_path / n for n in names], ORDER, "x"))

@@ -412,7 +412,7 @@ def test_to_dict_is_plain(tmp_path):
     assert yaml.safe_load(yaml.safe_dump(values)) == values
     assert values["dataset"]["data_folder"] == "../data/afhq"
     assert values["output_folder"] == "."
-    assert list(values) == [f.name for f in dataclasses.fields(Config)]
+    assert values.keys() == {f.name for f in dataclasses.fields(Config)}
     assert from_dict(values, ROOT / "logs", source="test") == config
     moved = from_dict(values, tmp_path / "logs", source="test")
     assert moved.dataset.data_folder == tmp_path / "data/afhq"

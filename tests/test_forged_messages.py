@@ -24,7 +24,7 @@ from autograder.checks.student import MAX_KEPT, Ahead, Calls, Finding, RunState,
 from autograder.checks.unet_wiring import Wiring, needed_levels
 from autograder.examine import LocalWorker
 from autograder.hidden.oracles import make_cases
-from autograder.sandbox.wire import BadMessage, Closed, _Body, _pack, _unpack
+from autograder.sandbox.wire import BadMessage, Body, Closed, pack, unpack
 
 from helpers.files import ROOT
 
@@ -92,8 +92,8 @@ FILLS = {"zeros": 0.0, "ones": 1.0, "nans": NAN, "infinities": INF, "largest": 3
 def over_the_wire(message: Message) -> Message:
     """A message as it arrives, or BadMessage."""
     arrays: list[bytes] = []
-    header = json.dumps(_pack(message, arrays))
-    return _unpack(json.loads(header), _Body(b"".join(arrays)))
+    header = json.dumps(pack(message, arrays))
+    return unpack(json.loads(header), Body(b"".join(arrays)))
 
 
 class Liar:

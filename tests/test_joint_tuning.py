@@ -101,7 +101,7 @@ def test_the_diffusion_loss_does_not_reach_the_autoencoder(make_trainer):
     trainer = make_trainer("vae.vae_lambda=0")
     trainer.learner.begin_epoch(0)
     images, labels = trainer.splits.train.__getitems__([(i, 0) for i in range(7)])
-    batch = trainer.learner._prepare(0, images, labels)
+    batch = trainer.learner.prepare(0, images, labels)
     trainer.learner.updater.loss(*batch)[0].backward()
     vae = trainer.learner.model.vae
     assert all(p.grad is None or not p.grad.any() for p in vae.parameters())

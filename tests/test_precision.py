@@ -97,7 +97,7 @@ def test_pick_device_refuses(machine, names, cuda, words):
 def test_pick_precision(machine, monkeypatch, name, device, bf16, expected):
     """Auto is bf16 where the hardware has it, else fp16 on CUDA, else fp32; a name is kept."""
     machine(1, bf16)
-    monkeypatch.setattr(devices, "_cpu_has_bf16", lambda: bf16)
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: bf16)
     precision = Precision.pick(name, torch.device(device))
     assert precision.name == expected
     assert precision.needs_scaler == (expected == "fp16")

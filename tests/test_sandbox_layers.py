@@ -223,18 +223,18 @@ def test_a_worker_that_lacks_what_an_earlier_one_had_is_refused_as_well():
         return SimpleNamespace(**said, kill=lambda: killed.append(layers))
 
     sandbox = Sandbox()
-    sandbox._check(worker(every))
+    sandbox.check(worker(every))
     assert sandbox.hole == ""
-    sandbox._check(worker([layer for layer in every if layer != holes.FILTER]))
+    sandbox.check(worker([layer for layer in every if layer != holes.FILTER]))
     assert holes.HOLES["kernel"].words in sandbox.hole
-    sandbox._check(worker(every))
+    sandbox.check(worker(every))
     assert holes.HOLES["kernel"].words in sandbox.hole  # what has been graded so stays said
     for first in ([], [every]):
         sandbox = Sandbox()
         for layers in first:
-            sandbox._check(worker(layers))
+            sandbox.check(worker(layers))
         with pytest.raises(SandboxError, match="Nothing of it was run"):
-            sandbox._check(worker([]))
+            sandbox.check(worker([]))
         with pytest.raises(SandboxError, match="Nothing of it was run"):
             _ = sandbox.protections
     assert killed == [[], []]

@@ -228,7 +228,7 @@ def job(**changes) -> Job:
 def test_time_steps_of_each_spacing(spacing):
     """Every spacing that the flag of sample.py names, or a config, gives a chain's time steps."""
     config = from_dict({"sampling": {"spacing": spacing}}, ROOT, "text", StableDiffusionConfig)
-    times = drawing._times(config, Sampler("ddim", 10, spacing=config.sampling.spacing))
+    times = drawing.chain_times(config, Sampler("ddim", 10, spacing=config.sampling.spacing))
     assert len(set(times)) == 10
     assert times == sorted(times, reverse=True)
 
@@ -236,7 +236,7 @@ def test_time_steps_of_each_spacing(spacing):
 def their_pictures(example: Example, job: Job, **options) -> Tensor:
     """What diffusers' pipeline draws from the same noise."""
     size = 4, job.height // 8, job.width // 8
-    noise = drawing._noise(size, job.seed, 0)
+    noise = drawing.starting_noise(size, job.seed, 0)
     images = example.pipeline(
         list(job.prompts),
         negative_prompt=[job.negative] * len(job.prompts),
@@ -282,7 +282,7 @@ def test_picture_from_a_picture(example, model):
     times = pipeline.scheduler.set_timesteps(10) or pipeline.scheduler.timesteps[4:].tolist()
     with torch.no_grad():
         latents = pipeline.vae.encode(2 * image[None] - 1).latent_dist.mode() * 0.18215
-        noise = drawing._noise((4, 8, 8), start.seed, 0)
+        noise = drawing.starting_noise((4, 8, 8), start.seed, 0)
         x = pipeline.scheduler.add_noise(latents, noise[None], torch.tensor(times[:1]))
         both, nothing = pipeline.encode_prompt(PROMPTS[0], "cpu", 1, True, NEGATIVE)
         for time in times:

@@ -110,7 +110,7 @@ def test_time_steps_come_up_as_often_as_they_count(gamma, share):
     settings = ["model.timesteps=20", "model.beta_end=0.3", f"train_cfg.min_snr_gamma={gamma}"]
     settings.append(f"train_cfg.uniform_share={share}")
     images, labels = torch.rand(4000, 1, 8, 8), torch.zeros(4000, dtype=torch.long)
-    _, _, t, _ = learner(*settings)._prepare(3, images, labels)
+    _, _, t, _ = learner(*settings).prepare(3, images, labels)
     a = np.cumprod(1 - np.linspace(1e-4, 0.3, 20))
     weights = np.ones(20) if gamma == "null" else np.minimum(1, 2 * (1 - a) / a)
     expected = (1 - share) * weights / weights.sum() + share / 20

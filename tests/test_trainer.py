@@ -643,7 +643,7 @@ class Clock:
     def __init__(self, monkeypatch):
         self.time, self.lines = 1000.0, []
         monkeypatch.setattr(progress, "now", lambda: self.time)
-        monkeypatch.setattr(progress, "_last_line", None)
+        monkeypatch.setattr(progress, "last_line", None)
         monkeypatch.setattr(
             progress.tqdm, "write", lambda text: self.lines.append((self.time, text))
         )
@@ -668,7 +668,7 @@ def test_time_left_includes_evaluation_and_drawing(make_trainer, monkeypatch):
     monkeypatch.setattr(learner, "step", clock.takes(2, lambda *args: FINE))
     monkeypatch.setattr(learner, "evaluate", clock.takes(50, lambda *args: 1.0))
     monkeypatch.setattr(learner, "picture", clock.takes(400, lambda: None))
-    monkeypatch.setattr(trainer, "_save", clock.takes(7, lambda name: None))
+    monkeypatch.setattr(checkpoint, "save", clock.takes(7, lambda state, path: None))
     trainer.fit()
     told = [(when, text) for when, text in clock.lines if text.endswith(" left")]
     assert len(told) == 8
@@ -707,7 +707,7 @@ def test_bar_without_a_terminal(monkeypatch, capsys, with_tqdm):
     """Lines come after half a minute without one, also where tqdm is not installed."""
     time = 0.0
     monkeypatch.setattr(progress, "now", lambda: time)
-    monkeypatch.setattr(progress, "_last_line", None)
+    monkeypatch.setattr(progress, "last_line", None)
     if not with_tqdm:
         monkeypatch.setattr(progress, "tqdm", None)
     with progress.progress_bar(10, "encoding images", "image", 2) as bar:

@@ -73,7 +73,7 @@ def grade_on_cluster(paths: list[Path], order: Order, address: str) -> Iterator[
     """
     waiting = iter(paths)
     running: dict[Future, Path] = {}
-    with _connected(address) as cluster:
+    with connected(address) as cluster:
         while True:
             # few at a time: the scheduler keeps the bytes of all that it has
             room = max(0, 2 * max(1, cluster.count_threads()) - len(running))
@@ -94,7 +94,7 @@ def grade_on_cluster(paths: list[Path], order: Order, address: str) -> Iterator[
 
 
 @contextlib.contextmanager
-def _connected(address: str) -> "Iterator[Cluster]":
+def connected(address: str) -> "Iterator[Cluster]":
     """A cluster that has at least one worker; raises InputError."""
     try:
         from distributed import Client

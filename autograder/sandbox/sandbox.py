@@ -146,10 +146,10 @@ class Sandbox:
             finally:
                 os.close(log_handle)
         worker = Worker(Channel(ours), status)
-        self._check(worker)
+        self.check(worker)
         return worker
 
-    def _check(self, worker: "Worker") -> None:
+    def check(self, worker: "Worker") -> None:
         """Note the protections of a new worker, and refuse it if a decisive one is missing.
 
         It may lack a layer that an earlier one had.

@@ -62,7 +62,7 @@ class Channel:
             Closed, Slow
         """
         arrays: list[bytes] = []
-        header = json.dumps(_pack(message, arrays)).encode()
+        header = json.dumps(pack(message, arrays)).encode()
         body = b"".join(arrays)
         data = struct.pack("<I", len(header)) + header + struct.pack("<I", len(body)) + body
         view = memoryview(data)
@@ -93,9 +93,9 @@ class Channel:
         (length,) = struct.unpack("<I", self._read(4, deadline))
         if length > MAX_ARRAYS:
             raise BadMessage(f"arrays of {length} bytes")
-        body = _Body(self._read(length, deadline))
+        body = Body(self._read(length, deadline))
         try:
-            message = _unpack(header, body)
+            message = unpack(header, body)
         except RecursionError as error:
             raise BadMessage("a header nested too deep") from error
         if not isinstance(message, dict) or body.rest():
@@ -134,7 +134,7 @@ class Channel:
             raise Slow
 
 
-class _Body:
+class Body:
     """The bytes of the arrays, taken from the front."""
 
     def __init__(self, data: bytes) -> None:
@@ -162,19 +162,19 @@ class _Body:
         return len(self.data) - self.at
 
 
-def _pack(value: Any, arrays: list[bytes]) -> Any:
+def pack(value: Any, arrays: list[bytes]) -> Any:
     """The value with its arrays moved to the list."""
     if isinstance(value, np.ndarray):
         arrays.append(np.ascontiguousarray(value).tobytes())
         return {"__array__": [NAMES[value.dtype], list(value.shape)]}
     if isinstance(value, dict):
-        return {k: v if type(v) in PLAIN else _pack(v, arrays) for k, v in value.items()}
+        return {k: v if type(v) in PLAIN else pack(v, arrays) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [v if type(v) in PLAIN else _pack(v, arrays) for v in value]
+        return [v if type(v) in PLAIN else pack(v, arrays) for v in value]
     return value
 
 
-def _unpack(value: Any, body: _Body) -> Any:
+def unpack(value: Any, body: Body) -> Any:
     """The value with its arrays put back."""
     if isinstance(value, dict):
         if "__array__" in value:
@@ -182,7 +182,7 @@ def _unpack(value: Any, body: _Body) -> Any:
             if not isinstance(described, list) or len(described) != 2:
                 raise BadMessage("an array without a description")
             return body.take(*described)
-        return {k: v if type(v) in PLAIN else _unpack(v, body) for k, v in value.items()}
+        return {k: v if type(v) in PLAIN else unpack(v, body) for k, v in value.items()}
     if isinstance(value, list):
-        return [v if type(v) in PLAIN else _unpack(v, body) for v in value]
+        return [v if type(v) in PLAIN else unpack(v, body) for v in value]
     return value

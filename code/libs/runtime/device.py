@@ -62,7 +62,7 @@ class Precision:
             if device.type == "cuda":
                 name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
             else:
-                name = "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+                name = "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
         if name == "fp16" and device.type == "cpu":
             raise UserError("dtype fp16 is for GPUs: use dtype auto, bf16 or fp32 on a CPU")
         return cls(name, device)
@@ -78,6 +78,7 @@ class Precision:
         return torch.autocast(self.device.type, DTYPES[self.name], enabled=enabled)
 
 
-def _cpu_has_bf16() -> bool:
+def cpu_has_bf16() -> bool:
+    """Whether this processor multiplies matrices in bfloat16 itself."""
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)

@@ -17,7 +17,7 @@ except ImportError:  # optional: lines say how far a script is
 T = TypeVar("T")
 SILENCE = 30  # seconds without a line, after which a bar that is not drawn prints one
 now = time.perf_counter  # one clock for all that is timed here, which tests replace
-_last_line: float | None = None  # when a script last said something
+last_line: float | None = None  # when a script last said something
 
 
 class _Silent:
@@ -44,7 +44,7 @@ class _Lines(_Silent):
     def __init__(self, total: int, what: str, unit: str, initial: int):
         self.total, self.what, self.unit, self.done = total, what, unit, initial
         self.postfix = ""
-        if _last_line is None:
+        if last_line is None:
             _note_line()
 
     def set_postfix_str(self, text: str, refresh: bool = True) -> None:
@@ -52,7 +52,7 @@ class _Lines(_Silent):
 
     def update(self, n: int = 1) -> None:
         self.done += n
-        if now() - _last_line >= SILENCE:
+        if now() - last_line >= SILENCE:
             of_total = f" of {self.total}" if self.total else ""  # 0: unknown
             say(f"{self.what}: {self.done}{of_total} {self.unit}".rstrip() + self.postfix)
 
@@ -97,8 +97,8 @@ def going_on_without(file: Path) -> Iterator[None]:
 
 
 def _note_line() -> None:
-    global _last_line
-    _last_line = now()
+    global last_line
+    last_line = now()
 
 
 class Pace:

@@ -74,7 +74,7 @@ def draw(
     unet, vae = model.unet, model.vae
     weight = unet.conv_in.weight
     alphas_cumprod = _alphas_cumprod(config)
-    times = _times(config, job.sampler)
+    times = chain_times(config, job.sampler)
     times = times[-max(1, int(len(times) * job.strength)) :]  # the last ones, with less noise
 
     def network(x: Tensor, context: Tensor, time: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ def draw(
     with progress_bar(len(times) * len(batches), "sampling", "step") as bar:
         for batch in batches:
             columns = [number % len(job.prompts) for number in batch]
-            noise = [_noise(size, job.seed, count_of[number]) for number in batch]
+            noise = [starting_noise(size, job.seed, count_of[number]) for number in batch]
             x = torch.stack(noise).to(weight.device)
             if start is not None:
                 alpha_bar = alphas_cumprod[times[0]].item()
@@ -139,8 +139,8 @@ def _walk(
     )
 
 
-def _noise(size: tuple[int, ...], seed: int, number: int) -> Tensor:
-    """Made on the CPU, so that it is the same for every device."""
+def starting_noise(size: tuple[int, ...], seed: int, number: int) -> Tensor:
+    """Noise of unit variance, made on the CPU, so that it is the same for every device."""
     return torch.randn(size, generator=generator_for(seed, SAMPLE_STREAM, number))
 
 
@@ -151,7 +151,8 @@ def _alphas_cumprod(config: StableDiffusionConfig) -> Tensor:
     return (1 - betas).cumprod(dim=0)
 
 
-def _times(config: StableDiffusionConfig, sampler: Sampler) -> list[int]:
+def chain_times(config: StableDiffusionConfig, sampler: Sampler) -> list[int]:
+    """The time steps of the chain, from noise to picture; raises UserError for too many."""
     options = {"offset": config.sampling.offset, "alphas_cumprod": _alphas_cumprod(config)}
     return time_grid(config.schedule.timesteps, sampler.steps, sampler.spacing, **options)
 
@@ -205,7 +206,7 @@ def job_from(request: Request, config: StableDiffusionConfig) -> Job:
     for flag in request.sampler.of_heun():
         raise UserError(f"{flag}: only heun has it; leave it out")
     sampler = _sampler(request.sampler, config)
-    _times(config, sampler)
+    chain_times(config, sampler)
     sampler.function()
     width, height = _size(default(request.size, str(config.sampling.size)), config)
     if request.init_image is None and request.strength is not None:

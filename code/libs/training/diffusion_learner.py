@@ -209,12 +209,12 @@ class DiffusionLearner(Learner):
 
     def step(self, number: int, steps_per_epoch: int, images: Tensor, labels: Tensor) -> StepResult:
         rate = learning_rate(self.config.train_cfg, number, steps_per_epoch)
-        batch = self._prepare(number, images, labels)
+        batch = self.prepare(number, images, labels)
         dropout = generator_for(self.config.seed, DROPOUT_STREAM, number, self.processes.rank)
         with fork_rng(dropout.initial_seed(), self.device):  # dropout takes no generator
             return self.updater.step(rate, *batch)
 
-    def _prepare(self, number: int, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+    def prepare(self, number: int, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Put a batch on the device, draw its t and noise, and drop some of its labels."""
         images = images.to(self.device, non_blocking=True)
         labels = labels.to(self.device, non_blocking=True)
