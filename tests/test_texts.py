@@ -25,7 +25,7 @@ from libs import config
 from libs.settings.autoencoder import AutoencoderConfig
 
 COURSE = texts.Course(
-    "CS 771, fall 2027", "10 December, 23:59", "Canvas, Assignment 4", "the forum"
+    "CS 771, fall 2027", "10 December, 23:59", "Canvas, Assignment 4", "the forum", "ada/starter"
 )
 VALUES = texts.Values(COURSE, editions.read_edition(editions.find_edition("fall2024")))
 
@@ -133,7 +133,24 @@ def test_the_course_is_filled_in(starter):
     for name in (COURSE.course, COURSE.where, COURSE.contact):
         assert name in text_of(filled, "docs/assignment.md")
     for texts_ in (starter, filled):
-        assert not [f for f in texts_ if f.endswith(".md") and b"{{" in texts_[f]]
+        filled_in = [f for f in texts_ if f.endswith((".md", ".ipynb"))]
+        assert not [f for f in filled_in if b"{{" in texts_[f]]
+
+
+def test_the_badge_opens_the_notebook_of_the_students_repository(starter):
+    """Without a repository there is none, and no gap in its place."""
+    filled = release.build(ROOT, release.tracked_files(), COURSE)
+    address = f"/github/{COURSE.repository}/blob/main/notebooks/walkthrough.ipynb"
+    assert "notebooks/walkthrough.ipynb" in filled
+    for file in ("README.md", "notebooks/walkthrough.ipynb"):
+        assert f"https://colab.research.google.com{address}" in text_of(filled, file)
+        assert "colab-badge" not in text_of(starter, file)
+    assert "\n\n\n" not in text_of(starter, "README.md").partition("## Start")[0]
+    cells = {
+        name: json.loads(text_of(s, "notebooks/walkthrough.ipynb"))["cells"]
+        for name, s in (("starter", starter), ("filled", filled))
+    }
+    assert cells["starter"][1:] == cells["filled"][1:]
 
 
 def test_versions_are_those_of_the_requirements(starter):
@@ -161,6 +178,7 @@ def test_release_says_what_the_course_leaves_open(tmp_path):
         ("deu: monday\n", "unknown key 'deu'"),
         ("due: 2027-12-10\n", "due must be text in quotes"),
         ("due: ''\n", "due must be text"),
+        ("repository: https://github.com/ada/starter\n", "must be OWNER/NAME"),
         ("- due\n", "must have the keys course, due"),
         ("due: [\n", "not valid YAML"),
         (None, "cannot be read"),
