@@ -1,13 +1,8 @@
-"""What students read: placeholders, the rubric, names of files, the Makefile, and the figures."""
+"""What students read: placeholders, the rubric, names of files, what the assignment shows."""
 
 import ast
-import dataclasses
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import editions
@@ -19,10 +14,7 @@ from autograder.rubric import load_rubric
 from autograder.text import InputError
 
 from helpers.files import ROOT, find_asset
-from helpers.scripts import assert_refused, call_script, run_script
-from helpers.starter import fill_in
-from libs import config
-from libs.settings.autoencoder import AutoencoderConfig
+from helpers.scripts import assert_refused, call_script
 
 COURSE = texts.Course(
     "CS 771, fall 2027", "10 December, 23:59", "Canvas, Assignment 4", "the forum", "ada/starter"
@@ -262,114 +254,6 @@ def test_tensorboards_names_are_those_that_training_writes(starter):
     assert [name for name in names if f'"{name}"' not in source] == []
 
 
-# The Makefile
-
-
-@pytest.fixture
-def student(tmp_path, starter) -> Path:
-    """A cut starter whose .venv runs this Python."""
-    if shutil.which("make") is None:
-        pytest.skip("needs make")
-    folder = tmp_path / "starter"
-    release.write_folder(starter, folder)
-    python = folder / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
-    (folder / ".venv/installed").touch()
-    os.utime(folder / ".venv/installed", (4e9, 4e9))  # newer than requirements.txt
-    return folder
-
-
-def make(folder: Path, *args: str) -> subprocess.CompletedProcess:
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "RUN")
-    }
-    return subprocess.run(
-        ["make", *args],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-
-
-def test_make_help_lists_the_targets_of_the_readme(student):
-    """`make help` and README.md name the same targets, and every target is phony."""
-    shown = make(student, "help").stdout.splitlines()
-    targets = [line.split()[0] for line in shown]
-    makefile = read(student / "Makefile")
-    assert targets == re.search(r"\.PHONY: (.*)", makefile)[1].split()
-    named = set(re.findall(r"`make ([a-z]+)`", read(student / "README.md"))) | {"setup"}
-    assert named == set(targets)
-    assert all(len(line.split(maxsplit=1)) == 2 for line in shown), "a target says what it does"
-
-
-@pytest.mark.parametrize("target", ["sample", "evaluate"])
-def test_targets_that_need_a_run_say_so(student, target):
-    """Without a trained model there is one sentence, and folders of caches are no runs."""
-    (student / "logs/latent_cache").mkdir(parents=True)
-    process = make(student, target)
-    assert process.returncode == 2
-    assert "there is no trained model in logs/ yet: make train comes first" in process.stdout
-    assert "Traceback" not in process.stdout + process.stderr
-
-
-def test_targets_take_the_newest_run(student):
-    """The run of the newest checkpoint, or the one that RUN names."""
-    for age, name in enumerate(("digits_old", "digits_new")):
-        path = student / "logs" / name / "model_final.pth"
-        path.parent.mkdir(parents=True)
-        path.touch()
-        os.utime(path, (1e9 + age, 1e9 + age))
-    assert "sample.py logs/digits_new " in make(student, "--dry-run", "sample").stdout
-    assert re.search(
-        r"--out logs/digits_new/grid-\d+-\d+\.png", make(student, "-n", "sample").stdout
-    )
-    assert "evaluate.py logs/x" in make(student, "--dry-run", "evaluate", "RUN=logs/x").stdout
-
-
-@pytest.mark.parametrize("flag", [["--similarity", "--out", "g"], ["--dask", "127.0.0.1:1"]])
-def test_flags_for_instructors_are_refused_in_a_starter(student, flag):
-    """What a flag needs has not gone out: one sentence, not a failed import after grading."""
-    process = run_script("autograder/grade.py", "--public", ".", *flag, cwd=student)
-    assert_refused(process, f"{flag[0]} is for instructors")
-
-
-@pytest.mark.slow
-def test_every_target_works_in_a_cut_starter(student):
-    """From the first stub to pictures and scores, as README.md tells it."""
-    for file, functions in (
-        ("ddpm", {"compute_loss", "q_sample", "p_sample", "p_sample_loop"}),
-        ("unet", {"forward"}),
-    ):
-        shutil.copy2(student / f"code/libs/{file}.py", student / f"{file}.stub")
-        fill_in(student, file, functions)
-    epoch = ["code/train.py", "configs/digits.yaml", "--set", "train_cfg.epochs=1"]
-    process = run_script(*epoch, "--set", "train_cfg.num_eval_samples=1", cwd=student, timeout=600)
-    assert process.returncode == 0, process.stderr
-    for target in ("sample", "evaluate"):
-        process = make(student, target)
-        assert process.returncode == 0, process.stderr
-    assert list(student.glob("logs/*/*.png"))
-    assert "conditional accuracy" in process.stdout
-    shutil.copy2(student / "ddpm.stub", student / "code/libs/ddpm.py")
-    process = make(student, "train")
-    assert process.returncode == 2
-    quoted = re.search(r"compute_loss is not .*, line", process.stderr)[0]
-    for text in ("README.md", "docs/assignment.md"):
-        assert quoted in read(student / text), "texts quote what the scripts say"
-    process = run_script(
-        "-m", "pytest", "autograder/tests", "--collect-only", cwd=student, timeout=600
-    )
-    assert "cases: public" in process.stdout
-    assert process.returncode == 0, process.stdout
-    process = make(student, "grade")
-    assert process.returncode == 0, process.stderr
-    assert "compute_loss" in process.stdout
-
-
 # The figures
 
 
@@ -415,79 +299,6 @@ def test_readme_shows_the_core_as_it_is():
     for line in filter(None, map(str.strip, calls.splitlines())):
         assert any(there.startswith(line) for there in source), line
     assert len(shown.splitlines()) <= 30
-
-
-# Commands and configs that the texts quote
-
-SCRIPTS = {"train.py": config.Config, "train_autoencoder.py": AutoencoderConfig}
-QUOTED = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/*.md",
-    "instructor/*.md",
-    "instructor/starter/*.md",
-    "benchmarks/*.md",
-]
-
-
-def commands(text: str) -> list[list[str]]:
-    """The calls of code/*.py in a text, indented or in backquotes, as lists of words."""
-    text = re.sub(r" *\\\n\s*", " ", text)
-    quoted = re.findall(r"(?:^ {4,}|`)((?:\S+ )*?\S*python code/\w+\.py [^`#\n]+)", text, re.M)
-    return [re.split(r"python code/", line)[1].split() for line in quoted]
-
-
-@pytest.fixture(scope="module")
-def flags() -> dict[str, set[str]]:
-    """The flags that each script's --help lists."""
-    found = {}
-    for path in (ROOT / "code").glob("*.py"):
-        shown = call_script(f"code/{path.name}", "--help").stdout
-        found[path.name] = set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", shown))
-    return found
-
-
-@pytest.fixture(scope="module")
-def all_flags() -> set[str]:
-    """The flags of all scripts of this repository."""
-    scripts = [f for f in release.tracked_files() if f.endswith(".py") and "/scenarios/" not in f]
-    return {flag for f in scripts for flag in re.findall(r'"(--?[a-z][a-z-]*)"', read(f))}
-
-
-FILES_WITH_COMMANDS = [
-    p.relative_to(ROOT).as_posix() for pattern in QUOTED for p in sorted(ROOT.glob(pattern))
-]
-
-
-@pytest.mark.parametrize("file", FILES_WITH_COMMANDS)
-def test_quoted_commands_are_right(file, flags):
-    """Each flag exists, each config exists, and each key that --set names is one."""
-    for script, *words in commands(read(file)):
-        given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
-        assert given - flags[script] == set(), f"{file}: {script} {' '.join(words)}"
-        configs = [word for word in words if re.match(r"(\.\./)?configs/[a-z]\w*\.yaml", word)]
-        sets = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--set"]
-        sets = [s for s in sets if not re.search(r"=.*[A-Z]{3}", s) and "..." not in s]
-        if script in SCRIPTS and configs:
-            kind = SCRIPTS[script]
-            loaded = config.load_config(configs[0].removeprefix("../"), sets, kind)
-            assert isinstance(loaded, kind)
-
-
-@pytest.mark.parametrize("file", FILES_WITH_COMMANDS)
-def test_quoted_flags_and_keys_exist(file, all_flags):
-    """A flag in backquotes is one of some script, a key such as `model.dim` one of a config."""
-    wrong = []
-    for quoted in re.findall(r"`([^`\n]+)`", read(file)):
-        flag = re.fullmatch(r"(--[a-z-]+)(?:[ =].*)?", quoted)
-        if flag and flag[1] not in all_flags:
-            wrong.append(quoted)
-        key = re.fullmatch(r"(\w+)\.(\w+)(?:[:=].*)?", quoted)
-        section = getattr(config.Config(), key[1], None) if key else None
-        section = section or (getattr(AutoencoderConfig(), key[1], None) if key else None)
-        if dataclasses.is_dataclass(section) and not hasattr(section, key[2]):
-            wrong.append(quoted)
-    assert wrong == []
 
 
 def test_quoted_config_is_the_config():
