@@ -5,7 +5,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: help setup demo grade report scorecard test test-slow test-machines lint format clean
+.PHONY: help setup demo grade report scorecard test test-slow test-machines coverage lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -27,7 +27,7 @@ scorecard: $(VENV)/installed-dev  ## measure the grader on all its scenarios, or
 	$(BIN)/python instructor/scorecard.py --share $(or $(SHARE),1) --json scorecard.json
 
 # Tests are many and small: several at a time, each on one core.
-test test-slow: export OMP_NUM_THREADS = 1
+test test-slow coverage: export OMP_NUM_THREADS = 1
 IN_PARALLEL = -n auto --maxprocesses 4 --dist worksteal
 
 test: $(VENV)/installed-dev  ## run the everyday tests
@@ -39,9 +39,14 @@ test-slow: $(VENV)/installed-dev  ## run the slow proofs
 test-machines: $(VENV)/installed-dev  ## the everyday tests on simulated machines: ONLY="avx2 user" some
 	$(BIN)/python tests/machines.py $(if $(ONLY),--only $(ONLY)) $(if $(TURN),--turn $(TURN))
 
-lint: $(VENV)/installed-dev  ## check style and format
+coverage: $(VENV)/installed-dev  ## which lines the everyday tests leave out: the least covered files
+	$(BIN)/python -m pytest -m "not slow" $(IN_PARALLEL) --cov --cov-report=html
+	@$(BIN)/coverage report --sort=cover | sed -n '1,30p;$$p'
+
+lint: $(VENV)/installed-dev  ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/installed-dev  ## format the code
 	$(BIN)/ruff check --fix .
@@ -51,7 +56,7 @@ report: $(VENV)/installed-report  ## turn writeup/report.md into writeup/report.
 	$(BIN)/python writeup/make_report.py
 
 clean:  ## remove .venv and caches; keeps data, logs and pretrained
-	rm -rf $(VENV) .venv-machines .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-machines .pytest_cache .ruff_cache .mypy_cache .coverage coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt

@@ -58,6 +58,7 @@ def write_messy_folder(folder: Path) -> Path:
 
 
 def test_a_folder_arrives_as_it_lay(tmp_path):
+    """A grade does not depend on where it was made: links, odd names and all that counts arrive."""
     folder = write_messy_folder(tmp_path / "here" / "team-07")
     (tmp_path / "there").mkdir()
     there = travelled(folder, tmp_path / "there")
@@ -84,6 +85,7 @@ def test_a_folder_arrives_as_it_lay(tmp_path):
     ],
 )
 def test_a_zip_keeps_its_bytes_its_name_and_its_team(tmp_path, above, name, team):
+    """The team is read from the folder's name too, which travels along."""
     path = tmp_path / "here" / above / name
     path.parent.mkdir(parents=True)
     with zipfile.ZipFile(path, "w") as archive:
@@ -98,6 +100,7 @@ def test_a_zip_keeps_its_bytes_its_name_and_its_team(tmp_path, above, name, team
 
 
 def test_what_cannot_travel_is_left_to_the_grader_here(tmp_path, monkeypatch):
+    """Large, crowded and unreadable submissions neither fill the scheduler nor hang the packing."""
     large, many = tmp_path / "large.zip", tmp_path / "many"
     large.write_bytes(b"x" * 101)
     many.mkdir()
@@ -138,6 +141,7 @@ class PretendedCluster:
 
 
 def test_each_submission_is_yielded_once_however_it_ends(tmp_path, monkeypatch):
+    """A dead worker costs its submission, nobody else's, and few submissions wait in memory."""
     names = ["a.zip", "dies.zip", "large.zip", *(f"team-{n:02}.zip" for n in range(20))]
     for name in names:
         (tmp_path / name).write_bytes(b"x" * (200 if name == "large.zip" else 10))
@@ -160,6 +164,7 @@ def test_each_submission_is_yielded_once_however_it_ends(tmp_path, monkeypatch):
 
 
 def test_a_task_that_dask_gave_up_has_no_grade_and_others_a_sentence():
+    """A submission that kills its worker is told apart from a cluster that does not work."""
     scheduler = pytest.importorskip(
         "distributed.scheduler", reason="needs Dask (requirements/grade.txt)"
     )
@@ -185,12 +190,14 @@ def test_a_task_that_dask_gave_up_has_no_grade_and_others_a_sentence():
 
 
 def test_a_worker_with_another_grader_refuses(tmp_path):
+    """All grades of a class come from the same version of the grader."""
     parcel = cluster.Parcel("team-07.zip", "", b"")
     with pytest.raises(SandboxError, match="bring it up to date"):
         cluster.grade_parcel(parcel, ORDER, "0" * 64)
 
 
 def test_without_dask_one_sentence(monkeypatch):
+    """A missing package is named with the command that installs it."""
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"needs Dask.*requirements/grade\.txt"):
         next(cluster.grade_on_cluster([], ORDER, "tcp://127.0.0.1:1"))
@@ -198,6 +205,7 @@ def test_without_dask_one_sentence(monkeypatch):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1:99999999"])
 def test_without_a_scheduler_one_sentence(monkeypatch, address):
+    """A wrong address ends soon, with the address."""
     pytest.importorskip("distributed", reason="needs Dask (requirements/grade.txt)")
     monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.3)
     with pytest.raises(InputError, match=f"no scheduler answers at {address}"):

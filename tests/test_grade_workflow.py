@@ -39,6 +39,7 @@ def steps(workflow):
 
 
 def test_the_workflow_starts_on_push_and_pull_request_with_few_rights(workflow):
+    """Code of students runs there: it gets no right to write, and no hours."""
     assert workflow["on"] == ["push", "pull_request"]
     assert workflow["permissions"] == {"contents": "read"}
     (job,) = workflow["jobs"].values()
@@ -47,6 +48,7 @@ def test_the_workflow_starts_on_push_and_pull_request_with_few_rights(workflow):
 
 
 def test_the_steps_name_actions_with_versions_and_python_3_11(steps):
+    """The workflow does not change on its own, and runs the Python of the course."""
     uses = [step["uses"] for step in steps if "uses" in step]
     names = ["actions/checkout", "actions/setup-python", "actions/upload-artifact"]
     assert [use.split("@")[0] for use in uses] == names
@@ -56,6 +58,7 @@ def test_the_steps_name_actions_with_versions_and_python_3_11(steps):
 
 
 def test_the_steps_use_only_what_students_have(steps, starter):
+    """No step names a file that the starter lacks, and no hidden test goes out."""
     text = "\n".join(step.get("run", "") for step in steps)
     for file in re.findall(r"[\w./]+\.(?:py|txt)\b", text):
         assert file in starter
@@ -98,6 +101,8 @@ def run_steps(steps: list[dict], repository: Path, work: Path) -> tuple[bool, st
 @pytest.mark.slow
 @pytest.mark.parametrize("solved", [False, True])
 def test_the_steps_put_points_and_hints_into_the_summary(steps, starter, solved, tmp_path):
+    """A stub gets 0 of 1 and a red mark, a solution 1 of 1, and nothing is left in the
+    repository."""
     repository = tmp_path / "team-07"
     write_folder(starter, repository)
     if solved:

@@ -50,6 +50,7 @@ def run_without(packages: list[str], script: str, *args: str) -> tuple[int, str]
     + [("instructor/goldens.py", "numpy")],
 )
 def test_the_grader_names_the_package_that_is_missing(script, package):
+    """Whichever package is missing first, there is one line with its name on pip."""
     code, errors = run_without([package], script, ".")
     assert code == 2, errors
     assert errors.startswith(f"error: the package {PACKAGES.get(package, package)} is ")
@@ -60,6 +61,7 @@ def test_the_grader_names_the_package_that_is_missing(script, package):
 @pytest.mark.parametrize("package", ["numpy", "torch", "yaml"])
 @pytest.mark.parametrize("script", BENCHMARKS)
 def test_benchmarks_name_the_package_that_is_missing(script, package):
+    """So do the benchmarks, also when they are only asked for help."""
     code, errors = run_without([package], script, "--help")
     assert code == 2, errors
     assert errors.startswith(f"error: the package {package} is not installed")
@@ -68,11 +70,14 @@ def test_benchmarks_name_the_package_that_is_missing(script, package):
 
 @pytest.mark.parametrize("script", ["zip_submission.py", "autograder/extras/gradescope/bundle.py"])
 def test_packing_needs_no_package(script):
+    """Students hand in, and bundles are built, with Python alone."""
     code, errors = run_without(["jinja2", "numpy", "pytest", "torch", "yaml"], script, "--help")
     assert (code, errors) == (0, "")
 
 
 def test_a_fault_in_a_file_of_ours_is_no_missing_package():
+    """A module of the kit that cannot be found is a bug and keeps its traceback."""
+
     from autograder.text import not_installed
 
     fault = ModuleNotFoundError("No module named 'autograder.gone'", name="autograder.gone")

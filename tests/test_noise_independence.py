@@ -35,6 +35,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_dependence_is_found(fault):
+    """Each way of reusing noise gets its own hint, for any seed."""
     spoil, hint = FAULTS[fault]
     for seed in range(5):
         found = dependence(spoil(np.random.default_rng(seed).standard_normal(SHAPE)))
@@ -44,6 +45,7 @@ def test_dependence_is_found(fault):
 
 @pytest.mark.parametrize("shape", [SHAPE, (2, 1, 1, 16, 16), (1, 3, 3, 4, 4)])
 def test_fair_draws_pass(shape):
+    """Honest noise is never accused, also of small shapes: 50 draws each."""
     random = np.random.default_rng(0)
     for _ in range(50):
         assert dependence(random.standard_normal(shape)) is None

@@ -138,6 +138,8 @@ def skip_where_it_cannot_be_had(described: dict) -> None:
     ],
 )
 def test_what_works_on_a_machine_is_said_and_nothing_is_run_where_it_decides(name, public):
+    """No attack works that the overview does not name, and where it could change a grade nothing is
+    graded."""
     described, expected, refused = MACHINES[name]
     ended = run({**described, "folder": str(public)})
     assert ended.returncode == 0, ended.stderr
@@ -153,6 +155,8 @@ def test_what_works_on_a_machine_is_said_and_nothing_is_run_where_it_decides(nam
 
 
 def test_the_remedy_fits_what_is_missing():
+    """Permissions are advised where they help, and only the folders that are open; else what is
+    missing is named."""
     other_user = {holes.USER, holes.FILTER, holes.MEMORY_LIMIT}
     assert holes.refusal({*other_user, holes.PERMISSIONS}, []) == ""
     said = holes.refusal(other_user, ["/srv/kit/autograder", "/srv/all of them"])
@@ -167,6 +171,7 @@ def test_the_remedy_fits_what_is_missing():
 
 
 def test_no_code_of_a_submission_meets_a_sandbox_that_refuses(tmp_path):
+    """A machine without layers grades nothing by itself; --trust grades and says what is open."""
     without = ("view", "namespaces", "user", "landlock", "seccomp")
     settings = {"_without": without, "_preload": (), "_helpers": (str(SANDBOXED),)}
     with Sandbox("hostile_worker:serve", **settings) as sandbox:
@@ -203,6 +208,8 @@ def test_a_worker_cannot_find_what_is_graded_beside_it(monkeypatch, tmp_path):
 
 
 def test_folders_with_other_submissions_and_grades_are_private(tmp_path):
+    """Workers may not read the class they are graded with, nor the results so far."""
+
     from autograder.grade import private_paths
 
     one, two, out = tmp_path / "a" / "1.zip", tmp_path / "b" / "2.zip", tmp_path / "out"
@@ -241,6 +248,8 @@ def test_a_worker_that_lacks_what_an_earlier_one_had_is_refused_as_well():
 
 
 def test_the_overview_says_what_was_not_protected(tmp_path):
+    """Whoever reads the grades sees which of them a submission could have changed."""
+
     from autograder.output.pages import write_class
     from autograder.rubric import load_rubric
 
@@ -255,6 +264,7 @@ def test_the_overview_says_what_was_not_protected(tmp_path):
 
 
 def test_the_table_of_layers_in_the_documentation_is_that_of_the_sandbox():
+    """instructor/grading.md promises what holes.py decides, no more."""
     text = (ROOT / "instructor" / "grading.md").read_text(encoding="utf-8")
     for hole in holes.HOLES.values():
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {hole.words} |")]
@@ -266,6 +276,8 @@ def test_the_table_of_layers_in_the_documentation_is_that_of_the_sandbox():
 
 @pytest.mark.slow
 def test_grade_py_refuses_says_how_to_go_on_and_then_says_what_was_not_protected(public):
+    """The whole path of an instructor on such a machine: exit code 2, then --trust, then the
+    warning."""
     described = {"without": [*NO_FILES, "seccomp"], "folder": str(public)}
     team = public / "tmp"  # made there, of all users
     script = (

@@ -26,6 +26,7 @@ def frame(header: object, body: bytes = b"") -> bytes:
 
 
 def test_values_and_arrays_come_back(pair):
+    """Shapes, types and empty arrays survive the pipe."""
     channel, raw = pair
     other = Channel(raw)
     arrays = [
@@ -64,6 +65,8 @@ def test_values_and_arrays_come_back(pair):
     ids=range(15),
 )
 def test_what_is_no_message_is_refused(pair, data):
+    """A worker that a submission has taken over can send any bytes: none of them costs memory or
+    breaks the judge."""
     channel, raw = pair
     raw.sendall(data)
     with pytest.raises(BadMessage):
@@ -71,6 +74,7 @@ def test_what_is_no_message_is_refused(pair, data):
 
 
 def test_half_a_message_runs_into_the_deadline(pair):
+    """A worker that stops in the middle does not hold up the class."""
     channel, raw = pair
     raw.sendall(frame({"a": 1})[:-3])
     with pytest.raises(Slow):
@@ -78,12 +82,14 @@ def test_half_a_message_runs_into_the_deadline(pair):
 
 
 def test_a_reader_who_never_reads_runs_into_the_deadline(pair):
+    """Nor does one that lets the pipe fill up."""
     channel, _ = pair
     with pytest.raises(Slow):
         channel.send({"a": np.zeros(10_000_000, np.float32)}, time.monotonic() + 0.5)
 
 
 def test_hanging_up_is_noticed(pair):
+    """A dead worker is an error of its own kind in both directions."""
     channel, raw = pair
     raw.close()
     with pytest.raises(Closed):
