@@ -125,8 +125,10 @@ def test_the_course_is_filled_in(starter):
     for name in (COURSE.course, COURSE.where, COURSE.contact):
         assert name in text_of(filled, "docs/assignment.md")
     for texts_ in (starter, filled):
-        filled_in = [f for f in texts_ if f.endswith((".md", ".ipynb"))]
-        assert not [f for f in filled_in if b"{{" in texts_[f]]
+        filled_in = {f: text_of(texts_, f) for f in texts_ if f.endswith(".md")}
+        cells = json.loads(text_of(texts_, "notebooks/walkthrough.ipynb"))["cells"]
+        filled_in["notebook"] = "".join(cells[0]["source"])
+        assert not [f for f, text in filled_in.items() if "{{" in text]
 
 
 def test_the_badge_opens_the_notebook_of_the_students_repository(starter):
