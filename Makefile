@@ -43,9 +43,10 @@ coverage: $(VENV)/installed-dev  ## which lines the everyday tests leave out: th
 	$(BIN)/python -m pytest -m "not slow" $(IN_PARALLEL) --cov --cov-report=html
 	@$(BIN)/coverage report --sort=cover | sed -n '1,30p;$$p'
 
-lint: $(VENV)/installed-dev  ## check style and format
+lint: $(VENV)/installed-dev  ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/installed-dev  ## format the code
 	$(BIN)/ruff check --fix .

@@ -28,7 +28,7 @@ import urllib.parse
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -162,7 +162,9 @@ class Survey:
         elif path.is_dir() and any(Path(folder).is_relative_to(real) for folder in above):
             reason = "links that lead in circles"
         else:
-            reason = why_left_out(path) or (path.is_symlink() and why_left_out(Path(real)))
+            reason = why_left_out(path)
+            if path.is_symlink():
+                reason = reason or why_left_out(Path(real))
         if reason:
             self.left_out.setdefault(reason, []).append(f"{name}/" if path.is_dir() else name)
         elif path.is_dir():
@@ -239,7 +241,7 @@ def line_of_secret(path: Path) -> int | None:
         return None
     content = path.read_bytes()
     match = SECRET.search(content)
-    return match and content.count(b"\n", 0, match.start()) + 1
+    return content.count(b"\n", 0, match.start()) + 1 if match else None
 
 
 def check_names(names: list[str]) -> Iterator[str]:
@@ -566,14 +568,16 @@ def absolute_paths(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Line and text of each string that is an absolute path and may be opened as one."""
     harmless = {id(part) for node in ast.walk(tree) for part in harmless_parts(node)}
     for node in ast.walk(tree):
-        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        if not isinstance(node, (ast.Constant, ast.JoinedStr)) or id(node) in harmless:
+            continue
+        parts: list[ast.expr] = node.values if isinstance(node, ast.JoinedStr) else [node]
         texts = [part.value if isinstance(part, ast.Constant) else "{}" for part in parts]
         text = "".join(t for t in texts if isinstance(t, str))
-        if id(node) not in harmless and is_absolute(text):
+        if is_absolute(text):
             yield node.lineno, text
 
 
-def harmless_parts(node: ast.AST) -> list[ast.AST | None]:
+def harmless_parts(node: ast.AST) -> Sequence[ast.AST]:
     """Parts of a node that, as strings, are never opened as files: docstrings, help, ..."""
     if isinstance(node, ast.Expr):
         return [node.value]
@@ -641,9 +645,12 @@ def stubs(trees: dict[str, ast.Module]) -> list[Stub]:
 def idle_functions(tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Line and names of each method of the core that only passes, or returns None."""
     for parent in ast.walk(tree):
-        for node in parent.body if isinstance(parent, ast.ClassDef) else ():
-            body = node.body if isinstance(node, ast.FunctionDef) else []
-            if body and node.name in CORE_FUNCTIONS and all(map(is_idle, body)):
+        if not isinstance(parent, ast.ClassDef):
+            continue
+        for node in parent.body:
+            if not isinstance(node, ast.FunctionDef) or node.name not in CORE_FUNCTIONS:
+                continue
+            if all(map(is_idle, node.body)):
                 yield node.lineno, (parent.name, node.name)
 
 
@@ -664,10 +671,10 @@ def not_implemented(tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...], st
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             scope, in_branch = (*scope, node.name), False
         if isinstance(node, ast.Raise) and scope:
-            is_call = isinstance(node.exc, ast.Call)
-            error = node.exc.func if is_call else node.exc
+            call = node.exc if isinstance(node.exc, ast.Call) else None
+            error = call.func if call else node.exc
             if getattr(error, "id", "") == "NotImplementedError":
-                message = " ".join(map(ast.unparse, node.exc.args)) if is_call else ""
+                message = " ".join(map(ast.unparse, call.args)) if call else ""
                 yield node.lineno, scope, message, in_branch
         in_branch = in_branch or isinstance(node, ast.If)
         stack.extend((child, scope, in_branch) for child in ast.iter_child_nodes(node))
@@ -962,5 +969,6 @@ def sha256(path: Path) -> str:
 
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a file's name
-        stream.reconfigure(errors="backslashreplace", line_buffering=True)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     sys.exit(main())

@@ -4,6 +4,7 @@ PATH is a zip, a submission's folder, or a folder of them. Student code runs in 
 """
 
 import argparse
+import io
 import os
 import secrets
 import sys
@@ -243,7 +244,8 @@ def with_part(stored: dict[str, Grade], now: Grade, order: Order) -> Grade:
 
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # a terminal may lack a letter of a name, or the signs
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(main())
     except (InputError, Refused, SandboxError) as error:

@@ -12,6 +12,7 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class Recorder:
     def __init__(self, examination: Examination) -> None:
         self.examination = examination
         self.results: list[TestResult] = []
-        self.waiting: dict[str, pytest.Item] = {}
+        self.waiting: dict[str, Any] = {}  # pytest.Item, whose module has a PART
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.waiting = {item.nodeid: item for item in session.items}
@@ -56,7 +57,8 @@ class Recorder:
             for item in self.waiting.values()
         ]
 
-    def pytest_configure(self, config: pytest.Config) -> None:
+    def pytest_configure(self, config: Any) -> None:
+        """Give pytest.Config what conftest.py hands to the tests."""
         config.examination = self.examination
         config.record = self.record
         config.option.tbstyle = "native"  # others print arguments, which can take minutes
@@ -155,7 +157,8 @@ def run_tests(
         if again:
             examination.shares = False
             examination.close()
-            fresh = {"to_come": len(again), "hangs": 0, "failed": {}, "gpu": bool(for_gpu)}
+            fresh: dict[str, Any] = {"to_come": len(again), "hangs": 0, "failed": {}}
+            fresh["gpu"] = bool(for_gpu)
             if for_gpu:
                 fresh["stand_in"] = False
             examination.state = replace(examination.state, **fresh)

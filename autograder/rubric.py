@@ -208,7 +208,7 @@ def load_rubric(path: Path = DEFAULT) -> Rubric:
         problems.stop()
     problems.check_keys("points", values["points"], POINTS_KEYS, {})
     problems.check_keys("deduction", values["deduction"], DEDUCTION_KEYS, {})
-    lists = {
+    lists: dict[str, Any] = {
         name: tuple(_read_part(problems, name, n, p) for n, p in enumerate(values.get(name, []), 1))
         for name in ("parts", "others")
     }

@@ -34,7 +34,7 @@ BEGIN = "# ==== "
 KEY = re.compile(r"# (\w+):(?: +(.*))?")
 CONTENT = re.compile(r"# (in|file|text|bytes|trick):(?: +(.*))?")
 GOES_ON = re.compile(r"#  +(.*)")
-PARTS = ("unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent")
+PARTS: tuple[str, ...] = ("unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent")
 PARTS += ("bonus_evaluation", "bonus_sampling", "bonus_edm", "bonus_scaling")
 KEYS = {  # of the blocks in each folder
     "wrong": ("about", "base", "remove", "fails", "may_fail", "hint", "judge_only", "look"),
@@ -150,7 +150,8 @@ def _read_keys(block: Block, lines: list[str]) -> None:
     for number, text in enumerate(lines, start=block.line + 1):
         more, match = GOES_ON.fullmatch(text), KEY.fullmatch(text)
         if match:
-            values.append((number, *match.groups(default="")))
+            key, said = match.groups(default="")
+            values.append((number, key, said))
         elif more and values:
             values[-1] = (*values[-1][:2], f"{values[-1][2]} {more[1]}")
         elif text.strip():

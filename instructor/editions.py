@@ -122,10 +122,12 @@ class Edition:
 @cache
 def known_parts() -> dict[str, Facts]:
     """The facts of all parts, by their ids."""
-    return {
-        part_id: Facts(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
-        for part_id, facts in read_yaml(PARTS).items()
-    }
+
+    def facts_of(values: dict[str, Any]) -> Facts:
+        lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+        return Facts(**(values | lists))
+
+    return {part_id: facts_of(values) for part_id, values in read_yaml(PARTS).items()}
 
 
 def names() -> list[str]:

@@ -19,6 +19,7 @@ import zipfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from catalogue import Block, ScenarioError, parts_in_words, read_blocks
 from regions import cut, is_marker, unmarked
@@ -174,7 +175,8 @@ def scenario_of(block: Block) -> Scenario:
     Raises:
         ScenarioError: the base or a place is not known, or it does not say what must come out.
     """
-    kind, told = block.file.parent.name, dict(block.keys)
+    kind = block.file.parent.name
+    told: dict[str, Any] = dict(block.keys)
     if kind == "wrong" and not {"fails", "hint"} <= told.keys():
         raise block.error("must say under 'fails' and 'hint' what the grader finds")
     base = told.setdefault("base", DEFAULT_BASE[kind])
@@ -187,8 +189,8 @@ def scenario_of(block: Block) -> Scenario:
             raise block.error(f"has no place '{place}'; modules are {', '.join(MODULES)}", place)
     if is_edition(base):
         told["lacks"] = _edition(base)[0]
-    places = {"topic": block.file.stem, "places": block.places, "own": block.files}
-    return Scenario(kind, block.name, **told, **places)
+    told |= {"topic": block.file.stem, "places": block.places, "own": block.files}
+    return Scenario(kind, block.name, **told)
 
 
 @cache

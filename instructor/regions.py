@@ -200,7 +200,7 @@ def readable(file: str, content: bytes) -> str:
 
 def code_lines(text: str) -> set[str]:
     """The lines of a Python file in normal form that are neither comments nor in strings."""
-    no_code = (tokenize.COMMENT, tokenize.STRING, tokenize.NL, tokenize.NEWLINE)
+    no_code: tuple[int, ...] = (tokenize.COMMENT, tokenize.STRING, tokenize.NL, tokenize.NEWLINE)
     no_code += (tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
     lines = text.splitlines()
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)

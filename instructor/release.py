@@ -37,18 +37,14 @@ from texts import (
     Values,
     find_dangling,
     for_students,
+    notebook_for_students,
     read_course,
     renumbered,
 )
 
-GOES_OUT = ("code", "configs", "docs", "notebooks", "writeup", "results", "LICENSE", ".gitignore")
-GOES_OUT += (
-    "requirements.txt",
-    "requirements",
-    "download_dataset.sh",
-    "zip_submission.py",
-    "autograder",
-)
+GOES_OUT: tuple[str, ...] = ("autograder", "code", "configs", "docs", "notebooks", "requirements")
+GOES_OUT += ("requirements.txt", "results", "writeup", "download_dataset.sh", "zip_submission.py")
+GOES_OUT += ("LICENSE", ".gitignore")
 OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.csv
 # Expected values of the hidden tests, tools of instructors, and what is too much like a solution.
 STAYS_HERE: tuple[str, ...] = ("autograder/hidden", "autograder/extras")
@@ -161,6 +157,8 @@ class Cutter:
                 text, numbers = renumbered(text, "###" if file == ASSIGNMENT else "##")
                 self.numbers = numbers if file == ASSIGNMENT else self.numbers
             return text
+        if file.endswith(".ipynb"):
+            return notebook_for_students(text, file, self.values)
         if file == RUBRIC:
             text = rubric_text(self.edition, text)
             text = self.renumbered(text, r"(?m)(?<=^    task: )\d+(?=\. )")
@@ -278,9 +276,11 @@ def commit_branch(starter: dict[str, bytes], branch: str) -> str:
 
 def git(*args: str, data: bytes | None = None, env: dict | None = None, check: bool = True) -> str:
     """Run git in the repository; returns what it prints."""
-    options = {"cwd": ROOT, "input": data, "env": {**os.environ, **(env or {})}}
+    environment = {**os.environ, **(env or {})}
     try:
-        done = subprocess.run(["git", *args], capture_output=True, **options)
+        done = subprocess.run(
+            ["git", *args], cwd=ROOT, input=data, env=environment, capture_output=True, check=False
+        )
     except FileNotFoundError:
         raise ReleaseError("git, which lists the files that go out, is not installed") from None
     if check and done.returncode != 0:

@@ -38,6 +38,8 @@ TARGET = re.compile(r"(?:`|^ {4,})make ([a-z][a-z-]*)")
 WORTH_READING = re.compile(rf"{ENDING}|\w/|make ")
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 WRITTEN_BY_RUNS = {"config.yaml"}
+NOTEBOOK = "notebooks/walkthrough.ipynb"  # what the badge opens
+REPOSITORY = re.compile(r"[\w-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class Course:
     due: str | None = None
     where: str | None = None  # where the zip goes
     contact: str | None = None
+    repository: str | None = None  # OWNER/NAME on GitHub, where students find the starter
 
     @property
     def missing(self) -> list[str]:
-        """The names that have no value."""
-        return [field.name for field in fields(self) if getattr(self, field.name) is None]
+        """What the texts tell students to ask for. Without a repository they have no badge."""
+        names = [field.name for field in fields(self) if getattr(self, field.name) is None]
+        return [name for name in names if name != "repository"]
 
 
 ASK = "ask your instructor"  # what the texts say in place of a value that is missing
@@ -79,6 +83,8 @@ def read_course(path: Path) -> Course:
             raise InputError(f"{path}: unknown key '{key}'{hint}")
         if value is not None and not (isinstance(value, str) and value.strip()):
             raise InputError(f'{path}: {key} must be text in quotes, such as {key}: "..."')
+        if key == "repository" and value is not None and not REPOSITORY.fullmatch(value):
+            raise InputError(f"{path}: repository must be OWNER/NAME on GitHub, found '{value}'")
     return Course(**values)
 
 
@@ -96,7 +102,7 @@ class Values:
         self.known = dict(re.findall(r"(?m)^(\w+)==(\S+)", requirements))
         self.known |= {f.name: getattr(course, f.name) or ASK for f in fields(Course)}
         self.known |= {"rubric": rubric_section(edition.parts), "core": number(edition.core)}
-        self.known["title"] = edition.title
+        self.known |= {"title": edition.title, "colab": colab_badge(course.repository)}
         self.known |= {"total": self._total(), "code": self._code()}
         self.known["first"] = self._first()
         self.known |= {"each_bonus": self._each_bonus(), "bonus_share": self._bonus_share()}
@@ -189,6 +195,15 @@ class Values:
         return "\n\n".join(listed)
 
 
+def colab_badge(repository: str | None) -> str:
+    """A badge that opens the notebook of a GitHub repository in Colab; "" without one."""
+    if repository is None:
+        return ""
+    colab = "https://colab.research.google.com"
+    address = f"{colab}/github/{repository}/blob/main/{NOTEBOOK}"
+    return f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({address})"
+
+
 def line_of(text: str, at: int) -> int:
     """The line of a place in a text."""
     return text.count("\n", 0, at) + 1
@@ -247,7 +262,22 @@ def for_students(text: str, file: str, values: Values) -> str:
     text = PRIVATE.sub("", text)
     if "<!-- BEGIN INSTRUCTORS -->" in text or "<!-- END INSTRUCTORS -->" in text:
         raise InputError(f"{file}: a region for instructors does not begin or end on its own line")
-    return values.fill_in(blocks_of(text, file, values.edition), file)
+    text = blocks_of(text, file, values.edition)
+    # a paragraph that comes to nothing leaves no gap
+    text = re.sub(
+        r"(?m)^\{\{(\w+)\}\}\n+", lambda m: m[0] if values.known.get(m[1], m[0]) else "", text
+    )
+    return values.fill_in(text, file)
+
+
+def notebook_for_students(text: str, file: str, values: Values) -> str:
+    """A notebook whose texts are as `for_students` gives them; raises InputError as that does."""
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            source = for_students("".join(cell["source"]), file, values)
+            cell["source"] = source.splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
 def renumbered(text: str, level: str) -> tuple[str, dict[str, str]]:

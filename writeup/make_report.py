@@ -9,6 +9,7 @@ Comments do not appear.
 import argparse
 import contextlib
 import hashlib
+import io
 import logging
 import os
 import re
@@ -224,8 +225,8 @@ def parse(text: str, source: Path) -> list[Token]:
     """The Markdown's tokens, their pieces of text with lines in `meta`; without the comments."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     parser.inline.ruler.before("escape", "math", read_math)
-    interrupts = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    parser.block.ruler.before("fence", "math", read_math_block, interrupts)
+    interrupted = ["paragraph", "reference", "blockquote", "list"]
+    parser.block.ruler.before("fence", "math", read_math_block, {"alt": interrupted})
     tokens: list[Token] = []
     line = 1
     for token in parser.parse(text):
@@ -430,7 +431,7 @@ class Report(FPDF):
 
     def open_picture(self, token: Token) -> tuple[Path, float]:
         """The file of a picture and its height divided by its width."""
-        line, name = token.meta["line"], unquote(token.attrGet("src"))
+        line, name = token.meta["line"], unquote(str(token.attrGet("src")))
         if re.match(r"[a-z]+://|data:", name):
             self.fail(line, f"{name[:60]} is no file; save the picture beside the report")
         path = self.source.parent / name
@@ -479,7 +480,7 @@ class Report(FPDF):
                 rows.append([])
             elif token.type == "inline":
                 rows[-1].append(token)
-                style = before.attrGet("style") or ""
+                style = str(before.attrGet("style") or "")
                 if len(rows) == 1:
                     aligns.append("R" if "right" in style else "C" if "center" in style else "L")
         room = self.w - self.r_margin - self.left
@@ -565,7 +566,7 @@ class Report(FPDF):
             elif token.type.replace("close", "open") in STYLES:
                 styles -= {STYLES[token.type.replace("close", "open")]} - set(base)
             elif token.type == "link_open":
-                href = token.attrGet("href")
+                href = str(token.attrGet("href"))
                 link = href if re.match(r"https?://|mailto:", href) else ""
             elif token.type == "link_close":
                 link = ""
@@ -803,5 +804,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a name
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -5,6 +5,7 @@ A case comes from the oracles with fresh numbers (hidden tests), or from goldens
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def cosine_betas(timesteps: int) -> np.ndarray:
 # Arguments that not every edition of the assignment has, each set with the names of others that
 # its edition has beside it. DDPM gets the first set that it knows completely. Where it knows only
 # some of a set, they are a team's own and may mean anything.
-Options = list[tuple[dict[str, Any], list[str]]]
+Options = Sequence[tuple[dict[str, Any], list[str]]]
 OPTIONAL: dict[str, Options] = {
     "cosine": [
         ({"betas": cosine_betas(CONFIGS["cosine"]["timesteps"])}, ["network", "vae"]),

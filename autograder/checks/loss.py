@@ -68,7 +68,8 @@ class Objective:
         pieces = {name: Pieces(name, values[None], again=True) for name, values in answers.items()}
         doubles = {name: piece.answer for name, piece in pieces.items()}
         args = (self.images, inputs["label"], inputs["t"], *self.noise)
-        options = {"gradients": not self.options["away"], "time_at": 2, **self.options}
+        options: dict[str, Any] = {"gradients": not self.options["away"], "time_at": 2}
+        options |= self.options
         return self.student.call(key, "compute_loss", *args, doubles=doubles, **options)
 
     def explain(self, finding: Finding) -> None:

@@ -6,7 +6,7 @@ answer) is raised as a `Finding`: a sentence for the student, and the id of a hi
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -201,7 +201,8 @@ class Student:
         for known in (module, key):
             if known in self.state.failed:
                 raise Finding(*self.state.failed[known])
-        request = {"key": key, "module": module, "name": name, "kwargs": kwargs}
+        request: dict[str, Any] = {"key": key, "module": module, "name": name}
+        request["kwargs"] = kwargs
         request["optional"] = list(optional)
         fresh = self.worker is None or self.fresh
         try:
@@ -260,7 +261,7 @@ class Student:
         key: str,
         method: str,
         *args: Any,
-        doubles: dict[str, Handler] | None = None,
+        doubles: Mapping[str, Handler] | None = None,
         gradients: bool = False,
         training: bool = True,
         time_at: int | None = None,
@@ -288,14 +289,14 @@ class Student:
             value, draws = read_value(answer.get("value")), answer.get("draws") is True
             return Answer(value, read_changed(answer), modes, found, draws, calls.asked)
 
-        return self._ask("call", request, CALL_SECONDS, doubles, read)
+        return self._ask("call", request, CALL_SECONDS, dict(doubles), read)
 
     def function(
         self,
         module: str,
         name: str,
         *args: Any,
-        doubles: dict[str, Handler] | None = None,
+        doubles: Mapping[str, Handler] | None = None,
         inside: dict[str, Handler] | None = None,
         keeps: Sequence[str] = (),
         away: bool = False,
@@ -311,7 +312,8 @@ class Student:
             away: all tensors are on a second device, see sandbox/devices.py.
         """
         doubles, inside = doubles or {}, inside or {}
-        request = {"module": module, "name": name, "args": list(args), "kwargs": kwargs}
+        request: dict[str, Any] = {"module": module, "name": name, "args": list(args)}
+        request["kwargs"] = kwargs
         request |= {"doubles": list(doubles), "inside": list(inside)}
         request |= {"keeps": list(keeps), "away": away}
 
@@ -320,7 +322,7 @@ class Student:
             return Answer(value, read_changed(answer), asked=calls.asked)
 
         try:
-            return self._ask("function", request, IMPORT_SECONDS, doubles | inside, read)
+            return self._ask("function", request, IMPORT_SECONDS, {**doubles, **inside}, read)
         except Finding as finding:
             check_attempted(finding, module)
             raise

@@ -118,8 +118,8 @@ def find_pairs(own: dict[str, list[Line]]) -> list[Pair]:
             matches = (_lines_of(own[first], slices[0]), _lines_of(own[second], slices[1]))
             letters = [{line.text.strip() for line in own[name]} for name in (first, second)]
             same_lines = len(letters[0] & letters[1])
-            shares = [min(1.0, float(share)) for share in shares]
-            pairs.append(Pair(first, second, *shares, same_lines, matches))
+            of_first, of_second = (min(1.0, float(share)) for share in shares)
+            pairs.append(Pair(first, second, of_first, of_second, same_lines, matches))
     return sorted(pairs, key=lambda pair: (-max(_shares(pair)), -pair.same_lines))
 
 

@@ -5,6 +5,7 @@ nearest-neighbour ratio of Yoon et al. 2023. EDM and Stable Diffusion: see edm.p
 """
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from autograder.hidden.edm import make_edm_cases
 from autograder.hidden.scaling import make_scaling_cases
 from autograder.hidden.schedule import normal, schedule_of
 
-Array = np.ndarray
+Array: TypeAlias = np.ndarray
 Triple = tuple[Array, Array, Array]
 
 
@@ -185,7 +186,7 @@ def loops(case: Case, alpha_bar: Array, random: np.random.Generator, shape: tupl
         "final": np.asarray((1 + alpha_bar[times[-1]]) / 2),
     }
     final = float(case.inputs["final"])
-    runs = {
+    runs: dict[str, dict[str, Any]] = {
         "plain": {"eta": 0.0, "clip": False, "final": 1.0},
         "noisy": {"eta": float(etas[2]), "clip": True, "final": final},
         "single": {"eta": float(etas[1]), "clip": False, "final": (1 + final) / 2},
@@ -201,7 +202,7 @@ def loops(case: Case, alpha_bar: Array, random: np.random.Generator, shape: tupl
                 case.suspects.setdefault(hint, {})[name] = walk(case, name, **wrong)
 
 
-WRONG_LOOPS = {
+WRONG_LOOPS: dict[str, dict[str, Any]] = {
     "ddim_loop_eta": {"eta": 0.0},
     "ddim_loop_clip": {"clip": False},
     "ddim_loop_final": {"final": 1.0},

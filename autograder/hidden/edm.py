@@ -4,13 +4,14 @@ Karras et al. 2022: eq. 7 and 8, Table 1 (column "Ours"), Algorithm 1.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from autograder.checks.cases import CONFIGS, Case, diffused_shape
 from autograder.hidden.schedule import normal, rounded
 
-Array = np.ndarray
+Array: TypeAlias = np.ndarray
 Pair = tuple[Array, Array]
 
 BATCHES = {"mnist": 5, "odd": 3, "cosine": 1}

@@ -5,11 +5,11 @@ hints.yaml; several mistakes that need the same hint carry a suffix after a colo
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-Array = np.ndarray
+Array: TypeAlias = np.ndarray
 Pair = tuple[Array, Array]
 
 

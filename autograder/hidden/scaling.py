@@ -5,13 +5,14 @@ The names follow the order in which CompVis's constructor appends blocks; guidan
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from autograder.checks.cases import Case
 from autograder.hidden.schedule import normal
 
-Array = np.ndarray
+Array: TypeAlias = np.ndarray
 # levels' multipliers, levels with a transformer, residual blocks per level
 Layout = tuple[Sequence[int], Sequence[int], int]
 STABLE_DIFFUSION: Layout = (1, 2, 4, 4), (0, 1, 2), 2  # of 686 tensors

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from autograder.reading.remarks import (
     Refused,
@@ -58,7 +58,7 @@ class Entry:
 
     parts: Name  # of its name, none of them "..", empty or with a slash or NUL
     size: int  # in bytes, as the header or the file system says
-    opener: Callable[[], BinaryIO]  # may raise anything
+    opener: Callable[[], IO[bytes]]  # may raise anything
     checksum: int | None = None  # CRC-32, as a zip's header says
 
     @property
@@ -333,7 +333,7 @@ def name_of(info: zipfile.ZipInfo) -> str:
     return info.orig_filename
 
 
-def open_packed(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
+def open_packed(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
     """Open one entry of a zip, of a method with bounded memory: bzip2 and LZMA have none here."""
     if info.flag_bits & 0x41:
         raise Unreadable("is encrypted with a password")

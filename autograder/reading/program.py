@@ -311,8 +311,8 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
         write_file(libs, (f"{target}.py",), text.encode())
         copied.add(target)
     if copied:
-        names = ", ".join(f"{name}.py" for name in sorted(copied))
-        remarks.note(f"Helpers that libs lacks were taken from the kit: {names}")
+        listed = ", ".join(f"{name}.py" for name in sorted(copied))
+        remarks.note(f"Helpers that libs lacks were taken from the kit: {listed}")
 
 
 def supply_bytecode(libs: Path, kit: Path) -> None:
@@ -337,7 +337,7 @@ def bytecode_of(path: Path) -> bytes:
         compiled = Path(folder) / "compiled"
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
         py_compile.compile(
-            path, compiled, dfile=path.name, doraise=True, invalidation_mode=unchecked
+            str(path), str(compiled), dfile=path.name, doraise=True, invalidation_mode=unchecked
         )
         return compiled.read_bytes()
 

@@ -162,7 +162,7 @@ def leave_namespaces(plan: Plan, record: Record) -> None:
 
 def set_limits(limits: Limits, data_mb: int, record: Record, count_processes: bool) -> None:
     """The limits that the system itself keeps; `data_mb` of private memory, 0 for no limit."""
-    wanted = {
+    wanted: dict[str, tuple[int, tuple[int, int]]] = {
         "core files": (resource.RLIMIT_CORE, (0, 0)),
         "processor time": (resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1)),
         "file size": (resource.RLIMIT_FSIZE, (limits.file_mb * MB,) * 2),
@@ -175,7 +175,8 @@ def set_limits(limits: Limits, data_mb: int, record: Record, count_processes: bo
     for name, (number, pair) in wanted.items():
         hard = resource.getrlimit(number)[1]
         # A limit that is tighter already stays.
-        pair = pair if hard == resource.RLIM_INFINITY else tuple(min(n, hard) for n in pair)
+        if hard != resource.RLIM_INFINITY:
+            pair = min(pair[0], hard), min(pair[1], hard)
         try:
             resource.setrlimit(number, pair)
         except (OSError, ValueError) as error:

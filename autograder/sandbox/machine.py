@@ -161,7 +161,7 @@ def with_defaults(parser: type[argparse.ArgumentParser]) -> None:
                 wanted.required = False
         return parse(self, args, namespace)
 
-    parser.parse_known_args = lenient
+    parser.parse_known_args = lenient  # type: ignore[method-assign]  # for whoever imports it
 
 
 class Gpu(TorchFunctionMode):

@@ -199,9 +199,10 @@ class Worker:
         self.doubles = {double: Double(double, self.calls) for double in (*doubles, *inside)}
         for double in keeps:
             self.doubles[double].kept = []
-        given = {**dict(enumerate(args)), **kwargs}
+        given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
         tensors = as_tensors(given, away)
-        named = {name: tensors[name] for name in kwargs} | {d: self.doubles[d] for d in doubles}
+        named: dict[str, Any] = {name: tensors[name] for name in kwargs}
+        named |= {d: self.doubles[d] for d in doubles}
         with contextlib.ExitStack() as stack:
             if away:
                 stack.enter_context(Devices())
@@ -557,7 +558,7 @@ def hollow_networks(module: str) -> Any:
 
 def initialisers(module: Any) -> list[types.FunctionType]:
     """The __init__ of each class that a module defines."""
-    classes = [kind for kind in vars(module).values() if isinstance(kind, type)]
+    classes: list[Any] = [kind for kind in vars(module).values() if isinstance(kind, type)]
     own = [kind.__init__ for kind in classes if kind.__module__ == module.__name__]
     return [made for made in own if isinstance(made, types.FunctionType)]
 
@@ -650,9 +651,9 @@ def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) and error.filename:
         where = [(error.filename, error.lineno)]
-        line = f" in '{str(error.text).strip()[:60]}'" if error.text else ""
+        quoted = f" in '{str(error.text).strip()[:60]}'" if error.text else ""
         version = ".".join(map(str, sys.version_info[:2]))
-        text = f"{str(error.msg)[:SHOWN]}{line}, says Python {version}"
+        text = f"{str(error.msg)[:SHOWN]}{quoted}, says Python {version}"
     else:
         where = [(f.filename, f.lineno) for f in frames]
     inside = os.path.join(code_folder, "")
@@ -669,7 +670,7 @@ def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
 
 def stand_in_module(path: str) -> types.ModuleType:
     """A module in place of the network's; each of its classes is an empty network."""
-    module = types.ModuleType(path)
+    module: Any = types.ModuleType(path)
     module.UNet = HollowUNet
     module.sized = lambda *args, **kwargs: {}  # of the former kit's variants: options of the UNet
 

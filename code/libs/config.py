@@ -7,16 +7,25 @@ import torch, so that a mistake in a config shows at once.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import yaml
 
 from .runtime import documents, strict_yaml
 from .settings.checks import check_together
 from .settings.limits import check_limits, number
-from .utils import ROOT, UserError, did_you_mean
+from .utils import ROOT, Dataclass, UserError, did_you_mean
 
-T = TypeVar("T")
+
+class Settings(Dataclass, Protocol):
+    """A config of some script, for types alone."""
+
+    script: ClassVar[str]
+
+    def check(self) -> None: ...
+
+
+T = TypeVar("T", bound=Settings)
 
 
 @dataclass
@@ -262,7 +271,7 @@ class Config:
     """A diffusion model and how it is trained."""
 
     kind = "diffusion model"  # as checkpoints and messages call what is trained
-    script = "train.py"
+    script: ClassVar[str] = "train.py"
 
     devices: list[str] = field(default_factory=lambda: ["auto"])
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -284,7 +293,11 @@ class Config:
         check_together(self)
 
 
-def load_config(path: str, overrides: list[str] | None = None, kind: type[T] = Config) -> T:
+def load_config(
+    path: str,
+    overrides: list[str] | None = None,
+    kind: type[T] = Config,  # type: ignore[assignment]  # a default of T needs Python 3.13
+) -> T:
     """Read a YAML or JSON config and apply overrides of the form "section.key=value".
 
     Args:
@@ -321,7 +334,12 @@ def find_config(path: str) -> Path:
     raise UserError(f"config {path} does not exist{hint}")
 
 
-def from_dict(values: dict, base: Path, source: str, kind: type[T] = Config) -> T:
+def from_dict(
+    values: dict,
+    base: Path,
+    source: str,
+    kind: type[T] = Config,  # type: ignore[assignment]  # as above
+) -> T:
     """Build a config from nested dicts; paths are relative to `base`, errors name the `source`."""
     if not isinstance(values, dict):
         raise UserError(

@@ -315,8 +315,8 @@ def load_captioned(
     """A folder of images with captions, see `captions.read_captions`."""
     resize = _resize(config, shape)
     files, labels, captions = read_captions(folder, annotations, config.min_bytes)
-    options = {"augmented": True, "captions": captions}
-    return FolderImages(files, labels, [], shape, resize, config.random_flip, **options)
+    flip = config.random_flip
+    return FolderImages(files, labels, [], shape, resize, flip, augmented=True, captions=captions)
 
 
 def _resize(config: DatasetConfig, shape: Sequence[int]) -> int:

@@ -185,7 +185,7 @@ def rename(name: str, res_blocks: int = 2) -> str:
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:  # the Downsample, which we keep with the residual block before it
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
     # END SOLUTION
 

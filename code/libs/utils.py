@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +42,12 @@ def in_place(path: Path) -> bool:
     return path.parent == Path("/dev") or (path.exists() and not path.is_file())
 
 
+class Dataclass(Protocol):
+    """Any dataclass, for types alone."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
 class UserError(Exception):
     """A mistake the user can mend. Scripts print its text as one sentence and exit with code 2."""
 
@@ -61,7 +67,8 @@ def save_result(path: Path, write: Callable[[Path], object], suffix: str | None 
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return write(path)
+        write(path)
+        return
     except (OSError, ValueError) as error:  # ValueError: a picture that its format cannot hold
         problem = f"could not write {path} ({reason(error)})"
     name = path.stem + (path.suffix if suffix is None else suffix)

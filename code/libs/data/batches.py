@@ -27,7 +27,7 @@ def load_together(
     """
     with nullcontext() if config.name in FOLDER_DATASETS else processes.in_turn():
         splits = load_splits(config, shape, num_classes)
-    facts = {}
+    facts: dict[str, object] = {}
     for name, dataset in vars(splits).items():
         if dataset is not None:
             labels = hashlib.sha256(dataset.labels.numpy().tobytes())

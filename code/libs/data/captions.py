@@ -1,6 +1,6 @@
 """Images with captions: COCO's annotation files, and captions.json beside pictures of one's own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def _annotations_of(folder: Path) -> Path:
     )
 
 
-def _parse(file: Path) -> dict[str, object]:
+def _parse(file: Path) -> Mapping[str, object]:
     """What a file says of each image, by its file name."""
     content = read_json(file, f"the file of captions {file}", MAX_BYTES)
     try:

@@ -1,7 +1,7 @@
 """Drawing the samples to be scored: shared between processes, and kept for the next time."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -93,7 +93,7 @@ def draw_together(
     share = math.ceil(math.ceil(len(labels) / batch_size) / processes.world) * batch_size
     first = processes.rank * share
     mine = labels[first : first + share]
-    batches = []
+    batches: Iterable[Tensor] = []
     if len(mine):
         batches = draw_samples(
             model,

@@ -53,7 +53,7 @@ class Viewer:
         batches = (batch.float() / 255 for batch in images.split(BATCH))
         if facts is None:
             return self.look(batches, len(images))
-        pixels = {f"{STATE}pixels": hash_of({"images": images})}
+        pixels: Facts = {f"{STATE}pixels": hash_of({"images": images})}
         return self._look(batches, len(images), facts | pixels)
 
     def look_at(self, dataset: Images) -> Seen:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..data.batches import EpochBatches
 from ..datasets import Images
-from ..runtime.cache import STATE, Store, hash_of_code
+from ..runtime.cache import STATE, Facts, Store, hash_of_code
 from ..runtime.processes import Processes
 from ..runtime.progress import progress_bar
 from ..runtime.streams import fork_rng
@@ -78,7 +78,7 @@ def fit_lenet(train: Images, shape: Sequence[int], device: torch.device) -> LeNe
 def fitted_lenet(train: Images, shape: Sequence[int], device: torch.device, store: Store) -> LeNet:
     """The LeNet for these images, read from the store where an earlier call has fitted it."""
     net = LeNet(shape[0], len(train.classes)).to(device)
-    facts = {
+    facts: Facts = {
         "data set": train.fingerprint(),
         "labels": hashlib.sha256(train.labels.numpy().tobytes()).hexdigest(),
         f"{STATE}code": hash_of_code(net, *PREPARES_IMAGES),

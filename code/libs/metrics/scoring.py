@@ -193,8 +193,8 @@ class Evidence:
         images, labels = all_images(
             default(self.images.held_out, self.images.train).at_most(len(self.samples))
         )
-        sets = (self.samples, self.labels), (images, labels)
-        return tuple(mean_distance(images, self.groups(labels)) for images, labels in sets)
+        of_samples = mean_distance(self.samples, self.groups(self.labels))
+        return of_samples, mean_distance(images, self.groups(labels))
 
     @property
     def nearly_equal(self) -> bool:

@@ -5,6 +5,8 @@ v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0. How often each time step come
 et al. 2023, section 3.4).
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,7 +31,7 @@ class Indirect(nn.Module):
         arguments: those of the network.
     """
 
-    def __init__(self, prediction: str, betas: Tensor, **arguments: object):
+    def __init__(self, prediction: str, betas: Tensor, **arguments: Any):
         super().__init__(**arguments)
         self.prediction = prediction
         alphas_cumprod = (1 - betas).cumprod(dim=0)

@@ -4,6 +4,7 @@ Feature maps are [B, C, H, W], tokens [B, N, C].
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -168,6 +169,7 @@ class PromptTable(nn.Module):
     encoder's (Rombach et al. 2022, section 3.3). `set_prompts` says which prompts are numbered.
     """
 
+    contexts: Tensor  # [N, tokens, context_dim]
     null_label = 0  # of the empty prompt, or of what to guide away from
 
     def __init__(self, context_dim: int):
@@ -227,7 +229,7 @@ class VariantUNet(UNet):
 
     def __init__(
         self,
-        *arguments: object,
+        *arguments: Any,
         conditional: bool = True,
         null_class: bool = False,
         adagn: bool = False,
@@ -240,7 +242,7 @@ class VariantUNet(UNet):
         bottleneck_heads: int = 8,
         bottleneck_size: Sequence[int] | None = None,
         context: str = "class",
-        **named: object,
+        **named: Any,
     ):
         # What the methods need that UNet.__init__ calls
         self.conditional, self.null_class = conditional, null_class

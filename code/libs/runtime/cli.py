@@ -15,11 +15,11 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ..utils import ROOT, UserError, file_shown, in_place, place_of, visible_line
+from ..utils import ROOT, Dataclass, UserError, file_shown, in_place, place_of, visible_line
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Dataclass)
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # names of glibc's settings for mallopt
 ROOM = 2**20  # bytes that a disk must have left for a result
 CODE = ROOT / "code"
@@ -112,7 +112,7 @@ def _students_mistake(error: Exception) -> str | None:
             if part in CALLED_BACK:
                 break
     if not own:
-        return inner and _at_the_border(error, _place(inner))
+        return _at_the_border(error, _place(inner)) if inner else None
     parts = [f"{_place(own[0])}, failed: {type(error).__name__}: {_text(error)}"]
     parts += [f"in {_place(inner)}"] if inner else []
     with contextlib.suppress(Exception):  # a help alone
@@ -139,7 +139,7 @@ def _at_the_border(error: Exception, place: str) -> str | None:
         for module in list(sys.modules.values()):
             if _part(getattr(module, "__file__", None) or "") in STUDENTS:
                 with contextlib.suppress(AttributeError):
-                    function = functools.reduce(getattr, call[1].split("."), module)
+                    function: Any = functools.reduce(getattr, call[1].split("."), module)
                     return f"{place_of(function)}, {call[0].split('() ')[1]}, as {place}, calls it"
     return None
 

@@ -143,11 +143,11 @@ def parse_json(text: str, source: str) -> Any:
     """Parse JSON as strictly; None for no text at all, as in YAML."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            seen = set()
-            key = next(key for key, _ in pairs if key in seen or seen.add(key))
-            raise UserError(f"{source}: not valid JSON, key '{_cut(key)}' appears twice")
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise UserError(f"{source}: not valid JSON, key '{_cut(key)}' appears twice")
+            found[key] = value
         return found
 
     def refuse(name: str) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ try:
 except ImportError:  # optional: lines say how far a script is
     tqdm = None
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Sized)
 SILENCE = 30  # seconds without a line, after which a bar that is not drawn prints one
 now = time.perf_counter  # one clock for all that is timed here, which tests replace
 last_line: float | None = None  # when a script last said something
@@ -107,7 +107,7 @@ class Pace:
     A part is a name such as "step"; its time is the mean over those that were timed.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.counts: dict[str, int] = {}
 

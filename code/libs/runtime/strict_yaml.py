@@ -7,10 +7,10 @@ import typing
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
-from ..utils import UserError, did_you_mean
+from ..utils import Dataclass, UserError, did_you_mean
 from .documents import shown_value
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Dataclass)
 MAX_NAME = 200  # characters of a key that a message shows
 NAMES = {
     Path: "a path",
@@ -71,7 +71,8 @@ def _convert(value: Any, kind: Any, base: Path, source: str, name: str) -> Any:
         return [
             _convert(item, options[0], base, source, f"{name}[{i}]") for i, item in enumerate(items)
         ]
-    if dataclasses.is_dataclass(kind):  # a section that may be missing, or one of several
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        # a section that may be missing, or one of several
         if not isinstance(value, dict):
             raise _no_section(value, source, name)
         section = kind()
@@ -107,7 +108,7 @@ def resolve_paths(section: T, base: Path) -> T:
     """Make the relative paths of a dataclass absolute, counted from `base`."""
     for f in dataclasses.fields(section):
         value = getattr(section, f.name)
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
             resolve_paths(value, base)
         elif isinstance(value, Path):
             setattr(section, f.name, (base / value).resolve())

@@ -28,6 +28,7 @@ CELL = 64  # pixels: smaller images are enlarged to about this size
 PADDING_GREY = 0.5
 PADDING = 4  # pixels
 LOWER_IS_BETTER = ("fid", "kid", "grain")  # of the scores in training; of all others, higher
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 SMALLEST, LARGEST = 11, 20  # pixels of the letters in the margins
 
 
@@ -106,7 +107,7 @@ def with_margins(grid: Tensor, above: Sequence[str] = (), beside: Sequence[str] 
     return torch.from_numpy(np.array(page)).permute(2, 0, 1)
 
 
-def _written(text: str, font: ImageFont.ImageFont, line: int) -> Image.Image:
+def _written(text: str, font: Font, line: int) -> Image.Image:
     """Black on white, as large as the text needs; `line` is the height of one line."""
     lines = text.split("\n")
     width = math.ceil(max(font.getlength(each) for each in lines)) + 2 * PADDING
@@ -116,7 +117,7 @@ def _written(text: str, font: ImageFont.ImageFont, line: int) -> Image.Image:
     return page
 
 
-def _cut(text: str, font: ImageFont.ImageFont, width: int) -> str:
+def _cut(text: str, font: Font, width: int) -> str:
     """The text, or as much of its beginning as fits into a width."""
     if font.getlength(text) <= width:
         return text
@@ -125,7 +126,7 @@ def _cut(text: str, font: ImageFont.ImageFont, width: int) -> str:
     return f"{text.rstrip()}..."
 
 
-def _few_lines(text: str, font: ImageFont.ImageFont, width: int, most: int) -> str:
+def _few_lines(text: str, font: Font, width: int, most: int) -> str:
     """The text wrapped to a width, and cut to so many lines."""
     lines = _wrapped(text, font, width).split("\n")
     if len(lines) > most:
@@ -133,7 +134,7 @@ def _few_lines(text: str, font: ImageFont.ImageFont, width: int, most: int) -> s
     return "\n".join(lines[:most])
 
 
-def _wrapped(text: str, font: ImageFont.ImageFont, width: int) -> str:
+def _wrapped(text: str, font: Font, width: int) -> str:
     """The text with line breaks, so that no line is wider; a longer word is broken, too."""
     lines = [""]
     for word in text.split():
@@ -214,9 +215,10 @@ class Outputs:
         folder: str | None = None,
         force: bool = False,
     ):
-        self.grid, self.film, self.folder = (name and Path(name) for name in (grid, film, folder))
+        files = (Path(name) if name else None for name in (grid, film, folder))
+        self.grid, self.film, self.folder = files
         self.problems: list[str] = []
-        self.paths = iter(())
+        self.paths: Iterator[Path] = iter(())
         cli.check_pictures({"--out": grid, "--film": film}, force)
         if folder is not None:
             cli.check_folder("--out-dir", self.folder)

@@ -33,7 +33,7 @@ def make_text_encoder(config: Config, saved: SavedEncoder | None = None) -> Text
             size than the model reads, or the encoder is not the checkpoint's.
     """
     text = config.text
-    source = default(text.encoder, text.hub_name)
+    source: str | Path | None = text.hub_name if text.encoder is None else text.encoder
     if source is not None:
         encoder = load_text_encoder(source, text.vocabulary)
     else:

@@ -170,7 +170,8 @@ def run(request: Request) -> None:
         raise UserError(f"--dtype: {dtype} is none of auto, {', '.join(DTYPES)}")
     precision = Precision.pick(dtype, device)
     outputs = _outputs(request)
-    path, vocabulary = Path(request.sd), request.vocabulary and Path(request.vocabulary)
+    vocabulary = Path(request.vocabulary) if request.vocabulary else None
+    path = Path(request.sd)
     model = load_stable_diffusion(path, config, device, DTYPES[precision.name], vocabulary)
     print(f"sampler: {job.sampler}", flush=True)
     batches = (image[None] for image in draw(model, config, job, request.batch_size))
@@ -187,7 +188,8 @@ def _outputs(request: Request) -> Outputs:
     out = request.out
     if not (out or request.out_dir):
         more = f"-and-{len(prompts) - 1}-more" if len(prompts) > 1 else ""
-        out = unused(Path(f"{slug(prompts[0]) or 'picture'}{more}-seed-{request.seed}.png"))
+        name = f"{slug(prompts[0]) or 'picture'}{more}-seed-{request.seed}.png"
+        out = str(unused(Path(name)))
     return Outputs(names, request.num, out, None, request.out_dir, request.force)
 
 

@@ -30,7 +30,7 @@ from ..runtime.visualize import captioned_grid, image_grid, with_margins
 from ..samplers.draw import draw_samples, spread_evenly
 from ..samplers.sampler import Sampler
 from ..settings.autoencoder import Stage
-from ..text.contexts import encode_captions, make_text_encoder
+from ..text.contexts import Contexts, encode_captions, make_text_encoder
 from ..text.encoder import TextEncoder
 from ..utils import UserError, default, shown
 from ..weights import load_strictly
@@ -86,7 +86,7 @@ class DiffusionLearner(Learner):
                 f"{config.model.num_classes}: set it to {len(self.classes)}, or name another "
                 "'dataset.data_folder'"
             )
-        self.contexts = None
+        self.contexts: Contexts | None = None
         if reads_text:
             self._use_encoder(make_text_encoder(config))
         if isinstance(self.model.vae, FirstStage):

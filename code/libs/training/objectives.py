@@ -5,6 +5,7 @@ A new kind of model needs a subclass of `Objective` here, and an entry in `OBJEC
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ class DDPMObjective(Objective):
         super().__init__(model, config)
         train, prediction = config.train_cfg, config.model.prediction
         if (prediction, train.loss) != ("eps", "mse"):
-            self.compute_loss = lambda *batch: training_loss(model, *batch, train.loss)
+            self.compute_loss = partial(training_loss, model, distance=train.loss)
         self.loss_name = loss_name(prediction, train.loss)
         self.weights = None  # of the time steps, [T]; None for all alike
         if train.min_snr_gamma is not None:

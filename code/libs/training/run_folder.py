@@ -32,7 +32,9 @@ LONGEST_NAME = 150  # bytes of --output; file systems allow 255 for the folder's
 OF_ONE_MACHINE = ("devices", "loader.num_workers")  # as are all paths
 
 
-def choose(config: Config, config_name: str, name: str | None, resumed: Path | None) -> Path:
+def choose(
+    config: Config | AutoencoderConfig, config_name: str, name: str | None, resumed: Path | None
+) -> Path:
     """Return the folder of a run: that of the checkpoint it goes on from, or a new one.
 
     Raises UserError for a name that is none of a folder, and where the folder of a new run holds

@@ -38,7 +38,8 @@ class History:
         self, loss_name: str, objective_name: str, values: dict[str, Any] | None = None
     ) -> None:
         values = values or {}
-        self.values = {key: list(values.get(key, [])) for key in (*self.EPOCHS, *self.STEPS)}
+        keys = (*self.EPOCHS, *self.STEPS)
+        self.values: dict[str, Any] = {key: list(values.get(key, [])) for key in keys}
         epochs, steps = len(self.values["epochs"]), len(self.values["step_epochs"])
         if values and "epoch_loss" not in values:  # an earlier checkpoint's train_loss was that
             self.values["epoch_loss"] = list(values["train_loss"])

@@ -17,6 +17,7 @@ from ..runtime.processes import Processes
 from ..runtime.progress import Pace, duration, going_on_without, progress_bar, say
 from ..runtime.streams import rng_state, set_rng_state
 from ..runtime.visualize import LOWER_IS_BETTER, save_image
+from ..settings.autoencoder import AutoencoderConfig
 from ..utils import UserError, replacing, shown
 from .learner import Learner
 from .run_log import History, RunLog
@@ -50,7 +51,7 @@ class Trainer:
     def __init__(
         self,
         learner: Learner,
-        config: Config,
+        config: Config | AutoencoderConfig,
         folder: Path,
         precision: Precision,
         processes: Processes,

@@ -340,7 +340,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number), res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -365,7 +365,7 @@ def rename(name, res_blocks=2):
         return f"encoder.0.0.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -390,7 +390,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -513,7 +513,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within + 1}.{place}.{rest}"
 
 
@@ -538,7 +538,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -561,7 +561,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -587,7 +587,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -612,7 +612,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -637,7 +637,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -666,7 +666,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -691,7 +691,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -717,7 +717,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -742,7 +742,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
@@ -767,7 +767,7 @@ def rename(name, res_blocks=2):
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)
     if within == res_blocks:
-        within, place = within - 1, 2
+        within, place = within - 1, "2"
     return f"encoder.{level * res_blocks + within}.{place}.{rest}"
 
 
