@@ -12,6 +12,8 @@ from unittest import mock
 import pytest
 import release
 import yaml
+from editions import default_edition
+from texts import Course, Values
 
 from helpers.files import ROOT
 from helpers.scripts import call_program
@@ -25,11 +27,17 @@ PROGRAM = r"(?:dask|git|make|pip|pre-commit|python3?|sh|ssh|tensorboard|torchrun
 COMMAND = re.compile(rf"[!%]?(?:\w+=\S* )*(?:\.venv/bin/)?{PROGRAM} .+")
 OPEN = {"FLAGS", "$DATA", "..."}  # what a reader, or a line above, puts in
 STUDENTS = ("docs/", "instructor/starter/")  # their `make` is that of instructor/starter/Makefile
+VALUES = Values(Course(), default_edition(), (ROOT / "requirements.txt").read_text("utf-8"))
 CONFIGS = {"train.py": config.Config, "train_autoencoder.py": AutoencoderConfig}
 
 
 def read(file: str) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
+
+
+def shown(file: str) -> str:
+    """A text as its readers see it: students' ones have placeholders, such as a config's name."""
+    return VALUES.fill_in(read(file), file) if file.startswith(STUDENTS) else read(file)
 
 
 def commands(text: str) -> list[str]:
@@ -46,7 +54,7 @@ def commands(text: str) -> list[str]:
     return found
 
 
-QUOTED = sorted({(file, command) for file in FILES for command in commands(read(file))})
+QUOTED = sorted({(file, command) for file in FILES for command in commands(shown(file))})
 SCRIPTS = sorted({command for _, command in QUOTED if ".py" in command})
 TABLE = yaml.safe_load(read("tests/commands.yaml"))
 

@@ -7,7 +7,7 @@ import torch, so that a mistake in a config shows at once.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import yaml
 
@@ -20,7 +20,7 @@ from .utils import ROOT, Dataclass, UserError, did_you_mean
 class Settings(Dataclass, Protocol):
     """A config of some script, for types alone."""
 
-    script: ClassVar[str]
+    script: str
 
     def check(self) -> None: ...
 
@@ -271,7 +271,7 @@ class Config:
     """A diffusion model and how it is trained."""
 
     kind = "diffusion model"  # as checkpoints and messages call what is trained
-    script: ClassVar[str] = "train.py"
+    script = "train.py"
 
     devices: list[str] = field(default_factory=lambda: ["auto"])
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

@@ -278,7 +278,8 @@ DENOISERS = {"DDPM": DDPMDenoiser, "EDM": EDMDenoiser, "FM": FMDenoiser}
 
 def denoiser_of(model: nn.Module) -> Denoiser:
     """A diffusion model as samplers see it; TypeError for one that is not in `DENOISERS`."""
-    return for_model(model, DENOISERS)(model)
+    kind = for_model(model, DENOISERS)
+    return kind(model)  # type: ignore[abstract]  # mypy takes it for Denoiser itself
 
 
 def for_model(model: nn.Module, table: Mapping[str, T]) -> T:

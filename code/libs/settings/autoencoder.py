@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from ..config import (
     AutoencoderModelConfig,
@@ -58,7 +58,7 @@ class AutoencoderConfig:
     """An autoencoder and the stages of its training."""
 
     kind = "autoencoder"
-    script: ClassVar[str] = "train_autoencoder.py"
+    script = "train_autoencoder.py"
     devices: list[str] = field(default_factory=lambda: ["auto"])
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     seed: int = number(0, at_least=0, below=2**62)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from ..utils import UserError
 from .limits import number
@@ -61,7 +61,7 @@ class StableDiffusionConfig:
     """A text-to-image model whose weights come from a file; the defaults are 1.x."""
 
     kind = "text-to-image model"
-    script: ClassVar[str] = "sample.py"
+    script = "sample.py"
 
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of weights and arithmetic
     vocabulary: Path = Path("../pretrained/clip_bpe")  # vocab.json and merges.txt of CLIP

@@ -4,7 +4,7 @@ A new kind of model needs a subclass of `Objective` here, and an entry in `OBJEC
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -129,7 +129,11 @@ class FMObjective(Objective):
 
 
 # By the names of the models' classes
-OBJECTIVES = {"DDPM": DDPMObjective, "EDM": EDMObjective, "FM": FMObjective}
+OBJECTIVES: Mapping[str, Callable[[nn.Module, Config], Objective]] = {
+    "DDPM": DDPMObjective,
+    "EDM": EDMObjective,
+    "FM": FMObjective,
+}
 
 
 def objective_of(model: nn.Module, config: Config) -> Objective:
