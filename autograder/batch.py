@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autograder.judge import all_failed, judge
+from autograder.judge import all_failed, judge, new_grade
 from autograder.results import Grade
 from autograder.rubric import Rubric
 from autograder.sandbox import kernel
@@ -122,8 +122,8 @@ def _begin() -> None:
 
 def died(path: Path, order: Order) -> Grade:
     """The grade of a submission on which the grader's own process dies."""
-    name = order.names.get(path, path.name)
-    grade = Grade(submission=name, seed=order.seed, public=order.public)
+    grade = new_grade(path, order.seed, order.public)
+    grade.submission = order.names.get(path, path.name)
     grade.needs_look.append("The grader's process died on it twice: grade it by hand.")
     results = all_failed(order.rubric, "run", "The grader's process died.", "grader_failed")
     grade.parts = order.rubric.mark(results, [order.only] if order.only else None)

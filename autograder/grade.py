@@ -1,4 +1,5 @@
 """Grade submissions: python autograder/grade.py PATH... [--out DIR]
+Zip the reports:   python autograder/grade.py feedback DIR --canvas | --moodle
 
 PATH is a zip, a submission's folder, or a folder of them. Student code runs in a sandbox only.
 """
@@ -8,6 +9,7 @@ import io
 import os
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,10 +30,14 @@ from autograder.text import (
 try:
     from autograder.batch import Order, grade_all
     from autograder.course.manual import merge_manual
+    from autograder.course.people import Course, seat
+    from autograder.course.regrade import compare, concerned, told, write_changes
+    from autograder.course.roster import keep_roster, read_roster
     from autograder.examine import IS_STARTER
     from autograder.hints import hints
+    from autograder.output.feedback import feedback_command
     from autograder.output.pages import write_class, write_submission
-    from autograder.output.sheets import contested, write_sheets
+    from autograder.output.sheets import contested, recipients, without_key, write_sheets
     from autograder.output.stored import load_grades
     from autograder.output.terminal import table
     from autograder.reading.submission import Refused, find_submissions, hash_of_file, names_of
@@ -64,42 +70,51 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", help="repeats the hidden tests of a run")
     parser.add_argument("--resume", action="store_true", help="skip what DIR holds already")
     parser.add_argument("--manual", type=Path, metavar="FILE.csv", help="a person's points to add")
+    parser.add_argument("--roster", type=Path, metavar="FILE.csv", help="who is in the course")
+    parser.add_argument("--against", type=Path, metavar="OLD", help="say who gained or lost since")
+    parser.add_argument("--part", metavar="PART", help="test it again for all who attempted it")
+    parser.add_argument("--hint", metavar="ID", help="test again those who got this hint")
     parser.add_argument("--similarity", action="store_true", help="also compare the submissions")
     parser.add_argument("--dask", metavar="ADDRESS", help="grade on a Dask cluster")
     parser.add_argument(
         "--trust", action="store_true", help="grade even where a submission could grade itself"
     )
     args = parser.parse_args()
-    if not args.paths and not args.manual:
+    if (args.part or args.hint) and not args.paths:
+        parser.error("--part and --hint need the submissions, of which they choose")
+    if not (args.paths or args.manual or args.roster or args.against):
         parser.error("name a zip, a submission's folder, or a folder of them")
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
     if args.seed is not None and args.seed < 0:
         parser.error("--seed must be 0 or more")
+    if args.only and (args.part or args.hint):
+        parser.error("--only tests one part of all; --part and --hint choose by earlier results")
     args.public |= IS_STARTER  # which has no others
     for flag, module in (("similarity", "similarity"), ("dask", "cluster")):
         if getattr(args, flag) and not (ROOT / "autograder" / "extras" / f"{module}.py").exists():
             parser.error(f"--{flag} is for instructors; this copy of the grader does not have it")
     if args.out is None and not args.public:
         args.out = Path("grades")
-    if args.out is None and (args.resume or args.manual or args.similarity):
-        parser.error("--resume, --manual and --similarity need --out DIR")
+    flags = "resume manual roster against part hint similarity".split()
+    needing = [f"--{flag}" for flag in flags if getattr(args, flag)]
+    if args.out is None and needing:
+        parser.error(f"{needing[0]} needs --out DIR")
     return args
 
 
 def main() -> int:
     """Grade, write, print; returns the exit code."""
+    if sys.argv[1:2] == ["feedback"]:
+        return feedback_command(sys.argv[2:], load_rubric())
     args = parse_args()
     rubric = load_rubric(args.rubric)
     hints()  # read now, so that a mistake in their file shows before anything is graded
-    automatic = [part.id for part in rubric.parts if part.automatic]
-    if args.only and args.only not in automatic:
-        guess = did_you_mean(args.only, automatic)
-        listed = ", ".join(automatic)
-        raise InputError(f"--only: there is no part '{args.only}'{guess}; the parts are {listed}")
+    check_part(args, rubric)
     paths = find_submissions([path.absolute() for path in args.paths]) if args.paths else []
-    if args.manual and not args.manual.is_file():
-        raise InputError(f"--manual: there is no file {args.manual}")
+    for flag, file in (("--manual", args.manual), ("--roster", args.roster)):
+        if file and not file.is_file():
+            raise InputError(f"{flag}: there is no file {file}")
     stored: dict[str, Grade] = {}
     if args.out:
         paths = [path for path in paths if args.out.absolute() not in (path, *path.parents)]
@@ -107,17 +122,50 @@ def main() -> int:
     names = names_of(paths, stored)
     if args.out:
         check_stored(stored, set(names.values()), args)
+        if args.roster:
+            read_roster(args.roster)  # before anything is graded
+    old = results_of(args.against) if args.against else None
+    only, concerns = args.only, set(names.values())
+    if args.part or args.hint:
+        concerns, only = concerned(stored.values(), args.part, args.hint)
+    if args.out:
         check_folder(args.out)
-    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
     own = IS_STARTER or all(path.resolve() == ROOT for path in paths)
     trust = args.trust or own  # one's own work needs no protection from itself
     private = private_paths(paths, args.out)
-    order = Order(rubric, seed, args.public, args.only, trust, names, private)
-    left = [p for p in paths if not (args.resume and is_done(stored.get(names[p]), p, order))]
+    order = Order(rubric, seed_of(args, stored), args.public, only, trust, names, private)
+    left = [p for p in paths if names[p] in concerns]
     if len(left) < len(paths):
+        print(f"{len(left)} of {len(paths)} are concerned")
+    left = [p for p in left if not (args.resume and is_done(stored.get(names[p]), p, order))]
+    if args.resume and len(left) < len(paths):
         print(f"{len(paths) - len(left)} of {len(paths)} are graded already")
     if left and not args.public:
-        print(f"seed {seed}: --seed {seed} repeats these tests")
+        print(f"seed {order.seed}: --seed {order.seed} repeats these tests")
+    all_passed = grade_left(left, order, args, stored, old, own)
+    if args.similarity:
+        from autograder.extras.similarity import write_similarity
+
+        write_similarity(paths, args.out, names=names)
+    return 1 if args.public and not all_passed else 0
+
+
+def grade_left(
+    left: list[Path],
+    order: Order,
+    args: argparse.Namespace,
+    stored: dict[str, Grade],
+    old: list[Grade] | None,
+    own: bool,
+) -> bool:
+    """Grade, write and print; returns whether all tests passed that had to.
+
+    Args:
+        stored: results of earlier runs, by submission.
+        old: results to compare with.
+        own: whether these are one's own work.
+    """
+    rubric = order.rubric
     all_passed, holes = True, {}
     try:
         for done, grade in enumerate(run(left, order, args), start=1):
@@ -130,14 +178,38 @@ def main() -> int:
             print(table(grade, rubric), flush=True)
     finally:
         if args.out:
-            summarise(args.out, args.manual, rubric)
+            summarise(args.out, args.manual, args.roster, rubric, old)
         for hole, names in holes.items():  # last, so that it stays on the screen
             print(f"Warning, graded without full protection ({len(names)}): {one_line(hole)}")
-    if args.similarity:
-        from autograder.extras.similarity import write_similarity
+    return all_passed
 
-        write_similarity(paths, args.out, names=names)
-    return 1 if args.public and not all_passed else 0
+
+def check_part(args: argparse.Namespace, rubric: Rubric) -> None:
+    """--only and --part name parts that the tests grade; raises InputError."""
+    automatic = [part.id for part in rubric.parts if part.automatic]
+    for flag, part in (("--only", args.only), ("--part", args.part)):
+        if part and part not in automatic:
+            guess = did_you_mean(part, automatic)
+            listed = ", ".join(automatic)
+            raise InputError(f"{flag}: there is no part '{part}'{guess}; the parts are {listed}")
+
+
+def results_of(folder: Path) -> list[Grade]:
+    """The results to compare with, read before any of them is overwritten; raises InputError."""
+    found = load_grades(folder) if folder.is_dir() else []
+    if not found:
+        raise InputError(f"--against: {folder} holds no results; name the folder of a grading")
+    return found
+
+
+def seed_of(args: argparse.Namespace, stored: dict[str, Grade]) -> int:
+    """The seed of the hidden tests: the given one, that of the run which goes on, or a new one."""
+    if args.seed is not None:
+        return args.seed
+    seeds = Counter(grade.seed for grade in stored.values() if grade.public == args.public)
+    if seeds and (args.resume or args.part or args.hint):
+        return seeds.most_common(1)[0][0]
+    return secrets.randbelow(2**31)
 
 
 def private_paths(paths: list[Path], out: Path | None) -> tuple[str, ...]:
@@ -162,8 +234,19 @@ def run(paths: list[Path], order: Order, args: argparse.Namespace) -> Iterator[G
     return grade_all(paths, order, args.jobs)
 
 
-def summarise(folder: Path, manual: Path | None, rubric: Rubric) -> None:
+def summarise(
+    folder: Path,
+    manual: Path | None,
+    people: Path | None,
+    rubric: Rubric,
+    old: list[Grade] | None = None,
+) -> None:
     """Write the sheets, the overview and the reports with a person's points in them.
+
+    Args:
+        manual: a person's points to add.
+        people: a roster, in place of the one that the folder has.
+        old: earlier results, to say what changed since.
 
     Raises:
         InputError: the manual file has mistakes; all is written without it.
@@ -171,22 +254,44 @@ def summarise(folder: Path, manual: Path | None, rubric: Rubric) -> None:
     found = load_grades(folder)
     if not found:
         return
-    mistakes = None
+    roster, mistakes = keep_roster(folder, people), None
     try:
-        final = merge_manual(found, rubric, folder, manual)
+        final = merge_manual(found, rubric, folder, manual, roster)
     except InputError as error:
-        mistakes, final = error, merge_manual(found, rubric, folder)
+        mistakes, final = error, merge_manual(found, rubric, folder, roster=roster)
+    course = seat(final, roster, rubric.hand_ins) if roster else None
     for grade, merged in zip(found, final, strict=True):
         write_submission(grade, rubric, folder, merged)
-    write_sheets(final, rubric, folder)
-    write_class(final, rubric, folder)
+    write_sheets(final, rubric, folder, course)
+    write_class(final, rubric, folder, course, old)
     names = one_line(f"{folder / 'grades.csv'}, {folder / 'index.html'}")
     print(f"{names}: {len(final)} submissions")
-    for netid, grades in contested(final).items():
-        totals = ", ".join(f"{grade.submission} ({number(grade.total)})" for grade in grades)
-        print(one_line(f"Left out of canvas.csv and moodle.csv: {netid}, a member of {totals}"))
+    print("".join(f"{one_line(line)}\n" for line in left_out(final, course)), end="")
+    if old is not None:
+        changes = compare(old, found)
+        write_changes(changes, folder)
+        print("\n".join(told(changes, old, found)))
     if mistakes:
         raise mistakes
+
+
+def left_out(grades: list[Grade], course: Course | None) -> Iterator[str]:
+    """Who is left out of the sheets and why, a line each."""
+    heading, lacking = without_key(recipients(grades, course))
+    if lacking:
+        names = ", ".join(map(str, lacking[:5])) + (" and others" if len(lacking) > 5 else "")
+        yield f"Left out of moodle.csv, {len(lacking)} without {heading.lower()}: {names}"
+    if course is None:
+        for netid, found in contested(grades).items():
+            totals = ", ".join(f"{grade.submission} ({number(grade.total)})" for grade in found)
+            yield f"Left out of canvas.csv and moodle.csv: {netid}, a member of {totals}"
+        return
+    graded = sum(one.grade is not None for one in course.seats)
+    yield f"{graded} of {len(course.seats)} people of the roster have a grade"
+    for one in course.undecided():
+        yield f"Left out of the sheets: {one.person}: {one.note}"
+    for grade in course.unmatched(grades):
+        yield f"{grade.submission}: {course.remarks(grade)[-1]}"
 
 
 def check_stored(stored: dict[str, Grade], names: set[str], args: argparse.Namespace) -> None:
@@ -195,8 +300,10 @@ def check_stored(stored: dict[str, Grade], names: set[str], args: argparse.Names
     Raises:
         InputError
     """
-    if args.manual and not stored and not names:
-        raise InputError(f"--manual: {args.out} holds no results; name their folder with --out DIR")
+    flags = [flag for flag in ("manual", "roster", "part", "hint") if getattr(args, flag)]
+    if flags and not stored and (not names or flags[-1] in ("part", "hint")):
+        flag = f"--{flags[-1]}"
+        raise InputError(f"{flag}: {args.out} holds no results; name their folder with --out DIR")
     if args.resume and not stored:
         raise InputError(
             f"--resume: {args.out} holds no results to go on from; name the folder of the run that "

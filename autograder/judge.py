@@ -5,6 +5,7 @@ pytest runs in this process, which is trusted; the submission runs in a sandbox 
 
 import contextlib
 import io
+import os
 import re
 import secrets
 import tempfile
@@ -18,8 +19,8 @@ import pytest
 
 from autograder.examine import Examination, examine, give_memory_back
 from autograder.hints import hint_text
-from autograder.reading.remarks import RefusedForNow
-from autograder.reading.submission import Refused, Submission, hash_of_file
+from autograder.reading.remarks import RefusedForNow, Remarks, listed
+from autograder.reading.submission import Refused, Submission, hash_of_file, team_of
 from autograder.results import FAILED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
@@ -87,7 +88,7 @@ def judge(
     """
     start = time.monotonic()
     give_memory_back()
-    grade = Grade(submission=path.name, seed=seed, public=public)
+    grade = new_grade(path, seed, public)
     with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
         # The worker may run as another user, who gets to its own submission and to no other: the
         # name of the folder inside cannot be guessed, nor found by listing.
@@ -122,9 +123,18 @@ def judge(
     return grade
 
 
+def new_grade(path: Path, seed: int, public: bool) -> Grade:
+    """A grade with what the name of the submission says, whether it can be read or not."""
+    remarks = Remarks()
+    team, origin = team_of(Path(os.path.abspath(path)), remarks)
+    grade = Grade(path.name, team=team, origin=origin, seed=seed, public=public)
+    grade.needs_look = listed(remarks.needs_look)
+    return grade
+
+
 def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
     """Copy what reading the submission showed."""
-    grade.sha256, grade.team, grade.members = submission.sha256, submission.team, submission.members
+    grade.sha256, grade.members = submission.sha256, submission.members
     grade.notes, grade.needs_look = list(submission.notes), list(submission.needs_look)
     grade.samples = submission.samples
     if not grade.public:
@@ -182,9 +192,9 @@ def named_a_gpu(first: list[TestResult], second: list[TestResult]) -> str:
     parts -= {result.part for result in second if result.hint_id == "needs_gpu"}
     if not parts:
         return ""
-    listed = ", ".join(dict.fromkeys(r.part for r in first if r.part in parts))
+    names = ", ".join(dict.fromkeys(r.part for r in first if r.part in parts))
     return (
-        f"The code names a GPU, and there is none here: {listed} ran on the CPU instead. "
+        f"The code names a GPU, and there is none here: {names} ran on the CPU instead. "
         "On a machine with a GPU it may mix tensors of both, which does not show here."
     )
 

@@ -5,6 +5,26 @@ from typing import Any
 
 PASSED, PARTIAL, FAILED = "passed", "partial", "failed"
 NOT_ATTEMPTED, MANUAL = "not attempted", "manual"
+CANVAS, MOODLE = "canvas", "moodle"
+
+
+@dataclass
+class Origin:
+    """What is known of a hand-in beside its content."""
+
+    system: str = ""  # CANVAS, MOODLE, or "" where the name is no system's
+    person: str = ""  # Canvas's user id, Moodle's participant number; "" where names are hidden
+    upload: int = 0  # Canvas's number of the file; a later upload has a larger one
+    late: bool = False  # as Canvas marks it
+    date: str = ""  # of the file, in ISO 8601 and UTC: only an order where nothing better is known
+
+    time: str = ""  # when it was handed in, and
+    due: str = ""  # when this team had to, where the system says so; ISO 8601 with a zone
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Later hand-ins of one team come later."""
+        return self.upload, self.date
 
 
 @dataclass
@@ -38,6 +58,8 @@ class PartResult:
     tests: list[TestResult] = field(default_factory=list)
     human: float = 0.0  # points that a person may add to those of the tests,
     by_person: float | None = None  # and has added
+    override: str = ""  # why a person changed the tests' points, and
+    tests_gave: float | None = None  # what these were
 
     @property
     def earned(self) -> float | None:
@@ -57,6 +79,7 @@ class Grade:
     submission: str  # the zip's or folder's name
     sha256: str = ""  # of the zip, or of the folder's files
     team: str = ""
+    origin: Origin = field(default_factory=Origin)
     members: list[dict[str, str]] = field(default_factory=list)  # keys member, netid, contribution
     parts: list[PartResult] = field(default_factory=list)
     deductions: float = 0.0
@@ -66,6 +89,7 @@ class Grade:
     samples: list[dict[str, str]] = field(
         default_factory=list
     )  # {"name", "png"}: base64 thumbnails
+    people: list[str] = field(default_factory=list)  # whose it is, where a person decided
     seed: int = 0  # of the hidden tests; --seed repeats the run
     public: bool = False  # graded with the public tests alone
     protections: dict[str, str] = field(default_factory=dict)  # what the sandbox had in force
@@ -96,4 +120,5 @@ class Grade:
             PartResult(**{**part, "tests": [TestResult(**test) for test in part["tests"]]})
             for part in values["parts"]
         ]
-        return cls(**{**values, "parts": parts})
+        origin = Origin(**values.get("origin", {}))  # results of earlier versions have none
+        return cls(**{**values, "parts": parts, "origin": origin})

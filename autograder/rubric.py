@@ -8,6 +8,7 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
+from autograder.course.late import LatePolicy, read_late
 from autograder.documents import read_yaml
 from autograder.hints import GENERAL
 from autograder.results import (
@@ -24,9 +25,18 @@ from autograder.text import InputError, did_you_mean, number
 DEFAULT = Path(__file__).with_name("rubric.yaml")
 ID = re.compile(r"[a-z][a-z0-9_]*")
 # Columns of the sheets, beside the parts.
-RESERVED = ("submission", "team", "member", "netid", "deductions", "total", "comment")
+RESERVED = (
+    *("submission", "team", "member", "netid", "deductions", "total"),
+    *("override", "days_late", "people", "comment"),
+)
 NUMBER = (int, float)
+RULES = {  # of a team's hand-ins, which counts
+    "latest": "the latest hand-in counts",
+    "best": "the best hand-in counts",
+    "on-time": "the latest hand-in on time counts",
+}
 TOP_KEYS = {"assignment": str, "points": dict, "deduction": dict, "parts": list}
+OPTIONAL_TOP_KEYS = {"others": list, "hand_ins": str, "bonus_assignment": str, "late": dict}
 POINTS_KEYS = {"core": NUMBER, "bonus": NUMBER}
 DEDUCTION_KEYS = {"percent": NUMBER, "free": int}
 PART_KEYS = {
@@ -122,6 +132,9 @@ class Rubric:
     free: int  # number of such instructions that cost nothing
     parts: tuple[Part, ...]
     others: tuple[Part, ...] = ()  # of other editions: they count nowhere here
+    hand_ins: str = "latest"  # one of RULES
+    late: LatePolicy | None = None
+    bonus_assignment: str = ""  # the column of the bonus points in canvas.csv
 
     @property
     def ids(self) -> list[str]:
@@ -204,20 +217,31 @@ def load_rubric(path: Path = DEFAULT) -> Rubric:
     """
     values = read_yaml(path)
     problems = _Problems(path)
-    if not problems.check_keys("", values, TOP_KEYS, {"others": list}):
+    if not problems.check_keys("", values, TOP_KEYS, OPTIONAL_TOP_KEYS):
         problems.stop()
+    rule = values.get("hand_ins", "latest")
+    if rule not in RULES:
+        problems.add("hand_ins", f"must be one of {', '.join(RULES)}, not '{rule}'")
     problems.check_keys("points", values["points"], POINTS_KEYS, {})
     problems.check_keys("deduction", values["deduction"], DEDUCTION_KEYS, {})
     lists: dict[str, Any] = {
         name: tuple(_read_part(problems, name, n, p) for n, p in enumerate(values.get(name, []), 1))
         for name in ("parts", "others")
     }
+    late = read_late(problems, values.get("late"))
     problems.stop()
     points = {**values["points"], **values["deduction"]}
-    rubric = Rubric(path, values["assignment"], **points, **lists)
+    bonus = values.get("bonus_assignment") or f"{_title(values['assignment'])} bonus"
+    course = {"hand_ins": rule, "late": late, "bonus_assignment": bonus}
+    rubric = Rubric(path, values["assignment"], **points, **lists, **course)
     _check_sums(problems, rubric)
     problems.stop()
     return rubric
+
+
+def _title(assignment: str) -> str:
+    """An assignment's name without the number that Canvas puts behind it."""
+    return re.sub(r"\s*\(\d+\)$", "", assignment)
 
 
 class _Problems:

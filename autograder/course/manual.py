@@ -8,78 +8,194 @@ changes it. The file may also be edited in place.
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autograder.course.comments import Comment, comment_on, read_comments, unknown_names
+from autograder.course.late import charge, latest, time_of
+from autograder.course.people import Claims, claims_of, teams_of
+from autograder.course.roster import Person, Roster
 from autograder.course.tables import as_csv, cell, read_csv
-from autograder.results import MANUAL, NOT_ATTEMPTED, Grade, PartResult
+from autograder.results import (
+    FAILED,
+    MANUAL,
+    NOT_ATTEMPTED,
+    PARTIAL,
+    PASSED,
+    Grade,
+    PartResult,
+)
 from autograder.rubric import Rubric
 from autograder.text import InputError, did_you_mean, number, one_line, write_text
 
 MANUAL_FILE = "manual.csv"
+MAX_PROBLEMS = 50
+MAX_DAYS = 365
+OVERRIDE = re.compile(r"(\w+)[\s:=]+(\d+(?:[.,]\d+)?)\s*,\s*(\S.*)", re.DOTALL)
 DECIMAL_COMMA = re.compile(r"\d+,\d+")
 
 Row = dict[str, str]
 
 
 def merge_manual(
-    grades: list[Grade], rubric: Rubric, folder: Path, file: Path | None = None
+    grades: list[Grade],
+    rubric: Rubric,
+    folder: Path,
+    file: Path | None = None,
+    roster: Roster | None = None,
 ) -> list[Grade]:
     """Add a person's file to the folder's manual.csv; returns the grades with all that is there.
 
     A cell with a value replaces what was there; empty cells, and submissions that `file` leaves
     out, change nothing. A number under `deductions` takes the place of what the grader found, a
     comment becomes a note. manual.csv gets a row for each submission. The grades given stay as
-    they are: what write_submission stores is the grader's own result.
+    they are: what write_submission stores is the grader's own result. With a roster, a team's
+    points stay when it hands in again: where a hand-in's cell is empty, that of the team's other
+    hand-ins counts, the latest one's first.
 
     Args:
         grades: of the whole class.
         file: what `--manual` names, with a column `submission` or `team`.
+        roster: the people of the course, whom the column `people` may name.
 
     Raises:
         InputError: `file` or manual.csv has mistakes; one sentence for each of them, and nothing
             is written.
     """
     store = folder / MANUAL_FILE
+    library = read_comments(folder, rubric)
     kept: dict[str, Row] = {}
     unknown: list[Row] = []
     if store.exists():
-        kept, unknown = _read_manual(grades, rubric, store, strangers=True)
+        kept, unknown = _read_manual(grades, rubric, store, library, roster, strangers=True)
     if file and not (store.exists() and store.samefile(file)):
-        for submission, row in _read_manual(grades, rubric, file)[0].items():
+        for submission, row in _read_manual(grades, rubric, file, library, roster)[0].items():
             kept[submission] = {**kept.get(submission, {}), **row}
-    _write_manual(sorted(grades, key=lambda grade: grade.submission), rubric, store, kept, unknown)
-    return [_merged(grade, kept.get(grade.submission, {})) for grade in grades]
+    used = {"people": bool(roster), "days_late": bool(rubric.late)}
+    written = [*kept.values(), *unknown]
+    columns = [
+        column
+        for column in ["submission", *_manual_columns(rubric)]
+        if used.get(column, True) or any(column in row for row in written)
+    ]
+    _write_manual(columns, sorted(g.submission for g in grades), store, kept, unknown)
+    grades = [
+        replace(g, people=_logins(kept.get(g.submission, {}).get("people", ""))) for g in grades
+    ]
+    claims = claims_of(grades, roster) if roster else {}
+    rows = _shared_in_teams(grades, kept, claims) if roster else kept
+    merged = []
+    for grade in grades:
+        people = claims[grade.submission].all if roster else set()
+        row = rows.get(grade.submission, {})
+        one = _merged(grade, rubric, row, people)
+        merged.append(comment_on(one, row["comment"], library) if "comment" in row else one)
+    return merged
+
+
+def _shared_in_teams(
+    grades: list[Grade], kept: dict[str, Row], claims: dict[str, Claims]
+) -> dict[str, Row]:
+    """Each hand-in's row, its empty cells filled from the other hand-ins of its team."""
+    rows: dict[str, Row] = {}
+    for team in teams_of(grades, claims):
+        of_team: Row = {}
+        for grade in team:
+            of_team |= kept.get(grade.submission, {})
+        of_team.pop("days_late", None)  # of one hand-in
+        for grade in team:
+            rows[grade.submission] = {**of_team, **kept.get(grade.submission, {})}
+    return rows
+
+
+def _logins(cell: str) -> list[str]:
+    """The people that a cell names, between blanks, commas or semicolons."""
+    return re.split(r"[\s,;]+", cell.strip()) if cell.strip() else []
 
 
 def _write_manual(
-    grades: list[Grade], rubric: Rubric, store: Path, kept: dict[str, Row], unknown: list[Row]
+    columns: list[str], names: list[str], store: Path, kept: dict[str, Row], unknown: list[Row]
 ) -> None:
     """Write manual.csv where it changed; rows of submissions that are not there come last."""
-    columns = ["submission", *_manual_columns(rubric)]
-    rows = [{**kept.get(g.submission, {}), "submission": g.submission} for g in grades]
+    rows = [{**kept.get(name, {}), "submission": name} for name in names]
     text = as_csv([columns, *([cell(row.get(c, "")) for c in columns] for row in rows + unknown)])
     if not store.exists() or store.read_text(encoding="utf-8-sig") != text:
         write_text(store, text)
 
 
 def _manual_columns(rubric: Rubric) -> list[str]:
-    return [*rubric.manual_ids, "deductions", "comment"]
+    return [*rubric.manual_ids, "deductions", "override", "days_late", "people", "comment"]
 
 
-def _merged(grade: Grade, row: Row) -> Grade:
-    parts = [
-        _with_human_points(part, float(row[part.id])) if part.id in row else part
-        for part in grade.parts
-    ]
+def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person]) -> Grade:
+    """The grade with what a person gave and what its lateness costs."""
+    changes = {change.part: change for change in overrides(row.get("override", ""))}
+    parts = []
+    for part in grade.parts:
+        if part.id in changes:
+            part = changes[part.id].applied(part)
+        parts.append(_with_human_points(part, float(row[part.id])) if part.id in row else part)
     merged = replace(grade, parts=parts)
+    if rubric.late and not grade.public:
+        times = (time_of(p.time, rubric.late.due.tzinfo) for p in people if rubric.late.due)
+        budgets = [person.late_days for person in people if person.late_days is not None]
+        merged = charge(
+            merged,
+            rubric.late,
+            rubric.core,
+            days=int(float(row["days_late"])) if "days_late" in row else None,
+            time=latest(times),
+            extension=max((person.extension for person in people), default=0),
+            budget=min(budgets, default=None),
+        )
     if "deductions" in row:
         merged.deductions = float(row["deductions"])
         reason = f"The person who graded decided: {number(merged.deductions)} points in all"
-        merged.deduction_reasons = [*grade.deduction_reasons, reason]
-    if "comment" in row:
-        merged.notes = [*grade.notes, f"Comment: {row['comment']}"]
+        merged.deduction_reasons = [*merged.deduction_reasons, reason]
     return merged
+
+
+@dataclass(frozen=True)
+class Override:
+    """A person's points in the place of the tests'."""
+
+    part: str
+    points: float
+    reason: str
+
+    def applied(self, part: PartResult) -> PartResult:
+        """The part with these points, which remembers what the tests gave."""
+        status = PARTIAL if self.points else FAILED
+        if self.points == part.max_points:
+            status = PASSED
+        return replace(
+            part,
+            points=self.points,
+            status=status,
+            override=self.reason,
+            tests_gave=part.points,
+            hint="" if status == PASSED else part.hint,
+        )
+
+
+def overrides(cell: str) -> list[Override]:
+    """What a cell `override` says: "PART POINTS, reason", several with semicolons between them.
+
+    Raises:
+        InputError: it says something else.
+    """
+    found = []
+    for text in re.split(r"[;\n]", cell):
+        if not text.strip():
+            continue
+        match = OVERRIDE.fullmatch(text.strip())
+        if match is None:
+            raise InputError(
+                f"override must be PART POINTS, REASON, such as 'p_sample_loop 1, reason', not "
+                f"'{one_line(text)[:60]}'"
+            )
+        found.append(Override(match[1], float(match[2].replace(",", ".")), match[3].strip()))
+    return found
 
 
 def _with_human_points(part: PartResult, points: float) -> PartResult:
@@ -90,7 +206,12 @@ def _with_human_points(part: PartResult, points: float) -> PartResult:
 
 
 def _read_manual(
-    grades: list[Grade], rubric: Rubric, file: Path, strangers: bool = False
+    grades: list[Grade],
+    rubric: Rubric,
+    file: Path,
+    library: dict[str, Comment],
+    roster: Roster | None = None,
+    strangers: bool = False,
 ) -> tuple[dict[str, Row], list[Row]]:
     """Filled cells by submission, numbers as float() reads them; and rows of unknown submissions.
 
@@ -118,6 +239,13 @@ def _read_manual(
         submission, problem = _find(row, names, teams)
         grade = of.get(submission)
         problems += [f"{where}: {text}" for text in _cell_problems(rubric, row, grade)]
+        problems += [f"{where}: {text}" for text in _strangers(row, roster)]
+        problems += [f"{where}: {text}" for text in _override_problems(rubric, row)]
+        unknown_comments = unknown_names(row.get("comment", ""), library)
+        problems += [f"{where}: {text}" for text in unknown_comments]
+        if len(problems) > MAX_PROBLEMS:
+            problems[MAX_PROBLEMS:] = [f"{file}: and more; mend these first"]
+            break
         if submission is None and strangers and "submission" in row:
             unknown.append(row)
         elif submission is None:
@@ -180,7 +308,7 @@ def _cell_problems(rubric: Rubric, row: Row, grade: Grade | None) -> Iterable[st
     for part in grade.parts if grade else []:
         if part.status == NOT_ATTEMPTED and part.id in limits:
             limits[part.id] = part.possible
-    limits["deductions"] = rubric.core + rubric.bonus
+    limits |= {"deductions": rubric.core + rubric.bonus, "days_late": MAX_DAYS}
     for key in row.keys() & limits.keys():
         if DECIMAL_COMMA.fullmatch(row[key]):
             row[key] = row[key].replace(",", ".")
@@ -192,3 +320,31 @@ def _cell_problems(rubric: Rubric, row: Row, grade: Grade | None) -> Iterable[st
             yield f"{key} must be a number, not '{one_line(row[key])}'"
         elif not 0 <= value <= limits[key]:
             yield f"{key} must be between 0 and {number(limits[key])}, not {number(value)}"
+        elif key == "days_late" and value != int(value):
+            yield f"days_late must be a whole number, days begun, not {number(value)}"
+
+
+def _override_problems(rubric: Rubric, row: Row) -> Iterable[str]:
+    """What is wrong with a row's overrides."""
+    try:
+        found = overrides(row.get("override", ""))
+    except InputError as error:
+        yield str(error)
+        return
+    limits = {part.id: part.by_tests for part in rubric.parts if part.automatic}
+    for change in found:
+        if change.part not in limits:
+            guess = did_you_mean(change.part, limits)
+            yield f"override: the tests grade no part '{change.part}'{guess}"
+        elif change.points > limits[change.part]:
+            limit = f"between 0 and {number(limits[change.part])}"
+            yield f"override: {change.part} must be {limit}, not {number(change.points)}"
+
+
+def _strangers(row: Row, roster: Roster | None) -> Iterable[str]:
+    """What is wrong with the people that a row names."""
+    for login in _logins(row.get("people", "")) if roster else ():
+        if not roster.by_login(login):
+            close = ", ".join(map(str, roster.nearest([login])))
+            guess = f"; the nearest are {close}" if close else ""
+            yield f"there is no '{one_line(login)}' on the roster{guess}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autograder.text import InputError, one_line, visible
 
+MAX_BYTES, MAX_ROWS = 30_000_000, 30_000  # of a file
 # What a spreadsheet takes for a formula, also in its wide forms, at the start of a cell; and after
 # a semicolon or line end, where a spreadsheet with other settings starts a cell.
 FORMULA = re.compile(r"(^|;\s*|\n)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
@@ -18,15 +19,25 @@ def cell(text: str, keep_lines: bool = False) -> str:
 
 
 def read_csv(file: Path) -> tuple[list[str], list[tuple[int, dict]]]:
-    """Column names, and each row with its line number; cells end at commas, semicolons or tabs."""
+    """Column names, and each row with its line number; cells end at commas, semicolons or tabs.
+
+    Raises:
+        InputError: it cannot be read, is too large, or no CSV in UTF-8.
+    """
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise InputError(f"{file} is larger than {MAX_BYTES / 1e6:.0f} MB; no course is")
+        text = content.decode("utf-8-sig")
         first = text.split("\n", 1)[0]
         delimiter = max(",;\t", key=first.count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         header = [name.strip().lower() for name in next(reader, [])]
         rows = []
         for values in reader:
+            if len(rows) == MAX_ROWS:
+                raise InputError(f"{file} has more than {MAX_ROWS:,} rows; no course has")
             row: dict = dict(zip(header, values, strict=False))
             if any(values[len(header) :]):
                 row[None] = values[len(header) :]

@@ -12,21 +12,34 @@ import hashlib
 import statistics
 import urllib.parse
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+from autograder.course.items import by_tests, failed_tests, histogram, items
+from autograder.course.people import Course
 from autograder.output.sheets import contested
 from autograder.output.stored import submission_folder, write_results
-from autograder.output.summary import SIGNS, about, first_with_reason, listed, shared_hints, tally
+from autograder.output.summary import (
+    SIGNS,
+    about,
+    core_and_bonus,
+    first_with_reason,
+    listed,
+    overridden,
+    shared_hints,
+    tally,
+)
 from autograder.results import FAILED, MANUAL, NOT_ATTEMPTED, PARTIAL, PASSED, Grade, PartResult
 from autograder.rubric import Rubric
 from autograder.text import alike, number, visible, write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 AUTOMATIC = [PASSED, PARTIAL, FAILED, NOT_ATTEMPTED]
+MOST_TESTS = 60  # that the overview lists
 GALLERY = 6  # pictures a submission in the overview
 
 
@@ -59,6 +72,8 @@ def report_page(grade: Grade, rubric: Rubric) -> str:
             about=about(rubric),
             automatic=automatic,
             tally=tally(grade, rubric),
+            course_points=core_and_bonus(grade, rubric),
+            overridden=overridden,
             shared=shared_hints(automatic),
             again=first_with_reason(automatic),
             listed=listed,
@@ -69,11 +84,19 @@ def report_page(grade: Grade, rubric: Rubric) -> str:
     )
 
 
-def write_class(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
+def write_class(
+    grades: list[Grade],
+    rubric: Rubric,
+    folder: Path,
+    course: Course | None = None,
+    old: list[Grade] | None = None,
+) -> None:
     """Write index.html, the class overview.
 
     Args:
         grades: of the whole class, with a person's points where there are any.
+        course: the people of the roster, where there is one.
+        old: earlier results, for plots of before and after.
     """
     grades = sorted(grades, key=lambda grade: grade.submission)
     galleries = [
@@ -87,11 +110,20 @@ def write_class(grades: list[Grade], rubric: Rubric, folder: Path) -> None:
             grades=grades,
             rubric=rubric,
             about=about(rubric),
-            median=statistics.median([grade.total for grade in grades] or [0]),
+            medians=[
+                statistics.median(points)
+                for points in zip(*(core_and_bonus(g, rubric) for g in grades), strict=True)
+            ]
+            or [0, 0],
+            overrides=[(g, p, overridden(p)) for g in grades for p in g.parts if p.override],
             waiting=sum(_waiting(grade, rubric) > 0 for grade in grades),
             distribution=_distribution(grades, rubric),
+            items={item.id: item for item in items(_counting(grades, course), rubric)},
+            tests=failed_tests(_counting(grades, course))[:MOST_TESTS],
+            plots=_plots(_counting(grades, course), rubric, old),
             hints=_hints(grades),
-            look=_needs_look(grades),
+            look=_needs_look(grades, course),
+            course=course,
             holes=_holes(grades),
             galleries=[(grade, samples) for grade, samples in galleries if samples],
             link=lambda grade: _link(folder, grade),
@@ -145,6 +177,39 @@ def _distribution(grades: list[Grade], rubric: Rubric) -> list[dict[str, Any]]:
     return rows
 
 
+def _counting(grades: list[Grade], course: Course | None) -> list[Grade]:
+    """Without those that another hand-in of the team replaced."""
+    return [g for g in grades if course is None or g.submission not in course.replaced]
+
+
+def _plots(grades: list[Grade], rubric: Rubric, old: list[Grade] | None) -> list[dict[str, Any]]:
+    """Small plots: each a title, its range, and bars of one height a range of points."""
+    if not grades:
+        return []
+    core, bonus = zip(*(core_and_bonus(grade, rubric) for grade in grades), strict=True)
+    series: list[tuple[str, Sequence[float], float]] = [
+        ("Core so far", core, rubric.core),
+        ("Bonus so far", bonus, rubric.bonus),
+    ]
+    if old:
+        most = sum(p.by_tests for p in rubric.parts if not p.bonus)
+        for title, of in (("Core by the tests, before", old), ("and now", grades)):
+            series.append((title, [by_tests(grade, rubric) for grade in of], most))
+    plots = []
+    for title, points, most in series:
+        if not most:
+            continue
+        counts = histogram(points, most)
+        width, top = 120 / len(counts), max(1, *counts)
+        bars = [
+            {"x": n * width, "y": 40 - 40 * count / top, "w": width, "h": 40 * count / top}
+            for n, count in enumerate(counts)
+        ]
+        middle = statistics.median(points)
+        plots.append({"title": title, "most": most, "bars": bars, "median": middle, "top": top})
+    return plots
+
+
 def _state(part: PartResult) -> str:
     """A part's status; for a person's points by how many there are."""
     if part.status != MANUAL:
@@ -165,7 +230,7 @@ def _hints(grades: list[Grade]) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda entry: -len(entry["grades"]))
 
 
-def _needs_look(grades: list[Grade]) -> list[tuple[Grade, list[str]]]:
+def _needs_look(grades: list[Grade], course: Course | None = None) -> list[tuple[Grade, list[str]]]:
     """Submissions a person should look at, with the reasons; some show only in the whole class."""
     by_hash, by_netid, left_out = defaultdict(list), defaultdict(list), contested(grades)
     for grade in grades:
@@ -179,7 +244,9 @@ def _needs_look(grades: list[Grade]) -> list[tuple[Grade, list[str]]]:
         same = [s for s in by_hash.get(grade.sha256, []) if s != grade.submission]
         if same:
             reasons.append(f"The same files, byte by byte, as {', '.join(same)}")
-        for netid, names in by_netid.items():
+        if course:
+            reasons += course.remarks(grade)
+        for netid, names in by_netid.items() if course is None else ():
             others = [name for name in names if name != grade.submission]
             if others and grade.submission in names:
                 sheets = "canvas.csv and moodle.csv leave it out, for the totals differ"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from autograder.output.summary import SIGNS, about, tally
+from autograder.output.summary import SIGNS, about, overridden, tally
 from autograder.results import Grade, PartResult
 from autograder.rubric import Rubric
 from autograder.text import InputError, one_line, visible, write_text
@@ -75,7 +75,8 @@ def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
                 "visibility": "visible",
             }
         )
-    notes = [*tally(grade, rubric).sentences(), *grade.deduction_reasons, *grade.notes]
+    changed = [f"{part.id}: {overridden(part)}" for part in grade.parts if part.override]
+    notes = [*tally(grade, rubric).sentences(), *changed, *grade.deduction_reasons, *grade.notes]
     return {
         "score": round(grade.total, 6),
         "execution_time": round(grade.seconds, 3),

@@ -74,6 +74,27 @@ def tally(grade: Grade, rubric: Rubric) -> Tally:
     return found
 
 
+def core_and_bonus(grade: Grade, rubric: Rubric) -> tuple[float, float]:
+    """The points as a course counts them, each from 0 to the rubric's; together the total.
+
+    Deductions come off the core points, and off the bonus points where those do not suffice.
+    """
+    bonus_ids = {part.id for part in rubric.parts if part.bonus}
+    bonus = sum(part.earned or 0.0 for part in grade.parts if part.id in bonus_ids)
+    core = sum(part.earned or 0.0 for part in grade.parts) - bonus
+    left = grade.deductions - core
+    core, bonus = max(0.0, -left), max(0.0, bonus - max(0.0, left))
+    return min(core, rubric.core), min(bonus, rubric.bonus)
+
+
+def overridden(part: PartResult) -> str:
+    """What a person changed of the tests' points, and why; empty where nothing."""
+    if not part.override:
+        return ""
+    gave = f"{number(part.points or 0)}, the tests {number(part.tests_gave or 0)}"
+    return f"A person gave {gave}: {part.override}"
+
+
 def shared_hints(parts: Iterable[PartResult]) -> dict[str, list[str]]:
     """Hints that several parts share, such as that nothing is filled in: hint, ids of the parts."""
     by_hint: dict[str, list[str]] = {}

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.reading.archives import Entry, opened
+from autograder.reading.origin import FOLDER, origin_of
 from autograder.reading.paperwork import check_report, check_rest, read_samples, read_team
 from autograder.reading.program import (
     ARCHIVES,
@@ -26,14 +27,13 @@ from autograder.reading.program import (
     without_data,
 )
 from autograder.reading.remarks import Refused, RefusedForNow, Remarks, Unreadable, listed, shown
+from autograder.results import Origin
 from autograder.text import alike
 
-__all__ = ["Refused", "Submission", "find_submissions", "names_of", "open_submission"]
+__all__ = ["Refused", "Submission", "find_submissions", "names_of", "open_submission", "team_of"]
 
 MAX_HASHED = 50_000_000  # bytes of a file; of a larger one only name and size count
 PARTS_OF_A_SUBMISSION = {"code", "libs", "writeup", "team.csv", *GRADED}
-CANVAS = re.compile(r"(?P<team>.+?)(?P<late>_LATE)?_\d{3,}_\d{3,}_.+", re.DOTALL)
-MOODLE = re.compile(r"(?P<team>.+?)_\d+_assignsubmission_file_?", re.DOTALL)
 UNNAMED = re.compile(r"submission[\s_(-]*\d*\)?", re.IGNORECASE)  # as zip_submission.py calls it
 
 
@@ -45,6 +45,7 @@ class Submission:
     sha256: str  # of the zip; of a folder: of the names and contents of its files but data
     code_folder: Path  # a copy, which holds `libs/`
     team: str
+    origin: Origin = field(default_factory=Origin)
     members: list[dict[str, str]] = field(default_factory=list)  # keys member, netid, contribution
     notes: list[str] = field(default_factory=list)  # what was odd, and how it was handled
     needs_look: list[str] = field(default_factory=list)  # why a person should look at it
@@ -149,7 +150,7 @@ def names_of(paths: list[Path], known: Collection[str] = ()) -> dict[Path, str]:
 def _is_named_by_folder(path: Path) -> bool:
     """Whether the folder around a submission names its team."""
     is_unnamed = path.suffix.lower() in ARCHIVES and UNNAMED.fullmatch(path.stem)
-    return bool(is_unnamed or MOODLE.fullmatch(path.parent.name))
+    return bool(is_unnamed or FOLDER.fullmatch(path.parent.name))
 
 
 def _with_folders(path: Path, depth: int) -> str:
@@ -170,7 +171,7 @@ def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:
     """
     path = Path(os.path.abspath(path))
     remarks = Remarks()
-    team = team_of(path, remarks)
+    team, origin = team_of(path, remarks)
     with opened(path, remarks) as entries:
         place = find_code(entries, remarks)
         entries = without_data(entries, place, remarks)
@@ -190,6 +191,7 @@ def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:
         sha256=digest,
         code_folder=code_folder,
         team=team,
+        origin=origin,
         members=members,
         notes=listed(remarks.notes),
         needs_look=listed(remarks.needs_look),
@@ -198,17 +200,13 @@ def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:
     )
 
 
-def team_of(path: Path, remarks: Remarks) -> str:
+def team_of(path: Path, remarks: Remarks) -> tuple[str, Origin]:
     """The team's name, from the file's or, as in Moodle's downloads, its folder's name."""
     stem = path.stem if path.suffix.lower() in ARCHIVES else path.name
-    canvas, moodle = CANVAS.fullmatch(stem), MOODLE.fullmatch(path.parent.name)
-    if canvas and canvas["late"]:
+    team, origin = origin_of(path, stem)
+    if origin.late:
         remarks.look("Canvas marks this submission as late")
-    if canvas:
-        return shown(canvas["team"])
-    if moodle:
-        return shown(moodle["team"])
-    return shown((UNNAMED.fullmatch(stem) and path.parent.name) or stem)
+    return team or shown((UNNAMED.fullmatch(stem) and path.parent.name) or stem), origin
 
 
 def hash_of_file(path: Path) -> str:

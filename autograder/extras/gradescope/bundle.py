@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from autograder.reading.program import GRADED, HELPERS, imports_of  # noqa: E402
-from autograder.rubric import load_rubric  # noqa: E402
-from autograder.text import InputError, visible  # noqa: E402
+from autograder.rubric import Rubric, load_rubric  # noqa: E402
+from autograder.text import InputError, number, visible  # noqa: E402
 
 FOLDER = "autograder/extras/gradescope"
 BY_NAME = ("setup.sh", "run_autograder")  # Gradescope looks for them at the top of the zip
@@ -66,6 +66,20 @@ def helpers(libs: Path) -> list[Path]:
     return list(found.values())
 
 
+def points_to_set(rubric: Rubric) -> str:
+    """What to enter in the assignment's settings at Gradescope, one sentence.
+
+    Points above the autograder's are extra credit there, as the bonus parts are.
+    """
+    tests = sum(part.by_tests for part in rubric.parts if not part.bonus)
+    hand = sum(part.by_hand for part in rubric.parts if not part.bonus)
+    bonus = sum(part.by_tests for part in rubric.parts if part.bonus)
+    return (
+        f"Set at Gradescope: autograder points {number(tests)} (bonus parts may add up to "
+        f"{number(bonus)}), and manual grading with {number(hand)} points for the report"
+    )
+
+
 def write_zip(files: dict[str, bytes], out: Path) -> None:
     """Write a zip, the same bytes for the same files, whole or not at all; raises OSError."""
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
@@ -99,6 +113,7 @@ def main() -> int:
         print(f"error: {out} was not written: {error}", file=sys.stderr)
         return 2
     print(f"{out}: {len(files)} files, {out.stat().st_size / 1e3:.0f} kB")
+    print(points_to_set(load_rubric(args.rubric) if args.rubric else load_rubric()))
     return 0
 
 

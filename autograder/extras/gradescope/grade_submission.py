@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.batch import Order, grade_one
+from autograder.course.late import charge, latest, time_of
 from autograder.output.stored import gradescope_results
 from autograder.output.terminal import table
 from autograder.reading.submission import Refused, find_submissions
@@ -51,12 +52,36 @@ def is_broken(grade: Grade) -> bool:
     return any(not p.tests or any(t.hint_id == "grader_failed" for t in p.tests) for p in parts)
 
 
+def add_metadata(grade: Grade, file: Path) -> None:
+    """Take over who handed in, when, and when it was due, from submission_metadata.json.
+
+    `due_date` of the assignment, or the latest that one of the team's users has by an extension. A
+    file that is missing or says something else is left alone: the submission is graded in any case.
+    https://gradescope-autograders.readthedocs.io/en/latest/submission_metadata/
+    """
+    try:
+        said = json.loads(file.read_bytes())
+        users = [user for user in said["users"] if isinstance(user, dict)]
+        own = [(user.get("assignment") or {}).get("due_date") for user in users]
+        due = latest(time_of(str(at)) for at in own) or time_of(str(said["assignment"]["due_date"]))
+        handed_in = time_of(str(said["created_at"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+    grade.origin.time = handed_in.isoformat() if handed_in and handed_in.tzinfo else ""
+    grade.origin.due = due.isoformat() if due and due.tzinfo else ""
+    if handed_in and due and handed_in.tzinfo and due.tzinfo:
+        grade.origin.late = handed_in > due
+
+
 def main() -> None:
     """Grade, print for the instructors, write for Gradescope."""
     root = Path(sys.argv[1])
     rubric = load_rubric()
     order = Order(rubric, secrets.randbelow(2**31))
     grade = grade_one(find_submission(root / "submission"), order)
+    add_metadata(grade, root / "submission_metadata.json")
+    if rubric.late:
+        grade = charge(grade, rubric.late, rubric.core)
     print(table(grade, rubric, width=100))
     print(f"--seed {grade.seed} repeats these tests")
     print("".join(f"For a person to look at: {visible(why)}\n" for why in grade.needs_look))

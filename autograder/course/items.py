@@ -1,0 +1,104 @@
+"""Classical item analysis of a class: how hard each part and test was, and what it told apart.
+
+Difficulty is the mean share of a part's points; discrimination the correlation of a part's points
+with those of all other parts, so that no part is compared with itself (Crocker and Algina,
+Introduction to Classical and Modern Test Theory, 1986, chapter 14; Moodle calls them facility index
+and discrimination).
+"""
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from autograder.results import FAILED, NOT_ATTEMPTED, Grade
+from autograder.rubric import Rubric
+
+FEWEST = 5  # submissions that a correlation is computed from
+
+
+@dataclass
+class Item:
+    """One part in the class."""
+
+    id: str
+    number: int  # submissions with points in it
+    difficulty: float  # mean share of the points, 0 (nobody has any) to 1
+    discrimination: float | None  # -1 to 1; None where it cannot be told
+
+
+@dataclass
+class Failed:
+    """A test that somebody failed."""
+
+    part: str
+    name: str
+    title: str
+    tried: int  # submissions that attempted it
+    grades: list[Grade] = field(default_factory=list)  # that failed it
+
+    @property
+    def share(self) -> float:
+        """Of those who attempted it, 0 to 1."""
+        return len(self.grades) / self.tried
+
+
+def items(grades: list[Grade], rubric: Rubric) -> list[Item]:
+    """The parts of the rubric that have points, in its order."""
+    found = []
+    for part in rubric.parts:
+        pairs = []
+        for grade in grades:
+            points = {p.id: p.earned for p in grade.parts if p.earned is not None}
+            own = points.pop(part.id, None)
+            if own is not None:
+                pairs.append((own, sum(points.values())))
+        if pairs:
+            own, others = zip(*pairs, strict=True)
+            share = min(1.0, statistics.fmean(own) / part.points) if part.points else 0.0
+            found.append(Item(part.id, len(pairs), share, correlation(own, others)))
+    return found
+
+
+def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Pearson's, -1 to 1; None for fewer than FEWEST pairs, or where all of one are equal."""
+    if len(a) < FEWEST or len(set(a)) < 2 or len(set(b)) < 2:
+        return None
+    return max(-1.0, min(1.0, statistics.correlation(a, b)))
+
+
+def failed_tests(grades: list[Grade]) -> list[Failed]:
+    """The tests that somebody failed, those with the largest share first."""
+    found: dict[tuple[str, str], Failed] = {}
+    tried: Counter[tuple[str, str]] = Counter()
+    for grade in grades:
+        for part in grade.parts:
+            for test in part.tests:
+                key = part.id, test.name
+                tried[key] += test.outcome != NOT_ATTEMPTED
+                if test.outcome == FAILED:
+                    one = Failed(part.id, test.name, test.title or test.name, 0)
+                    found.setdefault(key, one).grades.append(grade)
+    for key, one in found.items():
+        one.tried = tried[key]
+    return sorted(found.values(), key=lambda one: (-one.share, one.part, one.name))
+
+
+def histogram(points: Sequence[float], most: float, bins: int = 12) -> list[int]:
+    """How many of the points are in each of so many equal ranges from 0 to `most`."""
+    counts = [0] * bins
+    for value in points:
+        place = math.floor(value / most * bins) if most else 0
+        counts[min(bins - 1, max(0, place))] += 1
+    return counts
+
+
+def by_tests(grade: Grade, rubric: Rubric) -> float:
+    """The points that the tests of the core parts gave, before a person changed any."""
+    ids = {part.id for part in rubric.parts if part.automatic and not part.bonus}
+    return sum(
+        (part.points if part.tests_gave is None else part.tests_gave) or 0.0
+        for part in grade.parts
+        if part.id in ids
+    )

@@ -1,0 +1,129 @@
+"""Grading again: who is concerned by a change of the grader, and what it changed."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.course.tables import as_csv, cell
+from autograder.results import NOT_ATTEMPTED, Grade, PartResult
+from autograder.text import InputError, did_you_mean, number, one_line, write_text
+
+CHANGES_FILE = "changes.csv"
+SHOWN = 40  # lines in a terminal
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a part of one submission is worth now, and why that is another number or hint."""
+
+    submission: str
+    part: str
+    before: float  # points by the tests
+    after: float
+    tests: tuple[str, ...]  # that changed: "test_mean[mnist]: failed, now passed"
+    hint_before: str = ""  # ids
+    hint_after: str = ""
+
+    def __str__(self) -> str:
+        hints = ""
+        if self.hint_before != self.hint_after:
+            hints = f"; hint {self.hint_before or 'none'}, now {self.hint_after or 'none'}"
+        more = f", and {len(self.tests) - 2} more" if len(self.tests) > 2 else ""
+        why = "; ".join(self.tests[:2]) + more
+        points = f"{number(self.before)} to {number(self.after)}"
+        return f"{self.submission}: {self.part} {points} ({why or 'the same tests'}{hints})"
+
+
+def compare(old: Iterable[Grade], new: Iterable[Grade]) -> list[Change]:
+    """The parts that the tests judge differently, in the order of `new`.
+
+    Args:
+        old, new: the grader's own results, without a person's points.
+    """
+    before = {grade.submission: grade for grade in old}
+    changes = []
+    for grade in new:
+        if grade.submission not in before:
+            continue
+        was = {part.id: part for part in before[grade.submission].parts}
+        for part in grade.parts:
+            if part.points is not None and part.id in was and was[part.id].points is not None:
+                change = _compare(grade.submission, was[part.id], part)
+                if change:
+                    changes.append(change)
+    return changes
+
+
+def _compare(submission: str, old: PartResult, new: PartResult) -> Change | None:
+    outcomes = {test.name: test.outcome for test in old.tests}
+    tests = [
+        f"{test.name}: {outcomes.get(test.name, 'not there')}, now {test.outcome}"
+        for test in new.tests
+        if outcomes.get(test.name, "") != test.outcome
+    ]
+    gone = set(outcomes) - {test.name for test in new.tests}
+    tests += [f"{name}: {outcomes[name]}, now not there" for name in sorted(gone)]
+    points = old.points or 0.0, new.points or 0.0
+    found = Change(submission, new.id, *points, tuple(tests), old.hint_id, new.hint_id)
+    same = found.before == found.after and old.hint_id == new.hint_id and not tests
+    return None if same else found
+
+
+def write_changes(changes: list[Change], folder: Path) -> None:
+    """Write changes.csv, a row for each change."""
+    rows = [["submission", "part", "before", "after", "tests", "hint_before", "hint_after"]]
+    for one in changes:
+        texts = ["; ".join(one.tests), one.hint_before, one.hint_after]
+        points = [number(one.before), number(one.after)]
+        rows.append([cell(one.submission), one.part, *points, *map(cell, texts)])
+    write_text(folder / CHANGES_FILE, as_csv(rows))
+
+
+def told(changes: list[Change], old: list[Grade], new: list[Grade]) -> list[str]:
+    """The changes in words: how many gained and lost, then each of them, the first ones."""
+    gain: Counter[str] = Counter()
+    for one in changes:
+        gain[one.submission] += one.after - one.before
+    both = {grade.submission for grade in old} & {grade.submission for grade in new}
+    gained = sum(points > 0 for points in gain.values())
+    lost = sum(points < 0 for points in gain.values())
+    lines = [f"{gained} gained, {lost} lost, {len(both) - gained - lost} as before"]
+    lines += [one_line(str(one)) for one in changes[:SHOWN]]
+    if len(changes) > SHOWN:
+        lines.append(f"and {len(changes) - SHOWN} more in {CHANGES_FILE}")
+    only_old = len(old) - len(both)
+    only_new = len(new) - len(both)
+    if only_old or only_new:
+        lines.append(f"{only_old} only in the old results, {only_new} only in the new")
+    return lines
+
+
+def concerned(
+    stored: Iterable[Grade], part: str | None, hint: str | None
+) -> tuple[set[str], str | None]:
+    """The submissions to grade again, and the one part to test; None where there are several.
+
+    Args:
+        stored: earlier results.
+        part: a part whose tests changed: concerns all who attempted it.
+        hint: the id of a hint or of the mistake behind it: concerns all who got it.
+
+    Raises:
+        InputError: nobody has got the hint.
+    """
+    found: dict[str, set[str]] = {}
+    known = set()
+    for grade in stored:
+        for one in grade.parts:
+            ids = {one.hint_id, *(test.hint_id for test in one.tests)} - {""}
+            known |= ids
+            fits_part = part in (None, one.id) and (not part or one.status != NOT_ATTEMPTED)
+            if fits_part and (hint is None or hint in ids):
+                found.setdefault(grade.submission, set()).add(one.id)
+    if hint and hint not in known:
+        raise InputError(
+            f"--hint: nobody has got '{one_line(hint)}'{did_you_mean(hint, known)}; nothing to do"
+        )
+    parts = {one for ids in found.values() for one in ids}
+    return set(found), next(iter(parts)) if len(parts) == 1 else None

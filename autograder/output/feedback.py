@@ -1,0 +1,130 @@
+"""Feedback goes back: python autograder/grade.py feedback OUT --canvas | --moodle
+
+Writes OUT/feedback_canvas.zip or OUT/feedback_moodle.zip, as each system takes it.
+"""
+
+import argparse
+import io
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from autograder.course.manual import merge_manual
+from autograder.course.people import Course, seat
+from autograder.course.roster import keep_roster
+from autograder.output.stored import load_grades, submission_folder
+from autograder.results import CANVAS, MOODLE, Grade
+from autograder.rubric import Rubric
+from autograder.text import InputError, one_line
+
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+REPORT = "report.html"
+
+
+def canvas_files(
+    grades: list[Grade], _: Course | None, report_of: Callable[[Grade], bytes]
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents for Canvas: Download Submissions' menu, Upload Submissions.
+
+    Canvas finds a person by the first two numbers between underscores, user and upload, and shows
+    the file under the name that was handed in (`infer_comment_context_from_filename` of
+    canvas-lms, assignment.rb). So each report is in a zip that is called as the hand-in was.
+    """
+    for grade in grades:
+        origin = grade.origin
+        if origin.system != CANVAS or not origin.upload:
+            continue
+        name = grade.submission.split("/")[-1]
+        start, number, end = name.partition(f"_{origin.upload}_")
+        # numbers in a team's name would be taken for the user
+        team = re.sub(r"_(?=\d+(?:_|$))", "", grade.team) if origin.person else start
+        who = f"{team}_{origin.person}" if origin.person else start
+        end = end.split(" [")[0] if end.endswith("]") else end  # a hash behind equal names
+        stem = end[:-4] if end.lower().endswith(".zip") else end
+        yield f"{who}{number}{stem}.zip", _zip([(REPORT, report_of(grade))])
+
+
+def moodle_files(
+    grades: list[Grade], course: Course | None, report_of: Callable[[Grade], bytes]
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents for Moodle: Upload multiple feedback files in a zip.
+
+    Moodle finds a person by the folder NAME_PARTICIPANT_assignfeedback_file
+    (mod/assign/feedback/file/importziplib.php). Everybody of a team gets the report.
+    """
+    found: dict[str, tuple[str, Grade]] = {}
+    for grade in grades:
+        if grade.origin.system == MOODLE and grade.origin.person:
+            found[grade.origin.person] = grade.team, grade
+    if course and course.roster.kind == MOODLE:
+        for one in course.seats:
+            if one.grade and one.person.id:
+                found[one.person.id] = one.person.name, one.grade
+    for number, (name, grade) in found.items():
+        folder = re.sub(r"[_/\\:\x00-\x1f]+", " ", one_line(name)).strip(" .~") or "Participant"
+        yield f"{folder[:80]}_{number}_assignfeedback_file/{REPORT}", report_of(grade)
+
+
+SYSTEMS = {CANVAS: canvas_files, MOODLE: moodle_files}
+
+
+def write_feedback(folder: Path, system: str, rubric: Rubric) -> tuple[Path, int, int]:
+    """Write the zip for a system; returns its path, the files in it, and the hand-ins left out.
+
+    Raises:
+        InputError: the folder holds no results, or none that the system would find.
+        OSError: it cannot be written; an earlier zip survives.
+    """
+    found = load_grades(folder) if folder.is_dir() else []
+    if not found:
+        raise InputError(f"feedback: {folder} holds no results; name the folder of a grading")
+    roster = keep_roster(folder, None)
+    final = merge_manual(found, rubric, folder, roster=roster)
+    course = seat(final, roster, rubric.hand_ins) if roster else None
+    counting = [g for g in final if course is None or g.submission not in course.replaced]
+
+    def report_of(grade: Grade) -> bytes:
+        return (submission_folder(folder, grade.submission) / REPORT).read_bytes()
+
+    files = dict(SYSTEMS[system](counting, course, report_of))
+    if not files:
+        raise InputError(
+            f"feedback: no hand-in has a name as {system.capitalize()} gives it, with the id of "
+            "its person; grade the files as they were downloaded"
+        )
+    path = folder / f"feedback_{system}.zip"
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(_zip(files.items()))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path, len(files), max(0, len(counting) - len(files))
+
+
+def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """A zip of names and contents, the same bytes for the same files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in sorted(files):
+            entry = zipfile.ZipInfo(name, ZIP_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, content)
+    return out.getvalue()
+
+
+def feedback_command(arguments: list[str], rubric: Rubric) -> int:
+    """`grade.py feedback`; returns the exit code."""
+    parser = argparse.ArgumentParser("grade.py feedback", description="Zip the reports.")
+    parser.add_argument("folder", type=Path, metavar="OUT", help="of a grading")
+    system = parser.add_mutually_exclusive_group(required=True)
+    system.add_argument("--canvas", dest="system", action="store_const", const=CANVAS)
+    system.add_argument("--moodle", dest="system", action="store_const", const=MOODLE)
+    args = parser.parse_args(arguments)
+    path, files, left = write_feedback(args.folder, args.system, rubric)
+    more = f"; {left} hand-ins have no name of {args.system.capitalize()}" if left else ""
+    print(one_line(f"{path}: {files} files{more}"))
+    return 0

@@ -1,0 +1,131 @@
+"""Feedback goes back: zips that Canvas and Moodle match with people, and pages that stand alone."""
+
+import io
+import re
+import zipfile
+from dataclasses import replace
+
+import pytest
+from autograder.output.feedback import write_feedback
+from autograder.output.pages import TEMPLATES, write_submission
+from autograder.results import Grade, Origin
+from autograder.rubric import load_rubric
+
+from helpers.scripts import assert_refused, call_program
+
+RUBRIC = load_rubric()
+
+
+def canvas_finds(name: str) -> tuple[str, str]:
+    """User and upload, as Canvas's infer_comment_context_from_filename reads a name."""
+    numbers = [part for part in name.split("_") if re.fullmatch(r"\d+", part)]
+    assert len(numbers) >= 2
+    assert not name.split("_")[-1].startswith("link")
+    return numbers[0], numbers[1]
+
+
+def moodle_finds(path: str) -> tuple[int, str]:
+    """Participant and file name, as Moodle's is_valid_filename_for_import reads a path."""
+    parts = path.split("/")
+    assert not parts[-1].startswith((".", "~"))
+    while parts:
+        found = parts.pop(0).split("_", 4)
+        if len(found) < 4 or not found[1].isdigit():
+            continue
+        assert found[2:4] == ["assignfeedback", "file"]
+        return int(found[1]), "/".join([*found[4:], *parts]).lstrip("/")
+    raise AssertionError(f"no participant in {path}")
+
+
+def graded(folder, *grades):
+    for grade in grades:
+        write_submission(replace(grade, parts=RUBRIC.mark([])), RUBRIC, folder)
+
+
+def content(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+NAMES = [
+    ("alphaada_1001_70001_submission.zip", "alphaada"),
+    ("team_07_LATE_1002_70002_final_12_34.zip", "team_07"),
+]
+
+
+def test_canvas_finds_user_and_upload_and_shows_a_file_that_opens(tmp_path):
+    """It gives the file the name that was handed in, which is a zip's: so it is a zip."""
+    origins = [Origin("canvas", "1001", 70001), Origin("canvas", "1002", 70002, True)]
+    graded(
+        tmp_path, *(Grade(n, team=t, origin=o) for (n, t), o in zip(NAMES, origins, strict=True))
+    )
+    path, number, left = write_feedback(tmp_path, "canvas", RUBRIC)
+    files = content(path)
+    assert (number, left) == (2, 0)
+    assert sorted(map(canvas_finds, files)) == [("1001", "70001"), ("1002", "70002")]
+    for name, inside in files.items():
+        assert name.endswith(".zip")
+        with zipfile.ZipFile(io.BytesIO(inside)) as archive:
+            assert archive.read("report.html").startswith(b"<!doctype html>")
+    before = path.read_bytes()
+    write_feedback(tmp_path, "canvas", RUBRIC)
+    assert path.read_bytes() == before
+
+
+def test_moodle_finds_every_member(tmp_path):
+    (tmp_path / "roster.csv").write_text(
+        "Identifier,Full name,Email address\nParticipant 5,A_d/a,a@x.y\nParticipant 6,Bo,b@x.y\n",
+        encoding="utf-8",
+    )
+    name = "A_5_assignsubmission_file_/x.zip"
+    members = [{"member": "Bo", "netid": "b@x.y"}]
+    graded(tmp_path, Grade(name, team="A", members=members, origin=Origin("moodle", "5")))
+    path, number, _ = write_feedback(tmp_path, "moodle", RUBRIC)
+    found = sorted(map(moodle_finds, content(path)))
+    assert (number, found) == (2, [(5, "report.html"), (6, "report.html")])
+
+
+def test_a_hand_in_that_was_replaced_gets_no_feedback(tmp_path):
+    (tmp_path / "roster.csv").write_text(
+        'Student,ID,SIS User ID,SIS Login ID,Section\n"A, B",1001,,aa1,x\n', encoding="utf-8"
+    )
+    for upload in (70001, 70002):
+        origin = Origin("canvas", "1001", upload)
+        graded(tmp_path, Grade(f"a_1001_{upload}_x.zip", team="a", origin=origin))
+    path, _, _ = write_feedback(tmp_path, "canvas", RUBRIC)
+    assert [canvas_finds(name) for name in content(path)] == [("1001", "70002")]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["feedback", "nowhere", "--canvas"], ["nowhere holds no results"]),
+        (["feedback", "OUT", "--moodle"], ["no hand-in has a name as Moodle gives it"]),
+        (["feedback", "OUT"], ["--canvas", "--moodle"]),
+        (["feedback"], ["OUT"]),
+    ],
+)
+def test_mistakes_are_sentences(tmp_path, args, words):
+    graded(tmp_path, Grade("a.zip", team="a"))
+    given = [str(tmp_path) if word == "OUT" else word for word in args]
+    assert_refused(call_program("autograder/grade.py", *given), *words)
+    assert not list(tmp_path.glob("*.zip/*.zip"))
+    assert not (tmp_path / "feedback_moodle.zip").exists()
+
+
+def test_the_command_says_what_it_wrote(tmp_path):
+    origin = Origin("canvas", "1001", 70001)
+    graded(tmp_path, Grade(NAMES[0][0], team="alphaada", origin=origin), Grade("odd.zip"))
+    done = call_program("autograder/grade.py", "feedback", tmp_path, "--canvas")
+    assert done.returncode == 0, done.stderr
+    assert "1 files; 1 hand-ins have no name of Canvas" in done.stdout
+
+
+def test_paper_is_white_and_pages_are_one_file():
+    """Dark colours are for screens; nothing is fetched when a page is opened or printed."""
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    assert "@media screen and (prefers-color-scheme: dark)" in style
+    assert "@media print" in style
+    assert not re.search(r"url\(|@import|https?:", style)
+    report = (TEMPLATES / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|<link|<script", report)
