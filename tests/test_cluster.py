@@ -291,6 +291,8 @@ def write_submissions(folder: Path) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_a_worker_killed_midway_costs_no_submission_its_grade(local_cluster, tmp_path):
+    """What a dead worker had begun is graded by another, and every grade is as it should be."""
+
     from distributed import Client
 
     expected = write_submissions(tmp_path / "zips")
@@ -323,6 +325,8 @@ def test_a_worker_killed_midway_costs_no_submission_its_grade(local_cluster, tmp
 
 @pytest.mark.slow
 def test_a_cluster_that_goes_away_ends_in_a_sentence(local_cluster, tmp_path, monkeypatch):
+    """Without workers or scheduler nothing waits forever, and the sentence says how to go on."""
+
     from distributed import Client
 
     monkeypatch.setattr(cluster, "ANSWER_SECONDS", 2)
@@ -343,6 +347,7 @@ def test_a_cluster_that_goes_away_ends_in_a_sentence(local_cluster, tmp_path, mo
 
 @pytest.mark.slow
 def test_a_worker_that_cannot_import_the_grader_ends_in_a_sentence(local_cluster, tmp_path):
+    """A worker that was started in another folder is named as what it is."""
     paths = [tmp_path / "zips" / name for name in sorted(write_submissions(tmp_path / "zips"))]
     args = (local_cluster.address, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
     local_cluster.start("lost", "dask_worker", *args, cwd=tmp_path, PYTHONPATH="")

@@ -59,6 +59,7 @@ def total(out: Path, submission: str) -> str:
 
 
 def test_points_stand_in_the_sheet(graded):
+    """Full points for the reference, none for the starter, and one part lost for one mistake."""
     out, _ = graded
     points = {row["submission"]: [row[part] for part in AUTOMATIC] for row in rows(out)}
     assert points == {
@@ -73,6 +74,7 @@ def test_points_stand_in_the_sheet(graded):
 
 
 def test_each_submission_gets_its_files_and_the_class_its_overview(graded):
+    """Three files for each submission, and the sheets and the page for the class."""
     out, _ = graded
     for name in ("reference.zip", "starter.zip", "swapped.zip"):
         assert {path.name for path in (out / name).iterdir()} == {
@@ -86,6 +88,7 @@ def test_each_submission_gets_its_files_and_the_class_its_overview(graded):
 
 
 def test_the_table_says_what_is_wrong_and_what_to_look_at(graded):
+    """The terminal alone tells which part failed, why, what to look at, and how to repeat it."""
     _, printed = graded
     assert "seed 11: --seed 11 repeats these tests" in printed
     words = " ".join(printed.split())
@@ -95,6 +98,7 @@ def test_the_table_says_what_is_wrong_and_what_to_look_at(graded):
 
 
 def test_reports_say_what_protected_the_grader(graded):
+    """A grade can be judged later: its seed and the protections are stored with it."""
     out, _ = graded
     results = json.loads((out / "reference.zip" / "results.json").read_text(encoding="utf-8"))
     assert results["extra_data"]["seed"] == 11
@@ -132,6 +136,7 @@ def test_moodles_layout(tmp_path, sandbox, monkeypatch):
 def test_one_part_again_keeps_the_others_and_a_persons_points(
     graded, hand_ins, tmp_path, sandbox, monkeypatch
 ):
+    """Grading one part again costs no work that is done."""
     out, _ = graded
     sheet = tmp_path / "manual.csv"
     columns, row = "report_unet,bonus_sampling,deductions", "1.5,2,0"
@@ -148,6 +153,7 @@ def test_one_part_again_keeps_the_others_and_a_persons_points(
 
 
 def test_mistakes_in_a_persons_file_are_listed_and_nothing_is_lost(graded, tmp_path):
+    """A typing error in the points of a person changes no sheet."""
     out, _ = graded
     before = (out / "grades.csv").read_bytes()
     sheet = tmp_path / "manual.csv"
@@ -158,6 +164,8 @@ def test_mistakes_in_a_persons_file_are_listed_and_nothing_is_lost(graded, tmp_p
 
 
 def test_results_folder_inside_the_class_folder_is_no_submission(hand_ins, tmp_path, monkeypatch):
+    """Grades that were written into the class's own folder are not graded."""
+
     def grade_all(paths, *_):
         return (Grade(path.name) for path in paths)
 
@@ -172,6 +180,7 @@ def test_results_folder_inside_the_class_folder_is_no_submission(hand_ins, tmp_p
 
 @pytest.mark.slow
 def test_pytest_itself_runs_the_same_tests(hand_ins):
+    """Whoever changes a test can run it by pytest, with the judge's outcome."""
     tests = ("-m", "pytest", "-q", "autograder/tests/test_q_sample.py", "--seed", "3")
     good = run_script(*tests, "--submission", hand_ins / "reference.zip")
     assert good.returncode == 0, good.stdout
@@ -237,6 +246,7 @@ def q_sample(self, x_start, t, noise=None):
     ids=" ".join,
 )
 def test_bad_input_is_one_sentence(args, words, tmp_path):
+    """Each wrong call ends in one line that names what is wrong, and leaves no file."""
     for name in ("EMPTY", "OTHER"):
         (tmp_path / name).mkdir()
     write_submission(Grade("team-01.zip"), load_rubric(), tmp_path / "OTHER")
@@ -250,6 +260,7 @@ def test_bad_input_is_one_sentence(args, words, tmp_path):
 
 
 def test_an_unknown_team_in_a_persons_file_is_named(tmp_path):
+    """The line and the closest name are enough to mend it."""
     out = tmp_path / "out"
     write_submission(Grade("team-01.zip", team="Northern Lights"), load_rubric(), out)
     sheet = tmp_path / "points.csv"
@@ -259,6 +270,7 @@ def test_an_unknown_team_in_a_persons_file_is_named(tmp_path):
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tmp_path, monkeypatch):
+    """Hours of grading survive a disk that fills up at the end."""
     out = tmp_path / "out"
     write_submission(Grade("team-01.zip"), load_rubric(), out)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "grades.csv")
@@ -300,6 +312,7 @@ def start(many: Path, out: Path) -> subprocess.Popen:
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_resume_goes_on(many, tmp_path):
+    """A stopped grading leaves whole results, which --resume does not touch."""
     out = tmp_path / "out"
     process = start(many, out)
     os.killpg(process.pid, signal.SIGINT)
@@ -320,6 +333,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_goes_on(many, tmp_path):
 
 @pytest.mark.slow
 def test_a_grading_process_that_is_killed_costs_no_submission(many, tmp_path):
+    """Out-of-memory killers take a process at random: all submissions are graded still."""
     out = tmp_path / "out"
     process = start(many, out)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -334,6 +348,7 @@ def test_a_grading_process_that_is_killed_costs_no_submission(many, tmp_path):
 
 @pytest.mark.slow
 def test_nothing_outlives_a_grader_that_is_killed(many, tmp_path):
+    """No student's process goes on when the grader is gone."""
     process = start(many, tmp_path / "out")
     session = os.getsid(process.pid)
     process.kill()

@@ -55,6 +55,7 @@ def kit(tmp_path_factory):
 
 
 def test_the_same_kit_gives_the_same_bytes_wherever_it_lies(kit, tmp_path):
+    """A bundle can be compared with the one that was uploaded."""
     write_zip(bundle(), tmp_path / "a.zip")
     write_zip(dict(reversed(bundle(kit).items())), tmp_path / "b.zip")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
@@ -64,6 +65,7 @@ def test_the_same_kit_gives_the_same_bytes_wherever_it_lies(kit, tmp_path):
 
 
 def test_the_scripts_lie_on_top_and_can_be_run(tmp_path):
+    """Gradescope looks for them by name, with Unix line ends and rights, also from Windows."""
     done = run_script(SCRIPTS / "bundle.py", "--out", tmp_path / "autograder.zip")
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(tmp_path / "autograder.zip") as archive:
@@ -77,6 +79,7 @@ def test_the_scripts_lie_on_top_and_can_be_run(tmp_path):
 
 
 def test_the_hidden_tests_go_in_and_the_solution_does_not():
+    """Students' code runs beside the bundle: it holds all tests and no answer."""
     files = bundle()
     hidden = {f"autograder/hidden/{name}.py" for name in ("oracles", "mistakes")}
     assert {*hidden, "requirements.txt"} <= set(files)
@@ -93,6 +96,7 @@ def test_the_hidden_tests_go_in_and_the_solution_does_not():
 
 
 def test_a_submission_without_helpers_gets_them_from_the_bundle(tmp_path):
+    """Uploads of the graded files alone are graded."""
     for name, content in bundle().items():
         if name.startswith("code/libs/"):
             path = tmp_path / name
@@ -106,6 +110,7 @@ def test_a_submission_without_helpers_gets_them_from_the_bundle(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused():
+    """One sentence, and no half bundle."""
     done = run_script(SCRIPTS / "bundle.py", "--out", "/no/such/folder/autograder.zip")
     assert_refused(done, "/no/such/folder/autograder.zip was not written")
 
@@ -191,6 +196,7 @@ def graded(*tests: TestResult) -> Grade:
 
 
 def test_students_see_points_reason_and_hint_and_nothing_else_of_the_hidden_tests():
+    """Seeds, cases, titles and logs would let a team fit its code to the tests."""
     failed = TestResult("q_sample", "test_hidden[T=37]", FAILED, title="TITLE", reason="REASON")
     failed.hint, failed.hint_id = "HINT", "q_sample_variance"
     results = grade_submission.results_of(graded(failed), load_rubric())
@@ -209,6 +215,7 @@ def test_students_see_points_reason_and_hint_and_nothing_else_of_the_hidden_test
 
 @pytest.mark.parametrize("hint_id", ["grader_failed", "no tests at all"])
 def test_students_are_told_where_the_grader_and_not_they_failed(hint_id):
+    """No team looks for a mistake of its own in a grader that broke down."""
     test = TestResult("q_sample", "test", FAILED, reason="REASON", hint_id=hint_id)
     tests = [test] if hint_id == "grader_failed" else []
     results = grade_submission.results_of(graded(*tests), load_rubric())
@@ -218,6 +225,7 @@ def test_students_are_told_where_the_grader_and_not_they_failed(hint_id):
 
 
 def test_a_result_that_is_theirs_is_not_called_the_graders():
+    """Failed and open parts are no breakdown."""
     for outcome in (PASSED, FAILED):
         grade = graded(TestResult("q_sample", "test", outcome, reason="R"))
         assert grade.parts[1] == PartResult(
@@ -241,6 +249,7 @@ def test_a_result_that_is_theirs_is_not_called_the_graders():
     ],
 )
 def test_what_is_graded_in_the_folder_of_the_upload(tmp_path, files, expected):
+    """The one zip that was uploaded, or the folder; code beside an old zip counts as a folder."""
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x", encoding="utf-8")
@@ -294,6 +303,7 @@ def run(root: Path, **environment: str) -> tuple[dict, str]:
 
 @pytest.mark.parametrize("why", ["no Python", "a damaged grader", "killed"])
 def test_where_the_grader_breaks_down_the_results_say_whose_fault_it_is(container, why):
+    """Gradescope gets a valid result from every failure of the container."""
     environment, said = {}, "is not graded"
     if why == "no Python":
         environment["AUTOGRADER_PYTHON"] = "/no/such/python"
@@ -336,6 +346,7 @@ AUTOMATIC = [part.id for part in load_rubric().parts if part.automatic]
 @pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_reference_gets_all_automatic_points(container, packed, tmp_path):
+    """The whole way in Gradescope's layout, from zip and folder, and the seed stays hidden."""
     if packed:
         lay(reference(), tmp_path / "work")
         shutil.make_archive(container / "submission" / "submission", "zip", tmp_path / "work")
@@ -353,6 +364,7 @@ def test_the_reference_gets_all_automatic_points(container, packed, tmp_path):
 
 @pytest.mark.slow
 def test_the_starter_gets_none(container):
+    """Stubs are no breakdown: each part says that it is not done."""
     lay(starter(), container / "submission")
     results, _ = run(container)
     assert results["score"] == 0
@@ -363,6 +375,7 @@ def test_the_starter_gets_none(container):
 
 @pytest.mark.slow
 def test_nothing_handed_in_is_a_result_with_its_reason(container):
+    """An empty upload is told as one."""
     results, _ = run(container)
     assert results["score"] == 0
     assert all("no files" in test["output"] for test in results["tests"])

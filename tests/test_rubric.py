@@ -128,10 +128,13 @@ def test_deductions_are_free_once_and_then_five_percent(rubric):
     ],
 )
 def test_mistakes_in_a_rubric_get_a_sentence_with_file_and_key(tmp_path, change, words):
+    """An instructor who changes points finds the mistake without reading code."""
     refused(changed(tmp_path, change), *words)
 
 
 def test_all_mistakes_are_listed_at_once(tmp_path):
+    """Nobody mends them one run at a time."""
+
     def change(values):
         values["parts"][0].pop("task")
         values["parts"][3]["points"] = None
@@ -152,6 +155,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path):
     ],
 )
 def test_files_that_are_no_rubric_get_a_sentence(tmp_path, content, words):
+    """Missing, empty or of another kind: no traceback."""
     path = tmp_path / "mine.yaml"
     if content is not None:
         path.write_bytes(content)
@@ -159,6 +163,7 @@ def test_files_that_are_no_rubric_get_a_sentence(tmp_path, content, words):
 
 
 def test_all_tests_passed_earns_all_automatic_points_and_no_manual_one(rubric):
+    """A person's parts stay open until a person gives points."""
     parts = rubric.mark(all_passed())
     assert [part.id for part in parts] == IDS
     assert [(p.points, p.status) for p in parts[:6]] == [(1, PASSED)] * 6
@@ -197,6 +202,7 @@ def test_silence_is_never_a_pass(rubric):
 
 
 def test_one_failed_test_costs_the_part_alone(rubric):
+    """A mistake in one part never costs points of another."""
     tests = [*all_passed(), result("q_sample", FAILED, reason="Too much noise.")]
     parts = {part.id: part for part in rubric.mark(tests)}
     assert (parts["q_sample"].points, parts["q_sample"].status) == (0, FAILED)
@@ -216,6 +222,7 @@ def test_one_failed_test_costs_the_part_alone(rubric):
     ],
 )
 def test_credit_is_given_by_group(rubric, encode, decode, points, status):
+    """Half of a part that is right earns its share."""
     tests = [result("latent", encode, "encode"), result("latent", decode, "decode")]
     part = marked(rubric, tests, "latent")
     assert (part.points, part.status) == (points, status)
@@ -223,6 +230,7 @@ def test_credit_is_given_by_group(rubric, encode, decode, points, status):
 
 
 def test_a_group_earns_only_when_all_of_its_tests_pass(rubric):
+    """No share is given for a group that is right in some cases."""
     tests = [result("latent", o, "encode") for o in (PASSED, FAILED, PASSED)]
     part = marked(rubric, [*tests, result("latent", group="decode")], "latent")
     assert part.points == 0.5
@@ -237,6 +245,7 @@ def test_a_failed_test_of_no_group_costs_all_groups(rubric):
 
 
 def test_not_attempted_only_where_nothing_failed(rubric):
+    """A stub is told apart from a wrong answer, also where both appear."""
     stub, wrong = result("unet", NOT_ATTEMPTED, reason="Stub."), result("unet", FAILED)
     for tests in ([stub], [stub, stub], [result("unet"), stub]):
         part = marked(rubric, tests, "unet")
@@ -277,11 +286,13 @@ def test_a_general_hint_gives_way_to_a_precise_one_of_the_same_test(rubric):
 
 
 def test_a_failed_test_without_words_is_named(rubric):
+    """No part fails without a reason."""
     part = marked(rubric, [result("unet", FAILED, name="test_skips[mnist]")], "unet")
     assert "test_skips[mnist]" in part.reason
 
 
 def test_outcomes_nobody_knows_earn_nothing(rubric):
+    """Skipped or invented outcomes are no way to points."""
     assert marked(rubric, [result("unet", "skipped"), result("unet")], "unet").points == 0
 
 
@@ -299,16 +310,19 @@ def test_shares_that_floats_cannot_hold_come_to_exactly_all_points(tmp_path):
 
 
 def test_tests_of_a_manual_part_inform_and_earn_nothing(rubric):
+    """What a person grades, no test decides."""
     part = marked(rubric, [result("report_mnist")], "report_mnist")
     assert (part.points, part.status, len(part.tests)) == (None, MANUAL, 1)
 
 
 def test_only_leaves_out_the_other_parts(rubric):
+    """--only gives results in the rubric's order."""
     parts = rubric.mark(all_passed(), only=["latent", "unet"])
     assert [part.id for part in parts] == ["unet", "latent"]
 
 
 def test_a_part_that_the_rubric_lacks_is_an_error(rubric):
+    """A test of an unknown part would earn points that nobody sees."""
     with pytest.raises(InputError, match=r"'latnt' \(did you mean 'latent'\?\)"):
         rubric.mark([result("latnt")])
     with pytest.raises(InputError, match="no part 'nothing'"):
@@ -316,5 +330,6 @@ def test_a_part_that_the_rubric_lacks_is_an_error(rubric):
 
 
 def test_the_default_rubric_lies_beside_the_code(rubric):
+    """A starter and a bundle find it without being told."""
     assert rubric.path == Path(DEFAULT)
     assert DEFAULT.parent == ROOT / "autograder"

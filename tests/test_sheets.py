@@ -63,6 +63,7 @@ def refused(folder, file, *words):
 
 
 def test_grades_csv_has_the_columns_that_are_promised(tmp_path):
+    """Instructors' own spreadsheets build on these columns: one row for each member."""
     unknown = grade("team-04", members=0, team="", deductions=0.6)
     sheets.write_sheets([unknown, *CLASS], RUBRIC, tmp_path)
     rows = read(tmp_path / "grades.csv")
@@ -103,6 +104,7 @@ def test_spreadsheets_run_nothing(tmp_path, evil):
 
 
 def test_names_that_are_no_formulas_stay_as_they_are(tmp_path):
+    """The defence against formulas spoils no name."""
     for name in ("O'Example-Name", "Žofie Příklad", "例 名", "a=b", "name@example.org", 'the "x"'):
         sheets.write_sheets([grade("t", team=name)], RUBRIC, tmp_path)
         assert read(tmp_path / "grades.csv")[0]["team"] == name
@@ -141,6 +143,7 @@ def test_a_netid_of_two_teams_gets_one_row_or_none(tmp_path):
 
 
 def test_moodle_csv_finds_people_and_tells_them_why(tmp_path):
+    """By user name or address, whichever was given, with the reason of each deduction."""
     mail = grade("team-05", deductions=0.6, deduction_reasons=["no PDF: 0.6 points"])
     mail.members = [
         {"member": "Example", "netid": "Ex@example.org"},
@@ -156,6 +159,7 @@ def test_moodle_csv_finds_people_and_tells_them_why(tmp_path):
 
 
 def test_a_persons_points_deductions_and_comments_are_merged(tmp_path):
+    """They add to the tests' points, and a person's deduction replaces the grader's."""
     file = write(
         tmp_path,
         "submission,report_unet,report_mnist,deductions,comment",
@@ -195,6 +199,7 @@ def test_a_persons_points_come_beside_those_of_the_tests(tmp_path):
 
 
 def test_a_person_gives_no_more_than_the_rubrics_share(tmp_path):
+    """A typing error gives nobody 25 points."""
     file = write(tmp_path, "submission,bonus_evaluation", "team-01.zip,2.5")
     refused(tmp_path, file, "bonus_evaluation", "2.5", "2")
 
@@ -214,6 +219,7 @@ def test_a_person_grades_another_formulation_in_full(tmp_path):
 
 
 def test_rows_may_name_the_team(tmp_path):
+    """A person need not know names of files."""
     file = write(tmp_path, "team,report_unet", "team-03,2")
     merged = merge_manual(CLASS, RUBRIC, tmp_path, file)
     assert points(merged, "team-03.zip", "report_unet") == 2
@@ -264,6 +270,7 @@ def test_manual_csv_can_be_filled_in_where_it_lies(tmp_path):
 
 
 def test_points_of_submissions_that_are_not_there_today_are_kept(tmp_path):
+    """Grading a part of the class loses no points of the others."""
     file = write(tmp_path, "submission,report_unet", "team-01.zip,2", "team-03.zip,1")
     merge_manual(CLASS, RUBRIC, tmp_path, file)
     merge_manual(CLASS[:1], RUBRIC, tmp_path)
@@ -295,16 +302,19 @@ def test_points_of_submissions_that_are_not_there_today_are_kept(tmp_path):
     ],
 )
 def test_mistakes_in_a_persons_file_get_a_sentence_and_change_nothing(tmp_path, rows, words):
+    """File, row and column are named before anything is stored."""
     file = write(tmp_path, *rows)
     refused(tmp_path, file, str(file), *words)
 
 
 def test_all_mistakes_of_a_file_are_listed_at_once(tmp_path):
+    """Nobody mends them one run at a time."""
     rows = ["submission,report_unet,x", "team-01.zip,9,", "nobody,1,", "team-02.zip,a,"]
     assert len(refused(tmp_path, write(tmp_path, *rows))) == 4
 
 
 def test_a_team_name_that_two_submissions_have_is_no_key(tmp_path):
+    """No points go to the wrong one of two."""
     twins = [*CLASS, grade("team-09", team="team-01")]
     file = write(tmp_path, "team,report_unet", "team-01,1")
     with pytest.raises(InputError, match=r"several.*team-01\.zip, team-09\.zip"):
@@ -312,6 +322,7 @@ def test_a_team_name_that_two_submissions_have_is_no_key(tmp_path):
 
 
 def test_files_that_cannot_be_read_get_a_sentence(tmp_path):
+    """Missing, or saved by a spreadsheet in another encoding."""
     refused(tmp_path, tmp_path / "nowhere.csv", "nowhere.csv cannot be read", "No such file")
     (tmp_path / "latin.csv").write_bytes(b"submission,comment\nteam-01.zip,Gr\xfc\xdfe\n")
     refused(tmp_path, tmp_path / "latin.csv", "save it as CSV in UTF-8")

@@ -30,6 +30,7 @@ def values(name: str) -> set[str]:
 
 
 def test_matrix_holds_every_kind_of_machine():
+    """Processors, threads, Pythons, torch, users, browsers and locales: none is dropped unseen."""
     assert values("ATEN_CPU_CAPABILITY") == {"default", "avx2", "avx512"}
     assert values("ONEDNN_MAX_CPU_ISA") == {"SSE41", "AVX2", "AVX512_CORE"}
     assert {m.threads for m in MACHINES} == {1, 2, 4}
@@ -43,12 +44,14 @@ def test_matrix_holds_every_kind_of_machine():
 
 
 def test_turns_reach_every_machine_that_installs_nothing():
+    """CI, which runs one machine each time, comes to all of them."""
     seen = [machines.choose(None, turn)[0] for turn in range(100, 100 + len(IN_TURN))]
     assert {m.name for m in seen} == {m.name for m in IN_TURN}
     assert not any(m.installs for m in seen)
 
 
 def test_list_names_all_and_what_is_set(capsys: pytest.CaptureFixture):
+    """--list is enough to build the same machine by hand."""
     with mock.patch.object(sys, "argv", ["machines.py", "--list"]):
         assert machines.main() == 0
     lines = capsys.readouterr().out.splitlines()
@@ -57,6 +60,7 @@ def test_list_names_all_and_what_is_set(capsys: pytest.CaptureFixture):
 
 
 def test_environment_holds_all_requirements_at_the_pinned_versions(tmp_path, monkeypatch):
+    """What is tested is what is written down, installed once."""
     commands = []
     monkeypatch.setattr(machines, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(machines.subprocess, "run", lambda words, **_: commands.append(words))
@@ -72,6 +76,7 @@ def test_environment_holds_all_requirements_at_the_pinned_versions(tmp_path, mon
 
 
 def test_machine_that_cannot_be_had_is_named_with_the_reason():
+    """Such a machine is no failure, and never taken for a pass."""
     assert machines.why_not(Machine("old", flag="no_such_flag")) == (
         "the processor has no no_such_flag"
     )
@@ -97,6 +102,7 @@ def test_python_is_found_by_what_it_says_of_itself(tmp_path: Path, monkeypatch):
 
 
 def test_pins_replace_versions_and_nothing_else():
+    """An old torch comes with today's other packages."""
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     found = machines.pinned(text, {"torch": "2.6.0"})
     changed = set(found.splitlines()) - set(text.splitlines())
@@ -105,6 +111,7 @@ def test_pins_replace_versions_and_nothing_else():
 
 
 def test_path_without_browsers_has_everything_else(tmp_path: Path, monkeypatch):
+    """Only the browsers are missing on a machine without them."""
     there = tmp_path / "there"
     there.mkdir()
     for name in ("chromium", "google-chrome", "cat"):
@@ -117,6 +124,7 @@ def test_path_without_browsers_has_everything_else(tmp_path: Path, monkeypatch):
 
 
 def test_user_is_not_root_and_cannot_write_at_home():
+    """Else the machine would prove nothing about such users."""
     machine = next(m for m in MACHINES if m.user)
     if reason := machines.why_not(machine):
         pytest.skip(reason)
@@ -131,6 +139,7 @@ def test_user_is_not_root_and_cannot_write_at_home():
 
 
 def test_locale_is_really_without_utf8():
+    """Else the machine would prove nothing about names and texts."""
     machine = next(m for m in MACHINES if m.env.get("LC_ALL") == "C")
     code = "import locale; print(locale.getpreferredencoding(False))"
     with machines.surroundings(machine) as (_, env):
@@ -141,6 +150,7 @@ def test_locale_is_really_without_utf8():
 
 
 def test_report_is_counted_and_failures_named(tmp_path: Path):
+    """pytest's own report decides, errors in fixtures included."""
     file, result = tmp_path / "report.xml", Result("here", "")
     file.write_text(REPORT, encoding="utf-8")
     machines.read_report(file, result)
@@ -179,6 +189,7 @@ def test_a_run_that_ends_early_is_no_success(tmp_path: Path, monkeypatch):
 
 @pytest.mark.parametrize(("accuracy", "good"), [(0.97, True), (0.96, False), (None, False)])
 def test_the_demo_must_reach_its_accuracy(accuracy, good, monkeypatch):
+    """A machine whose arithmetic goes wrong fails, though all tests pass."""
     monkeypatch.setattr(machines, "demo_accuracy", lambda *_: accuracy)
     monkeypatch.setattr(machines, "read_report", lambda *_: None)
     done = subprocess.CompletedProcess([], 0)
