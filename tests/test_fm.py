@@ -335,7 +335,7 @@ def test_guidance(scale):
         ("train_cfg.min_snr_gamma=5", "'train_cfg.min_snr_gamma' means nothing"),
         ("train_cfg.loss=l1", "'train_cfg.loss' means nothing"),
         ("edm.p_mean=0", "'edm.p_mean' means nothing.*'model_name: FM'"),
-        ("model_name=DDPM", "'fm.solver' means nothing.*'model_name: DDPM'"),
+        ("model_name=DDPM", "'fm.time' means nothing.*'model_name: DDPM'"),
         ("model_name=FMM", "did you mean 'FM'"),
     ],
 )
@@ -348,8 +348,9 @@ def test_config_mistakes(override, words):
 def test_config_becomes_the_model():
     """Each key of the section arrives."""
     plain = build_model(load_config("configs/digits_fm.yaml"))
-    assert (plain.timesteps, plain.logit_normal, plain.heun) == (10, None, False)
-    settings = ["fm.time=logit_normal", "fm.logit_mean=-1", "fm.logit_std=2", "fm.solver=heun"]
+    assert (plain.timesteps, plain.logit_normal, plain.heun) == (10, (0, 1), False)
+    assert build_model(load_config("configs/mnist_fm.yaml")).logit_normal is None
+    settings = ["fm.logit_mean=-1", "fm.logit_std=2", "fm.solver=heun"]
     settings += ["fm.prediction=image", "model.label_dropout=0.1", "model.timesteps=5"]
     other = build_model(load_config("configs/digits_fm.yaml", settings))
     assert (other.timesteps, other.logit_normal, other.heun) == (5, (-1, 2), True)
@@ -452,8 +453,8 @@ def test_another_model_cannot_go_on(make_trainer, tmp_path):
     """Resuming with other times of training is refused; the solver may change."""
     make_trainer("train_cfg.max_steps=1").fit()
     state = checkpoint.read(tmp_path / "run")
-    with pytest.raises(UserError, match=r"fm\.time was 'uniform' and is 'logit_normal'"):
-        check_same_run(make_trainer("fm.time=logit_normal").config, state)
+    with pytest.raises(UserError, match=r"fm\.time was 'logit_normal' and is 'uniform'"):
+        check_same_run(make_trainer("fm.time=uniform").config, state)
     check_same_run(make_trainer("fm.solver=heun").config, state)
 
 
