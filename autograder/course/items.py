@@ -51,9 +51,9 @@ def items(grades: list[Grade], rubric: Rubric) -> list[Item]:
         pairs = []
         for grade in grades:
             points = {p.id: p.earned for p in grade.parts if p.earned is not None}
-            own = points.pop(part.id, None)
-            if own is not None:
-                pairs.append((own, sum(points.values())))
+            earned = points.pop(part.id, None)
+            if earned is not None:
+                pairs.append((earned, sum(points.values())))
         if pairs:
             own, others = zip(*pairs, strict=True)
             share = min(1.0, statistics.fmean(own) / part.points) if part.points else 0.0

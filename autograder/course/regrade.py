@@ -1,6 +1,6 @@
 """Grading again: who is concerned by a change of the grader, and what it changed."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def write_changes(changes: list[Change], folder: Path) -> None:
 
 def told(changes: list[Change], old: list[Grade], new: list[Grade]) -> list[str]:
     """The changes in words: how many gained and lost, then each of them, the first ones."""
-    gain: Counter[str] = Counter()
+    gain: dict[str, float] = defaultdict(float)
     for one in changes:
         gain[one.submission] += one.after - one.before
     both = {grade.submission for grade in old} & {grade.submission for grade in new}
