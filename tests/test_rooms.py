@@ -17,6 +17,8 @@ ROOMS = [
     "datasets data",
     *("autoencoders", "models", "text", "samplers", "metrics", "training", "text_to_image"),
 ]
+MOST_LINES = 60  # of a function
+ADD_FLAGS = {"runtime.cli", "samplers.flags", "text_to_image.flags"}
 FLOOR = {name: floor for floor, room in enumerate(ROOMS) for name in room.split()}
 
 
@@ -78,3 +80,36 @@ def test_few_files_are_behind_the_model():
         needed.add(name)
         waiting += known[name] - needed
     assert needed == set(CORE.split())
+
+
+def parsed() -> dict[str, ast.Module]:
+    """All modules of libs as syntax trees."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules().items()}
+
+
+def test_flags_end_in_the_scripts():
+    """What libs get of flags are records: argparse is for adding flags, a Namespace for nobody."""
+    for name, tree in parsed().items():
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert "Namespace" not in names, name
+        assert "argparse" not in names or name in ADD_FLAGS
+
+
+def test_kinds_of_models_are_told_apart_in_tables():
+    """A new kind of model is an entry in two tables: no function asks what kind it was given."""
+    for name, tree in parsed().items():
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "isinstance":
+                asked = {node.id for node in ast.walk(call.args[1]) if isinstance(node, ast.Name)}
+                assert not asked & {"DDPM", "EDM", "FM"}, name
+
+
+def test_functions_fit_on_a_screen():
+    """A function that is longer has a part that deserves a name."""
+    scripts = {path.stem: ast.parse(path.read_text()) for path in LIBS.parent.glob("*.py")}
+    for name, tree in (parsed() | scripts).items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                lines = node.end_lineno - node.lineno + 1
+                assert lines <= MOST_LINES, f"{name}.{node.name} has {lines} lines"
