@@ -288,8 +288,8 @@ def test_resume_is_exact(tmp_path, model_name):
         settings = ["dataset.subset=0.1", "model.dim=16", "train_cfg.num_eval_samples=0"]
         settings += ["model.label_dropout=0.2", "dataset.test_split=null", "model.depth=2"]
         settings += [f"model_name={model_name}", f"train_cfg.max_steps={steps}"]
-        if model_name == "EDM":
-            settings += ["model.timesteps=100"]
+        if model_name != "FM":
+            settings += ["fm.time=uniform", "model.timesteps=100"]
         config = load_config("configs/digits_dit.yaml", settings)
         learner = DiffusionLearner(config, FP32, Processes())
         return Trainer(learner, config, tmp_path / "run", FP32, Processes(), state=state)

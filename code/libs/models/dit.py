@@ -132,17 +132,19 @@ class DiT(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """As the paper's code does it: all blocks start as the identity, the output as zero."""
+        """As the paper's code does it: all blocks start as the identity, the output as zero.
+
+        Except for the embeddings of time and class, which are small there (0.02): in a short
+        training they would not grow in time, and the network would not learn to heed them.
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
         nn.init.xavier_uniform_(self.patch_embd.weight.data.flatten(1))  # as if it were linear
         nn.init.zeros_(self.patch_embd.bias)
-        for layer in (self.time_embd[1], self.time_embd[3]):
-            nn.init.normal_(layer.weight, std=0.02)
         if not self.reads_tokens:
-            nn.init.normal_(self.label_embd.weight, std=0.02)
+            nn.init.normal_(self.label_embd.weight)
         for layers in (*(block.emb_layers for block in self.blocks), self.final_emb_layers):
             zero_init(layers)
         zero_init(self.final_linear)
