@@ -7,8 +7,13 @@ import numpy as np
 import overlay
 import pytest
 import yaml
-from autograder.checks.student import PART_SECONDS, SUBMISSION_SECONDS, Finding, RunState, Tensor
+from autograder.checks.cases import load_goldens
+from autograder.checks.findings import Finding
+from autograder.checks.loss import Objective
+from autograder.checks.messages import Answer, Tensor
+from autograder.checks.student import PART_SECONDS, SUBMISSION_SECONDS, RunState
 from autograder.checks.unet_wiring import same_condition
+from autograder.hidden.schedule import with_rates
 from autograder.judge import judge, not_judged
 from autograder.results import FAILED, TestResult
 from autograder.rubric import load_rubric
@@ -37,6 +42,20 @@ def test_the_batch_stays_the_first_axis_of_a_condition():
         assert not same_condition(tensor(array.reshape(wrong)), array.reshape(2, 8))
     assert not same_condition(None, array.reshape(2, 8))
     assert not same_condition(tensor(np.float32(1)), array.reshape(2, 8))
+
+
+def test_a_loss_that_draws_t_is_judged_by_rates_that_students_do_not_have():
+    """An older edition's loss is judged at the t it drew; in a starter it is a sentence."""
+    (case,) = [c for c in load_goldens() if (c.part, c.config) == ("compute_loss", "odd")]
+    images, t = case.inputs["x_start"], np.array([7])
+    drawn = {"answer": Answer(None, draws=True), "t": t}
+    with pytest.raises(Finding, match="draws t itself"):
+        Objective(case, images, images, **drawn).rates()
+    (known,) = with_rates([case])
+    alpha_bar = np.cumprod(1 - np.linspace(1e-4, 0.02, 37))[t].reshape(1, 1, 1, 1)
+    signal, noise = Objective(known, images, images, **drawn).rates()
+    np.testing.assert_allclose(signal**2, alpha_bar)
+    np.testing.assert_allclose(noise**2, 1 - alpha_bar)
 
 
 SCENARIOS = {

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import pytest
 from autograder.checks import unet_wiring as wiring
+from autograder.checks.doubles import MAX_KEPT, Ahead, Calls
 from autograder.checks.evidence import off
+from autograder.checks.findings import Finding
 from autograder.checks.messages import read_asked, read_value
-from autograder.checks.student import MAX_KEPT, Ahead, Calls, Finding, RunState, Student
+from autograder.checks.student import RunState, Student
 from autograder.checks.unet_wiring import Wiring, needed_levels
 from autograder.examine import LocalWorker
 from autograder.hidden.oracles import make_cases

@@ -9,7 +9,8 @@ import yaml
 from autograder import hints
 from autograder.checks.cases import Case, load_goldens
 from autograder.checks.evidence import suspect
-from autograder.checks.student import Asked, Finding, Tensor
+from autograder.checks.findings import Finding
+from autograder.checks.messages import Asked, Tensor
 from autograder.hidden.oracles import make_cases
 from autograder.tests import (
     test_bonus_edm,

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from autograder.checks.findings import Finding
 from autograder.checks.messages import Asked, Tensor
-from autograder.checks.student import Finding
 
 SIZES = (2, 1, 17, 33)
 MISMATCH = "Expected all tensors to be on the same device"  # as sandbox/devices.py says it

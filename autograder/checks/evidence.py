@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from autograder.checks.batches import in_whole
-from autograder.checks.student import Answer, Asked, Finding, Tensor
+from autograder.checks.findings import Finding
+from autograder.checks.messages import Answer, Asked, Tensor
 
 ROUNDING = 1e-5  # of a number's size, of which float32 keeps 6e-8 in each step
 SWITCHES = {

@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from autograder.checks.student import Finding
+from autograder.checks.findings import Finding
 
 RARE = 7.7  # standard deviations: exceeded by one in 1e14
 PAIRED = 144  # planes that are compared as they are and mirrored, and

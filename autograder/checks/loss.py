@@ -20,8 +20,10 @@ from autograder.checks.evidence import (
     tensor_of,
     weights,
 )
+from autograder.checks.findings import Finding
 from autograder.checks.independence import check_independent
-from autograder.checks.student import Answer, Finding, Student, Tensor
+from autograder.checks.messages import Answer, Tensor
+from autograder.checks.student import Student
 
 NAMES = ["x_start", "label", "t", "noise"]
 # How far off a loss may be of noise that is found from x_t. In float32, 1 - alpha_bar at t = 0 is

@@ -9,6 +9,7 @@ import numpy as np
 
 from autograder.checks.batches import rows_of, together
 from autograder.checks.cases import Case, diffused_shape
+from autograder.checks.doubles import Ahead
 from autograder.checks.evidence import (
     close,
     is_tensor_like,
@@ -17,8 +18,10 @@ from autograder.checks.evidence import (
     tensor_of,
     whole_number,
 )
+from autograder.checks.findings import Finding
 from autograder.checks.independence import check_independent
-from autograder.checks.student import Ahead, Answer, Asked, Finding, Student, Tensor
+from autograder.checks.messages import Answer, Asked, Tensor
+from autograder.checks.student import Student
 
 AHEAD = 128  # steps that are answered at once
 DRAWS = 8  # of one chain that are compared with each other

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autograder.checks.evidence import close, is_tensor_like, shown
-from autograder.checks.student import Asked, Finding, Tensor
+from autograder.checks.findings import Finding
+from autograder.checks.messages import Asked, Tensor
 from autograder.checks.unet_wiring import Wiring, joined, levels, same, same_condition
 
 MIDDLE = ("mid_res_block1", "mid_attn", "mid_res_block2")

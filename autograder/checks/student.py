@@ -4,7 +4,6 @@ What goes wrong on the way (an error in the student's code, a worker that died o
 answer) is raised as a `Finding`: a sentence for the student, and the id of a hint.
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,24 +14,19 @@ import numpy as np
 import pytest
 
 from autograder.checks.cases import Case, Options
+from autograder.checks.doubles import Calls, Handler
+from autograder.checks.findings import Finding, check_attempted, error_finding
 from autograder.checks.messages import (
-    WHOLE,
     Answer,
     Asked,
-    Tensor,
-    members_of,
-    read_asked,
     read_changed,
     read_gradients,
     read_list,
     read_names,
-    read_structure,
     read_value,
 )
 from autograder.reading.program import constructor_names
 from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
-
-__all__ = ["Ahead", "Answer", "Asked", "Finding", "RunState", "Student", "Tensor"]
 
 IMPORT_SECONDS = 15.0  # importing torchvision takes seconds on a slow machine
 CALL_SECONDS = 12.0
@@ -40,49 +34,10 @@ LEAST_SECONDS = 5.0  # of a call, once several hung
 SUBMISSION_SECONDS = 150.0  # of waiting for one submission, over all its tests
 PART_SECONDS = 10.0  # of those, kept for each part that is still to come
 PARTS = 10
-MAX_DOUBLE_CALLS = 5000  # of one call: a chain of T=1000 asks 2,000 times
 MAX_DEATHS = 3  # of workers, per part
-MAX_REFUSED = 100  # calls after those
-MAX_MEMBER_CALLS = 500  # of one run of a network, which calls each member once
-MAX_KEPT = 3 << 24  # bytes of all that one call's doubles were asked and answered
 MAX_FORGED = 10  # forged messages, over all parts
-MAX_KINDS = 20  # of an error: its class and those that this comes from
-MAX_REASON = 600  # characters
-FORGED = "The process sent something that is no answer"
-NOTEBOOK = re.compile(r" in '[%!]\w")  # a command of a notebook in a syntax error's line
+FORGED = "The process sent something that is not an answer"
 USE_UNET = ("ddpm", "edm")  # modules that import libs/unet.py
-
-Handler = Callable[["Asked"], "np.ndarray | str | Ahead"]
-
-
-class Finding(AssertionError):
-    """A test's verdict that something is wrong.
-
-    Args:
-        reason: what the output shows, for the student; one or two sentences.
-        hint: id of an entry in hints.yaml.
-        not_attempted: the function is still a stub.
-    """
-
-    def __init__(self, reason: str, hint: str = "", not_attempted: bool = False) -> None:
-        reason = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
-        super().__init__(reason)
-        self.reason, self.hint, self.not_attempted = reason, hint, not_attempted
-        self.importing = False  # a module could not be imported
-        # What had happened when the student's code raised an error.
-        self.structure: dict[str, Any] = {}
-        self.asked: list[Asked] = []
-
-
-@dataclass(repr=False)
-class Ahead:
-    """A double's answer, with those to its next calls, which saves asking the judge each time.
-
-    The next answers are for calls whose first tensor has their shape, in this order.
-    """
-
-    value: np.ndarray
-    following: np.ndarray  # [n, *value.shape]
 
 
 @dataclass
@@ -327,9 +282,7 @@ class Student:
             check_attempted(finding, module)
             raise
 
-    def each(
-        self, module: str, name: str, items: list[Any], **kwargs: Any
-    ) -> list["Any | Finding"]:
+    def each(self, module: str, name: str, items: list[Any], **kwargs: Any) -> list[Any | Finding]:
         """Call libs.MODULE.NAME once for each item; returns each value, or the error in its place.
 
         A module that is not there was not attempted.
@@ -405,7 +358,7 @@ class Student:
         request: dict[str, Any],
         seconds: float,
         doubles: Any,
-        read: Callable[[dict[str, Any], "Calls"], Any],
+        read: Callable[[dict[str, Any], Calls], Any],
     ) -> Any:
         """Send a request, answer the doubles' calls meanwhile, and return the answer.
 
@@ -475,7 +428,7 @@ class Student:
         return finding
 
 
-def wait_for_answer(channel: Channel, calls: "Calls", deadline: float) -> dict[str, Any]:
+def wait_for_answer(channel: Channel, calls: Calls, deadline: float) -> dict[str, Any]:
     """The worker's answer to a request; answers the doubles' calls meanwhile.
 
     Raises:
@@ -505,126 +458,3 @@ def called(operation: str, request: dict[str, Any]) -> str:
     if operation == "build":
         return f"importing libs/{request['module']}.py and building {request['name']}"
     return request.get("method") or request.get("name") or "the network"
-
-
-class Calls:
-    """The doubles' calls during one request, and the answers they got.
-
-    Args:
-        doubles: a handler for each double, or one for all members of a network.
-    """
-
-    def __init__(self, doubles: dict[str, Handler] | Handler) -> None:
-        self.doubles = doubles
-        self.most = MAX_DOUBLE_CALLS if isinstance(doubles, dict) else MAX_MEMBER_CALLS
-        self.asked: list[Asked] = []
-        self.refused = 0
-        self.kept = 0  # bytes
-        self.given = 0  # bytes of answers, including those given ahead
-        self.following: dict[str, list[np.ndarray]] = {}  # answers given ahead, last one first
-        self.structure: dict[str, Any] | None = None  # of a network, and
-        self.members: set[str] = set()  # the names of its levels' members
-
-    def take_structure(self, structure: Any) -> None:
-        """A network's structure, which is sent once and before anything is called."""
-        if isinstance(self.doubles, dict) or self.structure is not None or self.asked:
-            raise BadMessage("a structure that was not asked for")
-        self.structure = read_structure(structure)
-        self.members = members_of(self.structure)
-
-    def take_earlier(self, messages: Any) -> None:
-        """Note calls that the worker answered with what it was given ahead."""
-        if not isinstance(messages, list):
-            raise BadMessage("earlier calls without content")
-        for message in messages:
-            asked = self._read(message)
-            if not self.following.get(asked.name):
-                raise BadMessage("a call that got no answer ahead")
-            self._note(asked, self.following[asked.name].pop())
-
-    def reply(self, message: dict[str, Any]) -> dict[str, Any]:
-        """What the double's handler says to a call."""
-        asked = self._read(message)
-        handler = self.doubles.get(asked.name) if isinstance(self.doubles, dict) else self.doubles
-        if handler is None or (self.structure is None and not isinstance(self.doubles, dict)):
-            raise BadMessage("a call of an unknown double")
-        if "." in asked.name and self.structure is not None and asked.name not in self.members:
-            raise BadMessage("a call of an unknown member")
-        if len(self.asked) >= self.most:
-            self.refused += 1
-            if self.refused > MAX_REFUSED:
-                raise BadMessage("too many calls of doubles")
-            return {"refused": "the network was called far too often"}
-        value = handler(asked)
-        if isinstance(value, str):
-            self._note(asked, None)
-            return {"refused": value}
-        following = value.following if isinstance(value, Ahead) else np.empty(0)
-        self._note(asked, value.value if isinstance(value, Ahead) else value)
-        self.given += following.nbytes
-        if self.given > MAX_KEPT:
-            raise BadMessage("answers of doubles with far too many numbers")
-        self.following[asked.name] = list(following)[::-1]
-        return {"value": asked.answered, "following": following}
-
-    def _read(self, message: Any) -> Asked:
-        asked = read_asked(message)
-        if self.kept + asked.size() > MAX_KEPT:
-            raise BadMessage("calls of doubles with far too many numbers")
-        return asked
-
-    def _note(self, asked: Asked, answered: np.ndarray | None) -> None:
-        """Keep a call and its answer, without the memory of the answers sent with it."""
-        is_part = answered is not None and answered.base is not None
-        asked.answered = answered.copy() if is_part else answered
-        self.asked.append(asked)
-        self.kept += asked.size()
-
-
-def check_attempted(finding: Finding, module: str) -> None:
-    """Raise a Finding that says "not attempted" if this one is about a bonus module's absence."""
-    absent = [f"No module named 'libs.{name}'" for name in (module, module.split(".")[0])]
-    if module in ("ddpm", "unet") or finding.hint != "missing_package":
-        return
-    if any(a in finding.reason for a in absent):
-        reason = f"There is no code/libs/{module.replace('.', '/')}.py."
-        raise Finding(reason, "not_attempted", not_attempted=True) from None
-
-
-def error_finding(error: Any) -> Finding:
-    """The finding for an error that the student's code raised."""
-    if not isinstance(error, dict):
-        raise BadMessage("an error without content")
-    kinds, text, file, line = (error.get(name) for name in ("type", "text", "file", "line"))
-    kinds = kinds[:MAX_KINDS] if isinstance(kinds, list) else []
-    kinds = [kind[:80] for kind in kinds if isinstance(kind, str)] or ["Error"]
-    text = " ".join(text.split())[:300] if isinstance(text, str) else ""
-    place = ""
-    if isinstance(file, str) and file:
-        number = f", line {line}" if type(line) is int and 0 < line < WHOLE else ""
-        place = f" (code/{file[:80]}{number})"
-    if "NotImplementedError" in kinds and place:
-        return Finding(f"Not implemented yet{place}.", "not_attempted", not_attempted=True)
-    finding = Finding(f"{kinds[0]}: {text}{place}".rstrip(), error_hint(kinds, text))
-    finding.importing = error.get("importing") is True
-    return finding
-
-
-def error_hint(kinds: list[str], text: str) -> str:
-    """The id of the hint for a kind of error."""
-    lowered = text.lower()
-    if "SyntaxError" in kinds:
-        return "notebook_line" if NOTEBOOK.search(text) else "syntax_error"
-    if "ImportError" in kinds:
-        return "missing_package"
-    if any(word in lowered for word in ("cuda", "nvidia", "mps backend")):
-        return "needs_gpu"
-    if "AttributeError" in kinds and "has no attribute" in lowered:
-        return "renamed"
-    if "TypeError" in kinds and "argument" in lowered:
-        return "signature"
-    if "OSError" in kinds:
-        return "missing_file"
-    if "must match the size" in lowered or "expected input" in lowered or "shape" in lowered:
-        return "shape_error"
-    return "raises"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from autograder.checks.evidence import close, off
-from autograder.checks.messages import MAX_OUTPUT
-from autograder.checks.student import Asked, Finding, Tensor
+from autograder.checks.findings import Finding
+from autograder.checks.messages import MAX_OUTPUT, Asked, Tensor
 
 ROLES = ("residual block", "transformer", "resampling")
 EMBEDDINGS = ("time_embd", "label_embd")  # whose outputs are conditions of the first two

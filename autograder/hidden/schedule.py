@@ -1,8 +1,12 @@
 """The noise schedules of the contract in float64, and random numbers for the cases."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from autograder.checks.cases import CONFIGS, Case, cosine_betas
+
+WITH_LOSS = ("compute_loss", "latent")  # parts that judge the loss
 
 
 class Schedule:
@@ -36,11 +40,16 @@ def schedule_of(config: str) -> Schedule:
 
 def with_rates(cases: list[Case]) -> list[Case]:
     """The same cases, those of the loss with the weights of all time steps."""
-    for case in cases:
-        if case.part in ("compute_loss", "latent"):
-            schedule = schedule_of(case.config)
-            case.rates = np.stack([schedule.signal_rate, schedule.noise_rate])
-    return cases
+    return [
+        replace(case, rates=rates_of(case.config)) if case.part in WITH_LOSS else case
+        for case in cases
+    ]
+
+
+def rates_of(config: str) -> np.ndarray:
+    """Eq. 4: the weights of x_0 and of the noise at each time step, float64 [2, T]."""
+    schedule = schedule_of(config)
+    return np.stack([schedule.signal_rate, schedule.noise_rate])
 
 
 def normal(random: np.random.Generator, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:

@@ -17,7 +17,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from autograder.checks.cases import Case, load_goldens
-from autograder.checks.student import Finding, RunState, Student
+from autograder.checks.findings import Finding
+from autograder.checks.student import RunState, Student
 from autograder.examine import IS_STARTER, Examination, examine, give_memory_back
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, TestResult
 

@@ -20,8 +20,10 @@ from autograder.checks.evidence import (
     tensor_of,
     weights,
 )
+from autograder.checks.findings import Finding
 from autograder.checks.independence import check_independent
-from autograder.checks.student import Answer, Asked, Finding, Student, Tensor
+from autograder.checks.messages import Answer, Asked, Tensor
+from autograder.checks.student import Student
 
 PART = "bonus_edm"
 POINT = ("next_x", "next_first")

@@ -7,7 +7,9 @@ import pytest
 from autograder.checks.batches import check_device
 from autograder.checks.cases import Case
 from autograder.checks.evidence import check_untouched, close, off, suspect, tensor_of
-from autograder.checks.student import Finding, Student, Tensor
+from autograder.checks.findings import Finding
+from autograder.checks.messages import Tensor
+from autograder.checks.student import Student
 
 PART = "bonus_evaluation"
 FLOATS = ("float64", "float32")

@@ -17,7 +17,9 @@ from autograder.checks.evidence import (
     weights,
     whole_number,
 )
-from autograder.checks.student import Answer, Asked, Finding, Student, Tensor
+from autograder.checks.findings import Finding
+from autograder.checks.messages import Answer, Asked, Tensor
+from autograder.checks.student import Student
 
 PART = "bonus_sampling"
 WEIGHTS = ("x", "eps", "noise")

@@ -20,8 +20,10 @@ from autograder.checks.evidence import (
     weights,
     whole_number,
 )
+from autograder.checks.findings import Finding
+from autograder.checks.messages import Answer, Asked, Tensor
 from autograder.checks.sd_unet_wiring import WholeUNet, needed_blocks
-from autograder.checks.student import Answer, Asked, Finding, Student, Tensor
+from autograder.checks.student import Student
 
 PART, MODULE = "bonus_scaling", "stable_diffusion"
 SIDES = ("negative", "context")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from autograder.checks.batches import SIZES, check_device
 from autograder.checks.cases import Case, wide
+from autograder.checks.findings import Finding
 from autograder.checks.loss import Objective, check_drawn_times, check_draws
-from autograder.checks.student import Finding, Student
+from autograder.checks.student import Student
 
 PART = "compute_loss"
 CALLS = 4  # that draw noise

@@ -5,9 +5,11 @@ import pytest
 from autograder.checks.batches import SIZES, check_device, in_whole
 from autograder.checks.cases import Case
 from autograder.checks.evidence import check_untouched, close, is_tensor_like, tensor_of
+from autograder.checks.findings import Finding
 from autograder.checks.loss import Objective, check_draws
+from autograder.checks.messages import Tensor
 from autograder.checks.sampling_loop import Chain, other_labels, walk
-from autograder.checks.student import Finding, Student, Tensor
+from autograder.checks.student import Student
 
 PART = "latent"
 CALLS = 3  # that draw noise

@@ -18,8 +18,9 @@ from autograder.checks.evidence import (
     tensor_of,
     weights,
 )
+from autograder.checks.findings import Finding
 from autograder.checks.independence import check_independent
-from autograder.checks.student import Finding, Student
+from autograder.checks.student import Student
 
 PART = "p_sample"
 NAMES = ["x", "label", "t"]

@@ -5,9 +5,10 @@ import pytest
 from autograder.checks.batches import SIZES, check_device
 from autograder.checks.cases import Case
 from autograder.checks.evidence import check_untouched
+from autograder.checks.findings import Finding
 from autograder.checks.independence import check_independent
 from autograder.checks.sampling_loop import Chain, check_pictures, other_labels, walk
-from autograder.checks.student import Finding, Student
+from autograder.checks.student import Student
 
 PART = "p_sample_loop"
 MANY = 12  # labels

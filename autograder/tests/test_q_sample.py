@@ -14,8 +14,9 @@ from autograder.checks.evidence import (
     tensor_of,
     weights,
 )
+from autograder.checks.findings import Finding
 from autograder.checks.independence import check_independent
-from autograder.checks.student import Finding, Student
+from autograder.checks.student import Student
 
 PART = "q_sample"
 NAMES = ["x_start", "t", "noise"]

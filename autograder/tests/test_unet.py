@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from autograder.checks.batches import check_device
 from autograder.checks.evidence import check_untouched, tensor_of
-from autograder.checks.student import Finding, Student
+from autograder.checks.findings import Finding
+from autograder.checks.student import Student
 from autograder.checks.unet_wiring import Wiring, needed_levels
 
 PART = "unet"
