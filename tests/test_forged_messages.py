@@ -22,7 +22,7 @@ from autograder.checks.doubles import MAX_KEPT, Ahead, Calls
 from autograder.checks.evidence import off
 from autograder.checks.findings import Finding
 from autograder.checks.messages import read_asked, read_value
-from autograder.checks.student import RunState, Student
+from autograder.checks.student import MAX_DEATHS, RunState, Student
 from autograder.checks.unet_wiring import Wiring, needed_levels
 from autograder.examine import LocalWorker
 from autograder.hidden.oracles import make_cases
@@ -550,6 +550,20 @@ def test_options_that_the_source_names_are_known(tmp_path, takes):
     student = Student(lambda: Liar(script), RunState(), libs=tmp_path)
     with pytest.raises(Finding if takes else pytest.skip.Exception):
         student.ddpm(case)
+
+
+def test_a_part_whose_workers_die_costs_no_other_its_points():
+    """After three deaths in one part nothing is run for it: the next part builds all the same."""
+
+    def script(request: Message) -> Iterator[Message]:
+        yield {"answer": {"optional": []}, "earlier": []}
+
+    state = RunState(stand_in=True)
+    student = Student(lambda: Liar(script), state)
+    student.deaths, student.last_death = MAX_DEATHS, "It died."
+    with pytest.raises(Finding, match="Not run, since earlier tests ended like this: It died"):
+        student.build("ddpm", "DDPM", {})
+    Student(lambda: Liar(script), state).build("ddpm", "DDPM", {})
 
 
 def test_nan_is_far_from_everything():

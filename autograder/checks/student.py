@@ -163,9 +163,10 @@ class Student:
         try:
             self.built[key] = self._build_as_it_is(request)
         except Finding as finding:
-            # What fails in a worker that has run other code may yet work in another.
+            # What fails in a worker that has run other code may yet work in another. That nothing
+            # was run, which has no hint, is about this part alone.
             hangs = finding.hint == "too_slow"
-            if self.state.part_left > 0 and (fresh or hangs):
+            if finding.hint and self.state.part_left > 0 and (fresh or hangs):
                 failed = finding.reason, finding.hint, finding.not_attempted
                 self.state.failed[module if finding.importing or hangs else key] = failed
             raise
