@@ -31,7 +31,7 @@ try:
     from autograder.batch import Order, grade_all
     from autograder.course.manual import merge_manual
     from autograder.course.people import Course, seat
-    from autograder.course.regrade import compare, concerned, told, write_changes
+    from autograder.course.regrade import compare, concerned, in_words, write_changes
     from autograder.course.roster import keep_roster, read_roster
     from autograder.examine import IS_STARTER
     from autograder.hints import hints
@@ -270,7 +270,7 @@ def summarise(
     if old is not None:
         changes = compare(old, found)
         write_changes(changes, folder)
-        print("\n".join(told(changes, old, found)))
+        print("\n".join(in_words(changes, old, found)))
     if mistakes:
         raise mistakes
 

@@ -83,11 +83,7 @@ def cut(
         if not begin:
             raise ReleaseError(f"{file}, line {number}: END without BEGIN")
         comment = comment_above(lines[: begin - 1])
-        region = Region(file, begin, part, task_of(comment), lines[begin : number - 1])
-        if not region.todo:
-            raise ReleaseError(f"{file}, line {begin}: no '# TODO ...: ' above the region")
-        if not region.significant():
-            raise ReleaseError(f"{file}, line {begin}: the region is empty")
+        region = checked(Region(file, begin, part, task_of(comment), lines[begin : number - 1]))
         begin, indent = 0, len(line) - len(line.lstrip())
         if part in given:
             kept[len(kept) - len(comment) :] = region.lines
@@ -106,6 +102,15 @@ def cut(
         except SyntaxError as error:
             raise ReleaseError(f"{file}, line {error.lineno}: the starter does not parse") from None
     return starter, regions
+
+
+def checked(region: Region) -> Region:
+    """The region; raises ReleaseError where it has no task or no lines."""
+    if not region.todo:
+        raise ReleaseError(f"{region.file}, line {region.line}: no '# TODO ...: ' above the region")
+    if not region.significant():
+        raise ReleaseError(f"{region.file}, line {region.line}: the region is empty")
+    return region
 
 
 def is_marker(line: str) -> bool:

@@ -4,7 +4,7 @@ import csv
 from dataclasses import replace
 
 import pytest
-from autograder.course.regrade import compare, concerned, told
+from autograder.course.regrade import compare, concerned, in_words
 from autograder.output.pages import write_submission
 from autograder.output.stored import load_grades
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
@@ -46,7 +46,7 @@ def test_changes_name_part_test_and_hint():
     ]  # fmt: skip
     assert found[0].tests == ("test_q_sample: failed, now passed",)
     assert (found[2].hint_before, found[2].hint_after) == ("p_sample_mean", "p_sample_wrong_sigma")
-    words = "\n".join(told(found, OLD, NEW))
+    words = "\n".join(in_words(found, OLD, NEW))
     assert "1 gained, 1 lost, 1 as before" in words
     assert (
         "a.zip: q_sample 0 to 1 (test_q_sample: failed, now passed; hint q_sample_swapped" in words

@@ -80,7 +80,7 @@ def write_changes(changes: list[Change], folder: Path) -> None:
     write_text(folder / CHANGES_FILE, as_csv(rows))
 
 
-def told(changes: list[Change], old: list[Grade], new: list[Grade]) -> list[str]:
+def in_words(changes: list[Change], old: list[Grade], new: list[Grade]) -> list[str]:
     """The changes in words: how many gained and lost, then each of them, the first ones."""
     gain: dict[str, float] = defaultdict(float)
     for one in changes:

@@ -16,9 +16,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from autograder.reading.program import GRADED, HELPERS, imports_of  # noqa: E402
-from autograder.rubric import Rubric, load_rubric  # noqa: E402
-from autograder.text import InputError, number, visible  # noqa: E402
+from autograder.text import InputError, not_installed, number, visible  # noqa: E402
+
+try:
+    from autograder.reading.program import GRADED, HELPERS, imports_of
+    from autograder.rubric import Rubric, load_rubric
+except ImportError as error:
+    print(f"error: {not_installed(error)}", file=sys.stderr)
+    sys.exit(2)
 
 FOLDER = "autograder/extras/gradescope"
 BY_NAME = ("setup.sh", "run_autograder")  # Gradescope looks for them at the top of the zip
