@@ -165,16 +165,16 @@ def _read_keys(block: Block, lines: list[str]) -> None:
                 raise ValueError(f"is no key{close}; the keys are {', '.join(known)}")
             if key in block.keys and key != "reason":
                 raise ValueError("is there twice")
-            told = _told(key, value.strip())
+            meant = _meaning(key, value.strip())
         except ValueError as error:
             raise _error(block.file, number, f"'{key}' of '{block.name}' {error}") from error
-        block.keys[key] = {**block.keys.get(key, {}), **told} if key == "reason" else told
+        block.keys[key] = {**block.keys.get(key, {}), **meant} if key == "reason" else meant
         block.lines[key] = number
     if "about" not in block.keys:
         raise block.error("must say in one sentence under 'about' what it is")
 
 
-def _told(key: str, value: str) -> Any:
+def _meaning(key: str, value: str) -> Any:
     """What the value of a key says; ValueError says what is wrong with it."""
     if not value:
         raise ValueError("is empty")

@@ -176,10 +176,10 @@ def scenario_of(block: Block) -> Scenario:
         ScenarioError: the base or a place is not known, or it does not say what must come out.
     """
     kind = block.file.parent.name
-    told: dict[str, Any] = dict(block.keys)
-    if kind == "wrong" and not {"fails", "hint"} <= told.keys():
+    values: dict[str, Any] = dict(block.keys)
+    if kind == "wrong" and not {"fails", "hint"} <= values.keys():
         raise block.error("must say under 'fails' and 'hint' what the grader finds")
-    base = told.setdefault("base", DEFAULT_BASE[kind])
+    base = values.setdefault("base", DEFAULT_BASE[kind])
     bases = ["reference", "starter", *editions()]
     if base not in bases:
         raise block.error(f"has no base '{base}'; choose one of {', '.join(bases)}", "base")
@@ -188,9 +188,9 @@ def scenario_of(block: Block) -> Scenario:
         if module not in MODULES or not what.isidentifier():
             raise block.error(f"has no place '{place}'; modules are {', '.join(MODULES)}", place)
     if is_edition(base):
-        told["lacks"] = _edition(base)[0]
-    told |= {"topic": block.file.stem, "places": block.places, "own": block.files}
-    return Scenario(kind, block.name, **told)
+        values["lacks"] = _edition(base)[0]
+    values |= {"topic": block.file.stem, "places": block.places, "own": block.files}
+    return Scenario(kind, block.name, **values)
 
 
 @cache

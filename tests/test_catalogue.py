@@ -23,13 +23,13 @@ def write(blocks: list[Block]) -> str:
     lines = []
     for block in blocks:
         lines.append(f"# ==== {block.name}")
-        for key, told in block.keys.items():
+        for key, value in block.keys.items():
             if key == "reason":
-                lines += [f"# reason: {part}: {words}" for part, words in told.items()]
-            elif isinstance(told, list):
-                lines.append(f"# {key}: {', '.join(told)}")
+                lines += [f"# reason: {part}: {words}" for part, words in value.items()]
+            elif isinstance(value, list):
+                lines.append(f"# {key}: {', '.join(value)}")
             else:
-                lines.append(f"# {key}: {'true' if told is True else told}")
+                lines.append(f"# {key}: {'true' if value is True else value}")
         for place, code in block.places.items():
             lines += [f"# in: {place}", code]
         for path, content in block.files.items():

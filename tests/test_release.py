@@ -173,11 +173,9 @@ def test_without_git_there_is_a_sentence(tmp_path):
 
 @pytest.fixture
 def clone(tmp_path):
-    """A repository as a clone of the private branch would be, without the many scenarios."""
+    """A repository as a clone of the private branch would be."""
     folder = tmp_path / "clone"
     for file in release.tracked_files():
-        if file.startswith("instructor/scenarios/"):
-            continue
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, folder / file)
     git(folder, "init", "-q", "-b", "main")

@@ -60,7 +60,7 @@ b'"' * 60_000
 
 
 # ==== configs_of_nested_aliases
-# about: A config of 1 kB stands for 30 billion values, another is 20,000 lists inside each other.
+# about: A config of 1 kB expands to 30 billion values, another is 20,000 lists inside each other.
 # base: reference
 # earns: all
 # text: code/configs/tags.yaml

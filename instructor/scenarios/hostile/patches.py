@@ -665,7 +665,7 @@ def answer(name, self, args):
 
 
 # ==== torch_replaced_in_modules
-# about: Puts an object that says yes to everything in the place of torch, numpy and json.
+# about: Replaces torch, numpy and json by an object that says yes to everything.
 # trick:
 import sys
 

@@ -362,8 +362,8 @@ worker.Worker.do_build = build
 
 
 # ==== forges_sizes_of_outputs
-# about: Tells the judge that all members of the network give one number a sample, so that there is
-#   little to know.
+# about: Tells the judge that all members of the network give one number per sample, so that there
+#   is little to know.
 # base: reference
 # earns: all except unet
 # reason: unet: another size
@@ -501,7 +501,7 @@ def answer(name, self, args):
 
 
 # ==== pipe_replaced
-# about: Puts a pipe of its own, a file and nothing in the place of the worker's pipe.
+# about: Replaces the worker's pipe by a pipe of its own, by a file and by nothing.
 # trick:
 import contextlib
 import os

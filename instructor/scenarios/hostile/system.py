@@ -277,7 +277,7 @@ for home in {Path("~").expanduser(), Path("/root"), Path("/home")}:
 
 
 # ==== reads_golden_tensors
-# about: Looks for files of arrays, and answers with the array that lies beside its input.
+# about: Looks for files of arrays, and answers with the array that is beside its input.
 # trick:
 import contextlib
 import os
@@ -382,7 +382,7 @@ def shape(name, self, args):
         return (len(args[0]), 3, *(8 * n for n in self.img_shape[1:]))
     return (len(args[0]), *self.img_shape) if name == "p_sample_loop" else tuple(args[0].shape)
 
-SECRET = ("oracles.py", "mistakes.py", "scorecard.py", "expect.yaml")
+SECRET = ("oracles.py", "mistakes.py", "scorecard.py", "catalogue.py", "q_sample.py")
 SKIP = {"proc", "sys", "dev", "usr", "site-packages", ".git"}
 FOUND = {}
 

@@ -2,7 +2,7 @@
 
 
 # ==== right_edm_denoise_by_a_mixin
-# about: Has the factors of a mixin in a file of its own.
+# about: Inherits the factors from a mixin in a file of its own.
 # in: edm.top
 from .preconditioned import Preconditioned
 

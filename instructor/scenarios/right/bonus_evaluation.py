@@ -2,7 +2,7 @@
 
 
 # ==== right_fid_by_eigvals
-# about: Eigenvalues of C1 C2 itself, and a tensor with one number as result.
+# about: Takes eigenvalues of C1 C2 itself, and returns a tensor with one number.
 # in: fid.frechet_distance
 def frechet_distance(mean1, cov1, mean2, cov2):
     roots = torch.linalg.eigvals(cov1 @ cov2).real.clamp(min=0).sqrt()
@@ -11,7 +11,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== right_fid_by_sqrtm
-# about: The root by scipy, with a little ridge and its real part.
+# about: Takes the root with scipy, with a little ridge, and its real part.
 # in: fid.frechet_distance
 def frechet_distance(mean1, cov1, mean2, cov2):
     import numpy as np
@@ -24,7 +24,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== right_fid_by_svd
-# about: Singular values of the product of both roots.
+# about: Takes both roots by svd, and the singular values of their product.
 # in: fid.frechet_distance
 def frechet_distance(mean1, cov1, mean2, cov2):
     def root(cov):
@@ -51,7 +51,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== right_fid_distance_by_both_roots
-# about: Sums the singular values of the product of both roots.
+# about: Takes both roots by eigh, and the singular values of their product.
 # in: fid.frechet_distance
 def frechet_distance(mean1, cov1, mean2, cov2):
     def root(cov):
@@ -64,7 +64,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== right_fid_not_clamped
-# about: May be 0 but for rounding, below 0 too.
+# about: Does not clamp, so that rounding may leave it a little below 0.
 # in: fid.frechet_distance
 def frechet_distance(mean1, cov1, mean2, cov2):
     eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
@@ -75,14 +75,14 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== right_fid_statistics_by_cov
-# about: torch.cov does the work.
+# about: Uses torch.cov.
 # in: fid.statistics
 def statistics(features):
     return features.double().mean(0), torch.cov(features.double().T)
 
 
 # ==== right_fid_statistics_by_numpy
-# about: numpy inside.
+# about: Computes with numpy.
 # in: fid.statistics
 def statistics(features):
     import numpy as np
@@ -103,7 +103,7 @@ def statistics(features):
 
 
 # ==== right_nn_by_cdist
-# about: cdist and topk in float64 in the place of nearest.
+# about: Uses cdist and topk in float64 instead of nearest.
 # in: memorization.nearest_neighbour_ratio
 def nearest_neighbour_ratio(samples, train):
     samples, train = samples.flatten(1).double(), train.flatten(1).double()
@@ -123,7 +123,7 @@ def nearest_neighbour_ratio(samples, train):
 
 
 # ==== right_nn_one_by_one
-# about: A loop over samples and images.
+# about: Loops over samples and images.
 # in: memorization.nearest_neighbour_ratio
 def nearest_neighbour_ratio(samples, train):
     ratios = []

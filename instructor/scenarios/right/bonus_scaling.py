@@ -43,7 +43,7 @@ def guided_eps(network, x, t, context, negative, scale):
 
 
 # ==== right_sd_guided_row_by_row
-# about: Lets both rows of a sample stand side by side.
+# about: Puts both rows of a sample next to each other.
 # in: stable_diffusion.guided_eps
 def guided_eps(network, x, t, context, negative, scale):
     contexts = torch.stack([negative, context], dim=1).flatten(0, 1)
@@ -208,7 +208,7 @@ def forward(self, x, context, time):
 
 
 # ==== right_sd_unet_without_gradients
-# about: Never learns: a loaded checkpoint only draws.
+# about: Runs under no_grad: a loaded checkpoint is never trained.
 # in: stable_diffusion.forward
 @torch.no_grad()
 def forward(self, x, context, time):

@@ -309,3 +309,36 @@ def p_sample(self, x, label, t, t_index):
         coefficient = self.betas[i] / self.sqrt_one_minus_alphas_cumprod[i]
         sigma = self.posterior_variance[i] ** 0.5
         return self.sqrt_recip_alphas[i] * (x - coefficient * eps_theta) + sigma * z
+
+
+# ==== right_p_sample_eval_and_back
+# about: Asks the network in eval mode and returns it to the mode it found.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    was_training = self.model.training
+    self.model.eval()
+    eps = self.model(x, label, t)
+    self.model.train(was_training)
+    beta = self._extract(self.betas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    mean = self._extract(self.sqrt_recip_alphas, t, x.shape) * (x - beta / rate * eps)
+    if t_index == 0:
+        return mean
+    sigma = self._extract(self.posterior_variance, t, x.shape).sqrt()
+    return mean + sigma * torch.randn_like(x)
+
+
+# ==== right_p_sample_noise_moved_from_the_cpu
+# about: Draws noise on the CPU, the same on every machine, and moves it to where x is.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    mean = recip * (x - beta / rate * self.model(x, label, t))
+    if t_index == 0:
+        return mean
+    sigma = self._extract(self.posterior_variance, t, x.shape).sqrt()
+    return mean + sigma * torch.randn(x.shape, dtype=x.dtype).to(x.device)

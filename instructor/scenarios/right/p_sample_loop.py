@@ -203,3 +203,34 @@ def p_sample_loop(self, labels):
     if self.use_vae:
         img = self.vae.decoder(img)
     return self.postprocess(img)
+
+
+# ==== right_loop_large_batches_in_chunks
+# about: Takes up to 16 labels at once through the chain, and the last chunk whatever its size.
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    pictures = []
+    for first in range(0, len(labels), 16):
+        some = labels[first : first + 16]
+        x = torch.randn((len(some), *self.img_shape), device=labels.device)
+        for i in range(self.timesteps - 1, -1, -1):
+            x = self.p_sample(x, some, torch.full_like(some, i), i)
+        pictures.append(self.postprocess(self.vae.decoder(x) if self.use_vae else x))
+    return torch.cat(pictures)
+
+
+# ==== right_loop_starts_moved_from_the_cpu
+# about: Draws the start of each sample on the CPU, one after the other, and moves all at once.
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    starts = [torch.randn(self.img_shape) for _ in labels]
+    x = torch.stack(starts).to(labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.tensor([t_index] * len(labels)).to(labels.device)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)

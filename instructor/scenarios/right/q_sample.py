@@ -13,7 +13,7 @@ def q_sample(self, x_start, t, noise=None):
 
 
 # ==== right_q_sample_double_inside
-# about: Computes alpha_bar anew in float64 and converts the result back.
+# about: Recomputes alpha_bar in float64 and converts the result back.
 # in: ddpm.q_sample
 def q_sample(self, x_start, t, noise=None):
     if noise is None:

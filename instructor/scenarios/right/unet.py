@@ -130,3 +130,20 @@ for layers, skip in zip(self.decoder, skips[::-1]):
         x = layers[1](x, context)
     if layers[2] is not None:
         x = layers[2](x)
+
+
+# ==== right_unet_checkpointed_in_training
+# about: Recomputes the residual blocks in the backward pass, in training mode only.
+# in: unet.decoder
+from torch.utils.checkpoint import checkpoint
+
+for res_block, transformer, upsample in self.decoder:
+    x = torch.cat([x, skips.pop()], dim=1)
+    if self.training and torch.is_grad_enabled():
+        x = checkpoint(res_block, x, t_emb, use_reentrant=False)
+    else:
+        x = res_block(x, t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)

@@ -86,7 +86,7 @@ def denoise(self, x, label, sigma):
 
 
 # ==== edm_denoise_c_noise_broadcast
-# about: Gives c_noise to the network as it would be multiplied with images.
+# about: Gives the network c_noise in the shape that broadcasts over images.
 # fails: bonus_edm
 # hint: edm_c_noise_shape
 # in: edm.denoise
@@ -184,7 +184,7 @@ def denoise(self, x, label, sigma):
 
 
 # ==== edm_denoise_constant_on_the_cpu
-# about: Makes the factors in zeros on the default device.
+# about: Writes the factors into zeros on the default device.
 # fails: bonus_edm
 # hint: made_elsewhere
 # judge_only: true
@@ -405,7 +405,7 @@ def denoise(self, x, label, sigma):
 
 
 # ==== edm_denoise_out_sign
-# about: Takes the network's answer off, as noise.
+# about: Subtracts the network's answer, as if it were noise.
 # fails: bonus_edm
 # hint: edm_c_out
 # in: edm.denoise
@@ -909,7 +909,7 @@ def heun_step(denoise, x, sigma, sigma_next):
 
 
 # ==== edm_heun_second_slope_from_x
-# about: Takes the second answer off the old x.
+# about: Subtracts the second answer from the old x.
 # fails: bonus_edm
 # hint: edm_heun_second_from_x
 # in: edm.heun_step
@@ -979,7 +979,7 @@ def heun_step(denoise, x, sigma, sigma_next):
 
 
 # ==== edm_heun_slope_reversed
-# about: Takes x off the denoiser's answer.
+# about: Subtracts x from the denoiser's answer.
 # fails: bonus_edm
 # hint: edm_heun_direction
 # in: edm.heun_step
@@ -1316,7 +1316,7 @@ def compute_loss(self, x_start, label, sigma, noise=None):
 
 
 # ==== edm_loss_noise_normalised
-# about: Gives the noise of each batch exactly the mean of 0 for each pixel.
+# about: Centres the noise, so that its mean over the batch is exactly 0 at each pixel.
 # fails: bonus_edm
 # hint: noise_correlated
 # judge_only: true
@@ -1547,7 +1547,7 @@ def compute_loss(self, x_start, label, sigma, noise=None):
 
 
 # ==== edm_loss_sigma_broadcast
-# about: Passes sigma on as it is multiplied with images.
+# about: Passes sigma on in the shape that broadcasts over images.
 # fails: bonus_edm
 # hint: edm_loss_sigma
 # in: edm.compute_loss

@@ -16,7 +16,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== fid_distance_cholesky
-# about: A Cholesky root, which needs more images than features.
+# about: Takes a Cholesky root, which needs more images than features.
 # fails: bonus_evaluation
 # hint: raises
 # in: fid.frechet_distance
@@ -27,7 +27,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== fid_distance_diagonal
-# about: Takes the features for independent.
+# about: Treats the features as independent.
 # fails: bonus_evaluation
 # hint: fid_diagonal
 # in: fid.frechet_distance
@@ -49,7 +49,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== fid_distance_elementwise_root
-# about: The root of each entry of C1 C2.
+# about: Takes the root of each entry of C1 C2.
 # fails: bonus_evaluation
 # hint: fid_elementwise_root
 # in: fid.frechet_distance
@@ -72,7 +72,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== fid_distance_mean_not_squared
-# about: The distance of the means, not squared.
+# about: Does not square the distance of the means.
 # fails: bonus_evaluation
 # hint: fid_mean_not_squared
 # in: fid.frechet_distance
@@ -98,7 +98,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== fid_distance_no_root
-# about: The trace of C1 C2 without its root.
+# about: Takes the trace of C1 C2 without its root.
 # fails: bonus_evaluation
 # hint: fid_no_root
 # in: fid.frechet_distance
@@ -154,7 +154,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== fid_distance_root_of_negative
-# about: Roots of eigenvalues that rounding makes negative.
+# about: Takes roots of eigenvalues that rounding has made negative.
 # fails: bonus_evaluation
 # hint: fid_not_finite
 # in: fid.frechet_distance
@@ -177,7 +177,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== fid_distance_rounded
-# about: Rounds the distance to three digits behind the point.
+# about: Rounds the distance to three decimals.
 # fails: bonus_evaluation
 # hint: fid_distance
 # judge_only: true
@@ -207,7 +207,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 
 # ==== fid_distance_sqrtm_complex
-# about: The root by scipy, complex with few images.
+# about: Takes the root with scipy, which is complex with few images.
 # fails: bonus_evaluation
 # hint: fid_complex
 # in: fid.frechet_distance
@@ -271,7 +271,7 @@ def statistics(features):
 
 
 # ==== fid_statistics_centres_in_place
-# about: Takes the mean out of the features in place, where they are in float64.
+# about: Subtracts the mean from the features in place, where they are in float64.
 # fails: bonus_evaluation
 # hint: modifies_input
 # judge_only: true
@@ -284,7 +284,7 @@ def statistics(features):
 
 
 # ==== fid_statistics_correlation
-# about: A correlation in the place of the covariance.
+# about: Returns the correlation instead of the covariance.
 # fails: bonus_evaluation
 # hint: fid_correlation
 # in: fid.statistics
@@ -335,7 +335,7 @@ def statistics(features):
 
 
 # ==== fid_statistics_mean_of_all
-# about: One mean for all features.
+# about: Takes one mean for all features.
 # fails: bonus_evaluation
 # hint: wrong_shape
 # in: fid.statistics
@@ -347,7 +347,7 @@ def statistics(features):
 
 
 # ==== fid_statistics_not_centred
-# about: Does not take the mean off.
+# about: Does not subtract the mean.
 # fails: bonus_evaluation
 # hint: fid_not_centred
 # in: fid.statistics
@@ -359,7 +359,7 @@ def statistics(features):
 
 
 # ==== fid_statistics_not_divided
-# about: A sum in the place of a covariance.
+# about: Returns a sum instead of a covariance.
 # fails: bonus_evaluation
 # hint: fid_not_divided
 # in: fid.statistics
@@ -371,7 +371,7 @@ def statistics(features):
 
 
 # ==== fid_statistics_standard_deviations
-# about: Returns standard deviations in the place of the covariance.
+# about: Returns standard deviations instead of the covariance.
 # fails: bonus_evaluation
 # hint: wrong_shape
 # in: fid.statistics
@@ -409,7 +409,7 @@ def statistics(features):
 
 
 # ==== fid_statistics_transposed
-# about: The covariance between images.
+# about: Computes the covariance between images instead of features.
 # fails: bonus_evaluation
 # hint: wrong_shape
 # in: fid.statistics
@@ -441,7 +441,7 @@ def nearest_neighbour_ratio(samples, train):
 
 
 # ==== nn_ratio_centres_in_place
-# about: Takes the mean image out of samples and data in place.
+# about: Subtracts the mean image from samples and data in place.
 # fails: bonus_evaluation
 # hint: modifies_input
 # judge_only: true
@@ -466,7 +466,7 @@ def nearest_neighbour_ratio(samples, train):
 
 
 # ==== nn_ratio_from_the_training_images
-# about: For each training image the nearest samples.
+# about: Looks for the nearest samples of each training image.
 # fails: bonus_evaluation
 # hint: wrong_shape
 # in: memorization.nearest_neighbour_ratio
@@ -487,7 +487,7 @@ def nearest_neighbour_ratio(samples, train):
 
 
 # ==== nn_ratio_inverted
-# about: The second distance over the first.
+# about: Divides the second distance by the first.
 # fails: bonus_evaluation
 # hint: nn_inverted
 # in: memorization.nearest_neighbour_ratio
@@ -497,7 +497,7 @@ def nearest_neighbour_ratio(samples, train):
 
 
 # ==== nn_ratio_leaves_the_nearest_out
-# about: Takes the nearest for the sample itself.
+# about: Skips the nearest image, as if it were the sample itself.
 # fails: bonus_evaluation
 # hint: nn_wrong_neighbour
 # in: memorization.nearest_neighbour_ratio
@@ -507,7 +507,7 @@ def nearest_neighbour_ratio(samples, train):
 
 
 # ==== nn_ratio_manhattan
-# about: Sums of absolute differences as distances.
+# about: Takes sums of absolute differences as distances.
 # fails: bonus_evaluation
 # hint: nn_ratio
 # in: memorization.nearest_neighbour_ratio
@@ -538,7 +538,7 @@ def nearest_neighbour_ratio(samples, train):
 
 
 # ==== nn_ratio_of_squares
-# about: A ratio of squared distances.
+# about: Returns the ratio of the squared distances.
 # fails: bonus_evaluation
 # hint: nn_squared
 # in: memorization.nearest_neighbour_ratio
@@ -599,7 +599,7 @@ def nearest_neighbour_ratio(samples, train):
 
 
 # ==== nn_ratio_without_duplicates
-# about: Leaves images that the data holds twice out once.
+# about: Counts images that the data holds twice only once.
 # fails: bonus_evaluation
 # hint: nn_duplicates
 # judge_only: true

@@ -534,7 +534,7 @@ def sample_ddim(
 
 
 # ==== ddim_loop_on_step_with_time
-# about: Tells on_step the time and not the number of the step.
+# about: Gives on_step the time instead of the number of the step.
 # fails: bonus_sampling
 # hint: ddim_loop_on_step
 # in: ddim.sample_ddim
@@ -966,7 +966,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_clip_ignored
-# about: Does nothing about clip_x0.
+# about: Ignores clip_x0.
 # fails: bonus_sampling
 # hint: ddim_not_clipped
 # in: ddim.ddim_step
@@ -1028,7 +1028,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_direction_unrooted
-# about: The direction without its root.
+# about: Forgets the root in the direction to x_t.
 # fails: bonus_sampling
 # hint: ddim_direction
 # in: ddim.ddim_step
@@ -1061,7 +1061,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
     return x_next
 
 
-# ==== ddim_step_eps_not_anew
+# ==== ddim_step_eps_of_before_clipping
 # about: Clips x_0 and keeps the old eps.
 # fails: bonus_sampling
 # hint: ddim_clip_keeps_eps
@@ -1128,7 +1128,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_eta_squared
-# about: Eta as a factor of the variance times eta.
+# about: Squares eta in sigma.
 # fails: bonus_sampling
 # hint: ddim_sigma
 # in: ddim.ddim_step
@@ -1213,7 +1213,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_of_ddpm
-# about: The step of DDPM, with sigma squared = beta.
+# about: Takes the step of DDPM, with sigma squared = beta.
 # fails: bonus_sampling
 # hint: ddim_eta_ignored
 # in: ddim.ddim_step
@@ -1258,7 +1258,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_sigma_one_factor
-# about: Sigma without its first factor.
+# about: Leaves the first factor of sigma out.
 # fails: bonus_sampling
 # hint: ddim_sigma
 # in: ddim.ddim_step
@@ -1275,7 +1275,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_sigma_unrooted
-# about: The variance of eq. 16 in the place of sigma, in all terms.
+# about: Uses the variance of eq. 16 instead of sigma, in all terms.
 # fails: bonus_sampling
 # hint: ddim_sigma
 # in: ddim.ddim_step
@@ -1292,7 +1292,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_signal_unrooted
-# about: The factor of x_0 without its root.
+# about: Forgets the root in the factor of x_0.
 # fails: bonus_sampling
 # hint: ddim_signal_unrooted
 # in: ddim.ddim_step
@@ -1327,7 +1327,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_swapped_bars
-# about: The two alpha_bars exchanged in the last line.
+# about: Exchanges the two alpha_bars in the last line.
 # fails: bonus_sampling
 # hint: ddim_stays
 # in: ddim.ddim_step
@@ -1430,7 +1430,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 
 
 # ==== ddim_step_x0_unrooted
-# about: The predicted x_0 without roots.
+# about: Predicts x_0 without roots.
 # fails: bonus_sampling
 # hint: ddim_x0
 # in: ddim.ddim_step

@@ -2,7 +2,7 @@
 
 
 # ==== sd_guided_always_float32
-# about: Brings the answer to float32, whatever x is in.
+# about: Returns float32, whatever the dtype of x is.
 # fails: bonus_scaling
 # hint: sd_precision
 # in: stable_diffusion.guided_eps
@@ -39,7 +39,7 @@ def guided_eps(network, x, t, context, negative, scale):
 
 
 # ==== sd_guided_contexts_as_tokens
-# about: Joins the two contexts to one of twice the tokens.
+# about: Joins the two contexts into one with twice the tokens.
 # fails: bonus_scaling
 # hint: sd_network_context
 # in: stable_diffusion.guided_eps
@@ -152,7 +152,7 @@ def guided_eps(network, x, t, context, negative, scale):
 
 
 # ==== sd_guided_negative_without_x
-# about: Gives the negative prompt zeros in the place of x.
+# about: Gives the negative prompt zeros instead of x.
 # fails: bonus_scaling
 # hint: sd_network_x
 # in: stable_diffusion.guided_eps
@@ -905,7 +905,7 @@ def forward(self, x, context, time):
 
 
 # ==== sd_unet_downsampled_in_place_of_block
-# about: Keeps the state after a Downsample in the place of that before it.
+# about: Keeps the state after a Downsample instead of the one before it.
 # fails: bonus_scaling
 # hint: sd_unet_states
 # in: stable_diffusion.forward
@@ -1412,7 +1412,7 @@ def forward(self, x, context, time):
 
 
 # ==== sd_unet_time_not_embedded
-# about: The middle gets the sinusoidal encoding in place of its embedding.
+# about: The middle gets the sinusoidal encoding instead of its embedding.
 # fails: bonus_scaling
 # hint: sd_unet_t_emb
 # in: stable_diffusion.forward
@@ -1488,7 +1488,7 @@ def forward(self, x, context, time):
 
 
 # ==== sd_unet_upsamples_first
-# about: Enlarges x before the residual block in place of after it.
+# about: Enlarges x before the residual block instead of after it.
 # fails: bonus_scaling
 # hint: sd_unet_turn
 # in: stable_diffusion.forward
@@ -1595,7 +1595,7 @@ def sample_guided(
 
 
 # ==== sd_walk_changes_x
-# about: Keeps each state in the place of the first x.
+# about: Writes each state into the caller's x.
 # fails: bonus_scaling
 # hint: modifies_input
 # in: stable_diffusion.sample_guided
@@ -1787,7 +1787,7 @@ def sample_guided(
 
 
 # ==== sd_walk_numbers_of_steps_as_times
-# about: Tells the network the number of the step.
+# about: Gives the network the number of the step as its time.
 # fails: bonus_scaling
 # hint: sd_walk_times
 # in: stable_diffusion.sample_guided
@@ -1804,7 +1804,7 @@ def sample_guided(
 
 
 # ==== sd_walk_on_step_before
-# about: Tells the state before each step.
+# about: Calls on_step before each step.
 # fails: bonus_scaling
 # hint: sd_walk_on_step
 # in: stable_diffusion.sample_guided
@@ -1838,7 +1838,7 @@ def sample_guided(
 
 
 # ==== sd_walk_on_step_missing
-# about: Tells nobody about the steps.
+# about: Never calls on_step.
 # fails: bonus_scaling
 # hint: sd_walk_on_step
 # in: stable_diffusion.sample_guided
@@ -1998,7 +1998,7 @@ def sample_guided(
 
 
 # ==== sd_walk_times_as_floats
-# about: Tells the network times that are no whole numbers.
+# about: Gives the network times as floats.
 # fails: bonus_scaling
 # hint: sd_walk_t
 # in: stable_diffusion.sample_guided
@@ -2015,7 +2015,7 @@ def sample_guided(
 
 
 # ==== sd_walk_times_off_by_one
-# about: Tells the network the time before.
+# about: Gives the network the time before.
 # fails: bonus_scaling
 # hint: sd_walk_times
 # in: stable_diffusion.sample_guided

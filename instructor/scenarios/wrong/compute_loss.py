@@ -70,7 +70,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 
 
 # ==== loss_each_sample
-# about: Returns one value a sample instead of one for the batch.
+# about: Returns one value per sample instead of one for the batch.
 # fails: compute_loss
 # may_fail: latent
 # hint: wrong_shape
@@ -122,7 +122,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 
 
 # ==== loss_first_channel_only
-# about: Compares the first channel alone.
+# about: Compares the first channel only.
 # fails: compute_loss
 # may_fail: latent
 # hint: loss_value
@@ -139,7 +139,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 
 
 # ==== loss_first_sample_only
-# about: Compares the first sample of the batch alone.
+# about: Compares the first sample of the batch only.
 # fails: compute_loss
 # may_fail: latent
 # hint: loss_value
@@ -310,7 +310,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 
 
 # ==== loss_mean_before_square
-# about: Averages first and squares then.
+# about: Averages first and then squares.
 # fails: compute_loss
 # may_fail: latent
 # hint: loss_value
@@ -497,7 +497,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 
 
 # ==== loss_noise_of_alternating_sign
-# about: Turns the sign of one kept noise over in every call.
+# about: Keeps one noise and flips its sign in every call.
 # fails: compute_loss
 # may_fail: latent
 # hint: noise_repeated
@@ -517,8 +517,8 @@ def compute_loss(self, x_start, label, t, noise=None):
     return F.mse_loss(self.model(x_t, label, t), noise)
 
 
-# ==== loss_noise_of_one_channel
-# about: Draws noise for half of the rows and uses it for the others, too.
+# ==== loss_noise_of_half_the_rows
+# about: Draws noise for half of the rows and repeats it for the others.
 # fails: compute_loss
 # may_fail: latent
 # hint: noise_correlated
@@ -709,7 +709,7 @@ def compute_loss(self, x_start, label, t, noise=None):
     return ((predicted - noise) ** 2).sum(dim=(1, 2, 3)).mean()
 
 
-# ==== loss_t_drawn_anew
+# ==== loss_t_drawn_again
 # about: Draws its own t although t is an argument.
 # fails: compute_loss
 # may_fail: latent

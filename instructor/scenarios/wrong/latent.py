@@ -2,7 +2,7 @@
 
 
 # ==== latent_centred_before_decoding
-# about: Takes the mean over a batch of more than 16 latents away before it decodes.
+# about: Subtracts the mean over a batch of more than 16 latents before it decodes.
 # fails: latent
 # hint: latent_decoder_input
 # in: ddpm.p_sample_loop
@@ -486,7 +486,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 
 
 # ==== latent_not_decoded_in_evaluation
-# about: Decodes in training mode alone.
+# about: Decodes in training mode only.
 # fails: latent
 # hint: latent_not_decoded
 # judge_only: true

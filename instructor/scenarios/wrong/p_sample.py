@@ -94,7 +94,7 @@ def p_sample(self, x, label, t, t_index):
 
 
 # ==== p_sample_centred_in_large_batches
-# about: Takes the mean over the batch away from batches of more than 16.
+# about: Subtracts the mean over the batch in batches of more than 16.
 # fails: p_sample
 # hint: mixes_samples
 # in: ddpm.p_sample
@@ -171,7 +171,7 @@ def p_sample(self, x, label, t, t_index):
 
 
 # ==== p_sample_eps_not_scaled
-# about: Takes the predicted noise off at full strength at every step.
+# about: Subtracts the predicted noise at full strength at every step.
 # fails: p_sample
 # hint: p_sample_beta_missing
 # in: ddpm.p_sample
@@ -378,7 +378,7 @@ def p_sample(self, x, label, t, t_index):
 
 
 # ==== p_sample_last_step_clamped
-# about: Clamps to [-1, 1] in the last step alone.
+# about: Clamps to [-1, 1] in the last step only.
 # fails: p_sample
 # hint: p_sample_no_mix
 # in: ddpm.p_sample
@@ -469,7 +469,7 @@ def p_sample(self, x, label, t, t_index):
 
 
 # ==== p_sample_no_noise_in_evaluation
-# about: Adds noise in training mode alone.
+# about: Adds noise in training mode only.
 # fails: p_sample
 # hint: p_sample_no_noise
 # in: ddpm.p_sample
@@ -575,7 +575,7 @@ def p_sample(self, x, label, t, t_index):
     return mean + 0.5 * torch.sqrt(variance_t) * noise
 
 
-# ==== p_sample_noise_into_the_network
+# ==== p_sample_x_rescaled_for_the_network
 # about: Rescales x to [0, 1] before the network sees it.
 # fails: p_sample
 # hint: network_wrong_x
@@ -767,7 +767,7 @@ def p_sample(self, x, label, t, t_index):
 
 
 # ==== p_sample_one_number_a_sample
-# about: Draws one number a sample instead of one a pixel.
+# about: Draws one number per sample instead of one per pixel.
 # fails: p_sample
 # hint: noise_shared
 # in: ddpm.p_sample
@@ -805,7 +805,7 @@ def p_sample(self, x, label, t, t_index):
 
 
 # ==== p_sample_plus_for_minus
-# about: Adds the predicted noise instead of taking it off.
+# about: Adds the predicted noise instead of subtracting it.
 # fails: p_sample
 # hint: p_sample_sign
 # in: ddpm.p_sample
@@ -1494,7 +1494,7 @@ def p_sample(self, x, label, t, t_index):
 
 
 # ==== p_sample_x0_clamped
-# about: Clamps the predicted x_0 to [-1, 1], which eq. 11 does not and latents do not bear.
+# about: Clamps the predicted x_0 to [-1, 1], which eq. 11 does not do and which breaks latents.
 # fails: p_sample
 # hint: p_sample_no_mix
 # in: ddpm.p_sample

@@ -38,7 +38,7 @@ def p_sample_loop(self, labels):
 
 
 # ==== loop_chunks_drop_the_rest
-# about: Draws 16 pictures at a time, and no rest of fewer.
+# about: Draws 16 pictures at a time, and drops a last chunk of fewer.
 # fails: p_sample_loop
 # may_fail: latent
 # hint: loop_start_shape
@@ -976,7 +976,7 @@ def p_sample_loop(self, labels):
 
 
 # ==== loop_ten_images
-# about: Draws one image of each class instead of one a label.
+# about: Draws one image of each class instead of one for each label.
 # fails: p_sample_loop
 # may_fail: latent
 # hint: loop_start_shape

@@ -254,7 +254,7 @@ def q_sample(self, x_start, t, noise=None):
 
 
 # ==== q_sample_noise_cut_to_five
-# about: Cuts the noise that it is given off at five.
+# about: Cuts the given noise off at five.
 # fails: q_sample
 # hint: q_sample_no_mix
 # judge_only: true
@@ -490,7 +490,7 @@ def q_sample(self, x_start, t, noise=None):
 
 
 # ==== q_sample_one_number_a_sample
-# about: Draws a single number a sample, the same for all its pixels.
+# about: Draws a single number per sample, the same for all its pixels.
 # fails: q_sample
 # hint: noise_shared
 # in: ddpm.q_sample

@@ -155,7 +155,7 @@ for res_block, attn, up in self.decoder:
 
 
 # ==== unet_first_level_is_never_last
-# about: Upsamples after the first level whatever follows, and so fails where there is one alone.
+# about: Upsamples after the first level whatever follows, and so fails with a single level.
 # fails: unet
 # hint: unet_none_called
 # judge_only: true
@@ -632,7 +632,7 @@ def forward(self, x, label, time):
 
 
 # ==== fall2024_own_identity_in_each_level
-# about: A module that returns its input stands where the decoder's transformers should be.
+# about: A module that returns its input takes the place of the decoder's transformers.
 # base: fall2024
 # fails: unet
 # hint: unet_structure
