@@ -62,7 +62,7 @@ class Objective(ABC):
 
     def set_deviation(self, deviation: float) -> None:
         """Take over the standard deviation of what the model diffuses."""
-        raise NotImplementedError(f"{type(self).__name__} measures nothing")
+        raise TypeError(f"{type(self).__name__} measures nothing")
 
 
 class DDPMObjective(Objective):
