@@ -6,12 +6,15 @@ The samples come from the sampler of --sampler, else of the run's train_cfg.samp
 model's own p_sample_loop, with the averaged weights of the checkpoint. A model that was trained on
 captions draws --prompt "a red bus", and so does Stable Diffusion 1.x:
 python sample.py --sd FILE --prompt "a red bus" --out bus.png
+
+Editing (see docs/editing.md): python sample.py ../logs/RUN --from digit.png --strength 0.6
 """
 
 import argparse
 from pathlib import Path
 
 from libs.runtime import cli
+from libs.samplers import edit_flags
 from libs.samplers import flags as of_sampler
 from libs.text_to_image import flags as of_sd
 from libs.utils import default, slug, unused
@@ -49,6 +52,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
     cli.add_debug_flag(parser)
     of_sampler.add(parser)
+    edit_flags.add(parser)
     of_sd.add(parser)
     args = parser.parse_args()
     args.num = default(args.num, 1 if args.sd else 10)
@@ -67,6 +71,10 @@ def main() -> None:
     args = parse_args()
     cli.check_pictures({"--out": args.out, "--film": args.film}, args.force)
     sampler_flags = cli.taken(vars(args), of_sampler.SamplerFlags)
+    if edit_flags.wanted(vars(args)):
+        from libs.samplers.edits import edit
+
+        return edit(cli.taken(vars(args), edit_flags.EditRequest, sampler=sampler_flags))
     if args.sd:
         from libs.text_to_image.draw import run
 

@@ -246,7 +246,7 @@ def test_bad_pictures_are_skipped_and_listed(tmp_path, monkeypatch, capsys):
 
 
 def test_pictures_that_turn_bad_later(tmp_path, capsys):
-    """In training the next good file takes a bad one's place; --init-image says what is wrong."""
+    """In training the next good file takes a bad one's place; --from says what is wrong."""
     paths = [tmp_path / name for name in ("a.png", "b.png")]
     paths[0].write_bytes(picture("EPS"))
     paths[1].write_bytes(picture("PNG"))

@@ -653,7 +653,7 @@ def test_sample_script_draws_a_grid(example, tmp_path, monkeypatch, capsys):
     ]
     assert (pictures[0] - pictures[1]).abs().max() <= 1
     image = tmp_path / "single/01-a-red-bus/00001.png"
-    run(tmp_path / "c.png", "--prompt", "", "--init-image", str(image), "--strength", "0.5")
+    run(tmp_path / "c.png", "--prompt", "", "--from", str(image), "--strength", "0.5")
     assert (tmp_path / "c.png").is_file()
     with pytest.raises(UserError, match=r"c\.png exists already"):
         run(tmp_path / "c.png", "--prompt", "")
@@ -680,9 +680,9 @@ WRONG_FLAGS = {
     "--eta": ["--prompt", "x", "--eta", "1"],
     "--labels": ["--prompt", "x", "--labels", "0"],
     "--churn": ["--prompt", "x", "--churn", "1"],
-    "add --init-image": ["--prompt", "x", "--strength", "0.5"],
-    "--strength: a number": ["--prompt", "x", "--strength", "2", "--init-image", "x.png"],
-    "x.png cannot be used: missing": ["--prompt", "x", "--init-image", "x.png"],
+    "add --from": ["--prompt", "x", "--strength", "0.5"],
+    "--strength: a number": ["--prompt", "x", "--strength", "2", "--from", "x.png"],
+    "x.png cannot be used: missing": ["--prompt", "x", "--from", "x.png"],
     "--dtype": ["--prompt", "x", "--dtype", "int4"],
 }
 

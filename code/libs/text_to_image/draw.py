@@ -212,7 +212,7 @@ def job_from(request: Request, config: StableDiffusionConfig) -> Job:
     sampler.function()
     width, height = _size(default(request.size, str(config.sampling.size)), config)
     if request.init_image is None and request.strength is not None:
-        raise UserError("--strength: it belongs to a picture to start from; add --init-image FILE")
+        raise UserError("--strength: it belongs to a picture to start from; add --from FILE")
     strength = default(request.strength, STRENGTH)
     if not 0 < strength <= 1:
         raise UserError(f"--strength: a number above 0 and at most 1, not {strength:g}")
@@ -238,7 +238,7 @@ def load_picture(path: Path, height: int, width: int) -> Tensor:
         with opened(path) as image:
             picture = image.convert("RGB")
     except BadPicture as why:
-        raise UserError(f"--init-image: {path} cannot be used: {why}") from None
+        raise UserError(f"--from: {path} cannot be used: {why}") from None
     factor = max(width / picture.width, height / picture.height)
     covering = [math.ceil(picture.height * factor), math.ceil(picture.width * factor)]
     picture = transforms.resize(picture, covering, antialias=True)

@@ -23,15 +23,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--size", metavar="N", help="pixels, as 512, or width and height, 768x512")
     group.add_argument("--vocabulary", metavar="DIR", help="folder with CLIP's vocabulary")
     group.add_argument("--dtype", metavar="NAME", help="auto, fp32, bf16 or fp16")
-    group.add_argument("--init-image", metavar="FILE", help="a picture to start from")
-    group.add_argument(
-        "--strength", type=float, help="how much of it to replace, above 0 to 1 (default: 0.6)"
-    )
 
 
 def refuse(flags: Mapping[str, object]) -> None:
     """Refuse the flags of `add`, by their names and values, where --sd is not given."""
-    for name in ("sd_config", "size", "vocabulary", "dtype", "init_image", "strength"):
+    for name in ("sd_config", "size", "vocabulary", "dtype"):
         if flags[name] is not None:
             flag = "--" + name.replace("_", "-")
             raise UserError(f"{flag}: only Stable Diffusion has it; add --sd PATH, or leave it out")
