@@ -40,6 +40,10 @@ class DatasetConfig:
         "MiniImageNet",
         "ImageFolder",
         "COCOCaptions",
+        "Checkerboard",  # these and the next are points in the plane, see data/toy.py
+        "Spiral",
+        "Moons",
+        "Gaussians",
     ] = "Digits"
     split: str = "train"
     data_folder: Path = Path("../data")  # of data sets in folders, that of `split` itself will do
@@ -97,8 +101,9 @@ class ModelConfig:
     bottleneck_depth: int = number(4, at_least=1)
     bottleneck_heads: int = number(8, at_least=1)
     context: Literal["class", "tokens"] = "class"
-    network: Literal["unet", "dit"] = "unet"  # dit: a vision transformer of `dim` channels, with
-    depth: int = number(6, at_least=1)  # so many blocks
+    # dit: a vision transformer; mlp: for points in the plane; both `dim` wide
+    network: Literal["unet", "dit", "mlp"] = "unet"
+    depth: int = number(6, at_least=1)  # blocks of a dit
     num_heads: int = number(4, at_least=1)
     patch_size: int = number(2, at_least=1)
     qk_norm: bool = False

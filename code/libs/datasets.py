@@ -1,4 +1,5 @@
-"""Image data sets: in memory (digits, MNIST), in class folders (AFHQ), or with captions (COCO).
+"""Data sets of images: in memory (digits, MNIST), in class folders (AFHQ), or with captions (COCO);
+and points in the plane, as images of two channels and one pixel.
 
 Every data set hands out whole batches: `__getitems__` takes pairs of an image's index and a seed
 for its augmentation, and returns images [B, C, H, W] in [0, 1] and labels [B]. An augmentation
@@ -21,6 +22,8 @@ from torchvision.transforms import v2
 from .config import DatasetConfig
 from .data.captions import Captions, read_captions
 from .data.image_folder import ImageFiles, scan_folder
+from .data.toy import TOYS, toy_points
+from .runtime.visualize import POINT
 from .utils import UserError
 
 Key = tuple[int, int]  # index of an image, seed of its augmentation
@@ -102,6 +105,15 @@ class MemoryImages(Images):
 
     def select(self, indices: Tensor) -> "MemoryImages":
         return dataclasses.replace(super().select(indices), images=self.images[indices])
+
+
+@dataclass
+class Points(MemoryImages):
+    """Points in the plane as images [N, 2, 1, 1]: float32 in [0, 1], which no rounding moves."""
+
+    def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
+        indices = [index for index, _ in keys]
+        return self.images[indices], self.labels[indices]
 
 
 @dataclass
@@ -211,6 +223,8 @@ def load_dataset(config: DatasetConfig, split: str, shape: Sequence[int]) -> Ima
         return load_folder(config, folder, shape)
     if split not in ("train", "test"):
         raise UserError(f"data set {config.name} has the splits train and test, not '{split}'")
+    if config.name in TOYS:
+        return load_points(config.name, split, shape)
     if config.name == "Digits":
         images, labels, classes = load_digits(split)
     else:
@@ -223,6 +237,17 @@ def has_test_split(config: DatasetConfig) -> bool:
     """Whether the data set comes with test images."""
     in_folders = config.name in FOLDER_DATASETS  # COCO has none, but test_split may name one
     return (config.data_folder / "test").is_dir() if in_folders else True
+
+
+def load_points(name: str, split: str, shape: Sequence[int]) -> Points:
+    """A split of a toy data set, of one class; UserError unless the shape is that of a point."""
+    if tuple(shape) != POINT:
+        raise UserError(
+            f"data set {name} has points in the plane: set 'model.img_shape' to {list(POINT)}, not "
+            f"{list(shape)}"
+        )
+    points = (toy_points(name, split) + 1) / 2
+    return Points(points[:, :, None, None], torch.zeros(len(points), dtype=torch.long), [name])
 
 
 def load_digits(split: str) -> tuple[Tensor, Tensor, list[str]]:

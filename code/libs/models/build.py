@@ -22,6 +22,7 @@ from ..schedules import make_betas
 from ..tiny_autoencoder import TAESD
 from ..utils import UserError, default
 from ..weights import load_strictly
+from .mlp import MLP
 from .targets import IndirectUNet
 from .variants import VariantUNet
 
@@ -55,7 +56,7 @@ def build_model(config: Config, pretrained: bool = True) -> nn.Module:
     if config.vae.kind == "kl":
         arguments["vae"] = vae = build_first_stage(config, pretrained)
     try:
-        if section.network == "dit":
+        if section.network != "unet":  # the others have no levels
             arguments |= {"dim_mults": (1,), "attn_levels": ()}
         if config.model_name == "EDM":
             del arguments["timesteps"]
@@ -103,6 +104,8 @@ def network_argument(config: Config, betas: Tensor | None, vae: nn.Module | None
         vae: the autoencoder, if it is none that the model makes itself.
     """
     section, is_dit = config.model, config.model.network == "dit"
+    if section.network == "mlp":
+        return {"network": partial(MLP, conditional=section.conditional)}
     names = OF_DIT if is_dit else changed(section, NETWORK)
     options: dict[str, Any] = {name: getattr(section, name) for name in names}
     if section.label_dropout:

@@ -21,6 +21,12 @@ UNET_ONLY = (  # keys that mean nothing to another network
     "bottleneck_heads"
 ).split()
 DIT_ONLY = "depth num_heads patch_size qk_norm".split()
+NOT_FOR_POINTS = "use_vae prediction label_dropout attention context".split()
+MEANINGLESS = {  # keys by the network that does not know them
+    "unet": DIT_ONLY,
+    "dit": UNET_ONLY,
+    "mlp": UNET_ONLY + DIT_ONLY + NOT_FOR_POINTS,
+}
 
 OF_SAMPLES = (  # keys that mean nothing to an autoencoder
     "train_cfg.num_eval_classes train_cfg.sampler train_cfg.sampler_steps train_cfg.sampler_eta "
@@ -161,12 +167,17 @@ def _check_model_name(config: Any) -> None:
 
 def _check_network(model: Any) -> None:
     """Refuse keys that mean nothing to the kind of network, and sizes that it cannot have."""
-    for name in UNET_ONLY if model.network == "dit" else DIT_ONLY:
+    for name in MEANINGLESS[model.network]:
         if getattr(model, name) != getattr(type(model)(), name):
             raise UserError(
                 f"'model.{name}' means nothing to 'model.network: {model.network}': leave it out, "
                 "or choose another network"
             )
+    if model.network == "mlp" and model.img_shape[1:] != [1, 1]:
+        raise UserError(
+            "'model.network: mlp' is for points, 'model.img_shape: [2, 1, 1]', not images of "
+            f"{model.img_shape}: choose another network"
+        )
     if model.network == "dit" and (model.dim % 4 or model.dim % model.num_heads):
         raise UserError(
             f"'model.dim' {model.dim} of 'model.network: dit' must be divisible by 4 and by "
