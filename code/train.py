@@ -1,8 +1,8 @@
 """Train a diffusion model: python train.py configs/mnist.yaml
 
-Checkpoints, samples and curves go to ../logs/CONFIG_TIME. On several GPUs, or processes:
-torchrun --nproc_per_node 4 code/train.py configs/mnist.yaml; on several machines, see
-docs/several_machines.md.
+Checkpoints, samples and a page that shows it all, index.html, go to ../logs/CONFIG_TIME. On several
+GPUs, or processes: torchrun --nproc_per_node 4 code/train.py configs/mnist.yaml; on several
+machines, see docs/several_machines.md.
 """
 
 import argparse
@@ -22,6 +22,7 @@ def main() -> None:
         settings.devices = [flags.device]
 
     # torch takes seconds to import, so mistakes in the config are reported first
+    from libs.page.run_page import say_where
     from libs.runtime import checkpoint
     from libs.runtime.device import Precision, pick_device
     from libs.runtime.processes import Processes
@@ -54,6 +55,7 @@ def main() -> None:
         final = trainer.fit()
     if processes.is_main:
         print(f"trained model: {shown(final)}")
+        say_where(final.parent, flags.open)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ def main() -> None:
         settings.devices = [flags.device]
 
     # torch takes seconds to import, so mistakes in the config are reported first
+    from libs.page.run_page import say_where
     from libs.runtime.device import Precision, pick_device
     from libs.runtime.processes import Processes
     from libs.training import run_folder
@@ -50,6 +51,7 @@ def main() -> None:
         final = train_stages(settings, folder, precision, processes, *freqs)
     if processes.is_main:
         print(f"trained autoencoder: {shown(final)}")
+        say_where(final.parent / f"stage-{len(settings.stages)}", flags.open)
 
 
 if __name__ == "__main__":

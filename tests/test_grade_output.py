@@ -8,9 +8,7 @@ import html.parser
 import json
 import os
 import re
-import shutil
 import struct
-import subprocess
 import unicodedata
 import urllib.parse
 import zlib
@@ -22,6 +20,7 @@ from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError, visible
 
+from helpers.browser import contrast, open_in_browser
 from helpers.files import any_name
 from helpers.gradescope_format import TEST, TOP, check_fields
 
@@ -444,7 +443,6 @@ def test_only_letters_and_signs_are_shown_as_they_are(given, shown):
 
 # --- in a real browser ----------------------------------------------------------------------------
 
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 WRAPPER = """<!doctype html><meta charset="utf-8"><body>{frames}<pre id="found"></pre><script>
 addEventListener("load", () => {{
   const found = [...document.querySelectorAll("iframe")].map((frame) => {{
@@ -477,24 +475,12 @@ def browse(tmp_path, pages, *flags):
     A frame's `srcdoc` shares the outer page's origin, so that a script can measure the pages as
     they are, with their policies in force.
     """
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)} is installed")
     frames = "".join(
         f'<iframe width="{width}" height="844" style="border:0" srcdoc="{html.escape(page)}">'
         "</iframe>"
         for page, width in pages
     )
-    (tmp_path / "wrapper.html").write_text(WRAPPER.format(frames=frames), encoding="utf-8")
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    process = subprocess.run(
-        [browser, "--headless", "--disable-gpu", "--hide-scrollbars", *root, *flags, "--dump-dom",
-         f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "wrapper.html").as_uri()],
-        capture_output=True, encoding="utf-8", timeout=120, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    found = re.search(r'<pre id="found">(.+?)</pre>', process.stdout, re.S)
-    assert found, process.stderr[-2000:]
-    return json.loads(html.unescape(found[1]))
+    return open_in_browser(WRAPPER.format(frames=frames), tmp_path, *flags)
 
 
 def without_policy(page):
@@ -561,14 +547,6 @@ def test_pages_are_dark_where_the_reader_wants_it(written, tmp_path):
     assert dark["background"] == "rgb(18, 21, 25)"
 
 
-def luminance(colour):
-    """Relative luminance as WCAG defines it, of #rgb or #rrggbb."""
-    digits = colour if len(colour) == 7 else "#" + "".join(c * 2 for c in colour[1:])
-    channels = [int(digits[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 def test_text_has_the_contrast_that_wcag_asks_for():
     """4.5 to 1 for every colour of text on every ground, by day and by night."""
     style = (pages.TEMPLATES / "style.css").read_text(encoding="utf-8")
@@ -580,5 +558,4 @@ def test_text_has_the_contrast_that_wcag_asks_for():
     for colours in sets:
         for ground in ("page", "card", "tint"):
             for ink in set(colours) - {"page", "card", "tint", "line"}:
-                light, dark = sorted((luminance(colours[ink]), luminance(colours[ground])))[::-1]
-                assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground, colours[ink])
+                assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground, colours[ink])

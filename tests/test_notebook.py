@@ -14,7 +14,7 @@ from helpers.starter import fill_in
 sys.path.insert(0, str(ROOT / "instructor"))
 import release
 
-NOTEBOOK = "notebooks/walkthrough.ipynb"
+NOTEBOOK, TOY = "notebooks/walkthrough.ipynb", "notebooks/toy.ipynb"
 ABSOLUTE = r"(?<![\w.)])/(home|Users|work|tmp|content|root|mnt|opt|usr|etc|var)\b|\b[A-Z]:\\"
 
 
@@ -23,15 +23,15 @@ def sources(notebook: dict) -> dict[str, str]:
     return {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"]}
 
 
-def execute(repository: Path) -> tuple[dict, Exception | None]:
+def execute(repository: Path, name: str = NOTEBOOK) -> tuple[dict, Exception | None]:
     """Run a copy's notebook in its folder; returns it with outputs, and the error it ended with."""
     reason = "runs the notebook: pip install -r requirements/dev.txt"
     nbformat = pytest.importorskip("nbformat", reason=reason)
     nbclient = pytest.importorskip("nbclient", reason=reason)
     pytest.importorskip("ipykernel", reason=reason)
-    path = repository / NOTEBOOK
+    path = repository / name
     path.parent.mkdir(exist_ok=True)
-    shutil.copy2(ROOT / NOTEBOOK, path)
+    shutil.copy2(ROOT / name, path)
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     folder = {"metadata": {"path": str(path.parent)}}
@@ -53,9 +53,10 @@ def outputs(notebook: dict, cell_id: str) -> list[dict]:
     return next(cell["outputs"] for cell in notebook["cells"] if cell["id"] == cell_id)
 
 
-def test_stored_notebook_is_clean():
+@pytest.mark.parametrize("name", [NOTEBOOK, TOY])
+def test_stored_notebook_is_clean(name):
     """The file parses as format 4.5 with unique ids, has no outputs and no absolute paths."""
-    notebook = json.loads((ROOT / NOTEBOOK).read_text(encoding="utf-8"))
+    notebook = json.loads((ROOT / name).read_text(encoding="utf-8"))
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     texts = sources(notebook)
@@ -119,3 +120,33 @@ def test_script_that_fails_ends_its_cell_with_the_sentence(tmp_path, monkeypatch
     sentence = r"compute_loss is not implemented yet: code/libs/ddpm\.py, line \d+"
     assert re.fullmatch(sentence, shown["evalue"]), shown["evalue"]
     assert shown["traceback"] == [shown["evalue"]]
+
+
+@pytest.mark.slow
+def test_toy_notebook_runs_on_the_reference(tmp_path):
+    """All cells run and draw; the samplers have their orders, and the memoriser memorises."""
+    repository = tmp_path / "clone"
+    for file in release.tracked_files():
+        (repository / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, repository / file)
+    notebook, error = execute(repository, TOY)
+    assert error is None, error
+    for cell_id in "data field paths order compare memorise".split():
+        assert any("image/png" in out.get("data", {}) for out in outputs(notebook, cell_id))
+    assert "100% of the samples are training points" in printed(notebook, "memorise")
+    found = re.findall(r"^(ddim|dpm\+\+|heun) .* ([\d.]+)$", printed(notebook, "order"), re.M)
+    assert [name for name, _ in found] == ["ddim", "dpm++", "heun"]
+    assert all(float(last) < 0.01 for _, last in found)
+
+
+@pytest.mark.slow
+def test_toy_notebook_goes_on_past_stubs(tmp_path):
+    """On the starter what needs no student's code is drawn, and the rest is named."""
+    starter = tmp_path / "starter"
+    release.write_folder(release.build(ROOT, release.tracked_files()), starter)
+    notebook, error = execute(starter, TOY)
+    assert error is None, error
+    for cell_id in ("data", "field"):
+        assert any("image/png" in out.get("data", {}) for out in outputs(notebook, cell_id))
+    for cell_id in ("paths", "order", "memorise"):
+        assert "not yet: " in printed(notebook, cell_id)

@@ -13,12 +13,13 @@ ROOMS = [
     *CORE.split(),
     *("ddim", "edm", "fm", "stable_diffusion"),
     "runtime",
+    "page",
     "config settings",
     "datasets data",
     *("autoencoders", "models", "text", "samplers", "metrics", "training", "text_to_image"),
 ]
 MOST_LINES = 60  # of a function
-ADD_FLAGS = {"runtime.cli", "samplers.flags", "text_to_image.flags"}
+ADD_FLAGS = {"runtime.cli", "samplers.edit_flags", "samplers.flags", "text_to_image.flags"}
 FLOOR = {name: floor for floor, room in enumerate(ROOMS) for name in room.split()}
 
 

@@ -382,17 +382,17 @@ def test_pictures_are_drawn_as_the_run_says(make_trainer, monkeypatch):
     """Checkpoints of a run with many classes and time steps need not wait for all of them."""
     drawn = []
 
-    def draw(model, labels, precision, seed, sampler):
+    def draw(model, labels, precision, seed, sampler, **others):
         drawn.append((str(sampler), labels.tolist()))
         return [torch.zeros(len(labels), 1, 8, 8)]
 
     monkeypatch.setattr(diffusion_learner, "draw_samples", draw)
     monkeypatch.setattr(in_training, "load_networks", lambda *_: None)
     options = ["train_cfg.num_eval_samples=2", "train_cfg.eval_metrics=accuracy"]
-    _, all_classes = make_trainer(*options).learner.picture()
+    all_classes = make_trainer(*options).learner.picture().grid
     keys = ["num_eval_classes=3", "sampler=dpm++", "sampler_steps=4", "sampler_eta=1"]
     trainer = make_trainer(*options, *(f"train_cfg.{key}" for key in keys))
-    _, three_classes = trainer.learner.picture()
+    three_classes = trainer.learner.picture().grid
     assert drawn == [
         ("own, all steps", 2 * list(range(10))),
         ("dpm++, 4 steps, eta 1", [0, 3, 6, 0, 3, 6]),

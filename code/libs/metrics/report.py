@@ -1,4 +1,4 @@
-"""What evaluate.py shows: a table, a JSON file, and a folder with a report and pictures."""
+"""What evaluate.py shows: a table, a JSON file, a folder with a report, and the run's page."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,10 +9,15 @@ import torch
 from torch import Tensor
 
 from ..datasets import Images
+from ..page.pictures import cells, data_url
+from ..page.run_page import Grid, ScoreSection, ShownScore, add_scores
 from ..runtime.visualize import PADDING_GREY, image_grid, save_image, with_margins
 from ..utils import UserError, save_json, save_result, save_text
+from .meanings import explain
 from .scoring import Evidence, Score, all_images, compares_pixels
 
+SUSPECTS = ("sample", "nearest", "second", "third")  # columns of the picture of suspects
+MOST_SUSPECTS = 300_000  # bytes of their picture on the page
 ROWS, PER_CLASS = 10, 5  # classes in the picture of samples, and pictures of each
 COLUMNS = 2 * PER_CLASS + 1  # samples, a gap, real images
 
@@ -80,6 +85,32 @@ def write(
             failed.append(str(error))
     if failed:
         raise UserError(f"{'; '.join(failed)}; the scores above are complete")
+
+
+def write_to_page(
+    scores: Sequence[Score], setup: Setup, evidence: Evidence, folder: Path
+) -> Path | None:
+    """Put the scores into the page of a run's folder; None where there is no page.
+
+    Raises UserError where that fails.
+    """
+    shown = []
+    for score in scores:
+        name, samples, real = _cells(score)
+        shown.append(ShownScore(name, samples, real, explain(score)))
+    remarks = [equality_line(evidence, setup)] if evidence.nearly_equal else []
+    suspects = None
+    if evidence.verdict:
+        remarks.append(f"{memorization_line(evidence)}.")
+        images, columns = _suspects(evidence)
+        url = data_url(cells(images.float() / 255, columns), MOST_SUSPECTS)
+        caption = "A sample per row, and its nearest training images."
+        suspects = Grid(url, caption, SUSPECTS[:columns])
+    source = (
+        f"{setup.samples} samples of {Path(setup.checkpoint).name}; sampler: {setup.sampler}; seed "
+        f"{setup.seed}{setup.looks}. {setup.floor}."
+    )
+    return add_scores(ScoreSection(shown, source, setup.held_out, remarks, suspects), folder)
 
 
 def write_json(scores: Sequence[Score], setup: Setup, evidence: Evidence, file: Path) -> None:
@@ -171,12 +202,16 @@ def samples_beside_real(evidence: Evidence) -> Tensor:
 
 def suspects_beside_train(evidence: Evidence) -> Tensor:
     """A picture with the most suspicious samples, each followed by its nearest training images."""
+    images, columns = _suspects(evidence)
+    return with_margins(image_grid(images.float() / 255, columns), SUSPECTS[:columns])
+
+
+def _suspects(evidence: Evidence) -> tuple[Tensor, int]:
+    """The same as images, uint8 [N, C, H, W], and how many are in a row."""
     verdict, rows = evidence.verdict, []
     for sample, neighbours in zip(verdict.suspects, verdict.neighbours, strict=True):
         rows += [evidence.samples[sample][None], _pick(evidence.images.train, neighbours)]
-    columns = 1 + verdict.neighbours.shape[1]
-    above = ["sample", "nearest", "second", "third"][:columns]
-    return with_margins(image_grid(torch.cat(rows).float() / 255, columns), above)
+    return torch.cat(rows), 1 + verdict.neighbours.shape[1]
 
 
 def _of_the_same(evidence: Evidence) -> str:

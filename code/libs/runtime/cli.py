@@ -226,6 +226,7 @@ class TrainingFlags:
     resume: str | None
     overrides: list[str]
     device: str | None
+    open: bool
 
 
 def training_flags(parser: argparse.ArgumentParser, example: str) -> TrainingFlags:
@@ -252,6 +253,7 @@ def training_flags(parser: argparse.ArgumentParser, example: str) -> TrainingFla
         help="override a key of the config, such as train_cfg.epochs=3 (repeatable)",
     )
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:0 or mps, instead of the config's")
+    parser.add_argument("--open", action="store_true", help="open the run's page at the end")
     add_debug_flag(parser)
     flags = taken(vars(parser.parse_args()), TrainingFlags)
     if min(flags.print_freq, flags.ckpt_freq) < 1:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CELL = 64  # pixels: smaller images are enlarged to about this size
+POINT, CLOUD = (2, 1, 1), 256  # shape of an image that is a point, pixels of their pictures' sides
 PADDING_GREY = 0.5
 PADDING = 4  # pixels
 LOWER_IS_BETTER = ("fid", "kid", "grain")  # of the scores in training; of all others, higher
@@ -35,12 +36,28 @@ SMALLEST, LARGEST = 11, 20  # pixels of the letters in the margins
 def image_grid(images: Tensor, columns: int) -> Tensor:
     """Lay images [N, C, H, W] in [0, 1] out in rows, as uint8 [3, H', W'].
 
-    Small images are enlarged by a whole factor, so that every pixel becomes a crisp square.
+    Small images are enlarged by a whole factor, so that every pixel becomes a crisp square. Points
+    of the plane are all drawn into one picture.
     """
+    if tuple(images.shape[1:]) == POINT:
+        return point_cloud(images).mul(255).to(torch.uint8).expand(3, -1, -1)
     factor = max(1, math.ceil(CELL / max(images.shape[-2:])))
     images = images.repeat_interleave(factor, dim=-1).repeat_interleave(factor, dim=-2)
     grid = make_grid(images, nrow=columns, padding=PADDING, pad_value=PADDING_GREY)
     return grid.mul(255).round().to(torch.uint8)
+
+
+def point_cloud(points: Tensor) -> Tensor:
+    """Points of the plane, images [N, 2, 1, 1] in [0, 1], as one picture [1, 256, 256] in [0, 1].
+
+    What is on the border was beyond it, and is left out.
+    """
+    x, y = (
+        points[(points > 0).all(dim=1).flatten() & (points < 1).all(dim=1).flatten()].flatten(1).T
+    )
+    picture = torch.zeros(CLOUD, CLOUD)
+    picture[((1 - y) * CLOUD).long().clamp(max=CLOUD - 1), (x * CLOUD).long()] = 1
+    return 1 - F.max_pool2d(picture[None], 3, stride=1, padding=1)
 
 
 def captioned_grid(images: Tensor, captions: Sequence[str], columns: int) -> Tensor:
@@ -178,6 +195,8 @@ def save_film(frames: Sequence[Tensor], path: Path, columns: int = 11) -> None:
     A path that ends in .gif becomes an animation that rests on the last frame; any other becomes a
     strip with one sample per row and time running to the right.
     """
+    if tuple(frames[0].shape[1:]) == POINT:
+        frames = [point_cloud(frame)[None] for frame in frames]
     if path.suffix.lower() == ".gif":
         rows = math.ceil(len(frames[0]) / 5)
         pictures = [to_pil(image_grid(f, math.ceil(len(f) / rows))) for f in frames]
@@ -298,19 +317,26 @@ class Panel:
     lines: list[tuple[str, list[float], list[float], dict[str, Any]]]
     is_loss: bool = True
 
-    def draw(self, axes: "Axes") -> None:
-        """Draw the lines; a positive loss that changes tenfold on a logarithmic scale.
+    @property
+    def scale(self) -> str:
+        """ "log" for a positive loss that changes tenfold, "from 0" for other losses, or "free".
 
-        Any other loss is shown from 0 on, since a scale that is cut off magnifies each gap.
+        A scale that is cut off magnifies each gap.
         """
+        values = [v for line in self.lines for v in line[2]]
+        if not self.is_loss or not values or min(values) < 0:
+            return "free"
+        return "log" if 0 < 10 * min(values) < max(values) else "from 0"
+
+    def draw(self, axes: "Axes") -> None:
+        """Draw the lines on the panel's scale."""
         axes.set_title("\n".join(textwrap.wrap(self.title, 58)), fontsize=10)
         axes.set_xlabel("epoch")
         for label, epochs, values, style in self.lines:
             axes.plot(epochs, values, label=label, **style)
-        values = [v for line in self.lines for v in line[2]]
-        if self.is_loss and values and 0 < 10 * min(values) < max(values):
+        if self.scale == "log":
             axes.set_yscale("log")
-        elif self.is_loss and values and min(values) >= 0:
+        elif self.scale == "from 0":
             axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
         axes.grid(alpha=0.3, which="both")
@@ -319,17 +345,12 @@ class Panel:
 
 
 def save_training_curve(history: dict[str, Any], path: Path) -> None:
-    """Plot a run's history (see run_log.History) over epochs. Does nothing without matplotlib.
-
-    Losses of training, validation and test images, which are measured alike, share a panel. The
-    loss of the training batches joins them where it is the same quantity; else it has a panel of
-    its own. Each score, and each part that the training's loss is made of, has one, too.
-    """
+    """Plot a run's history (see run_log.History) over epochs. Does nothing without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:  # optional: loss_history.json holds the numbers
         return
-    panels = _loss_panels(history) + _small_panels(history)
+    panels = curve_panels(history)
     columns = 1 if len(panels) <= 2 else 2
     rows = math.ceil(len(panels) / columns)
     size = {1: (7, 4), 2: (7, 6.5)}.get(len(panels), (10, 3 * rows))
@@ -341,6 +362,16 @@ def save_training_curve(history: dict[str, Any], path: Path) -> None:
         axes.set_axis_off()
     with replacing(path) as partial:
         figure.savefig(partial, dpi=130, format="png")
+
+
+def curve_panels(history: dict[str, Any]) -> list[Panel]:
+    """What a training curve shows of a run's history, see run_log.History.
+
+    Losses of training, validation and test images, which are measured alike, share a panel. The
+    loss of the training batches joins them where it is the same quantity; else it has a panel of
+    its own. Each score, and each part that the training's loss is made of, has one, too.
+    """
+    return _loss_panels(history) + _small_panels(history)
 
 
 def _loss_panels(history: dict[str, Any]) -> list[Panel]:

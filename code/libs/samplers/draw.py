@@ -13,12 +13,14 @@ from ..models.denoisers import DENOISERS, Denoiser, denoiser_of, for_model
 from ..runtime.device import Precision
 from ..runtime.progress import progress_bar
 from ..runtime.streams import SAMPLE_STREAM, fork_rng, generator_for
+from ..runtime.visualize import POINT
 from ..settings.checks import HAVE_ETA
 from ..utils import check_result, first_argument
 from .guidance import guided
 from .sampler import Sampler
 
 OWN = Sampler()
+MOST_POINTS = 5000  # of the plane in a film
 OnState = Callable[[int, Tensor], None]  # steps left, state [B, C, H, W]
 
 
@@ -33,7 +35,8 @@ class Film:
 
     def __init__(self, model: nn.Module, num_samples: int = 10, num_frames: int = 60):
         self.model = model
-        self.num_samples = num_samples
+        is_point = tuple(model.img_shape) == POINT  # which are drawn all into one picture
+        self.num_samples = MOST_POINTS if is_point else num_samples
         self.num_frames = num_frames
         self.frames: list[Tensor] = []  # [num_samples, C, H, W] each
 

@@ -21,7 +21,7 @@ from ..runtime.visualize import image_grid, with_margins
 from ..settings.autoencoder import AutoencoderConfig
 from ..utils import UserError
 from ..weights import load_strictly
-from .learner import Learner
+from .learner import Learner, Picture
 from .optim import learning_rate
 from .updater import StepResult, Updater
 
@@ -187,12 +187,12 @@ class AutoencoderLearner(Learner):
             found["ssim"] = torch.cat([ssim(*pair) for pair in pairs]).mean().item()
         return found
 
-    def picture(self) -> tuple[str, Tensor] | None:
+    def picture(self) -> Picture:
         """A few held-out images above their reconstructions."""
         dataset = self.held_out().at_most(SHOWN)
         images, decoded = next(iter(self.reconstructed(dataset, SHOWN)))
         grid = image_grid(torch.cat([images, decoded]), columns=len(images))
-        return "reconstruction", with_margins(grid, beside=["original", "decoded"])
+        return Picture("reconstruction", with_margins(grid, beside=["original", "decoded"]))
 
     def state_dict(self) -> dict[str, Any]:
         return {

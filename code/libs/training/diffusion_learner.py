@@ -19,6 +19,7 @@ from ..data.batches import in_order, load_together
 from ..datasets import Images, Splits
 from ..metrics.in_training import SampleScores
 from ..models.build import build_model
+from ..models.denoisers import denoiser_of
 from ..models.variants import PromptTable, null_label
 from ..runtime import checkpoint
 from ..runtime.cache import hash_of
@@ -26,8 +27,8 @@ from ..runtime.device import Precision
 from ..runtime.processes import Processes
 from ..runtime.progress import counted
 from ..runtime.streams import DROPOUT_STREAM, EVAL_STREAM, STEP_STREAM, fork_rng, generator_for
-from ..runtime.visualize import captioned_grid, image_grid, with_margins
-from ..samplers.draw import draw_samples, spread_evenly
+from ..runtime.visualize import POINT, captioned_grid, image_grid, point_cloud, with_margins
+from ..samplers.draw import Film, draw_samples, spread_evenly
 from ..samplers.sampler import Sampler
 from ..settings.autoencoder import Stage
 from ..text.contexts import Contexts, encode_captions, make_text_encoder
@@ -36,13 +37,16 @@ from ..utils import UserError, default, shown
 from ..weights import load_strictly
 from .diffusion_losses import JointLoss, TrainingLoss
 from .latent_cache import cache_latents
-from .learner import Learner
+from .learner import Learner, NoiseLevels, Picture
 from .optim import learning_rate
 from .updater import StepResult, Updater
 
 MEASURED_IMAGES = 1000  # enough for the standard deviation of data to a percent or so
 BATCH = 32  # images that are encoded at once
 SHOWN_CAPTIONS = 8  # in the pictures of a run with captions
+FILMED, FRAMES = 10, 60  # samples and frames of the film on a run's page,
+LARGE, FILMED_LARGE, FRAMES_LARGE = 32, 5, 24  # and of images with a side above 32 pixels
+LEVELS, AT_LEVEL = 10, 32  # noise levels at which the loss is measured, and images at each
 
 
 class DiffusionLearner(Learner):
@@ -270,7 +274,35 @@ class DiffusionLearner(Learner):
         self.loss.train()
         return found
 
-    def picture(self) -> tuple[str, Tensor] | None:
+    @torch.no_grad()
+    def noise_levels(self) -> NoiseLevels:
+        """The loss at ten noise levels, each on the same few held-out or else training images.
+
+        The levels are spread as evaluation draws them: a tenth of what it draws is between two.
+        """
+        held_out = default(self.splits.test, self.splits.val)
+        images = default(held_out, self.splits.train.plain()).at_most(AT_LEVEL)
+        batch, labels = next(iter(in_order(images, AT_LEVEL)))
+        batch, condition = batch.to(self.device), self._condition(labels.to(self.device))
+        generator = generator_for(EVAL_STREAM, device=self.device)
+        drawn = self.objective.draw_times(100 * LEVELS, generator, training=False).sort().values
+        places = torch.linspace(0, len(drawn) - 1, LEVELS, device=self.device).round().long()
+        levels = drawn[places].unique()
+        options = {"generator": generator, "device": self.device}
+        noise = torch.randn(len(batch), *self.model.img_shape, **options)
+        self.loss.eval()
+        with self.updater.ema.applied(), self.precision.autocast():
+            losses = [
+                self.loss(batch, condition, level.expand(len(batch)), noise).item()
+                for level in counted(
+                    levels.split(1), len(levels), "noise levels", "level", self.processes.is_main
+                )
+            ]
+        self.loss.train()
+        alpha, sigma = denoiser_of(self.model).rates(levels)
+        return NoiseLevels((sigma / alpha).tolist(), losses)
+
+    def picture(self) -> Picture | None:
         """Samples of the averaged model, one class or caption per column."""
         settings = self.config.train_cfg
         rows = settings.num_eval_samples
@@ -281,10 +313,19 @@ class DiffusionLearner(Learner):
         columns = len(drawn)
         first = 0 if self.contexts is None else PromptTable.null_label + 1
         labels = (first + drawn).repeat(rows)
+        shape = tuple(self.config.model.img_shape)
+        large, are_points = max(shape) > LARGE, shape == POINT
+        film = Film(self.model, *((FILMED_LARGE, FRAMES_LARGE) if large else (FILMED, FRAMES)))
         self.loss.eval()
         with self.updater.ema.applied():
             batches = draw_samples(
-                self.model, labels, self.precision, seed=self.config.seed, sampler=self.sampler
+                self.model,
+                labels,
+                self.precision,
+                seed=self.config.seed,
+                batch_size=len(labels) if are_points else 100,
+                film=film,
+                sampler=self.sampler,
             )
             images = torch.cat(list(batches))
         names = [self.classes[i] for i in drawn.tolist()]
@@ -294,7 +335,12 @@ class DiffusionLearner(Learner):
         else:
             grid = captioned_grid(images, names * rows, columns)
         self.loss.train()
-        return "sample", grid
+        steps = self.sampler.resolved(self.model).num_steps(denoiser_of(self.model))
+        titles = names if self.contexts is not None or self.config.model.conditional else ()
+        if are_points:  # all in one picture
+            frames = [point_cloud(points)[None] for points in film.frames]
+            return Picture("sample", grid, film=frames, steps=steps)
+        return Picture("sample", grid, images, titles, film.frames, steps)
 
     def state_dict(self) -> dict[str, Any]:
         state = {"model": self.model.state_dict(), **self.updater.state_dict()}

@@ -1,12 +1,49 @@
 """What the trainer asks of a model: data, one step, losses, pictures, and what to save."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from ..datasets import Images, Splits
 from .updater import StepResult
+
+
+@dataclass
+class Picture:
+    """What the averaged model can do.
+
+    Attributes:
+        name: of the files of such pictures.
+        grid: the picture, uint8 [3, H, W].
+        images: the images in it, in [0, 1], row by row, [N, C, H, W]; None where it is no plain
+            grid of images.
+        columns: names of the columns of such a grid, one each.
+        film: the chains of its first images, x_T first, [S, C, H, W] in [0, 1] each.
+        steps: of the chain.
+    """
+
+    name: str
+    grid: Tensor
+    images: Tensor | None = None
+    columns: Sequence[str] = ()
+    film: Sequence[Tensor] = ()
+    steps: int = 0
+
+
+@dataclass
+class NoiseLevels:
+    """The averaged model's loss at several noise levels.
+
+    Attributes:
+        levels: sigma / alpha of x = alpha x_0 + sigma noise.
+        losses: one for each.
+    """
+
+    levels: Sequence[float]
+    losses: Sequence[float]
 
 
 class Learner(ABC):
@@ -70,8 +107,15 @@ class Learner(ABC):
         return {}
 
     @abstractmethod
-    def picture(self) -> tuple[str, Tensor] | None:
-        """A name, and a picture of what the averaged model can do, uint8 [3, H, W]."""
+    def picture(self) -> Picture | None:
+        """A picture of what the averaged model can do; None where none is asked for."""
+
+    def noise_levels(self) -> NoiseLevels | None:
+        """The averaged model's loss by noise level on a few images; None where there is no noise.
+
+        Random states stay as they were.
+        """
+        return None
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from ..config import Config, dump_config, to_dict
 from ..data.batches import EpochBatches, make_loader
 from ..datasets import Images
+from ..page.run_page import NAME as PAGE
 from ..runtime import checkpoint, progress
 from ..runtime.device import Precision
 from ..runtime.processes import Processes
@@ -21,6 +22,7 @@ from ..settings.autoencoder import AutoencoderConfig
 from ..utils import UserError, replacing, shown
 from .learner import Learner
 from .run_log import History, RunLog
+from .run_page import Progress, write_run_page
 from .updater import StepResult
 
 MAX_BAD_STEPS = 10  # in a row
@@ -312,15 +314,18 @@ class Trainer:
         return self.config.train_cfg.best_metric in improved
 
     def _draw(self) -> None:
-        """Write NAME-EPOCH.png, a picture of what the averaged model can do."""
+        """Write NAME-EPOCH.png, a picture of what the averaged model can do, and the run's page."""
         picture = self.learner.picture() if self.processes.is_main else None
         if picture is not None:
-            name, image = picture
             epoch = math.ceil(self.step / self.steps_per_epoch)
-            file = self.folder / f"{name}-{epoch}.png"
+            file = self.folder / f"{picture.name}-{epoch}.png"
             with going_on_without(file):
-                save_image(image, file)
-            self.log.image(f"{name}s", image, self.step)
+                save_image(picture.grid, file)
+            self.log.image(f"{picture.name}s", picture.grid, self.step)
+        if self.processes.is_main:
+            done = Progress(self.step, self.last_step, self.steps_per_epoch, self.describe())
+            with going_on_without(self.folder / PAGE):
+                write_run_page(self.learner, self.config, self.folder, self.history, done, picture)
         self.processes.wait()
 
     # Saving and going on
