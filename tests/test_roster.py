@@ -139,13 +139,13 @@ def test_a_person_of_two_sections_is_one(tmp_path):
 def test_ids_of_names_come_before_team_files(tmp_path):
     """Who handed in gets this hand-in's points, whoever else writes them into a team.csv."""
     roster = roster_of(tmp_path)
-    mine = hand_in("alpha_1001_70001_x.zip", 2, netids=["aa1"], system="canvas", person="1001")
+    own = hand_in("alpha_1001_70001_x.zip", 2, netids=["aa1"], system="canvas", person="1001")
     thief = hand_in(
         "beta_1002_70002_x.zip", 9, netids=["bb2", "AA1", "dd4"], system="canvas", person="1002"
     )
-    course = seat([mine, thief], roster, "latest")
+    course = seat([own, thief], roster, "latest")
     assert places(course) == {
-        "aa1": (mine.submission, HANDED_IN),
+        "aa1": (own.submission, HANDED_IN),
         "bb2": (thief.submission, HANDED_IN),
         "dd4": (thief.submission, NAMED),
     }

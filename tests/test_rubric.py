@@ -105,6 +105,11 @@ def test_deductions_are_free_once_and_then_five_percent(rubric):
         (lambda v: v["parts"][1].update(id="total"), ["parts[2] (total).id", "'total'"]),
         (lambda v: v["parts"][1].update(id="Q sample"), ["'Q sample' cannot name a column"]),
         (lambda v: v["parts"][1].update(pionts=1), ["'pionts'", "did you mean 'points'?"]),
+        (
+            lambda v: v.update(hand_ins="lastest"),
+            ["hand_ins", "best, on-time", "'lastest'"],
+        ),
+        (lambda v: v.update(bonus_assignment=3), ["bonus_assignment", "must be text"]),
         (lambda v: v.update(part=[]), ["unknown key 'part'", "did you mean 'parts'?"]),
         (lambda v: v["parts"][1].pop("title"), ["parts[2] (q_sample)", "'title' is missing"]),
         (lambda v: v["parts"][1].update(points="one"), ["(q_sample).points", "'one'"]),

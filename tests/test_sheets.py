@@ -307,6 +307,22 @@ def test_mistakes_in_a_persons_file_get_a_sentence_and_change_nothing(tmp_path, 
     refused(tmp_path, file, str(file), *words)
 
 
+@pytest.mark.parametrize(
+    ("rows", "words", "lines"),
+    [
+        ([f"team-{n},1" for n in range(100_000)], "more than 30,000 rows", 1),
+        ([f"nobody-{n},1" for n in range(2_000)], "mend these first", 51),
+        (["x" * 31_000_000], "larger than 30 MB", 1),
+    ],
+    ids=["rows", "mistakes", "bytes"],
+)
+def test_large_files_are_a_few_sentences(tmp_path, rows, words, lines):
+    """Whatever is in them, and however long: no list of a hundred thousand mistakes."""
+    file = write(tmp_path, "submission,report_unet", *rows)
+    found = refused(tmp_path, file, words)
+    assert len(found) == lines
+
+
 def test_all_mistakes_of_a_file_are_listed_at_once(tmp_path):
     """Nobody mends them one run at a time."""
     rows = ["submission,report_unet,x", "team-01.zip,9,", "nobody,1,", "team-02.zip,a,"]

@@ -1,4 +1,4 @@
-"""Classical item analysis of a class: how hard each part and test was, and what it told apart.
+"""Classical item analysis of a class: how hard parts and tests were, and what they separate.
 
 Difficulty is the mean share of a part's points; discrimination the correlation of a part's points
 with those of all other parts, so that no part is compared with itself (Crocker and Algina,
@@ -25,7 +25,7 @@ class Item:
     id: str
     number: int  # submissions with points in it
     difficulty: float  # mean share of the points, 0 (nobody has any) to 1
-    discrimination: float | None  # -1 to 1; None where it cannot be told
+    discrimination: float | None  # -1 to 1; None where there is too little to compute it from
 
 
 @dataclass

@@ -236,7 +236,7 @@ def _read_manual(
         row = {key: value.strip() for key, value in row.items() if (value or "").strip()}
         if not row:
             continue
-        submission, problem = _find(row, names, teams)
+        submission, problem = _find(row, names, teams, strangers)
         grade = of.get(submission)
         problems += [f"{where}: {text}" for text in _cell_problems(rubric, row, grade)]
         problems += [f"{where}: {text}" for text in _strangers(row, roster)]
@@ -264,12 +264,16 @@ def _spellings(name: str) -> set[str]:
     return {name, cell(name)}
 
 
-def _find(row: Row, names: dict[str, str], teams: dict[str, list[str]]) -> tuple[str | None, str]:
+def _find(
+    row: Row, names: dict[str, str], teams: dict[str, list[str]], strangers: bool
+) -> tuple[str | None, str]:
     """The submission a row speaks of; or None, and why not."""
     if "submission" in row:
         name = row["submission"]
-        guess = did_you_mean(name, names)
-        return names.get(name), f"there is no submission '{one_line(name)}'{guess}"
+        if name in names:
+            return names[name], ""
+        guess = "" if strangers else did_you_mean(name, names)  # which takes long for many rows
+        return None, f"there is no submission '{one_line(name)}'{guess}"
     if "team" not in row:
         return None, "neither a submission nor a team"
     name = row["team"]

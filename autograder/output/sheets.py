@@ -158,7 +158,7 @@ def worksheet_rows(people: list[tuple[Person, Grade]], rubric: Rubric) -> list[l
     """Rows of an assignment's grading worksheet, which finds people whose names are hidden, too.
 
     Of its importer (mod/assign/feedback/offline/importgradeslib.php): Identifier, Grade and "Last
-    modified (grade)" must be there; the number is what stands behind "Participant ".
+    modified (grade)" must be there; the number is what follows "Participant ".
     """
     rows = [["Identifier", "Full name", "Grade", "Last modified (grade)", "Feedback comments"]]
     for person, grade in people:

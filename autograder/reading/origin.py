@@ -9,11 +9,11 @@ from autograder.reading.remarks import shown
 from autograder.results import CANVAS, MOODLE, Origin
 
 # Canvas names a file of its "Download Submissions" name_LATE_user_upload_file (content_zipper.rb of
-# canvas-lms); where names are hidden, anon_ and five letters stand for name and user.
+# canvas-lms); where names are hidden, anon_ and five letters replace name and user.
 NAMED = re.compile(r"(?P<team>.+?)(?P<late>_LATE)?_(?P<person>\d{3,})_(?P<upload>\d{3,})_.+", re.S)
 HIDDEN = re.compile(r"(?P<late>LATE_)?(?P<team>anon_[0-9A-Za-z]{5})_(?P<upload>\d{3,})_.+", re.S)
 # Moodle's folders, and files where it makes no folders: name_participant_assignsubmission_file_
-# (download_submissions of mod/assign); where names are hidden, "Participant" stands for the name.
+# (download_submissions of mod/assign); where names are hidden, "Participant" replaces the name.
 FOLDER = re.compile(r"(?P<team>.+?)_(?P<person>\d+)_assignsubmission_file_?", re.S)
 FILE = re.compile(r"(?P<team>.+?)_(?P<person>\d+)_assignsubmission_file_.+", re.S)
 NOBODY = "Participant"
