@@ -324,6 +324,17 @@ def test_canvas_csv_has_canvass_ids_and_bonus_apart(tmp_path):
     assert len(rows) == 4, "an empty cell would delete a score that Canvas has"
 
 
+def test_an_edition_without_bonus_has_no_bonus_column(tmp_path):
+    parts = tuple(part for part in RUBRIC.parts if not part.bonus)
+    rubric = replace(RUBRIC, bonus=0, parts=parts)
+    one = hand_in("a.zip", netids=["aa1"])
+    course = seat([one], roster_of(tmp_path), "latest")
+    write_sheets([one], rubric, tmp_path, course)
+    rows = list(csv.reader((tmp_path / "canvas.csv").open(newline="")))
+    assert [row[5:] for row in rows] == [["Diffusion models"], ["12"], ["5"]]
+    assert "Bonus" not in read(tmp_path / "moodle.csv")[0]
+
+
 @pytest.mark.parametrize("lines", [WORKSHEET, MOODLE_EXPORT, PLAIN_FILE])
 def test_moodle_takes_the_sheet(tmp_path, lines):
     """By the rules of its importer; every person gets their own points, none above the maximum."""

@@ -107,13 +107,13 @@ def canvas_rows(
     """
     columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     rows = [
-        [*columns, cell(rubric.assignment), cell(rubric.bonus_assignment)],
-        ["    Points Possible", *[""] * 4, number(rubric.core), "0"],
+        [*columns, *with_bonus(rubric, cell(rubric.assignment), cell(rubric.bonus_assignment))],
+        ["    Points Possible", *[""] * 4, *with_bonus(rubric, number(rubric.core), "0")],
     ]
     is_canvas = course is not None and course.roster.kind == CANVAS
     for person, grade in people:
         ids = [person.id if is_canvas else "", person.sis_id, person.netid or person.email]
-        points = map(number, core_and_bonus(grade, rubric))
+        points = with_bonus(rubric, *map(number, core_and_bonus(grade, rubric)))
         rows.append([*map(cell, [person.name, *ids, person.section]), *points])
     return rows
 
@@ -129,15 +129,21 @@ def moodle_rows(people: list[tuple[Person, Grade]], rubric: Rubric) -> list[list
     first. Moodle keeps usernames in small letters, and compares addresses with their case.
     """
     heading = moodle_key(people)
-    rows = [[heading, "Full name", "Grade", "Bonus", "Feedback comments"]]
+    columns = with_bonus(rubric, "Grade", "Bonus")
+    rows = [[heading, "Full name", *columns, "Feedback comments"]]
     for person, grade in people:
         key = getattr(person, MOODLE_KEYS[heading])
         if key:
             key = key.lower() if heading == "Username" else key
-            points = map(number, core_and_bonus(grade, rubric))
+            points = with_bonus(rubric, *map(number, core_and_bonus(grade, rubric)))
             comments = cell(feedback(grade, rubric), keep_lines=True)
             rows.append([cell(key), cell(person.name), *points, comments])
     return rows
+
+
+def with_bonus(rubric: Rubric, core: str, bonus: str) -> list[str]:
+    """Cells of core and bonus points; an edition without bonus parts has the first alone."""
+    return [core, bonus] if rubric.bonus else [core]
 
 
 def moodle_key(people: list[tuple[Person, Grade]]) -> str:
