@@ -12,6 +12,7 @@ ROOMS += "examine tests judge batch course output extras grade".split()
 FLOOR = {room: floor for floor, room in enumerate(ROOMS)}
 # Where a starter goes without: these import it only where it is there.
 OPTIONAL = {("tests", "hidden"), ("grade", "extras")}
+MOST_LINES = 60  # of a function
 FORMER_KIT = GRADER / "reading" / "former_kit"  # files for submissions, which the grader never runs
 
 
@@ -112,3 +113,16 @@ def test_the_sandbox_knows_nothing_of_the_grader():
     """Protects: a worker, which runs student code, is forked from what these import."""
     inside = {name: others for name, others in arrows().items() if room(name) == "sandbox"}
     assert {room(other) for others in inside.values() for other in others} == {"sandbox"}
+
+
+def test_functions_fit_on_a_screen():
+    """Of the grader, its tests included, and of the scripts in instructor/."""
+    scripts = {
+        path.name: ast.parse(path.read_text(encoding="utf-8"))
+        for path in (ROOT / "instructor").glob("*.py")
+    }
+    for name, tree in {**modules(), **scripts}.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                lines = node.end_lineno - node.lineno + 1
+                assert lines <= MOST_LINES, f"{name}: {node.name} has {lines} lines"
