@@ -42,6 +42,7 @@ class Facts:
     needs: tuple[str, ...] = ()
     always: bool = False
     report: bool = False
+    helper: bool = False
     files: tuple[str, ...] = ()
 
 
@@ -196,7 +197,9 @@ class _Reader:
         parts = [
             self.part(n, entry)
             for n, entry in enumerate(values["parts"])
-            if isinstance(entry, dict) and states.get(entry.get("id")) == STUB
+            if isinstance(entry, dict)
+            and states.get(entry.get("id")) == STUB
+            and entry["id"] in self.library
         ]
         self.stop()
         self.check_states(states)
@@ -268,6 +271,8 @@ class _Reader:
                 self.add(way, f"{part_id} is {state}, so it has neither points nor look_for")
             elif state == GIVEN and self.facts[part_id].report:
                 self.add(way, f"{part_id} is a question of the report, and cannot be given")
+            elif state == STUB and self.facts[part_id].helper:
+                self.add(way, f"{part_id} is helper code and no task; say as: given")
             states[part_id], first[part_id] = state, n
         return states
 

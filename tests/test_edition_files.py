@@ -24,7 +24,7 @@ from helpers.files import ROOT
 from helpers.scripts import call_script, run_script
 
 FACTS = editions.known_parts()
-CODE = [part for part, facts in FACTS.items() if not facts.report]
+CODE = [part for part, facts in FACTS.items() if not (facts.report or facts.helper)]
 PRICES = {part.id: part.points for part in editions.all_parts(load_rubric())}
 BONUS = {part.id for part in editions.all_parts(load_rubric()) if part.bonus}
 RUNS = {"report_mnist": "mnist", "report_afhq": "afhq"}
@@ -105,7 +105,9 @@ def solved(edition: editions.Edition) -> dict[str, bytes]:
 def test_each_part_is_a_stub_or_given_or_left_out(edition, cut):
     """A stub says what to do, a given part works, and of an absent one there is no task."""
     for file in release.tracked_files():
-        if not (file.startswith("code/") and file.endswith(".py") and release.goes_out(file)):
+        if not (
+            file.startswith("code/") and file.endswith(".py") and release.goes_out(file, edition)
+        ):
             continue
         source = (ROOT / file).read_text(encoding="utf-8")
         parts = re.findall(rf"(?m)^ *{regions.BEGIN} (\w+)$", source)
@@ -303,6 +305,7 @@ def test_a_short_edition_is_enough(tmp_path):
             11,
             "report_afhq needs latent, which is absent",
         ),
+        ("points: 2}", "points: 2}\n  - {id: eval}", 11, "eval is helper code and no task"),
         (
             "points: 2}",
             "points: 2}\n  - {id: bonus_scaling, as: given}",
