@@ -20,6 +20,7 @@ from autograder.text import InputError, did_you_mean, number
 
 EDITIONS = Path(__file__).with_name("editions")
 PARTS = Path(__file__).with_name("parts.yaml")
+CHANGES = Path(__file__).with_name("changes")
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 DEFAULT = "fall2024"
 STUB, GIVEN, ABSENT = STATES = ("stub", "given", "absent")
@@ -29,6 +30,7 @@ SHOWN = ("curve", "samples", "fid")  # what an experiment may ask to show
 OTHER_NAMES = {"p_sample_loop": ("generate",), "model_name": ("model_type",)}
 REQUIRED = {"title": str, "term": str, "points": dict, "parts": list}
 OPTIONAL = {"questions": list, "experiments": list, "names": dict, "configs": dict}
+OPTIONAL["changes"] = list
 OF_A_PART = {"id": str, "points": (int, float), "as": str, "look_for": list}
 OF_AN_EXPERIMENT = {"part": str, "config": str, "show": list}
 KINDS = {str: "text", dict: "a mapping", list: "a list", (int, float): "a number"}
@@ -56,6 +58,16 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A place of a file that is another one in some editions; see instructor/changes."""
+
+    source: Path
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
 class Edition:
     """What a course asks for.
 
@@ -69,6 +81,7 @@ class Edition:
         experiments: of the report.
         names: what the code calls something, and this edition's name for it.
         configs: names in configs/, and this edition's names for them.
+        changes: of the code and its texts.
     """
 
     path: Path
@@ -80,6 +93,7 @@ class Edition:
     experiments: tuple[Experiment, ...]
     names: dict[str, str]
     configs: dict[str, str]
+    changes: tuple[Change, ...]
 
     @cached_property
     def asked(self) -> dict[str, Part]:
@@ -209,6 +223,7 @@ class _Reader:
         self.check_questions(values.get("questions") or [], asked)
         for key in ("names", "configs"):
             self.check_names(key, values.get(key) or {})
+        changes = self.changes(values.get("changes") or [])
         self.stop()
         return Edition(
             self.path,
@@ -220,6 +235,7 @@ class _Reader:
             experiments,
             values.get("names") or {},
             values.get("configs") or {},
+            changes,
         )
 
     def check_keys(
@@ -387,6 +403,19 @@ class _Reader:
             elif key == "configs" and new in configs and new not in chosen:
                 self.add(way, f"{old} would be called {new}, and there is configs/{new}.yaml")
             taken[str(new)] = old
+
+    def changes(self, chosen: list) -> tuple[Change, ...]:
+        """The places that the chosen changes replace."""
+        known = sorted(path.stem for path in CHANGES.glob("*.yaml"))
+        found: list[Change] = []
+        for n, name in enumerate(chosen):
+            if name not in known:
+                hint = did_you_mean(str(name), known) or f"; known are {', '.join(known)}"
+                self.add(("changes", n), f"there is no change '{name}'{hint}")
+                continue
+            path = CHANGES / f"{name}.yaml"
+            found += [Change(path, **place) for place in read_yaml(path)]
+        return tuple(found)
 
 
 def all_parts(rubric: Rubric) -> tuple[Part, ...]:

@@ -50,11 +50,6 @@ OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.cs
 STAYS_HERE: tuple[str, ...] = ("autograder/hidden", "autograder/extras")
 STAYS_HERE += ("docs/samplers.md",)
 STAYS_HERE += tuple(f"requirements/{name}.txt" for name in ("bench", "dev", "grade"))
-# Flows and the vision transformer: no part of this edition
-FLOWS = ("digits_fm", "mnist_fm", "mnist_fm_cpu", "afhq_fm", "cifar10_fm")
-STAYS_HERE += ("code/libs/fm.py", "code/libs/models/flows.py", "code/libs/models/dit.py")
-STAYS_HERE += tuple(f"configs/{name}.yaml" for name in (*FLOWS, "digits_dit", "mnist_dit_cpu"))
-STAYS_HERE += ("docs/flow_matching.md",)
 TOO_MUCH_LIKE_DDIM = ("ancestral", "dpm_solver")
 STAYS_HERE += tuple(f"code/libs/samplers/{name}.py" for name in TOO_MUCH_LIKE_DDIM)
 ASSIGNMENT, REPORT, ZIP_SCRIPT = "docs/assignment.md", "writeup/report.md", "zip_submission.py"
@@ -100,7 +95,7 @@ def build(
     starter = dict(sorted(starter.items()))
     if ZIP_SCRIPT in starter and REPORT in starter:
         answers = starter[REPORT].decode("utf-8").count(ANSWER)
-        starter[ZIP_SCRIPT] = with_answers(starter[ZIP_SCRIPT], answers)
+        starter[ZIP_SCRIPT] = zip_script(starter[ZIP_SCRIPT], answers, cutter.core_files())
     missing = cutter.asked_without_region() if RUBRIC in files else []
     if missing:
         raise ReleaseError(f"{edition.path}: no code is marked for {', '.join(missing)}")
@@ -144,6 +139,7 @@ class Cutter:
 
     def text(self, file: str, text: str) -> str:
         """The text of a file for students, by this branch's names."""
+        text = self.changed(file, text)
         if file.endswith(".py"):
             for part in parts_of(text):
                 if part not in known_parts():
@@ -165,6 +161,12 @@ class Cutter:
             return re.sub(r"(?m)^    task: Bonus \(.*\)$", f"    task: {self.bonus_heading}", text)
         return self.hints(text) if file == HINTS else text
 
+    def core_files(self) -> list[str]:
+        """Names of the files that a team fills in for the core; the first two have always been."""
+        core = {part.id for part in self.edition.parts if not part.bonus}
+        found = {Path(region.file).name for region in self.regions if region.part in core}
+        return ["ddpm.py", "unet.py", *sorted(found - {"ddpm.py", "unet.py"})]
+
     def asked_without_region(self) -> list[str]:
         """The ids of parts that are asked for, but have no region anywhere."""
         marked = {region.part for region in self.regions}
@@ -179,6 +181,19 @@ class Cutter:
     def renumbered(self, text: str, place: str) -> str:
         """A text with the edition's numbers of tasks where the pattern finds this branch's."""
         return re.sub(place, lambda found: self.numbers.get(found[0], found[0]), text)
+
+    def changed(self, file: str, text: str) -> str:
+        """A text with the edition's changes."""
+        for change in self.edition.changes:
+            if change.file == file:
+                if text.count(change.old) != 1:
+                    times = text.count(change.old)
+                    raise ReleaseError(
+                        f"{change.source}: what it replaces in {file} is there {times} times, not "
+                        f"once: {change.old.strip().splitlines()[0]}"
+                    )
+                text = text.replace(change.old, change.new)
+        return text
 
     def with_names(self, file: str, text: str) -> str:
         """A text with the edition's names; the grader knows all names, and its parts' ids stay."""
@@ -209,10 +224,18 @@ class Cutter:
             return path.read_bytes()
 
 
-def with_answers(script: bytes, answers: int) -> bytes:
-    """zip_submission.py with the number of places for answers in the report's template."""
+def zip_script(script: bytes, answers: int, core_files: list[str]) -> bytes:
+    """zip_submission.py for an edition.
+
+    Args:
+        script: of this branch.
+        answers: the number of places for answers in the report's template.
+        core_files: names of the files with parts of the core.
+    """
     text = script.decode("utf-8")
-    return re.sub(r'(?m)^(ANSWER, ANSWERS = ".*", )\d+', rf"\g<1>{answers}", text).encode("utf-8")
+    text = re.sub(r'(?m)^(ANSWER, ANSWERS = ".*", )\d+', rf"\g<1>{answers}", text)
+    listed = ", ".join(f'"{name}"' for name in core_files)
+    return re.sub(r"(?m)^CORE_FILES = \(.*\)$", f"CORE_FILES = ({listed})", text).encode("utf-8")
 
 
 def goes_out(file: str, edition: Edition | None = None) -> bool:

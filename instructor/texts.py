@@ -232,6 +232,7 @@ def blocks_of(text: str, file: str, edition: Edition) -> str:
     kept: list[str] = []
     open_: list[tuple[str, int, bool]] = []  # words, line, and whether the block shows
     there = edition.asked.keys() | edition.shown
+    there |= {part_id for part_id in edition.given if known_parts()[part_id].helper}
     there |= {
         "bonus" if p.bonus else "code" for p in edition.parts if not known_parts()[p.id].report
     }

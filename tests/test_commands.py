@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 import release
 import yaml
-from editions import default_edition
+from editions import find_edition, read_edition
 from texts import Course, Values
 
 from helpers.files import ROOT
@@ -27,7 +27,8 @@ PROGRAM = r"(?:dask|git|make|pip|pre-commit|python3?|sh|ssh|tensorboard|torchrun
 COMMAND = re.compile(rf"[!%]?(?:\w+=\S* )*(?:\.venv/bin/)?{PROGRAM} .+")
 OPEN = {"FLAGS", "$DATA", "..."}  # what a reader, or a line above, puts in
 STUDENTS = ("docs/", "instructor/starter/")  # their `make` is that of instructor/starter/Makefile
-VALUES = Values(Course(), default_edition(), (ROOT / "requirements.txt").read_text("utf-8"))
+EVERY_PART = read_edition(find_edition("full"))
+VALUES = Values(Course(), EVERY_PART, (ROOT / "requirements.txt").read_text("utf-8"))
 CONFIGS = {"train.py": config.Config, "train_autoencoder.py": AutoencoderConfig}
 
 

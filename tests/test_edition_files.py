@@ -27,7 +27,7 @@ FACTS = editions.known_parts()
 CODE = [part for part, facts in FACTS.items() if not (facts.report or facts.helper)]
 PRICES = {part.id: part.points for part in editions.all_parts(load_rubric())}
 BONUS = {part.id for part in editions.all_parts(load_rubric()) if part.bonus}
-RUNS = {"report_mnist": "mnist", "report_afhq": "afhq"}
+RUNS = {"report_mnist": "mnist", "report_afhq": "afhq", "report_fm": "afhq_fm"}
 RANDOM = ["random 1", "random 2", "random 3"]
 
 
@@ -61,6 +61,7 @@ def random_edition(seed: int) -> dict:
     ]
     if drawn.random() < 0.5:
         found["names"] = {"p_sample_loop": "generate", "model_name": "model_type"}
+        found["changes"] = ["loss_draws_t"]
     return found
 
 
@@ -172,9 +173,9 @@ def test_the_report_asks_what_the_edition_asks(edition, cut):
     for file in ("writeup/report.md", "writeup/report.tex"):
         for question in edition.questions:
             assert question in text(cut, file)
-        for config in RUNS.values():
-            shown = [e.show for e in edition.experiments if e.part == f"report_{config}"]
-            curves = f"{config}_curve.png" in text(cut, file)
+        for part in RUNS:
+            shown = [each.show for each in edition.experiments if each.part == part]
+            curves = f"{part.removeprefix('report_')}_curve.png" in text(cut, file)
             assert curves == any("curve" in show for show in shown)
     answers = text(cut, "writeup/report.md").count(texts.ANSWER)
     assert f'"Your answer here", {answers} ' in text(cut, "zip_submission.py")
@@ -199,6 +200,12 @@ def test_public_tests_are_those_of_the_parts_asked(edition, cut, tmp_path):
     assert ("ddim_weights" in hints) == ("bonus_sampling" in edition.asked)
 
 
+def test_the_students_readme_links_every_page(edition, cut):
+    """A page of docs/ that nobody names is a page that nobody reads."""
+    linked = {link["path"] for link in texts.LINK.finditer(text(cut, "README.md"))}
+    assert {f for f in cut if f.startswith("docs/") and f.endswith(".md")} <= linked
+
+
 def test_names_are_the_editions_everywhere(edition, cut):
     """No text or code of the starter but the grader's has the name that this branch uses."""
     for old, new in edition.names.items():
@@ -211,10 +218,31 @@ def test_names_are_the_editions_everywhere(edition, cut):
         assert f"configs/{old}.yaml" not in cut or old in edition.configs.values()
 
 
+def test_a_loss_that_draws_t(edition, cut):
+    """Where the edition changes it, compute_loss of both models has no argument for times."""
+    changed = any(change.source.stem == "loss_draws_t" for change in edition.changes)
+    for file in ("ddpm", "fm"):
+        if f"code/libs/{file}.py" in cut:
+            tree = ast.parse(text(cut, f"code/libs/{file}.py"))
+            functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+            (loss,) = [node for node in functions if node.name == "compute_loss"]
+            assert ("t" in [argument.arg for argument in loss.args.args]) != changed
+
+
 def test_the_default_edition_is_the_rubric_of_this_branch():
     """Without --rubric the grader grades what a cut without --edition asks for."""
     edition = editions.default_edition()
     assert edition.parts == load_rubric().parts
+
+
+def test_a_change_that_finds_no_place_is_refused():
+    """A change goes stale when its place is edited: the file, and what it looked for, are named."""
+    edition = editions.default_edition()
+    change = editions.Change(Path("x.yaml"), "LICENSE", "no such line", "")
+    stale = dataclasses.replace(edition, changes=(change,))
+    cutter = release.Cutter(stale, texts.Values(texts.Course(), stale))
+    with pytest.raises(regions.ReleaseError, match=r"x\.yaml: .* in LICENSE is there 0 times"):
+        cutter.changed("LICENSE", "MIT")
 
 
 # Grading it
@@ -325,6 +353,7 @@ def test_a_short_edition_is_enough(tmp_path):
         ("generate}", "q_sample}", 13, "can be called generate, not 'q_sample'"),
         ("generate}", "generate}\nconfigs: {mnist: x, afhq: x}", 14, "would both be called x"),
         ("generate}", "generate}\nconfigs: {mnist: afhq}", 14, "there is configs/afhq.yaml"),
+        ("generate}", "generate}\nchanges: [loss_draw_t]", 14, "no change 'loss_draw_t' (did you"),
         ("generate}", "generate}\nquestions: [Why so]", 14, "report_unet is not asked"),
         ("term:", "trem:", 2, "unknown key 'trem' (did you mean 'term'?)"),
         ("title: Homework", "title: [a]", 1, "'title' must be text, not ['a']"),

@@ -89,8 +89,12 @@ class FM(nn.Module):
 
     def interpolate(self, x_start: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The point x_t = t x_start + (1 - t) noise of the line between them, [B, C, H, W]."""
+        # TODO 5 interpolate: Mix image and noise so that t = 0 is all noise and t = 1 the image.
+        # Each sample of the batch has a t of its own.
+        # BEGIN SOLUTION fm_loss
         t = t[:, None, None, None]
         return t * x_start + (1 - t) * noise
+        # END SOLUTION
 
     def compute_loss(
         self, x_start: Tensor, label: Tensor, t: Tensor | None = None, noise: Tensor | None = None
@@ -106,15 +110,21 @@ class FM(nn.Module):
         Returns:
             The mean squared error, a scalar.
         """
+        x_1 = x_start
         if self.use_vae:
             with torch.no_grad():
-                x_start = self.vae.encoder(x_start)
+                x_1 = self.vae.encoder(x_start)
         if t is None:
-            t = self.draw_t(len(x_start), x_start.device)
+            t = self.draw_t(len(x_1), x_1.device)
         if noise is None:
-            noise = torch.randn_like(x_start)
-        velocity = self.model(self.interpolate(x_start, t, noise), label, t)
-        return F.mse_loss(velocity, x_start - noise)
+            noise = torch.randn_like(x_1)
+        # TODO 5 compute_loss: Let the network self.model(x_t, label, t) predict the velocity of the
+        # line at self.interpolate(x_start, t, noise), and return the mean squared error of the
+        # prediction (Algorithm 1).
+        # BEGIN SOLUTION fm_loss
+        velocity = self.model(self.interpolate(x_1, t, noise), label, t)
+        return F.mse_loss(velocity, x_1 - noise)
+        # END SOLUTION
 
     @torch.no_grad()
     def step(self, x: Tensor, label: Tensor, t: float, t_next: float) -> Tensor:
@@ -132,12 +142,15 @@ class FM(nn.Module):
     @torch.no_grad()
     def generate(self, labels: Tensor) -> Tensor:
         """Draw one image in [0, 1] for each label [B], from pure noise, [B, C, H, W]."""
+        # TODO 5 generate: Start from Gaussian noise, [B, *self.img_shape], on the device of the
+        # labels, and follow the flow with self.step from t = 0 to t = 1, in self.timesteps equal
+        # steps.
+        # BEGIN SOLUTION fm_generate
         x = torch.randn(len(labels), *self.img_shape, device=labels.device)
         for i in range(self.timesteps):
             x = self.step(x, labels, i / self.timesteps, (i + 1) / self.timesteps)
-        if self.use_vae:
-            x = self.vae.decoder(x)
-        return self.postprocess(x)
+        # END SOLUTION
+        return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
 
     def postprocess(self, imgs: Tensor) -> Tensor:
         """Bring images to [0, 1]: those of a pixel model are in [-1, 1], decoded ones in [0, 1]."""

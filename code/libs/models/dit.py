@@ -177,6 +177,11 @@ class DiT(nn.Module):
             raise ValueError(
                 f"images of {x.shape[2]}x{x.shape[3]} cannot be cut into patches of {size}x{size}"
             )
+        # TODO bonus forward: Turn patches into tokens with self.patch_embd and add their positions.
+        # Walk through self.blocks, which take the tokens and the embedding of label and time. Then
+        # norm, scale and shift, self.final_linear, and back from tokens to an image (Peebles and
+        # Xie 2023, Figure 3).
+        # BEGIN SOLUTION dit
         emb = self.embed(label, time)
         patches = self.patch_embd(x)  # [B, dim, H / size, W / size]
         rows, columns = patches.shape[2:]
@@ -189,6 +194,7 @@ class DiT(nn.Module):
         patches = tokens.unflatten(2, (size, size, self.out_channels))
         patches = patches.unflatten(1, (rows, columns))  # [B, rows, columns, size, size, C]
         return patches.permute(0, 5, 1, 3, 2, 4).reshape(len(x), self.out_channels, *x.shape[2:])
+        # END SOLUTION
 
 
 class IndirectDiT(Indirect, DiT):

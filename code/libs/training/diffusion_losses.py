@@ -1,6 +1,8 @@
 """The losses of a diffusion model's training as forward passes."""
 
 import copy
+import inspect
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +30,7 @@ class TrainingLoss(nn.Module):
         if config.dataset.latent_cache and model.use_vae:
             self.trained = without_encoder(model)
         self.objective = objective_of(self.trained, config)
+        self.draws_time = draws_time(self.objective.compute_loss)
 
     def forward(self, x: Tensor, label: Tensor, time: Tensor, noise: Tensor) -> Tensor:
         """The loss, a scalar; a UserError that names a student's function where there is none.
@@ -40,7 +43,9 @@ class TrainingLoss(nn.Module):
         """
         objective = self.objective
         with results_checked(self.trained, objective.part, objective.part_gives):
-            loss = objective.compute_loss(2 * x - 1 if self.in_pixels else x, label, time, noise)
+            x = 2 * x - 1 if self.in_pixels else x
+            times = () if self.draws_time else (time,)
+            loss = objective.compute_loss(x, label, *times, noise)
         if getattr(loss, "shape", None) != (1,):  # which is as good as a scalar
             check_result(loss, objective.compute_loss, "the loss, a scalar tensor", ())
         if torch.is_grad_enabled() and not loss.requires_grad:
@@ -49,6 +54,11 @@ class TrainingLoss(nn.Module):
                 "the network: was it detached, or computed in torch.no_grad()?"
             )
         return loss
+
+
+def draws_time(compute_loss: Callable[..., Tensor]) -> bool:
+    """Whether a loss draws its own times: in some editions noise comes right after the labels."""
+    return list(inspect.signature(compute_loss).parameters)[2:] == ["noise"]
 
 
 def without_encoder(model: nn.Module) -> nn.Module:
