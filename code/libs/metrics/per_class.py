@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..config import Config
 from ..models.build import TrainedModel, load_model
-from ..runtime.cache import Store, hash_of_file
+from ..runtime.cache import Facts, Store, hash_of_file
 from ..runtime.device import Precision, pick_device
 from ..runtime.progress import say
 from ..samplers.draw import draw_samples
@@ -80,8 +80,8 @@ def fid_per_class(config: Config, checkpoint: Path, drawing: Drawing, looks: Loo
 
     test = networks.viewer.look_at(real.held_out).features
     train = networks.viewer.look_at(real.train.at_most(len(samples))).features
-    distances = (frechet_of_features(x, test) for x in (look(samples), train))
-    return TestFid(*distances, len(samples), len(test))
+    of_samples, of_train = (frechet_of_features(x, test) for x in (look(samples), train))
+    return TestFid(of_samples, of_train, len(samples), len(test))
 
 
 def _samples(trained: TrainedModel, config: Config, drawing: Drawing, store: Store) -> Tensor:
@@ -104,13 +104,18 @@ def _samples(trained: TrainedModel, config: Config, drawing: Drawing, store: Sto
     for batch in labels.split(drawing.batch_size):
 
         def draw(batch: Tensor = batch, first: int = done) -> dict[str, Tensor]:
-            options = {"sampler": sampler, "first": first}
             drawn = draw_samples(
-                trained.model, batch, precision, drawing.seed, drawing.batch_size, **options
+                trained.model,
+                batch,
+                precision,
+                drawing.seed,
+                drawing.batch_size,
+                sampler=sampler,
+                first=first,
             )
             return {"images": torch.cat(list(drawn)).mul(255).round().to(torch.uint8)}
 
-        place = {"labels": "class by class", "batch size": drawing.batch_size, "first": done}
+        place: Facts = {"labels": "class by class", "batch size": drawing.batch_size, "first": done}
         found.append(store.get("samples", facts | place, draw)["images"])
         done += len(batch)
         say(f"{done} of {len(labels)} samples")

@@ -66,7 +66,9 @@ def data_url(image: Tensor, most: int) -> str:
     content, kind = _encoded(picture, "png", optimize=True), "png"
     while len(content) > most and min(picture.size) > 1:
         if kind == "jpeg":
-            picture = picture.resize([side // 2 or 1 for side in picture.size], Image.BOX)
+            picture = picture.resize(
+                [side // 2 or 1 for side in picture.size], Image.Resampling.BOX
+            )
         content, kind = _encoded(picture, "jpeg", quality=JPEG_QUALITY), "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 

@@ -36,7 +36,7 @@ class Objective(ABC):
         measures_data: whether a new run must call `set_deviation`.
     """
 
-    compute_loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+    compute_loss: Callable[..., Tensor]
     loss_name: str
     drawn: str = ""
     part: str
