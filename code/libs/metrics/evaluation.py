@@ -17,7 +17,6 @@ from ..models.build import load_model
 from ..runtime.cache import STATE, Facts, Store, hash_of_file
 from ..runtime.device import Precision, pick_device
 from ..runtime.processes import Processes
-from ..runtime.visualize import POINT
 from ..samplers.batch_size import fitting_batch_size
 from ..samplers.flags import SamplerFlags
 from ..samplers.sampler import Sampler
@@ -104,7 +103,6 @@ def gather_evidence(request: Request) -> tuple[Evidence, Setup] | None:
     trained = load_model(request.checkpoint, device)
     config, shape = trained.config, trained.config.model.img_shape
     sampler = Sampler.from_flags(request.sampler, trained.model, Sampler.of_run(config.train_cfg))
-    _refuse_points(shape)
     real = RealImages.load(config)
     reads_text = real.train.captions is not None
     conditional = config.model.conditional and not reads_text
@@ -169,14 +167,6 @@ def _data_of(real: RealImages) -> dict[str, Any]:
         "held_out_images": 0 if held_out is None else len(held_out),
         "held_out": "training" if reads_text and held_out is None else real.held_out_name,
     }
-
-
-def _refuse_points(shape: Sequence[int]) -> None:
-    if tuple(shape) == POINT:
-        raise UserError(
-            "the metrics look at images, and this model draws points in the plane: "
-            "notebooks/toy.ipynb compares them with the truth"
-        )
 
 
 def suited_metrics(num: int, real: RealImages, conditional: bool) -> list[str]:

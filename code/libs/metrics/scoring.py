@@ -15,7 +15,7 @@ from torch import Tensor
 from .. import datasets
 from ..config import Config
 from ..data.batches import in_order
-from ..datasets import Images, Splits
+from ..datasets import Images, Points, Splits
 from ..runtime.cache import Facts
 from ..utils import UserError, check_result, default
 from .clip import Clip, clip_score, consistency, recall_at, similarity_of_nearest
@@ -235,6 +235,11 @@ def check_enough(
 
     `flag` is what the user calls the number of samples.
     """
+    if isinstance(real.train, Points):
+        raise UserError(
+            "the metrics look at images, and this model draws points in the plane: "
+            "notebooks/toy.ipynb compares them with the truth"
+        )
     reads_text = real.train.captions is not None
     num_classes = len(real.train.classes) if conditional else 1
     for name in names:
