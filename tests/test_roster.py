@@ -270,7 +270,7 @@ def test_unreadable_files_keep_their_person_and_late(tmp_path, sandbox, monkeypa
     folder = tmp_path / "class"
     folder.mkdir()
     (folder / "alphaada_LATE_1001_70001_x.zip").write_bytes(b"no zip")
-    monkeypatch.setattr("autograder.batch._sandbox", sandbox)
+    monkeypatch.setattr("autograder.batch.own_sandbox", lambda *order: sandbox)
     roster = write(tmp_path, CANVAS_EXPORT)
     out = tmp_path / "out"
     done = call_program("autograder/grade.py", folder, "--out", out, "--roster", roster)
