@@ -16,6 +16,7 @@ from helpers.models import make_model
 from libs.config import ModelConfig
 from libs.ddpm import DDPM
 from libs.models import build
+from libs.models.dit import DiT
 from libs.models.variants import VariantUNet
 from libs.schedules import SCHEDULES, make_betas
 from libs.utils import UserError
@@ -552,17 +553,21 @@ def test_signatures_of_the_interface():
 
 
 def test_config_section_has_the_defaults_of_the_constructors():
-    """Each key of the section `model` is an argument of DDPM or of VariantUNet and has its default,
-    or is one of those that models/build.py makes a schedule, a target or a null class of."""
+    """Each key of the section `model` is an argument of DDPM, VariantUNet or DiT and has its default,
+    or is one of those that models/build.py makes a schedule, a target, a null class or the kind of
+    network of."""
 
     def plain(value):
         return list(value) if isinstance(value, tuple) else value
 
     config = dataclasses.asdict(ModelConfig())
-    for kind, names in ((DDPM, build.CONTRACT), (VariantUNet, build.NETWORK)):
+    of_kinds = ((DDPM, build.CONTRACT), (VariantUNet, build.NETWORK), (DiT, build.OF_DIT))
+    for kind, names in of_kinds:
         parameters = inspect.signature(kind).parameters
-        assert {n: config.pop(n) for n in names} == {n: plain(parameters[n].default) for n in names}
-    assert set(config) == {*build.SCHEDULE, "prediction", "variance_type", "label_dropout"}
+        assert {n: config[n] for n in names} == {n: plain(parameters[n].default) for n in names}
+    others = set(config).difference(*(names for _, names in of_kinds))
+    made = {"prediction", "variance_type", "label_dropout", "network"}
+    assert others == {*build.SCHEDULE, *made}
 
 
 @pytest.mark.parametrize(
