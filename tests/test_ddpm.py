@@ -553,9 +553,10 @@ def test_signatures_of_the_interface():
 
 
 def test_config_section_has_the_defaults_of_the_constructors():
-    """Each key of the section `model` is an argument of DDPM, VariantUNet or DiT and has its default,
-    or is one of those that models/build.py makes a schedule, a target, a null class or the kind of
-    network of."""
+    """Each key of the section `model` is an argument of DDPM, VariantUNet or DiT, with its default.
+
+    The others models/build.py turns into a schedule, a target, a null class or a kind of network.
+    """
 
     def plain(value):
         return list(value) if isinstance(value, tuple) else value
