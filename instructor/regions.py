@@ -147,7 +147,8 @@ def task_of(comment: list[str]) -> str:
 
 def stub(region: Region, indent: int) -> list[str]:
     """The statement that replaces a region: the first sentence of its task, as an error."""
-    sentence = re.split(r"(?<!eq)\. |; ", region.todo)[0].rstrip(".") + ": see the TODO above"
+    sentence = re.split(r"(?<!eq)(?<!\.)\. |; ", region.todo)[0].rstrip(".")
+    sentence += ": see the TODO above"
     one_line = f"raise NotImplementedError({quote(sentence)})"
     if indent + len(one_line) <= 100:
         return [" " * indent + one_line]

@@ -41,6 +41,15 @@ def test_region_becomes_a_stub():
     assert found[0].significant()[0] == "total=a+b"
 
 
+def test_an_error_repeats_the_first_sentence_of_the_task():
+    """A range such as 0 .. T-1 does not end a sentence."""
+    task = "Draw t, all of 0 .. T-1 alike. Then diffuse x_start."
+    lines = regions.stub(regions.Region("a.py", 1, "q_sample", task, []), indent=4)
+    assert lines == [
+        '    raise NotImplementedError("Draw t, all of 0 .. T-1 alike: see the TODO above")'
+    ]
+
+
 def test_a_given_region_keeps_its_solution():
     """Its markers and its task go; nothing is left that looks like work to do."""
     starter, found = regions.cut(SOLVED, "code/a.py", given={"q_sample"})

@@ -41,6 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("editing")
     group.add_argument(
         "--from",
+        "--init-image",
         dest="init_image",
         metavar="IMAGE",
         help="start from a picture, not from noise (SDEdit), and draw each of --labels or --prompt",

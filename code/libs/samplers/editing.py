@@ -38,7 +38,7 @@ def add_noise(chain: Chain, x: Tensor, index: int, noise: Tensor) -> Tensor:
 def sdedit(
     chain: Chain, eps_model: EpsModel, image: Tensor, noise: Tensor, strength: float, clip_x0: bool
 ) -> Tensor:
-    """Draw an image anew from a noisy version of it (SDEdit, Algorithm 1).
+    """Redraw an image from a noisy version of it (SDEdit, Algorithm 1).
 
     Args:
         chain, eps_model: the model's way, and what it predicts.
