@@ -91,15 +91,15 @@ def main() -> None:
         print(report.memorization_line(evidence))
     if evidence.nearly_equal:
         print(report.equality_line(evidence, setup))
+    page = report.write_to_page(scores, setup, evidence, Path(setup.checkpoint).parent)
+    if page is not None:
+        print(f"the run's page: {page}")
     for score in scores:
         if score.name == "conditional accuracy":
             if score.real is not None:
                 number = f"{setup.held_out_images} real {setup.held_out} images"
                 print(f"accuracy of the classifier on {number} {score.real:.3f}")
             print(f"conditional accuracy {score.samples:.3f}")
-    page = report.write_to_page(scores, setup, evidence, Path(setup.checkpoint).parent)
-    if page is not None:
-        print(f"the run's page: {page}")
     report.write(scores, setup, evidence, args.json, args.out)
 
 
