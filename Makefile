@@ -13,7 +13,7 @@ help:  ## list the targets
 
 setup: $(VENV)/installed  ## make .venv and install requirements.txt
 
-demo: $(VENV)/installed  ## train on digits, score them, make a page: under 3 minutes; CONFIG=mnist_cpu 12
+demo: $(VENV)/installed  ## train on digits, score them, make a page: under 3 minutes (CONFIG=mnist_cpu: MNIST)
 	$(BIN)/python code/train.py configs/$(CONFIG).yaml --output $(RUN) --ckpt-freq 15
 	$(BIN)/python code/evaluate.py logs/$(CONFIG)_$(RUN)/model_final.pth
 	@echo "open in a browser: logs/$(CONFIG)_$(RUN)/index.html"
