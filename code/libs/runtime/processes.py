@@ -1,5 +1,6 @@
 """This process among those that torchrun started."""
 
+import ctypes
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,9 @@ class Processes:
             torch.cuda.set_device(device)
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=LONGEST_WAIT)
+        # Never freed: gloo's destructor, which DistributedDataParallel may be the last to call, holds
+        # Python's lock while it waits for a thread that may need this lock to end.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(dist.group.WORLD))
         world = dist.get_world_size()
         local_rank = int(os.environ.get("LOCAL_RANK", 0))
         local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
