@@ -46,7 +46,7 @@ class Processes:
             torch.cuda.set_device(device)
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=LONGEST_WAIT)
-        # Never freed: gloo's destructor, which DistributedDataParallel may be the last to call, holds
+        # Never freed: gloo's destructor, which DistributedDataParallel may be last to call, holds
         # Python's lock while it waits for a thread that may need this lock to end.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(dist.group.WORLD))
         world = dist.get_world_size()
