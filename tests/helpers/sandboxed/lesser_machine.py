@@ -89,14 +89,16 @@ def become(machine: Machine, command: list[str]) -> NoReturn:
 def open_to_all(paths: list[str]) -> None:
     """Show these folders, under their own names, to users who may not enter what is above them."""
     needed: dict[str, list[str]] = {}
-    for path in paths:
-        real = Path(path).resolve()
+    folders = {Path(path).resolve() for path in paths}
+    for real in sorted(folders):
+        if not folders.isdisjoint(real.parents):
+            continue  # it is shown with the folder around it
         for above in reversed(real.parents):
             if not above.stat().st_mode & 1:
                 needed.setdefault(str(above), []).append(str(real))
                 break
     for above, inside in needed.items():
-        handles = [(path, os.open(path, os.O_PATH)) for path in dict.fromkeys(inside)]
+        handles = [(path, os.open(path, os.O_PATH)) for path in inside]
         kernel.mount("tmpfs", above, "tmpfs", 0, "mode=755")
         for path, handle in handles:
             os.makedirs(path)
