@@ -321,8 +321,11 @@ def test_accumulation_equals_one_pass(tmp_path, monkeypatch):
         config = make_config(*options, "train_cfg.lr_schedule=constant", stages=stage)
         ends.append(read(train(config, tmp_path / str(parts))))
     for name in ("model", "discriminator"):
-        for key in ends[0][name]:
-            torch.testing.assert_close(ends[0][name][key], ends[1][name][key], atol=2e-5, rtol=0)
+        once, twice = (torch.cat([v.float().flatten() for v in end[name].values()]) for end in ends)
+        apart = (once - twice).abs()
+        assert apart.max() <= 4e-4  # two steps of 1e-4 each, in opposite directions
+        # Adam takes steps of full length even where the gradient is nothing but rounding
+        assert (apart > 2e-5).float().mean() < 1e-3
 
 
 @pytest.mark.parametrize("poisoned", [ReconstructionLoss, learning.DiscriminatorLoss])
