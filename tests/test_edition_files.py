@@ -268,7 +268,7 @@ def test_a_made_up_edition_is_graded_by_its_own_starter(tmp_path, seed):
     stubs = graded(folder)
     for part in automatic:
         points = re.escape(number(part.by_tests))
-        assert re.search(rf"(?m)^{part.id} +0 of {points}  \S Not implemented yet ", stubs), stubs
+        assert re.search(rf"(?m)^{part.id} +0 of {points}  \S+ Not implemented yet ", stubs), stubs
     for file, content in solved(edition).items():
         if (folder / file).exists():
             (folder / file).write_bytes(content)
