@@ -20,7 +20,7 @@ from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
 from autograder.text import InputError, visible
 
-from helpers.browser import contrast, open_in_browser
+from helpers.browser import colour_sets, contrast, open_in_browser
 from helpers.files import any_name
 from helpers.gradescope_format import TEST, TOP, check_fields
 
@@ -549,11 +549,7 @@ def test_pages_are_dark_where_the_reader_wants_it(written, tmp_path):
 
 def test_text_has_the_contrast_that_wcag_asks_for():
     """4.5 to 1 for every colour of text on every ground, by day and by night."""
-    style = (pages.TEMPLATES / "style.css").read_text(encoding="utf-8")
-    sets = [
-        dict(re.findall(r"--(\w+): (#\w+);", block))
-        for block in re.findall(r":root \{.*?\}", style, re.S)
-    ]
+    sets = colour_sets(pages.TEMPLATES / "style.css")
     assert len(sets) == 2
     for colours in sets:
         for ground in ("page", "card", "tint"):

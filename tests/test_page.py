@@ -14,7 +14,7 @@ import torch
 import yaml
 from PIL import Image
 
-from helpers.browser import contrast, open_in_browser
+from helpers.browser import colour_sets, contrast, open_in_browser
 from helpers.files import ROOT
 from helpers.scripts import call_script
 from libs import config
@@ -305,11 +305,7 @@ def test_open_says_where_the_page_is_if_no_browser_opens(tmp_path, monkeypatch, 
 
 def test_text_has_the_contrast_that_wcag_asks_for():
     """4.5 to 1 for text and 3 to 1 for lines, by day and by night."""
-    style = (run_page.TEMPLATES / "style.css").read_text(encoding="utf-8")
-    sets = [
-        dict(re.findall(r"--([\w-]+): (#\w+);", block))
-        for block in re.findall(r":root \{.*?\}", style, re.S)
-    ]
+    sets = colour_sets(run_page.TEMPLATES / "style.css")
     assert len(sets) == 2
     for colours in sets:
         for ground in ("page", "card"):

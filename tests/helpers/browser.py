@@ -51,3 +51,9 @@ def contrast(ink: str, ground: str) -> float:
     """The ratio of WCAG between two colours, 1 to 21."""
     dark, light = sorted((luminance(ink), luminance(ground)))
     return (light + 0.05) / (dark + 0.05)
+
+
+def colour_sets(style: Path) -> list[dict[str, str]]:
+    """The named colours of a style sheet: those by day, and those by night."""
+    blocks = re.findall(r":root \{.*?\}", style.read_text(encoding="utf-8"), re.S)
+    return [dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in blocks]

@@ -53,11 +53,9 @@ def _comparison(score: Score, less_is_better: bool | None) -> str:
         return ""
     gap = abs(found - real) / max(abs(real), 1e-12)
     if gap <= CLOSE:
-        return (
-            "Here they are as good as real images."
-            if less_is_better is not None
-            else ("Here it is that of real images.")
-        )
+        if less_is_better is None:
+            return "Here it is that of real images."
+        return "Here they are as good as real images."
     if less_is_better is None:
         return f"Here it is {found / real:.0%} of that of real images." if real > 0 else ""
     if (found < real) == less_is_better:

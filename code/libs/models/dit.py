@@ -12,25 +12,19 @@ from torch import Tensor, nn
 from ..blocks import Attention, SinusoidalPE, zero_init
 from ..utils import choose, default
 from .targets import Indirect
-from .variants import AdaLNBlock, LinearAttention, PromptTable
+from .variants import AdaLNBlock, LinearAttention, OtherAttention, PromptTable
 
 TIME_FEATURES = 256  # of the sinusoidal encoding of time
 
 
-class QKNormAttention(Attention):
+class QKNormAttention(OtherAttention):
     """Attention with normalised queries and keys, so that its logits cannot grow without bound.
 
     RMSNorm in each head, before the product (Esser et al. 2024, section 5.3.2).
-
-    Args:
-        attention: whose layers it takes over.
     """
 
     def __init__(self, attention: Attention):
-        nn.Module.__init__(self)
-        self.num_heads = attention.num_heads
-        for name, layer in attention.named_children():
-            setattr(self, name, layer)
+        super().__init__(attention)
         head_dim = attention.to_q.out_features // attention.num_heads
         self.norm_q, self.norm_k = nn.RMSNorm(head_dim, 1e-6), nn.RMSNorm(head_dim, 1e-6)
 

@@ -47,12 +47,8 @@ class ResBlocks(nn.Module):
         return x
 
 
-class LinearAttention(Attention):
-    """Attention whose cost grows with the number of tokens, not with its square.
-
-    All tokens read the same summary, head_dim x head_dim numbers: softmax(q) (softmax(k)^T v), with
-    one softmax over the features of q and one over the tokens of k (Shen et al. 2018, "Efficient
-    Attention", section 3; with another feature map Katharopoulos et al. 2020).
+class OtherAttention(Attention):
+    """Attention of another kind, in the place of one that has been made.
 
     Args:
         attention: whose layers it takes over.
@@ -63,6 +59,15 @@ class LinearAttention(Attention):
         self.num_heads = attention.num_heads
         for name, layer in attention.named_children():
             setattr(self, name, layer)
+
+
+class LinearAttention(OtherAttention):
+    """Attention whose cost grows with the number of tokens, not with its square.
+
+    All tokens read the same summary, head_dim x head_dim numbers: softmax(q) (softmax(k)^T v), with
+    one softmax over the features of q and one over the tokens of k (Shen et al. 2018, "Efficient
+    Attention", section 3; with another feature map Katharopoulos et al. 2020).
+    """
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         summary = k.softmax(dim=-2).transpose(-2, -1) @ v  # [B, heads, head_dim, head_dim]
