@@ -1,5 +1,9 @@
 """What processes share: without torchrun, on several machines, and what all must agree on."""
 
+import atexit
+import os
+import sys
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -7,7 +11,7 @@ import torch.distributed as dist
 from libs.config import Config, DatasetConfig, load_config
 from libs.data.batches import load_together
 from libs.runtime.device import Precision
-from libs.runtime.processes import Processes
+from libs.runtime.processes import Processes, ending_at_once
 from libs.training import run_folder
 from libs.utils import UserError
 
@@ -108,3 +112,24 @@ def test_machines_with_different_images_are_refused(other_machine):
         other_machine(**{f"the {name}": value})
         with pytest.raises(UserError, match=f"the {name} is .*all machines need the same images"):
             load_together(data, shape, two)
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        (lambda: None, 0, ""),
+        (lambda: sys.exit(), 0, ""),
+        (lambda: sys.exit(2), 2, ""),
+        (lambda: sys.exit("no"), 1, "no\n"),
+        (lambda: [][0], 1, "IndexError: list index out of range\n"),
+    ],
+)
+def test_a_process_ends_at_once_as_python_would_end_it(monkeypatch, capsys, end, code, said):
+    """The same exit code and words as Python's own end, and what was left to do at exit is done."""
+    steps = []
+    monkeypatch.setattr(atexit, "_run_exitfuncs", lambda: steps.append("at exit"))
+    monkeypatch.setattr(os, "_exit", steps.append)
+    with ending_at_once():
+        end()
+    assert steps == ["at exit", code]
+    assert capsys.readouterr().err.endswith(said)

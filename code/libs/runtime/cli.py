@@ -7,6 +7,7 @@ import functools
 import io
 import linecache
 import logging
+import os
 import re
 import sys
 import traceback
@@ -37,6 +38,15 @@ def run(main: Callable[[], None]) -> None:
     So are mistakes in a student's code, see `_students_mistake`. A mistake in ours keeps its
     traceback. With --debug, which all scripts take, every mistake shows one.
     """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from .processes import ending_at_once  # torch, which --help need not wait for
+
+        with ending_at_once():
+            _run(main)
+    _run(main)
+
+
+def _run(main: Callable[[], None]) -> None:
     keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a class or a path
         if isinstance(stream, io.TextIOWrapper):

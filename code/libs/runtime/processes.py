@@ -1,8 +1,11 @@
 """This process among those that torchrun started."""
 
+import atexit
 import ctypes
 import os
 import socket
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,3 +147,28 @@ class Processes:
             ]
             if differences:
                 raise UserError(f"{'; '.join(differences[:5])}: {advice}")
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """End the process after this context, with the exit code that Python would give.
+
+    Python's own end takes its lock away for good. A thread of gloo that still needs the lock, to
+    free the tensor of the last message, then aborts the process ("terminate called without an
+    active exception"), and torchrun ends all others.
+    """
+    code: object = 0
+    try:
+        yield
+    except SystemExit as stop:
+        code = stop.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    atexit._run_exitfuncs()
+    if not isinstance(code, int):  # sys.exit("a sentence")
+        print(code, file=sys.stderr)
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
