@@ -22,15 +22,18 @@ import torch
 
 from libs.config import Config, ModelConfig, VaeConfig, load_config
 from libs.metrics import FEATURES
-from libs.metrics.drawing import CODE, draw_together, sample_facts
-from libs.metrics.evaluation import Looks, load_networks
-from libs.metrics.scoring import Evidence, RealImages, check_enough, score
+from libs.metrics.evidence import Evidence, RealImages
+from libs.metrics.kept_samples import CODE, sample_facts
+from libs.metrics.networks import Looks, load_networks
+from libs.metrics.scoring import check_enough, score
 from libs.models.build import load_model
 from libs.runtime import checkpoint, cli
-from libs.runtime.cache import Store, hash_of_file, hash_of_files
+from libs.runtime.cache import Store
 from libs.runtime.device import Precision, pick_device
+from libs.runtime.hashes import hash_of_file, hash_of_files
 from libs.runtime.processes import Processes
 from libs.runtime.progress import say
+from libs.samplers.draw import draw_together
 from libs.samplers.sampler import Sampler
 from libs.training import run_folder
 from libs.training.diffusion_learner import DiffusionLearner

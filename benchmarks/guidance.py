@@ -20,7 +20,7 @@ from libs.samplers import flags
 from libs.utils import UserError, save_json
 
 if TYPE_CHECKING:  # torch is imported late, so that --help is fast
-    from libs.metrics.scoring import Score
+    from libs.metrics.evidence import Score
 
 SHOWN = 8  # captions in the picture
 
@@ -55,7 +55,8 @@ def main() -> None:
     import torch
 
     from libs.metrics import report, scoring
-    from libs.metrics.evaluation import Looks, Request, gather_evidence
+    from libs.metrics.evaluation import Request, gather_evidence
+    from libs.metrics.networks import Looks
     from libs.runtime.visualize import captioned_grid, save_image, with_margins
     from libs.samplers.guidance import parse_scale
 

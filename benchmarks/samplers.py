@@ -21,8 +21,8 @@ from torch import Tensor
 
 from libs.config import Config
 from libs.metrics import scoring
-from libs.metrics.evaluation import Looks, load_networks
-from libs.metrics.scoring import Evidence, RealImages, Score
+from libs.metrics.evidence import Evidence, RealImages, Score
+from libs.metrics.networks import Looks, load_networks
 from libs.models.build import load_model
 from libs.models.denoisers import Denoiser, denoiser_of
 from libs.runtime import cli

@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from libs.config import load_config
-    from libs.metrics.evaluation import Looks
+    from libs.metrics.networks import Looks
     from libs.metrics.per_class import Drawing, fid_per_class
 
     looks = Looks(args.features, args.inception_weights)

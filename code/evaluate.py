@@ -75,7 +75,8 @@ def main() -> None:
         raise UserError(f"--features: there are no features '{args.features}'{hint}")
 
     from libs.metrics import report, scoring
-    from libs.metrics.evaluation import Looks, Request, gather_evidence
+    from libs.metrics.evaluation import Request, gather_evidence
+    from libs.metrics.networks import Looks
 
     cli.check_writable(args.json, args.out)
     given = vars(args) | {"metrics": names}

@@ -85,10 +85,10 @@ def main() -> None:
 
     from libs.models.build import load_model
     from libs.runtime.device import Precision, pick_device
-    from libs.runtime.visualize import Outputs
-    from libs.samplers.batch_size import fitting_batch_size
+    from libs.runtime.outputs import Outputs
     from libs.samplers.columns import Wanted, pick_columns
-    from libs.samplers.draw import Film, draw_samples
+    from libs.samplers.draw import draw_samples, fitting_batch_size
+    from libs.samplers.film import Film
     from libs.samplers.sampler import Sampler
 
     device = pick_device([args.device])

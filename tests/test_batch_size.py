@@ -15,11 +15,11 @@ from libs.ddpm import DDPM
 from libs.edm import EDM
 from libs.metrics import evaluation
 from libs.models.variants import VariantUNet
+from libs.runtime import memory
 from libs.runtime.device import Precision
-from libs.samplers import batch_size
+from libs.runtime.memory import free_memory
 from libs.samplers import draw as drawing
-from libs.samplers.batch_size import fitting_batch_size, free_memory, memory_of_image
-from libs.samplers.draw import draw_samples
+from libs.samplers.draw import draw_samples, fitting_batch_size, memory_of_image
 from libs.samplers.sampler import Sampler
 
 FP32 = Precision("fp32", torch.device("cpu"))
@@ -30,7 +30,7 @@ DDIM = Sampler("ddim", 2)
 @pytest.fixture
 def have(monkeypatch):
     """Sets the memory that seems to be free."""
-    return lambda free: monkeypatch.setattr(batch_size, "free_memory", lambda device: free)
+    return lambda free: monkeypatch.setattr(drawing, "free_memory", lambda device: free)
 
 
 def latent_model(kind=DDPM):
@@ -45,7 +45,7 @@ def test_size_follows_from_the_memory(have, images, size):
     """The largest size is halved until the share of memory that may be used is enough."""
     model = latent_model()
     each = memory_of_image(model, DDIM, FP32)
-    have(images * each / batch_size.SHARE + 1)
+    have(images * each / drawing.SHARE + 1)
     assert fitting_batch_size(model, DDIM, FP32, of_own=250) == size
 
 
@@ -66,11 +66,11 @@ def test_free_memory_of_linux(tmp_path, monkeypatch):
     """Free is what Linux calls available, in bytes; other systems do not tell."""
     file = tmp_path / "meminfo"
     file.write_text("MemTotal:       16000 kB\nMemFree:   10 kB\nMemAvailable:    1234 kB\n")
-    monkeypatch.setattr(batch_size, "MEMINFO", file)
+    monkeypatch.setattr(memory, "MEMINFO", file)
     assert free_memory(torch.device("cpu")) == 1234 * 1024
     file.write_text("MemTotal:       16000 kB\n")  # before Linux 3.14
     assert free_memory(torch.device("cpu")) is None
-    monkeypatch.setattr(batch_size, "MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")
     assert free_memory(torch.device("cpu")) is None
 
 
@@ -127,7 +127,8 @@ def sizes(monkeypatch):
     seen, draw = [], drawing.draw_samples
 
     def spy(model, labels, precision, seed=0, batch_size=100, *args, **options):
-        seen.append(batch_size)
+        if options.get("show_progress", True):  # not while memory is measured
+            seen.append(batch_size)
         return draw(model, labels, precision, seed, batch_size, *args, **options)
 
     monkeypatch.setattr(drawing, "draw_samples", spy)

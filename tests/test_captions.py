@@ -17,9 +17,10 @@ from helpers.files import find_asset
 from helpers.models import assert_same_state, make_model
 from helpers.scripts import assert_refused, call_script
 from libs.config import DatasetConfig, load_config
-from libs.data.captions import read_captions
+from libs.data.captions import number_captions, read_captions
 from libs.datasets import load_splits
-from libs.models.build import TrainedModel, load_model
+from libs.models.build import load_model
+from libs.models.trained import TrainedModel
 from libs.models.variants import VariantUNet, null_label
 from libs.runtime import checkpoint
 from libs.runtime.checkpoint import saved_encoder
@@ -99,16 +100,18 @@ def test_coco_files(folder):
         for name, texts in reversed(TEXTS.items())
         for text in ([texts] if isinstance(texts, str) else texts)
     ]
-    _, first, expected = read_captions(folder, None, 0)
+    expected = dict(read_captions(folder, None))
     file = folder.parent / "annotations" / "captions_train.json"
     file.parent.mkdir()
     file.write_text(json.dumps(content))
     (folder / "captions.json").unlink()
-    files, numbers, captions = read_captions(folder, None, 0)
-    assert [path.name for path in files.paths] == list(TEXTS)
-    assert captions.texts == expected.texts
-    assert torch.equal(numbers, first)
-    assert torch.equal(captions.counts, torch.tensor([3, 1, 2]))
+    found = read_captions(folder, None)
+    assert [path.name for path, _ in found] == list(TEXTS)
+    assert dict(found) == expected
+    first, captions = number_captions([texts for _, texts in found])
+    assert captions.texts == ["", *(text for _, texts in found for text in texts)]
+    assert captions.counts.tolist() == [3, 1, 2]
+    assert first.tolist() == [1, 4, 5]
 
 
 def test_bad_images_are_reported_once_and_skipped(folder, capsys):
@@ -350,7 +353,7 @@ SCORED = "train_cfg.eval_metrics=[fid]", "train_cfg.eval_features=inception"
 def test_scores_during_training(make_trainer, monkeypatch):
     """Samples of the averaged model for the training captions, one after the other, stand beside
     the training images: a drawing by hand has the same distance to them."""
-    monkeypatch.setattr("libs.metrics.evaluation.Inception", MeanColours)
+    monkeypatch.setattr("libs.metrics.networks.Inception", MeanColours)
     learner = make_trainer(*SCORED, "train_cfg.eval_samples=7").learner
     torch.manual_seed(0)
     for average in learner.updater.ema.average.values():  # untrained it ignores the prompts

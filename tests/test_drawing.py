@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from libs.config import TrainConfig
+from libs.datasets import spread_evenly
 from libs.ddpm import DDPM
 from libs.edm import EDM
 from libs.runtime.device import Precision
 from libs.samplers import flags as of_sampler
-from libs.samplers.draw import Film, draw_samples, spread_evenly, watch_chain
+from libs.samplers.draw import draw_samples
+from libs.samplers.film import Film, watch_chain
 from libs.samplers.flags import SamplerFlags
 from libs.samplers.sampler import SAMPLERS, Sampler
 from libs.utils import UserError

@@ -17,7 +17,7 @@ from helpers.scripts import run_script
 from libs.config import load_config
 from libs.datasets import load_digits
 from libs.edm import EDM, Heun, heun_step, sample_heun
-from libs.metrics.drawing import sample_facts
+from libs.metrics.kept_samples import sample_facts
 from libs.models.build import build_model, load_model
 from libs.models.variants import VariantUNet, null_label
 from libs.runtime import checkpoint
@@ -25,7 +25,8 @@ from libs.runtime.cache import Store
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
 from libs.samplers import flags as of_sampler
-from libs.samplers.draw import Film, draw_samples
+from libs.samplers.draw import draw_samples
+from libs.samplers.film import Film
 from libs.samplers.flags import SamplerFlags
 from libs.samplers.guidance import guided
 from libs.samplers.sampler import Sampler

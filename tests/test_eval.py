@@ -10,8 +10,10 @@ import torch
 
 from helpers.scripts import assert_refused, call_script
 from libs import config, datasets
-from libs.metrics import evaluation, features, per_class, scoring
+from libs.metrics import features, per_class
+from libs.metrics.evidence import all_images
 from libs.metrics.features import Viewer
+from libs.metrics.networks import Looks
 from libs.runtime.cache import Store
 
 CONFIG = "configs/digits.yaml"
@@ -80,10 +82,10 @@ def test_the_distance_is_that_of_the_features(run_folder, short, monkeypatch):
     monkeypatch.setattr(features, "hash_of_code", lambda *args: "")
     loaded = config.load_config(CONFIG)
     drawing = per_class.Drawing(6, 60, device="cpu")
-    found = per_class.fid_per_class(loaded, run_folder, drawing, evaluation.Looks())
+    found = per_class.fid_per_class(loaded, run_folder, drawing, Looks())
     (path,) = short.rglob("samples-*.pth")
     samples = torch.load(path)["tensors"]["images"]
-    test, _ = scoring.all_images(datasets.load_dataset(loaded.dataset, "test", [1, 8, 8]).plain())
+    test, _ = all_images(datasets.load_dataset(loaded.dataset, "test", [1, 8, 8]).plain())
     sees = SomePixels().features_and_logits
     x, y = (sees(images.double() / 255)[0].numpy() for images in (samples, test))
     root = scipy.linalg.sqrtm(np.cov(x.T) @ np.cov(y.T)).real

@@ -10,7 +10,8 @@ from helpers.models import assert_same_state
 from helpers.scripts import run_script
 from libs.config import load_config
 from libs.metrics import lenet, scoring
-from libs.metrics.evaluation import Looks, Request, gather_evidence
+from libs.metrics.evaluation import Request, gather_evidence
+from libs.metrics.networks import Looks
 from libs.runtime import checkpoint
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes

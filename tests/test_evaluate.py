@@ -12,7 +12,8 @@ from PIL import Image
 
 from helpers.scripts import assert_refused, call_script, run_script
 from libs import datasets
-from libs.metrics import drawing, evaluation, scoring
+from libs.metrics import evaluation, kept_samples, scoring
+from libs.metrics.evidence import RealImages
 from libs.metrics.inception import Inception
 from libs.runtime.downloads import PRETRAINED
 from libs.utils import UserError
@@ -104,7 +105,7 @@ def test_two_processes_score_like_one(run_folder, tmp_path, sampler):
         assert scores[1][1][name]["samples"] == pytest.approx(score["samples"], rel=1e-2)
 
 
-def kept_samples(run_folder, seed):
+def kept_files(run_folder, seed):
     """The files of samples that were drawn with a seed."""
     found = (run_folder.parent / "feature_cache").glob("samples-*.pth")
     return [p for p in found if torch.load(p, weights_only=True)["facts"]["seed"] == seed]
@@ -124,42 +125,42 @@ def test_samples_are_kept_until_code_changes(run_folder, monkeypatch):
     monkeypatch.setattr(evaluation, "fitting_batch_size", lambda *args: measured.append(1) or 10)
     first = evaluate(run_folder, *args)
     assert "kept" not in first
-    (file,) = kept_samples(run_folder, 31)
+    (file,) = kept_files(run_folder, 31)
     again = evaluate(run_folder, *args)
     assert re.search(rf"samples: kept from an earlier call, .*{file.name}; --fresh draws", again)
     assert scores_in(again) == scores_in(first)
     assert (len(drawn), len(measured)) == (1, 1)
-    monkeypatch.setattr(drawing, "code_that_draws", lambda: "repaired code")
+    monkeypatch.setattr(kept_samples, "code_that_draws", lambda: "repaired code")
     assert "samples: code has changed" in evaluate(run_folder, *args)
     assert "kept from" in evaluate(run_folder, *args)
     assert len(drawn) == 2
     assert "kept from" not in evaluate(run_folder, *args, "--fresh")
     assert len(drawn) == 3
-    assert kept_samples(run_folder, 31) == [file]
+    assert kept_files(run_folder, 31) == [file]
 
 
 SOURCES_THAT_DRAW = (
     "ddpm unet blocks ddim edm schedules samplers/draw samplers/guidance models/variants "
-    "runtime/streams autoencoders/latents tiny_autoencoder metrics/drawing"
+    "runtime/streams autoencoders/latents tiny_autoencoder"
 ).split()
 
 
 def test_any_source_that_draws_counts(tmp_path):
     """A change in any file that samples can depend on is seen, a new file too; metrics are not."""
     code = tmp_path / "code"
-    shutil.copytree(drawing.CODE, code, ignore=shutil.ignore_patterns("__pycache__"))
-    seen = [drawing.code_that_draws(code)]
-    assert seen == [drawing.code_that_draws()]
+    shutil.copytree(kept_samples.CODE, code, ignore=shutil.ignore_patterns("__pycache__"))
+    seen = [kept_samples.code_that_draws(code)]
+    assert seen == [kept_samples.code_that_draws()]
     for name in [f"libs/{name}" for name in SOURCES_THAT_DRAW] + ["libs/mine", "mine"]:
         with (code / f"{name}.py").open("a") as file:
             file.write("\n# changed\n")
-        seen.append(drawing.code_that_draws(code))
+        seen.append(kept_samples.code_that_draws(code))
     assert len(set(seen)) == len(seen)
     (code / "libs" / "metrics" / "fid.py").write_text("# changed", encoding="utf-8")
     (code / "libs" / ".#ddpm.py").symlink_to("lock of an editor")
     (code / ".venv").mkdir()
     (code / ".venv" / "package.py").write_text("")
-    assert drawing.code_that_draws(code) == seen[-1]
+    assert kept_samples.code_that_draws(code) == seen[-1]
 
 
 @pytest.mark.slow
@@ -173,7 +174,9 @@ def test_any_source_that_draws_counts(tmp_path):
 def test_repaired_code_is_scored(run_folder, tmp_path, file, right, wrong, flags):
     """Two trees of code that differ in one line of a sampler never see each other's samples: the
     one that draws grey pictures is told so, by other scores and in a sentence."""
-    shutil.copytree(drawing.CODE, tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        kept_samples.CODE, tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__")
+    )
     source = tmp_path / "code" / "libs" / file
     assert source.read_text(encoding="utf-8").count(right) == 1
     args = [tmp_path / "code" / "evaluate.py", run_folder, "--num", "40", "--seed", "33", *flags]
@@ -300,7 +303,7 @@ def test_refused_before_drawing(run_folder, tmp_path, args, words):
 def test_too_little_for_a_metric(metric, num, conditional, message):
     """Each metric says how much it needs, and takes one more."""
     train, test = (datasets.MemoryImages(*datasets.load_digits(s)) for s in ("train", "test"))
-    real = scoring.RealImages(train, test, "test", train)
+    real = RealImages(train, test, "test", train)
     with pytest.raises(UserError, match=message):
         scoring.check_enough([metric], num, real, conditional)
     scoring.check_enough([metric], num + 1, real, conditional or metric == "accuracy")
@@ -311,11 +314,9 @@ def test_too_few_real_images():
     images = datasets.MemoryImages(*datasets.load_digits("test"))
     few = images.at_most(3)
     with pytest.raises(UserError, match="at least 40 held-out images"):
-        scoring.check_enough(
-            ["memorization"], 50, scoring.RealImages(images, few, "test", images), True
-        )
+        scoring.check_enough(["memorization"], 50, RealImages(images, few, "test", images), True)
     with pytest.raises(UserError, match="at least 4 training images, the data set has 3"):
-        scoring.check_enough(["pr"], 50, scoring.RealImages(few, images, "test", few), True)
+        scoring.check_enough(["pr"], 50, RealImages(few, images, "test", few), True)
 
 
 @pytest.mark.slow

@@ -23,7 +23,8 @@ from libs.models.variants import VariantUNet, null_label
 from libs.runtime import checkpoint
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
-from libs.samplers.draw import Film, draw_samples
+from libs.samplers.draw import draw_samples
+from libs.samplers.film import Film
 from libs.samplers.guidance import guided
 from libs.tiny_autoencoder import TAESD
 from libs.training.diffusion_learner import DiffusionLearner

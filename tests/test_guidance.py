@@ -12,6 +12,7 @@ from torch import nn
 from helpers.scripts import assert_refused
 from libs.ddpm import DDPM
 from libs.metrics import evaluation, report, scoring
+from libs.metrics.evidence import Score
 from libs.runtime import cli
 from libs.runtime.device import Precision
 from libs.samplers.draw import draw_samples
@@ -133,8 +134,8 @@ def benchmark(monkeypatch):
     def score(names, evidence):
         scale = float(asked[-1])
         return [
-            scoring.Score("CLIP score", 20 + scale, 31.5),
-            scoring.Score("CLIP consistency", scale / 100, None),
+            Score("CLIP score", 20 + scale, 31.5),
+            Score("CLIP consistency", scale / 100, None),
         ]
 
     monkeypatch.setattr(evaluation, "gather_evidence", gather)

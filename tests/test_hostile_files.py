@@ -143,7 +143,7 @@ def test_captions(tmp_path):
     ):
         file.write_text(content, encoding="utf-8")
         with pytest.raises(UserError) as caught:
-            read_captions(tmp_path, None, 0)
+            read_captions(tmp_path, None)
         assert str(file) in str(caught.value)
         assert len(str(caught.value)) < 2 * len(str(file)) + 300
 

@@ -13,7 +13,7 @@ from torch import nn
 from helpers.files import ROOT
 from helpers.scripts import run_script
 from libs.config import DatasetConfig
-from libs.data.batches import EpochBatches, in_order, make_loader
+from libs.data.batches import EpochBatches, make_loader
 from libs.datasets import MemoryImages, load_splits
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
@@ -139,10 +139,10 @@ def test_no_workers_for_data_in_memory():
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(5, [5, 5, 2]), (4, [4, 4, 4]), (50, [12])])
-def test_in_order(folder, batch_size, sizes):
-    """`in_order` covers all images in their own order, with a smaller batch at the end."""
+def test_batches_in_order(folder, batch_size, sizes):
+    """`Images.batches` covers all images in their own order, with a smaller batch at the end."""
     plain = folder.plain()
-    images, labels = zip(*in_order(plain, batch_size), strict=True)
+    images, labels = zip(*plain.batches(batch_size), strict=True)
     assert [len(part) for part in images] == sizes
     expected, expected_labels = plain.__getitems__([(i, 0) for i in range(12)])
     assert torch.equal(torch.cat(images), expected)

@@ -8,7 +8,7 @@ import torch
 from helpers.files import find_asset
 from libs import config as configs
 from libs import datasets
-from libs.metrics.k_means import k_means
+from libs.metrics.distances import k_means
 from libs.metrics.memorization import (
     c_t,
     calibrated_distance,

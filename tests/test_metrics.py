@@ -14,11 +14,11 @@ import torch
 from helpers.files import find_asset
 from libs import config as configs
 from libs import datasets
-from libs.data.batches import in_order
 from libs.metrics import OF_CLASSES, lenet, report, scoring
 from libs.metrics import features as feature_files
 from libs.metrics.distances import nearest
 from libs.metrics.evaluation import suited_metrics
+from libs.metrics.evidence import Evidence, Networks, RealImages, all_images
 from libs.metrics.fid import frechet_distance, statistics
 from libs.metrics.grain import difference_counts, grain_distance
 from libs.metrics.inception import Inception
@@ -28,7 +28,8 @@ from libs.metrics.lpips_diversity import Lpips, diversity, same_class_pairs
 from libs.metrics.precision_recall import precision_recall
 from libs.metrics.variety import mean_distance
 from libs.runtime import downloads as weight_files
-from libs.runtime.cache import Store, hash_of_code
+from libs.runtime.cache import Store
+from libs.runtime.hashes import hash_of_code
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -167,7 +168,7 @@ def test_grain_of_two_levels_is_seen(kind):
     else:
         config = configs.DatasetConfig(name="ImageFolder", data_folder=find_asset("data/cifar10"))
         splits = (datasets.load_dataset(config, split, (3, 32, 32)) for split in ("train", "test"))
-        train, test = (scoring.all_images(images.at_most(600))[0] for images in splits)
+        train, test = (all_images(images.at_most(600))[0] for images in splits)
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
     reference, others = (difference_counts([train[i]]) for i in order[:600].chunk(2))
     floor = grain_distance(difference_counts([test]), reference)
@@ -193,9 +194,9 @@ def test_mean_distance_is_that_of_all_pairs(monkeypatch):
 def evidence_of(samples, conditional=True):
     """Samples of the ten classes in turn, beside the digits; features are pixels."""
     labels = torch.arange(len(samples)) % 10
-    real = scoring.RealImages(digits(), digits("test"), "test", digits())
-    networks = scoring.Networks(CPU, viewer=Pixels(), classifier=Pixels())
-    return scoring.Evidence(samples, labels, None, real, conditional, networks)
+    real = RealImages(digits(), digits("test"), "test", digits())
+    networks = Networks(CPU, viewer=Pixels(), classifier=Pixels())
+    return Evidence(samples, labels, None, real, conditional, networks)
 
 
 class Pixels(feature_files.Viewer):
@@ -208,7 +209,7 @@ class Pixels(feature_files.Viewer):
         return images.flatten(1), images.flatten(1)[:, :10]
 
     def look_at(self, dataset):
-        return self.look([scoring.all_images(dataset)[0] / 255], len(dataset))
+        return self.look([all_images(dataset)[0] / 255], len(dataset))
 
 
 def of_each_class(number, alike=False):
@@ -262,7 +263,7 @@ def test_default_metrics_show_collapse_and_need_no_stub(monkeypatch):
 )
 def test_default_metrics_suit_the_model(number, conditional, expected):
     """Without --metrics nothing is refused: what samples or labels do not allow is left out."""
-    real = scoring.RealImages(digits(), digits("test"), "test", digits())
+    real = RealImages(digits(), digits("test"), "test", digits())
     assert suited_metrics(number, real, conditional) == expected.split()
 
 
@@ -357,7 +358,7 @@ def test_lenet_on_mnist(tmp_path):
     train, test = (datasets.load_dataset(config, s, (1, 28, 28)) for s in ("train", "test"))
     net = lenet.fit_lenet(train, (1, 28, 28), CPU)
     with torch.no_grad():
-        batches = in_order(test, 500)
+        batches = test.batches(500)
         right = sum((net(x).argmax(dim=1) == labels).sum().item() for x, labels in batches)
     assert right / len(test) >= 0.985
 

@@ -18,7 +18,8 @@ from helpers.browser import colour_sets, contrast, open_in_browser
 from helpers.files import ROOT
 from helpers.scripts import call_script
 from libs import config
-from libs.metrics import meanings, scoring
+from libs.metrics import meanings
+from libs.metrics.evidence import Score
 from libs.page import charts, pictures, run_page
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
@@ -161,7 +162,7 @@ def test_every_score_has_its_sentence():
     names = re.findall(r'Score\(\s*f?"([^"{]+)', text)
     assert len(names) >= 10
     for name in [*names, "share with nearest-neighbour ratio up to 0.7", "C_T"]:
-        assert meanings.explain(scoring.Score(name.strip(), 1.0, 2.0)), name
+        assert meanings.explain(Score(name.strip(), 1.0, 2.0)), name
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_every_score_has_its_sentence():
 )
 def test_sentences_compare_with_the_floor(name, samples, real, expected):
     """Less is better for some scores, more for others, and neither for variety."""
-    assert expected in meanings.explain(scoring.Score(name, samples, real))
+    assert expected in meanings.explain(Score(name, samples, real))
 
 
 def test_pictures_have_bounded_files():

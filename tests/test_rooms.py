@@ -19,6 +19,7 @@ ROOMS = [
     *("autoencoders", "models", "text", "samplers", "metrics", "training", "text_to_image"),
 ]
 MOST_LINES = 60  # of a function
+LONGEST_CHAIN = 9  # of modules that import each other
 ADD_FLAGS = {"runtime.cli", "samplers.edit_flags", "samplers.flags", "text_to_image.flags"}
 FLOOR = {name: floor for floor, room in enumerate(ROOMS) for name in room.split()}
 
@@ -63,6 +64,15 @@ def test_no_room_imports_from_above():
 def test_no_circle():
     """No module needs itself by way of others."""
     graphlib.TopologicalSorter(arrows()).prepare()  # raises CycleError, which names them
+
+
+def test_chains_of_imports_stay_short():
+    """Whoever reads one module to the ground meets few floors: what is far below is handed in."""
+    known, floors = arrows(), {}
+    for name in graphlib.TopologicalSorter(known).static_order():
+        floors[name] = 1 + max((floors[other] for other in known[name]), default=0)
+    highest = max(floors, key=floors.get)
+    assert floors[highest] <= LONGEST_CHAIN, highest
 
 
 def test_top_of_libs_stays_as_it_is():

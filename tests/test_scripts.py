@@ -16,7 +16,7 @@ from PIL import Image
 from helpers.files import ROOT
 from helpers.scripts import assert_refused, call_script, run_script
 from libs.config import Config
-from libs.models.build import TrainedModel
+from libs.models.trained import TrainedModel
 from libs.runtime import cli
 from libs.runtime.visualize import save_image
 from libs.samplers.columns import Wanted, pick_columns

@@ -24,7 +24,8 @@ from libs.runtime import cli
 from libs.runtime.device import Precision
 from libs.samplers import draw as drawing
 from libs.samplers import sampler
-from libs.samplers.draw import Film, draw_samples
+from libs.samplers.draw import draw_samples
+from libs.samplers.film import Film
 from libs.samplers.sampler import Sampler
 from libs.training.diffusion_losses import TrainingLoss
 
@@ -292,7 +293,7 @@ def test_functions_with_other_arguments_or_names(edited, monkeypatch):
 
     ddpm = edited("ddpm", ("def p_sample(self", "def sample_p(self"))
     text = told(lambda: draw(ddpm.DDPM(**SIZES)))
-    one_sentence(text, "DDPM in code/libs/ddpm.py has no p_sample", "code/libs/samplers/draw.py")
+    one_sentence(text, "DDPM in code/libs/ddpm.py has no p_sample", "code/libs/samplers/film.py")
 
     def frame_of_ours() -> None:
         code = compile("from libs.ddpm import DPM", str(LIBS / "checkpoint.py"), "exec")

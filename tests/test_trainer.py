@@ -28,10 +28,10 @@ from libs.tiny_autoencoder import TAESD
 from libs.training import diffusion_learner, run_log
 from libs.training.diffusion_learner import DiffusionLearner
 from libs.training.diffusion_losses import TrainingLoss
+from libs.training.learner import StepResult
 from libs.training.run_folder import check_same_run, choose
 from libs.training.run_log import History, RunLog
 from libs.training.trainer import Trainer
-from libs.training.updater import StepResult
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -399,7 +399,7 @@ def test_pictures_are_drawn_as_the_run_says(make_trainer, monkeypatch):
     ]
     (_, *tall), (_, *wide) = three_classes.shape, all_classes.shape
     assert tall[0] / tall[1] > wide[0] / wide[1]  # three columns, not ten
-    assert str(trainer.learner.sample_scores.sampler) == "dpm++, 4 steps, eta 1"
+    assert str(trainer.learner.score_sampler) == "dpm++, 4 steps, eta 1"
     assert str(make_trainer(
         *options, "train_cfg.sampler=ddim", "train_cfg.sampler_steps=4",
         "train_cfg.eval_sampler=ddpm", "train_cfg.eval_steps=2",

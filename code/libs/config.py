@@ -14,7 +14,7 @@ import yaml
 from .runtime import documents, strict_yaml
 from .settings.checks import check_together
 from .settings.limits import check_limits, number
-from .utils import ROOT, Dataclass, UserError, did_you_mean
+from .utils import ROOT, Dataclass, UserError, did_you_mean, shown_value
 
 
 class Settings(Dataclass, Protocol):
@@ -348,7 +348,7 @@ def from_dict(
     """Build a config from nested dicts; paths are relative to `base`, errors name the `source`."""
     if not isinstance(values, dict):
         raise UserError(
-            f"{source}: expected sections such as 'dataset:', found {documents.shown_value(values)}"
+            f"{source}: expected sections such as 'dataset:', found {shown_value(values)}"
         )
     for section in SCRIPT_OF.keys() & values.keys():
         if SCRIPT_OF[section] != kind.script:

@@ -8,7 +8,7 @@ depends on its seed alone, so that a resumed run, or one on several processes, s
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,8 +20,8 @@ from torchvision import datasets as tv
 from torchvision.transforms import v2
 
 from .config import DatasetConfig
-from .data.captions import Captions, read_captions
-from .data.image_folder import ImageFiles, scan_folder
+from .data.captions import Captions, number_captions, read_captions
+from .data.image_folder import ImageFiles, good_files, scan_folder
 from .data.toy import TOYS, toy_points
 from .runtime.visualize import POINT
 from .utils import UserError
@@ -54,6 +54,12 @@ class Images(Dataset):
     def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
         """Return images [B, C, H, W] in [0, 1] and labels [B]."""
         raise NotImplementedError
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All batches (images, labels) in the data set's own order, the last one maybe smaller."""
+        for start in range(0, len(self), size):
+            end = min(start + size, len(self))
+            yield self.__getitems__([(index, 0) for index in range(start, end)])
 
     def labels_of(self, keys: Sequence[Key]) -> Tensor:
         """Classes [B], or numbers of captions: one of each image's where augmented, or its first"""
@@ -337,9 +343,14 @@ def load_folder(config: DatasetConfig, folder: Path, shape: Sequence[int]) -> Fo
 def load_captioned(
     config: DatasetConfig, folder: Path, shape: Sequence[int], annotations: Path | None = None
 ) -> FolderImages:
-    """A folder of images with captions, see `captions.read_captions`."""
+    """The good images of a folder that have captions, see `captions.read_captions`.
+
+    Images that are missing, broken or too small are skipped and reported once.
+    """
     resize = _resize(config, shape)
-    files, labels, captions = read_captions(folder, annotations, config.min_bytes)
+    good = good_files(folder, read_captions(folder, annotations), config.min_bytes)
+    files = ImageFiles([path for path, _ in good])
+    labels, captions = number_captions([texts for _, texts in good])
     flip = config.random_flip
     return FolderImages(files, labels, [], shape, resize, flip, augmented=True, captions=captions)
 
@@ -386,3 +397,9 @@ def _fit(images: Tensor, shape: Sequence[int]) -> Tensor:
 def _first_difference(found: list[str], expected: list[str]) -> str:
     extra, missing = set(found) - set(expected), set(expected) - set(found)
     return f"{min(extra)} is new" if extra else f"{min(missing)} is missing"
+
+
+def spread_evenly(number: int, total: int) -> Tensor:
+    """So many of the classes 0 .. total - 1, at most all of them, int64."""
+    number = min(number, total)
+    return torch.arange(number) * total // number

@@ -7,6 +7,7 @@ import json
 import linecache
 import os
 import re
+import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,11 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
+MAX_DIGITS = 300  # of a whole number in a file; a float holds as many
+
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxlist, _short.maxdict = 2, 8, 8
+_short.maxstring = _short.maxother = 80
 
 
 @contextlib.contextmanager
@@ -120,6 +126,13 @@ def visible(text: str) -> str:
 def visible_line(text: str) -> str:
     """As `visible`, with line ends and tabs spelled out, too: for names and sentences."""
     return "".join(_spelled(c) if _is_hidden(c) else c for c in text)
+
+
+def shown_value(value: Any) -> str:
+    """A value for a message: its repr, cut where it is long, deep or a number of many digits."""
+    if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+        return f"a number with more than {MAX_DIGITS} digits"
+    return str(value) if hasattr(value, "isoformat") else _short.repr(value)
 
 
 def _is_hidden(letter: str) -> bool:

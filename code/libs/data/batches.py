@@ -82,13 +82,6 @@ def make_loader(dataset: Images, batches: EpochBatches, num_workers: int, pin: b
     )
 
 
-def in_order(dataset: Images, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """All batches (images, labels) of a data set, in its own order, the last one maybe smaller."""
-    for start in range(0, len(dataset), batch_size):
-        end = min(start + batch_size, len(dataset))
-        yield dataset.__getitems__([(index, 0) for index in range(start, end)])
-
-
 def _leave_signals_to_the_parent(worker: int) -> None:
     """On Ctrl-C the training process finishes its step, for which it needs its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

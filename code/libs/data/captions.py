@@ -7,11 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..runtime.documents import read_json, shown_value
+from ..runtime.documents import read_json
 from ..runtime.progress import say
 from ..runtime.streams import CAPTION_STREAM, generator_for
-from ..utils import UserError
-from .image_folder import ImageFiles, good_files
+from ..utils import UserError, shown_value
 
 MAX_BYTES = 500_000_000  # of a file of captions; COCO's have 91 MB
 NO_PROMPT = ""  # where training drops a caption; its number is PromptTable.null_label
@@ -45,23 +44,19 @@ class Captions:
         return Captions(self.texts, self.counts[indices])
 
 
-def read_captions(
-    folder: Path, annotations: Path | None, min_bytes: int
-) -> tuple[ImageFiles, Tensor, Captions]:
-    """The good images of a folder that have captions.
+def read_captions(folder: Path, annotations: Path | None) -> list[tuple[Path, list[str]]]:
+    """The images that a file of captions lists, each with its captions, none of them empty.
 
-    Images that are missing, broken or smaller than `min_bytes` are skipped and reported once.
+    Images without a caption are skipped and reported once. Whether there is such a file of each
+    image is not looked at here.
 
     Args:
         folder: of the images.
         annotations: COCO's file of captions, or one that maps file names to a caption or a list of
             them; by default ../annotations/captions_FOLDER.json or captions.json in the folder.
 
-    Returns:
-        The files, the number of each one's first caption, LongTensor [N], and the captions.
-
     Raises:
-        UserError: there is no such folder, no such file, or nothing usable in them.
+        UserError: there is no such folder, no such file, or no caption in it.
     """
     if not folder.is_dir():
         raise UserError(
@@ -75,11 +70,14 @@ def read_captions(
         say(f"{len(found) - len(listed)} of {len(found)} images in {file} have no caption: skipped")
     if not listed:
         raise UserError(f"no image has a caption in {file}")
-    good = good_files(folder, [(folder / name, texts) for name, texts in listed.items()], min_bytes)
-    counts = torch.tensor([len(texts) for _, texts in good])
+    return [(folder / name, texts) for name, texts in listed.items()]
+
+
+def number_captions(captions: Sequence[list[str]]) -> tuple[Tensor, Captions]:
+    """The number of each image's first caption, LongTensor [N], and all captions as one record."""
+    counts = torch.tensor([len(texts) for texts in captions])
     first = 1 + counts.cumsum(0) - counts  # 0 is NO_PROMPT
-    texts = [NO_PROMPT, *(text for _, texts in good for text in texts)]
-    return ImageFiles([path for path, _ in good]), first, Captions(texts, counts)
+    return first, Captions([NO_PROMPT, *(text for texts in captions for text in texts)], counts)
 
 
 def _annotations_of(folder: Path) -> Path:

@@ -18,6 +18,7 @@ METRICS = {  # name: what it measures
     "consistency": "CLIP agreement of samples of one caption, drawn from different noise",
 }
 OF_CLASSES = ("variety", "pr", "grain", "accuracy")  # without --metrics: no download, no stub
+OF_CAPTIONS = ("clip", "retrieval", "similarity", "consistency")
 FEATURES = ("lenet", "inception")
 PUBLISHED_CLIP = "openai/clip-vit-large-patch14"
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours without holding all distances at once."""
+"""Nearest neighbours without holding all distances at once, and cells of near points."""
 
 import torch
 from torch import Tensor
@@ -6,6 +6,8 @@ from torch import Tensor
 from ..runtime.progress import counted
 
 QUERIES, POINTS = 512, 8192  # distances held at once
+NUM_STEPS = 20  # of k-means
+AT_MOST = 10_000  # points that its cells are fitted to
 
 
 def nearest(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -39,3 +41,16 @@ def _nearest_to_chunk(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, 
     exact = [(queries - points[column].float()).norm(dim=1) for column in indices.T]
     best, order = torch.stack(exact, dim=1).sort(dim=1, stable=True)
     return best, indices.gather(1, order)
+
+
+def k_means(points: Tensor, num_cells: int, seed: int) -> Tensor:
+    """Lloyd's k-means: centres of cells, float32 [num_cells, D], for points [N, ...]."""
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
+    points = points[order[:AT_MOST].to(points.device)].flatten(1).float()
+    centres = points[:num_cells].clone()
+    for _ in range(NUM_STEPS):
+        cells = nearest(points, centres, 1)[1][:, 0]
+        sums = torch.zeros_like(centres).index_add_(0, cells, points)
+        sizes = cells.bincount(minlength=num_cells)[:, None]
+        centres = torch.where(sizes > 0, sums / sizes.clamp(min=1), centres)
+    return centres

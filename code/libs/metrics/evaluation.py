@@ -12,54 +12,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..metrics import OF_CLASSES, PUBLISHED_CLIP
+from ..metrics import OF_CLASSES
 from ..models.build import load_model
-from ..runtime.cache import STATE, Facts, Store, hash_of_file
+from ..runtime.cache import STATE, Facts, Store
 from ..runtime.device import Precision, pick_device
+from ..runtime.hashes import hash_of_file
 from ..runtime.processes import Processes
-from ..samplers.batch_size import fitting_batch_size
+from ..samplers.draw import draw_together, fitting_batch_size
 from ..samplers.flags import SamplerFlags
 from ..samplers.sampler import Sampler
 from ..text.contexts import number_prompts
 from ..utils import UserError, default, shown
-from .clip import load_clip
-from .drawing import draw_together, drawn_samples, sample_facts
-from .features import Viewer
-from .inception import Inception
-from .lenet import fitted_lenet
-from .lpips_diversity import Lpips
+from .evidence import Captioned, Evidence, RealImages
+from .kept_samples import drawn_samples, sample_facts
+from .networks import NEED_FEATURES, Looks, load_networks, needs_features
 from .report import Setup
-from .scoring import (
-    OF_CAPTIONS,
-    Captioned,
-    Evidence,
-    Networks,
-    RealImages,
-    check_enough,
-    compares_pixels,
-)
+from .scoring import check_enough
 
-NEED_FEATURES = {"fid", "kid", "is", "pr"}
 OWN_BATCH = 250  # samples of the model's own loop that are drawn at once, which changes them
 PER_CAPTION = 4  # samples of each caption at least, for their consistency
-
-
-@dataclass(frozen=True)
-class Looks:
-    """Which networks look at images.
-
-    Attributes:
-        features: "lenet" or "inception".
-        inception_weights, alexnet_weights: files; None for the official ones.
-        flags: what the user calls these three, for messages.
-        clip: a folder, or a name on Hugging Face's hub.
-    """
-
-    features: str = "lenet"
-    inception_weights: Path | None = None
-    alexnet_weights: Path | None = None
-    flags: tuple[str, str, str] = ("--features", "--inception-weights", "--alexnet-weights")
-    clip: str = PUBLISHED_CLIP
 
 
 @dataclass(frozen=True)
@@ -186,49 +157,3 @@ def _choose_captions(real: RealImages, num: int) -> Captioned:
     images = real.train if real.held_out is None else real.held_out
     images = images.at_most(math.ceil(num / PER_CAPTION))
     return Captioned([images.captions.texts[i] for i in images.labels.tolist()], images)
-
-
-def needs_features(names: Sequence[str], shape: Sequence[int]) -> bool:
-    """Whether one of the metrics compares features of images of `shape` (C, H, W)."""
-    return not NEED_FEATURES.isdisjoint(names) or (
-        "memorization" in names and not compares_pixels(shape)
-    )
-
-
-def load_networks(
-    looks: Looks,
-    names: Sequence[str],
-    real: RealImages,
-    shape: Sequence[int],
-    device: torch.device,
-    store: Store,
-) -> Networks:
-    """The network for features, the classifier, and LPIPS, each where a metric needs it.
-
-    Args:
-        names: of the metrics.
-        real: images of `shape` (C, H, W), for a classifier to learn from.
-
-    Raises:
-        UserError: a package or a file of weights is missing.
-    """
-    networks = Networks(device)
-    if "lpips" in names:
-        networks.lpips = Lpips(looks.alexnet_weights, looks.flags[2]).to(device)
-    if not set(OF_CAPTIONS).isdisjoint(names):
-        networks.clip = load_clip(looks.clip).to(device)
-    has_classes = real.train.captions is None
-    needed = needs_features(names, shape)
-    if needed and looks.features == "inception":
-        inception = Inception(looks.inception_weights, looks.flags[:2], has_classes)
-        networks.viewer = Viewer(inception.to(device), device, store)
-    elif needed and not has_classes:
-        raise UserError(
-            f"{looks.flags[0]}: lenet learns from classes, which captions do not have; choose "
-            "inception"
-        )
-    if "accuracy" in names or (needed and networks.viewer is None):
-        net = fitted_lenet(real.whole, shape, device, store)
-        networks.classifier = Viewer(net, device, store)
-        networks.viewer = networks.viewer or networks.classifier
-    return networks

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from .. import datasets
 from ..data import image_folder
-from ..data.batches import in_order
 from ..datasets import Images
 from ..runtime import pictures
-from ..runtime.cache import STATE, Facts, Store, hash_of, hash_of_code
+from ..runtime.cache import STATE, Facts, Store
+from ..runtime.hashes import hash_of, hash_of_code
 from ..runtime.progress import progress_bar
 
 BATCH = 100
@@ -58,7 +58,7 @@ class Viewer:
 
     def look_at(self, dataset: Images) -> Seen:
         """Look at the images of a data set, in its order."""
-        batches = (images for images, _ in in_order(dataset, BATCH))
+        batches = (images for images, _ in dataset.batches(BATCH))
         return self._look(batches, len(dataset), {"data set": dataset.fingerprint()})
 
     def _look(self, batches: Iterable[Tensor], number: int, facts: Facts) -> Seen:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..data.batches import EpochBatches
 from ..datasets import Images
-from ..runtime.cache import STATE, Facts, Store, hash_of_code
+from ..runtime.cache import STATE, Facts, Store
+from ..runtime.hashes import hash_of_code
 from ..runtime.processes import Processes
 from ..runtime.progress import progress_bar
 from ..runtime.streams import fork_rng

@@ -1,6 +1,6 @@
 """Scores in words, for readers who meet them for the first time."""
 
-from .scoring import Score
+from .evidence import Score
 
 CLOSE = 0.1  # within a tenth of what real images get, a score is as good as it can be
 # By how a score's name begins: whether less is better (None: neither), and what it says.

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from ..utils import UserError
-from .distances import nearest
-from .k_means import k_means
+from .distances import k_means, nearest
 
 TINY = 1e-12  # keeps an exact copy of an image that the data holds twice from being 0 / 0
 ENOUGH = 20  # images in a cell for the normal approximation of the Mann-Whitney test

@@ -7,17 +7,20 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..models.build import TrainedModel, load_model
-from ..runtime.cache import Facts, Store, hash_of_file
+from ..models.build import load_model
+from ..models.trained import TrainedModel
+from ..runtime.cache import Facts, Store
 from ..runtime.device import Precision, pick_device
+from ..runtime.hashes import hash_of_file
 from ..runtime.progress import say
 from ..samplers.draw import draw_samples
 from ..samplers.flags import SamplerFlags
 from ..samplers.sampler import Sampler
 from ..utils import UserError
-from .drawing import sample_facts
-from .evaluation import Looks, load_networks
-from .scoring import RealImages, frechet_of_features
+from .evidence import RealImages
+from .kept_samples import sample_facts
+from .networks import Looks, load_networks
+from .scoring import frechet_of_features
 
 
 @dataclass(frozen=True)

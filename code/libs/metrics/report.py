@@ -13,8 +13,8 @@ from ..page.pictures import cells, data_url
 from ..page.run_page import Grid, ScoreSection, ShownScore, add_scores
 from ..runtime.visualize import PADDING_GREY, image_grid, save_image, with_margins
 from ..utils import UserError, save_json, save_result, save_text
+from .evidence import Evidence, Score, all_images, compares_pixels
 from .meanings import explain
-from .scoring import Evidence, Score, all_images, compares_pixels
 
 SUSPECTS = ("sample", "nearest", "second", "third")  # columns of the picture of suspects
 MOST_SUSPECTS = 300_000  # bytes of their picture on the page

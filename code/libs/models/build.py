@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from ..config import Config, EDMConfig, FMConfig, ModelConfig, from_dict
 from ..ddpm import DDPM
 from ..edm import EDM, Heun
 from ..runtime import checkpoint
-from ..runtime.checkpoint import SavedEncoder
 from ..schedules import make_betas
 from ..tiny_autoencoder import TAESD
 from ..utils import UserError, default
 from ..weights import load_strictly
 from .mlp import MLP
 from .targets import IndirectUNet
+from .trained import TrainedModel
 from .variants import VariantUNet
 
 CONTRACT = (  # arguments that every model takes; the others are passed where they are needed
@@ -183,27 +183,6 @@ def fm_arguments(section: FMConfig) -> dict[str, Any]:
     moments = (section.logit_mean, section.logit_std)
     logit_normal = moments if section.time == "logit_normal" else None
     return {"logit_normal": logit_normal, "heun": section.solver == "heun"}
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """What a checkpoint holds, ready to sample.
-
-    Attributes:
-        path: the file.
-        model: with averaged weights, in evaluation mode.
-        config: the run's.
-        classes: their names; for a model that reads texts, the captions of the run's pictures.
-        step: how many updates it was trained for.
-        text: of a model that reads texts, how to find its text encoder again.
-    """
-
-    path: Path
-    model: nn.Module
-    config: Config
-    classes: list[str]
-    step: int
-    text: SavedEncoder | None = None
 
 
 def load_model(path: Path, device: torch.device) -> TrainedModel:

@@ -10,7 +10,7 @@ from torch import nn
 from ..config import Config, dump_config
 from ..runtime import documents
 from ..utils import UserError, replacing, save_text
-from .build import TrainedModel
+from .trained import TrainedModel
 
 WITH_PACKAGE, WITHOUT = "model.safetensors", "model.pth"
 # What the data sets' owners say; a model of them is no less bound than they are.

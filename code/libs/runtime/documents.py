@@ -5,33 +5,20 @@ UserError of one sentence that names the file and, where it is one of syntax, th
 """
 
 import json
-import reprlib
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..utils import UserError, reason
+from ..utils import MAX_DIGITS, UserError, reason
 
 MAX_YAML = 200_000  # characters: PyYAML needs a second for them at worst
 MAX_JSON = 1_000_000  # bytes, where the caller names no other limit
 MAX_NODES = 10_000  # values of a YAML file, aliases written out
 MAX_DEPTH = 32  # of values inside each other
-MAX_DIGITS = 300  # of a whole number; a float holds as many
 TAG = "tag:yaml.org,2002:"
 TAGS = {TAG + kind for kind in "map seq str int float bool null timestamp merge".split()}
 MISTAKES = (ValueError, KeyError, AttributeError, IndexError, TypeError, OverflowError)
-
-_short = reprlib.Repr()
-_short.maxlevel, _short.maxlist, _short.maxdict = 2, 8, 8
-_short.maxstring = _short.maxother = 80
-
-
-def shown_value(value: Any) -> str:
-    """A value for a message: its repr, cut where it is long, deep or a number of many digits."""
-    if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
-        return f"a number with more than {MAX_DIGITS} digits"
-    return str(value) if hasattr(value, "isoformat") else _short.repr(value)
 
 
 def read_text(path: Path, limit: int, source: str = "") -> str:

@@ -5,7 +5,7 @@ import urllib.request
 from pathlib import Path
 
 from ..utils import ROOT, UserError, replacing, shown
-from .cache import hash_of_file
+from .hashes import hash_of_file
 from .progress import progress_bar, say
 
 PRETRAINED = ROOT / "pretrained"

@@ -7,8 +7,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
-from ..utils import Dataclass, UserError, did_you_mean
-from .documents import shown_value
+from ..utils import Dataclass, UserError, did_you_mean, shown_value
 
 T = TypeVar("T", bound=Dataclass)
 MAX_NAME = 200  # characters of a key that a message shows

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..models.build import TrainedModel
+from ..models.trained import TrainedModel
 from ..runtime.progress import say
 from ..runtime.visualize import captioned_grid, image_grid, with_margins
 from ..text.contexts import number_prompts

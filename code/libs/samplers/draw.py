@@ -1,83 +1,30 @@
 """Drawing: images of a model by a sampler, the same in batches of any size."""
 
-import functools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..edm import heun_step, sample_heun
 from ..models.denoisers import DENOISERS, Denoiser, denoiser_of, for_model
 from ..runtime.device import Precision
+from ..runtime.memory import free_memory, memory_taken
+from ..runtime.processes import Processes
 from ..runtime.progress import progress_bar
 from ..runtime.streams import SAMPLE_STREAM, fork_rng, generator_for
-from ..runtime.visualize import POINT
 from ..settings.checks import HAVE_ETA
-from ..utils import check_result, first_argument
+from ..utils import check_result
+from .film import Film, OnState, watch_chain
 from .guidance import guided
 from .sampler import Sampler
 
 OWN = Sampler()
-MOST_POINTS = 5000  # of the plane in a film
-OnState = Callable[[int, Tensor], None]  # steps left, state [B, C, H, W]
-
-
-def spread_evenly(number: int, total: int) -> Tensor:
-    """So many of the classes 0 .. total - 1, at most all of them, int64."""
-    number = min(number, total)
-    return torch.arange(number) * total // number
-
-
-class Film:
-    """Records the chain of the first few samples of a batch, x_T ... x_0, as images in [0, 1]."""
-
-    def __init__(self, model: nn.Module, num_samples: int = 10, num_frames: int = 60):
-        self.model = model
-        is_point = tuple(model.img_shape) == POINT  # which are drawn all into one picture
-        self.num_samples = MOST_POINTS if is_point else num_samples
-        self.num_frames = num_frames
-        self.frames: list[Tensor] = []  # [num_samples, C, H, W] each
-
-    @torch.no_grad()
-    def record(self, left: int, steps: int, x: Tensor) -> None:
-        """Take a frame if x, the state with so many of the steps left, is one to show."""
-        shown = {round(i * steps / (self.num_frames - 1)) for i in range(self.num_frames)}
-        if left in shown and len(self.frames) < len(shown):
-            x = x[: self.num_samples]
-            x = self.model.vae.decoder(x) if self.model.use_vae else x
-            self.frames.append(self.model.postprocess(x).float().cpu())
-
-
-@contextmanager
-def watch_chain(model: nn.Module, on_state: OnState) -> Iterator[None]:
-    """Within this context call on_state(steps left, x) before the model's own loop and in it.
-
-    For a DDPM these are x_T and the result of each p_sample.
-    """
-    kind = for_model(model, DENOISERS)
-    step = getattr(model, kind.loop_step)
-    seen = 0
-
-    @functools.wraps(step)
-    def watched(*args, **kwargs) -> Tensor:
-        nonlocal seen
-        __tracebackhide__ = True  # for cli.py, too
-        x = first_argument(step, args, kwargs)
-        if seen % model.timesteps == 0:
-            on_state(model.timesteps, x)
-        seen += 1
-        shape = getattr(x, "shape", None)
-        x = check_result(step(*args, **kwargs), step, kind.loop_gives, shape)
-        on_state(model.timesteps - 1 - (seen - 1) % model.timesteps, x)
-        return x
-
-    setattr(model, kind.loop_step, watched)  # shadows the method on this instance
-    try:
-        yield
-    finally:
-        delattr(model, kind.loop_step)
+MOST = {"cuda": 500, "cpu": 100, "mps": 100}  # more at once is hardly faster
+SHARE = 0.7  # of the free memory; the rest is for what is measured too low, and for others
+TRIAL = 4  # images whose memory is measured on a GPU
 
 
 def draw_samples(
@@ -235,3 +182,82 @@ def _walk_down_sigma(
         draw_noise=draw_noise,
         on_step=lambda i, x: show(i + 1, check_result(x, heun_step, "images", noise.shape)),
     )
+
+
+def draw_together(
+    model: nn.Module,
+    labels: Tensor,
+    precision: Precision,
+    sampler: Sampler,
+    seed: int,
+    batch_size: int,
+    processes: Processes,
+) -> Tensor:
+    """One image for each label, uint8 [N, C, H, W], in the main process; empty in all others.
+
+    Each process draws whole batches, so that their number does not change the images.
+    """
+    share = math.ceil(math.ceil(len(labels) / batch_size) / processes.world) * batch_size
+    first = processes.rank * share
+    mine = labels[first : first + share]
+    batches: Iterable[Tensor] = []
+    if len(mine):
+        batches = draw_samples(
+            model,
+            mine,
+            precision,
+            seed,
+            batch_size,
+            show_progress=processes.is_main,
+            sampler=sampler,
+            first=first,
+        )
+    images = [batch.mul(255).round().to(torch.uint8) for batch in batches]
+    return gather(images, share, processes, precision.device)[: len(labels)]
+
+
+def gather(images: list[Tensor], share: int, processes: Processes, device: torch.device) -> Tensor:
+    """Join the images of all processes in the main one, each of which but the last has `share`."""
+    if processes.world == 1:
+        return torch.cat(images)
+    shape = processes.same(tuple(images[0].shape[1:]) if images else None)
+    padded = torch.zeros(share, *shape, dtype=torch.uint8, device=device)
+    if images:
+        mine = torch.cat(images)
+        padded[: len(mine)] = mine.to(device)
+    parts = [torch.empty_like(padded) for _ in range(processes.world)]
+    dist.all_gather(parts, padded)
+    return torch.cat(parts).cpu() if processes.is_main else torch.empty(0)
+
+
+def fitting_batch_size(
+    model: nn.Module, sampler: Sampler, precision: Precision, of_own: int
+) -> int:
+    """How many images to draw at once: the device's `MOST`, halved until they fit into memory.
+
+    Args:
+        of_own: what to return for the model's own loop, whose images follow from the batch they
+            are drawn in, see `draw_samples`.
+    """
+    sampler = sampler.resolved(model)
+    if sampler.name == "own":
+        return of_own
+    size, free = MOST[precision.device.type], free_memory(precision.device)
+    if free is not None:
+        each = memory_of_image(model, sampler, precision)
+        while size > 1 and size * each > SHARE * free:
+            size //= 2
+    return size
+
+
+def memory_of_image(model: nn.Module, sampler: Sampler, precision: Precision) -> int:
+    """Bytes for each image that is drawn at once with a sampler: those of one step."""
+    step = replace(sampler, steps=1, spacing=Sampler.spacing)
+    trial = TRIAL if precision.device.type == "cuda" else 1
+    labels = torch.zeros(trial, dtype=torch.long)
+
+    def draw() -> None:
+        for _ in draw_samples(model, labels, precision, sampler=step, show_progress=False):
+            pass
+
+    return memory_taken(draw, precision.device) // trial

@@ -11,12 +11,14 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from ..ddim import sample_ddim
-from ..models.build import TrainedModel, load_model
+from ..models.build import load_model
 from ..models.denoisers import Chain, denoiser_of
+from ..models.trained import TrainedModel
 from ..runtime.device import pick_device
+from ..runtime.outputs import Outputs
 from ..runtime.pictures import BadPicture, opened
 from ..runtime.streams import SAMPLE_STREAM, generator_for
-from ..runtime.visualize import Outputs, image_grid, with_margins
+from ..runtime.visualize import image_grid, with_margins
 from ..utils import UserError, default, slug, unused
 from . import editing
 from .columns import pick_labels

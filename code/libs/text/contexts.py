@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..config import Config
 from ..data.captions import NO_PROMPT
-from ..models.build import TrainedModel
+from ..models.trained import TrainedModel
 from ..models.variants import PromptTable
-from ..runtime.cache import hash_of, hash_of_code
 from ..runtime.checkpoint import SavedEncoder
+from ..runtime.hashes import hash_of, hash_of_code
 from ..runtime.processes import Processes
 from ..runtime.progress import progress_bar, say
 from ..utils import UserError, default, replacing, shown

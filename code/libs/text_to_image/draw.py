@@ -11,10 +11,11 @@ from torchvision.transforms import functional as transforms
 
 from ..config import load_config
 from ..runtime.device import DTYPES, Precision, pick_device
+from ..runtime.outputs import Outputs
 from ..runtime.pictures import BadPicture, opened
 from ..runtime.progress import progress_bar
 from ..runtime.streams import SAMPLE_STREAM, generator_for
-from ..runtime.visualize import Outputs, captioned_grid
+from ..runtime.visualize import captioned_grid
 from ..samplers.flags import SamplerFlags
 from ..samplers.guidance import parse_scale
 from ..samplers.sampler import Sampler

@@ -10,7 +10,7 @@ from ..autoencoders.files import read_autoencoder
 from ..autoencoders.kl import KLAutoencoder
 from ..autoencoders.losses import DISTANCES, DiscriminatorLoss, ReconstructionLoss, find_perceptual
 from ..autoencoders.quality import WINDOW, psnr, ssim
-from ..data.batches import in_order, load_together
+from ..data.batches import load_together
 from ..datasets import Images
 from ..models.targets import DISTANCE_NAMES
 from ..runtime.device import Precision
@@ -21,9 +21,9 @@ from ..runtime.visualize import image_grid, with_margins
 from ..settings.autoencoder import AutoencoderConfig
 from ..utils import UserError
 from ..weights import load_strictly
-from .learner import Learner, Picture
+from .learner import Learner, Picture, StepResult
 from .optim import learning_rate
-from .updater import StepResult, Updater
+from .updater import Updater
 
 SHOWN = 8  # images in a picture
 
@@ -161,7 +161,7 @@ class AutoencoderLearner(Learner):
         """
         self.loss.eval()
         batches = counted(
-            in_order(dataset, batch_size),
+            dataset.batches(batch_size),
             len(dataset),
             "reconstructing",
             enabled=self.processes.is_main,

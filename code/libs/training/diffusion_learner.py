@@ -15,20 +15,21 @@ from torch import Tensor, nn
 from ..autoencoders.latents import FirstStage
 from ..autoencoders.losses import ReconstructionLoss, find_perceptual
 from ..config import Config
-from ..data.batches import in_order, load_together
-from ..datasets import Images, Splits
+from ..data.batches import load_together
+from ..datasets import Images, Splits, spread_evenly
 from ..metrics.in_training import SampleScores
 from ..models.build import build_model
 from ..models.denoisers import denoiser_of
 from ..models.variants import PromptTable, null_label
 from ..runtime import checkpoint
-from ..runtime.cache import hash_of
 from ..runtime.device import Precision
+from ..runtime.hashes import hash_of
 from ..runtime.processes import Processes
 from ..runtime.progress import counted
 from ..runtime.streams import DROPOUT_STREAM, EVAL_STREAM, STEP_STREAM, fork_rng, generator_for
 from ..runtime.visualize import POINT, captioned_grid, image_grid, point_cloud, with_margins
-from ..samplers.draw import Film, draw_samples, spread_evenly
+from ..samplers.draw import draw_samples, draw_together
+from ..samplers.film import Film
 from ..samplers.sampler import Sampler
 from ..settings.autoencoder import Stage
 from ..text.contexts import Contexts, encode_captions, make_text_encoder
@@ -37,12 +38,13 @@ from ..utils import UserError, default, shown
 from ..weights import load_strictly
 from .diffusion_losses import JointLoss, TrainingLoss
 from .latent_cache import cache_latents
-from .learner import Learner, NoiseLevels, Picture
+from .learner import Learner, NoiseLevels, Picture, StepResult
 from .optim import learning_rate
-from .updater import StepResult, Updater
+from .updater import Updater
 
 MEASURED_IMAGES = 1000  # enough for the standard deviation of data to a percent or so
 BATCH = 32  # images that are encoded at once
+SCORED_AT_ONCE = 250  # samples drawn at once for scores, as by evaluate.py
 SHOWN_CAPTIONS = 8  # in the pictures of a run with captions
 FILMED, FRAMES = 10, 60  # samples and frames of the film on a run's page,
 LARGE, FILMED_LARGE, FRAMES_LARGE = 32, 5, 24  # and of images with a side above 32 pixels
@@ -96,11 +98,12 @@ class DiffusionLearner(Learner):
         if isinstance(self.model.vae, FirstStage):
             self._measure_latents(self.model.vae)
         self.sampler = Sampler.of_run(config.train_cfg)
-        for sampler in (self.sampler, Sampler.of_scores(config.train_cfg)):
+        self.score_sampler = Sampler.of_scores(config.train_cfg)
+        for sampler in (self.sampler, self.score_sampler):
             sampler.check_written(self.model)
         self.sample_scores = None
         if config.train_cfg.eval_metrics:
-            self.sample_scores = SampleScores(config, self.splits, precision, processes)
+            self.sample_scores = SampleScores(config, self.splits, self.device, processes)
         if config.dataset.latent_cache:
             self.splits = self._cached(self.splits, self.model.vae.encoder)
         if config.train_cfg.channels_last:
@@ -183,7 +186,7 @@ class DiffusionLearner(Learner):
         self, dataset: Images, batch_size: int, what: str
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """All batches of a data set, in its own order, with a bar that says what for."""
-        batches = in_order(dataset, batch_size)
+        batches = dataset.batches(batch_size)
         return counted(batches, len(dataset), what, enabled=self.processes.is_main)
 
     def _with_autoencoder(self) -> JointLoss:
@@ -265,12 +268,20 @@ class DiffusionLearner(Learner):
         return total / len(dataset)
 
     def scores(self) -> dict[str, float]:
-        """Scores of samples, as `train_cfg.eval_metrics` asks; see `SampleScores`."""
+        """Scores of samples, as `train_cfg.eval_metrics` asks; see `SampleScores`.
+
+        The samples of each call start from the same noise.
+        """
         if self.sample_scores is None:
             return {}
+
+        def draw(labels: Tensor) -> Tensor:
+            options = self.score_sampler, self.config.seed, SCORED_AT_ONCE, self.processes
+            return draw_together(self.model, labels, self.precision, *options)
+
         self.loss.eval()
         with self.updater.ema.applied():
-            found = self.sample_scores(self.model)
+            found = self.sample_scores(draw)
         self.loss.train()
         return found
 
@@ -282,7 +293,7 @@ class DiffusionLearner(Learner):
         """
         held_out = default(self.splits.test, self.splits.val)
         images = default(held_out, self.splits.train.plain()).at_most(AT_LEVEL)
-        batch, labels = next(iter(in_order(images, AT_LEVEL)))
+        batch, labels = next(images.batches(AT_LEVEL))
         batch, condition = batch.to(self.device), self._condition(labels.to(self.device))
         generator = generator_for(EVAL_STREAM, device=self.device)
         drawn = self.objective.draw_times(100 * LEVELS, generator, training=False).sort().values

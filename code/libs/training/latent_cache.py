@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ..datasets import Images, Key, MemoryImages
 from ..metrics.features import PREPARES_IMAGES
-from ..runtime.cache import hash_of_code
 from ..runtime.device import Precision
+from ..runtime.hashes import hash_of_code
 from ..runtime.progress import progress_bar, say
 from ..utils import UserError, replacing
 

@@ -2,13 +2,24 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 from ..datasets import Images, Splits
-from .updater import StepResult
+
+
+@dataclass
+class StepResult:
+    """What one step did: the loss over all processes, the gradient's norm before clipping."""
+
+    loss: float
+    grad_norm: float
+    learning_rate: float
+    finite: bool  # False: the loss or its gradient was NaN or infinite, the step was skipped
+    parts: list[float] = field(default_factory=list)  # other numbers that the loss came with
+    outputs: list[Tensor] = field(default_factory=list)  # of the loss, one for each part of a batch
 
 
 @dataclass

@@ -5,7 +5,6 @@ A step that has no finite loss changes nothing.
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,19 +16,8 @@ from ..config import TrainConfig
 from ..runtime.device import Precision
 from ..runtime.processes import Processes
 from .ema import EMA
+from .learner import StepResult
 from .optim import make_optimizer
-
-
-@dataclass
-class StepResult:
-    """What one step did: the loss over all processes, the gradient's norm before clipping."""
-
-    loss: float
-    grad_norm: float
-    learning_rate: float
-    finite: bool  # False: the loss or its gradient was NaN or infinite, the step was skipped
-    parts: list[float] = field(default_factory=list)  # other numbers that the loss came with
-    outputs: list[Tensor] = field(default_factory=list)  # of the loss, one for each part of a batch
 
 
 class Updater:
