@@ -35,7 +35,10 @@ from typing import TextIO
 
 FOLDERS = ("code", "configs", "writeup", "results")
 CORE_FILES = ("ddpm.py", "unet.py")
-CORE_FUNCTIONS = ("q_sample", "compute_loss", "p_sample", "p_sample_loop", "generate", "forward")
+CORE_FUNCTIONS = (
+    *("q_sample", "compute_loss", "p_sample", "p_sample_loop", "generate", "interpolate"),
+    "forward",
+)
 TEAM_COLUMNS = ("member", "NetID", "contribution")
 TEAM_TEMPLATE = "member,NetID,contribution\nExample Name,netid,what this member did\n"
 ANSWER, ANSWERS = "Your answer here", 9  # in the report's template, and how often

@@ -22,7 +22,7 @@ EDITIONS = Path(__file__).with_name("editions")
 PARTS = Path(__file__).with_name("parts.yaml")
 CHANGES = Path(__file__).with_name("changes")
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-DEFAULT = "fall2024"
+DEFAULT, FULL = "fall2024", "full"
 STUB, GIVEN, ABSENT = STATES = ("stub", "given", "absent")
 SHOWN = ("curve", "samples", "fid")  # what an experiment may ask to show
 # What the code calls something, and the other names that it may have; the grader knows the chain by
@@ -421,6 +421,12 @@ class _Reader:
 def all_parts(rubric: Rubric) -> tuple[Part, ...]:
     """All parts that grading knows, of this and of other editions."""
     return (*rubric.parts, *rubric.others)
+
+
+def rubric_of_all_parts() -> Rubric:
+    """The rubric of the edition that asks for every part."""
+    full = read_edition(find_edition(FULL))
+    return replace(load_rubric(), parts=full.parts, others=(), core=full.core, bonus=full.bonus)
 
 
 def priced(part: Part, points: float) -> Part:

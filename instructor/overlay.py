@@ -4,9 +4,9 @@ A scenario says what it is, and holds what differs from its base: the reference,
 whole submission of an earlier edition (instructor/scenarios/editions). Code goes to these places of
 the base, see catalogue.py for how they are written:
 
-    MODULE.NAME              one method of a class in ddpm, unet, edm or stable_diffusion, or one
-                             function of ddim, edm, fid, memorization or stable_diffusion, in place
-                             of the one of this name
+    MODULE.NAME              one method of a class in ddpm, unet, edm, fm or stable_diffusion, or
+                             one function of ddim, edm, fid, memorization or stable_diffusion, in
+                             place of the one of this name
     unet.decoder             the statements in place of the marked region in UNet.forward
     MODULE.top, MODULE.end   lines after the imports of one of these modules, and at its end
 
@@ -32,6 +32,7 @@ MODULES = {
     "unet": "code/libs/unet.py",
     "ddim": "code/libs/ddim.py",
     "edm": "code/libs/edm.py",
+    "fm": "code/libs/fm.py",
     "fid": "code/libs/metrics/fid.py",
     "memorization": "code/libs/metrics/memorization.py",
     "stable_diffusion": "code/libs/stable_diffusion.py",

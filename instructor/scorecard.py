@@ -32,8 +32,8 @@ from autograder.text import check_installed, did_you_mean, not_installed
 try:
     from autograder.batch import Order, grade_all
     from autograder.results import NOT_ATTEMPTED, Grade, PartResult
-    from autograder.rubric import load_rubric
     from catalogue import PARTS, ScenarioError
+    from editions import rubric_of_all_parts
     from overlay import Scenario, scenarios
 
     check_installed("torch")  # which the sandbox imports later
@@ -90,7 +90,7 @@ class Scorecard:
 
     def __init__(self, work: Path, jobs: int, names: str = "*", share: float = 1.0) -> None:
         self.work, self.jobs, self.names, self.share = work, jobs, names, share
-        self.rubric = load_rubric()
+        self.rubric = rubric_of_all_parts()
         self.figures: dict[str, Any] = {}
         self.slowest: list[tuple[float, str]] = []
         self.complaints: list[str] = []

@@ -208,11 +208,16 @@ def test_the_contents_link_the_editions_pages(edition, cut):
 
 
 def test_names_are_the_editions_everywhere(edition, cut):
-    """No text or code of the starter but the grader's has the name that this branch uses."""
+    """No text or code of the starter has the name that this branch uses, but as a part's id."""
     for old, new in edition.names.items():
-        ours = {f: c for f, c in cut.items() if not f.startswith(("autograder/", "zip_sub"))}
+        keeps = ("autograder/", "zip_sub")
+        ours = {f: c for f, c in cut.items() if not f.startswith(keeps)}
         left = [f for f, c in ours.items() if re.search(rb"\b%s\b" % old.encode(), c)]
         assert left == []
+        judge = [f for f in cut if f.startswith(("autograder/checks/", "autograder/tests/test_"))]
+        for file in (file for file in judge if file.endswith(".py")):
+            said = text(cut, file).replace(f'PART = "{old}"', "")
+            assert not re.search(rf"\b{old}\b", said), file
         assert new in "".join(text(cut, f) for f in cut if f.startswith("code/"))
     for old, new in edition.configs.items():
         assert f"configs/{new}.yaml" in cut

@@ -16,7 +16,7 @@ from autograder.checks.unet_wiring import same_condition
 from autograder.hidden.schedule import with_rates
 from autograder.judge import judge, not_judged
 from autograder.results import FAILED, TestResult
-from autograder.rubric import load_rubric
+from editions import rubric_of_all_parts
 
 from helpers.files import ROOT
 
@@ -83,7 +83,7 @@ def test_each_part_of_an_edition_is_judged_as_it_is(name, sandbox, tmp_path):
     """A wrong part loses points with its hint, a right one none, a part that was not asked all."""
     scenario = SCENARIOS[name]
     path = scenario.zip_to(tmp_path / f"{name}.zip")
-    grade = judge(path, load_rubric(), sandbox=sandbox, seed=secrets.randbelow(2**31))
+    grade = judge(path, rubric_of_all_parts(), sandbox=sandbox, seed=secrets.randbelow(2**31))
     tested = [part for part in grade.parts if part.points is not None]
     lost = {part.id: part.reason for part in tested if part.points < part.max_points}
     assert set(lost) == {scenario.fails, *scenario.may_fail, *scenario.lacks} - {""}, lost
@@ -105,7 +105,7 @@ def test_a_build_that_fails_is_not_tried_again_per_test(broken, most, sandbox, t
     scenario = overlay.Scenario("right", "broken", "", "fall2024", places={"ddpm.top": broken})
     path = scenario.zip_to(tmp_path / "broken.zip")
     with mock.patch.object(sandbox, "worker", wraps=sandbox.worker) as worker:
-        grade = judge(path, load_rubric(), sandbox=sandbox, seed=1)
+        grade = judge(path, rubric_of_all_parts(), sandbox=sandbox, seed=1)
     assert [part.id for part in grade.parts if part.points] == ["unet"]
     assert worker.call_count <= most
 

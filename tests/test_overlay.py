@@ -30,6 +30,7 @@ EVERYDAY = (
     "unet_cat_in_the_other_order q_sample_t_counted_from_one p_sample_recip_on_x_only "
     "loop_index_one_higher loss_weighted_by_t latent_normalised ddim_loop_one_noise "
     "fid_statistics_biased edm_heun_slopes_added sd_walk_ends_at_one "
+    "fm_loss_summed fm_step_to_t_next "
     "right_earlier_edition right_loop_step_written_out right_sd_names_by_counting"
 ).split()
 
@@ -44,7 +45,7 @@ def load(folder: Path) -> types.SimpleNamespace:
     sys.path.insert(0, str(folder / "code"))
     importlib.invalidate_caches()
     try:
-        names = ("ddpm", "unet", "ddim", "edm", "stable_diffusion")
+        names = ("ddpm", "unet", "ddim", "edm", "fm", "stable_diffusion")
         names += ("metrics.fid", "metrics.memorization")
         libs = {name.split(".")[-1]: importlib.import_module(f"libs.{name}") for name in names}
         assert Path(libs["ddpm"].__file__).is_relative_to(folder)

@@ -27,6 +27,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "cosine": {"img_shape": [1, 16, 16], "timesteps": 37, "num_classes": 10},
     "two_steps": {"img_shape": [2, 8, 12], "timesteps": 2, "num_classes": 3, "dim_mults": [1, 2]},
     "one_step": {"img_shape": [2, 8, 12], "timesteps": 1, "num_classes": 3, "dim_mults": [1, 2]},
+    # for many draws; the second one's times have another distribution
+    "small": {"img_shape": [1, 8, 8], "timesteps": 3, "num_classes": 4, "dim_mults": [1, 2]},
+    "logit_normal": {"img_shape": [1, 8, 8], "timesteps": 3, "num_classes": 4, "dim_mults": [1, 2]},
 }
 SHORT = ("two_steps", "one_step")
 for _config in CONFIGS.values():
@@ -40,15 +43,17 @@ def cosine_betas(timesteps: int) -> np.ndarray:
     return np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999)
 
 
+LOGIT_NORMAL = [0.4, 0.7]  # mean and standard deviation of a flow's ln(t / (1 - t))
 # Arguments that not every edition of the assignment has, each set with the names of others that
-# its edition has beside it. DDPM gets the first set that it knows completely. Where it knows only
-# some of a set, they are a team's own and may mean anything.
+# its edition has beside it. A model gets the first set that it knows completely. Where it knows
+# only some of a set, they are a team's own and may mean anything.
 Options = Sequence[tuple[dict[str, Any], list[str]]]
 OPTIONAL: dict[str, Options] = {
     "cosine": [
         ({"betas": cosine_betas(CONFIGS["cosine"]["timesteps"])}, ["network", "vae"]),
         ({"beta_schedule": "cosine", "beta_start": None, "beta_end": None}, []),
-    ]
+    ],
+    "logit_normal": [({"logit_normal": LOGIT_NORMAL}, ["network", "vae"])],
 }
 
 
@@ -77,12 +82,12 @@ class Case:
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """Arguments of DDPM."""
+        """Arguments of the model."""
         return CONFIGS[self.config]
 
     @property
     def optional(self) -> Options:
-        """Arguments of DDPM, one set of which an edition needs for this case; [] for none."""
+        """Arguments of the model, one set of which an edition needs for this case; [] for none."""
         return OPTIONAL.get(self.config, [])
 
 

@@ -1,7 +1,7 @@
 """Checks of compute_loss: what the network is trained on, and with which loss."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class Objective:
         clean: what is to be diffused: the images, or their latents.
     """
 
+    family: ClassVar[str] = "loss"  # how the ids of the hints begin
     case: Case
     images: np.ndarray
     clean: np.ndarray
@@ -62,17 +63,27 @@ class Objective:
 
     def call(self) -> Answer:
         """The call of compute_loss, which may be repeated."""
-        inputs = self.case.inputs
-        key = self.student.ddpm(self.case)
-        answers = {"q_sample": inputs["x_t"], "model": inputs["eps"]}
+        answers = self.answers()
         if self.case.kwargs.get("use_vae"):
-            answers |= {"vae.encoder": inputs["latents"], "vae.decoder": self.images}
+            answers |= {"vae.encoder": self.case.inputs["latents"], "vae.decoder": self.images}
         pieces = {name: Pieces(name, values[None], again=True) for name, values in answers.items()}
         doubles = {name: piece.answer for name, piece in pieces.items()}
-        args = (self.images, inputs["label"], inputs["t"], *self.noise)
         options: dict[str, Any] = {"gradients": not self.options["away"], "time_at": 2}
         options |= self.options
-        return self.student.call(key, "compute_loss", *args, doubles=doubles, **options)
+        args = self.arguments()
+        return self.student.call(self.key(), "compute_loss", *args, doubles=doubles, **options)
+
+    def key(self) -> str:
+        """The key of the case's model."""
+        return self.student.ddpm(self.case)
+
+    def answers(self) -> dict[str, np.ndarray]:
+        """What the doubles answer, without those of the autoencoder."""
+        return {"q_sample": self.case.inputs["x_t"], "model": self.case.inputs["eps"]}
+
+    def arguments(self) -> list[Any]:
+        """What compute_loss gets."""
+        return [self.images, self.case.inputs["label"], self.case.inputs["t"], *self.noise]
 
     def explain(self, finding: Finding) -> None:
         """Raise a Finding that says more than the error: noise of a wrong shape."""
@@ -166,25 +177,45 @@ class Objective:
             found = list(self.case.rates[:, self.t])
         return [values.reshape(-1, 1, 1, 1) for values in found]
 
-    def check_loss(self, noise: np.ndarray, tolerance: float) -> None:
-        """The loss is the mean squared error, and the network can learn from it."""
+    def check_loss(self, target: np.ndarray, tolerance: float) -> None:
+        """The loss is the mean squared error, and the network can learn from it.
+
+        Args:
+            target: what the network is to predict.
+        """
         eps = self.case.inputs["eps"]
         loss = float(tensor_of(self.answer.value, [], "The loss"))
-        difference = eps - noise
+        difference = eps - target
         expected = float((difference**2).mean())
         if not close(loss, expected, tolerance):
             hint = suspect({"loss": np.asarray(loss)}, self.case.suspects, {"loss": 1e-6}, 1e-5)
             again = float(tensor_of(self.call().value, [], "The loss"))
             raise Finding(
                 f"The loss is {loss:.5f}; expected {expected:.5f}.",
-                hint or ("loss_value" if close(again, loss, 1e-6) else "loss_other_noise"),
+                hint or f"{self.family}_{'value' if close(again, loss, 1e-6) else 'other_noise'}",
             )
         gradient = self.answer.gradients.get("model", 0.0)
         if not close(gradient, float((2 * difference * eps).mean()), 1e-2):
             raise Finding(
                 "The loss has the right value, but no gradient reaches the network.",
-                "loss_no_gradient",
+                f"{self.family}_no_gradient",
             )
+
+
+def check_encoder(objective: Objective) -> None:
+    """The encoder got the images, once, as they are."""
+    asked = [a.bind("x") for a in objective.answer.asked if a.name == "vae.encoder"]
+    asked = in_whole(asked, len(objective.images))
+    decoded = any(a.name == "vae.decoder" for a in objective.answer.asked)
+    if not asked:
+        hint = "latent_wrong_half" if decoded else "latent_not_encoded"
+        raise Finding("With use_vae, self.vae.encoder was never called.", hint)
+    if not is_tensor_like(asked[0].get("x"), objective.images):
+        raise Finding("The encoder did not get the images.", "latent_encoder_input")
+    if len(asked) > 1:
+        raise Finding(f"The encoder was called {len(asked)} times.", "latent_encoded_twice")
+    if decoded:
+        raise Finding("compute_loss called the decoder.", "latent_wrong_half")
 
 
 def drawn_times(case: Case, call: dict[str, Any]) -> np.ndarray:

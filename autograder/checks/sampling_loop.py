@@ -1,9 +1,9 @@
-"""Checks of the whole chain, p_sample_loop: which steps it takes, on what, and what it returns."""
+"""Checks of sampling, from noise to images: which steps it takes, on what, what it returns."""
 
 import itertools
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Chain:
     whole: bool = False
     training: bool = True
     away: bool = False
+    method: ClassVar[str] = "p_sample_loop"
+    family: ClassVar[str] = "loop"  # how the ids of the hints begin
     asked: list[Asked] = field(default_factory=list)
     decodings: int = 0  # calls of the decoder, and
     decoded: int = 0  # pictures that it has given
@@ -102,9 +104,13 @@ class Chain:
         self.decoded += rows
         return pictures[(self.decoded - rows + np.arange(rows)) % len(pictures)]
 
+    def key(self, student: Student) -> str:
+        """The key of the case's model."""
+        return student.ddpm(self.case)
+
     def run(self, student: Student) -> Answer:
         """Draw one picture for each label of the case."""
-        key = student.ddpm(self.case)
+        key = self.key(student)
         doubles: dict[str, Any] = {} if self.whole else {"p_sample": self.step}
         doubles |= {"model": self.step}
         if self.case.kwargs.get("use_vae"):
@@ -112,7 +118,7 @@ class Chain:
         try:
             answer = student.call(
                 key,
-                "p_sample_loop",
+                self.method,
                 self.case.inputs["label"],
                 doubles=doubles,
                 training=self.training,
@@ -189,29 +195,34 @@ class Chain:
         ]
 
     def check_start(self, x: Any) -> None:
-        """x_T is standard Gaussian noise of the right shape."""
+        """The chain starts from standard Gaussian noise of the right shape."""
         try:
             start = tensor_of(x, self.shape, "The chain's start x_T")
         except Finding as finding:
-            raise Finding(finding.reason, "loop_start_shape") from None
+            raise Finding(finding.reason, f"{self.family}_start_shape") from None
         fault = noise_fault(start)
         if fault:
             reason = f"The chain's start x_T is not standard Gaussian noise: {fault[0]}."
-            raise Finding(reason, "loop_start_noise")
+            raise Finding(reason, f"{self.family}_start_noise")
 
     def time_of(self, call: dict[str, Any], inlined: bool) -> int | None:
         """The step that a call says it is."""
         return whole_number(call.get("t") if inlined else call.get("t_index"))
 
-    def check_conditions(self, call: dict[str, Any], t: int) -> None:
-        """Labels and the tensor t are right."""
+    def check_labels(self, call: dict[str, Any]) -> None:
+        """A step got the labels."""
         labels = self.case.inputs["label"]
         if not is_tensor_like(call.get("label"), labels):
             raise Finding(
                 f"A step got the wrong labels: {shown(call.get('label'))}, expected "
                 f"{labels.tolist()}.",
-                "loop_labels",
+                f"{self.family}_labels",
             )
+
+    def check_conditions(self, call: dict[str, Any], t: int) -> None:
+        """Labels and the tensor t are right."""
+        self.check_labels(call)
+        labels = self.case.inputs["label"]
         value = call.get("t")
         whole = isinstance(value, Tensor) and value.dtype == "int64"
         if not whole or not is_tensor_like(value, np.full(len(labels), t)):
@@ -349,35 +360,79 @@ def check_order(order: list[int | None], times: list[int | None], T: int) -> Non
 
 def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     """A pixel model's result: x_0 from [-1, 1] to [0, 1], clamped."""
-    if isinstance(value, list):
-        raise Finding(
-            f"p_sample_loop returned {len(value)} values; expected the pictures alone, as one "
-            "tensor.",
-            "loop_returns_list",
-        )
-    found = tensor_of(value, x_0.shape, "p_sample_loop's result")
+    found = result_of(value, x_0.shape, chain)
     halves = (x_0 + 1) / 2
     if close(found, halves.clip(0, 1), 1e-4):
         return
     first = chain.start
     known = {
-        "loop_no_postprocess": ("the last x as it is, not in [0, 1]", [x_0, x_0.clip(-1, 1)]),
-        "loop_not_clamped": ("values outside [0, 1]", [halves]),
-        "loop_rescaled_twice": (
+        "no_postprocess": ("the last x as it is, not in [0, 1]", [x_0, x_0.clip(-1, 1)]),
+        "not_clamped": ("values outside [0, 1]", [halves]),
+        "rescaled_twice": (
             "pictures that were rescaled twice",
             [((halves + 1) / 2).clip(0, 1), ((halves.clip(0, 1) + 1) / 2).clip(0, 1)],
         ),
-        "loop_not_rescaled": ("x_0 clamped to [0, 1] but not rescaled", [x_0.clip(0, 1)]),
-        "loop_returns_start": (
+        "not_rescaled": ("x_0 clamped to [0, 1] but not rescaled", [x_0.clip(0, 1)]),
+        "returns_start": (
             "what the chain started from",
             [first.array, ((first.array + 1) / 2).clip(0, 1)],
         ),
     }
     for hint, (what, values) in known.items():
         if any(v.shape == found.shape and close(found, v, 1e-4) for v in values):
-            raise Finding(f"p_sample_loop returned {what}.", hint)
+            raise Finding(f"{chain.method} returned {what}.", f"{chain.family}_{hint}")
     raise Finding(
-        "p_sample_loop's result is not x_0 of its last step, brought to [0, 1] by postprocess "
+        f"{chain.method}'s result is not x_0 of its last step, brought to [0, 1] by postprocess "
         f"(its values are between {found.min():.2f} and {found.max():.2f}).",
-        "loop_result",
+        f"{chain.family}_result",
+    )
+
+
+def result_of(value: Any, shape: tuple[int, ...], chain: Chain) -> np.ndarray:
+    """What sampling returned, a tensor of this shape."""
+    if isinstance(value, list):
+        raise Finding(
+            f"{chain.method} returned {len(value)} values; expected the pictures alone, as one "
+            "tensor.",
+            f"{chain.family}_returns_list",
+        )
+    return tensor_of(value, shape, f"{chain.method}'s result")
+
+
+def check_decoded(value: Any, x_0: np.ndarray, chain: Chain) -> None:
+    """A latent model's result: the decoder got x_0, and its answer was clamped to [0, 1]."""
+    if chain.encoded:
+        raise Finding(f"{chain.method} called the encoder.", "latent_wrong_half")
+    decoded = chain.calls("vae.decoder")
+    pictures = chain.case.inputs["decoded"]
+    if not decoded:
+        raise Finding("With use_vae, self.vae.decoder was never called.", "latent_not_decoded")
+    # one call for the batch, or one for each of its parts
+    latents = [call.get("x") for call, _ in decoded]
+    if not all(isinstance(z, Tensor) and z.array is not None for z in latents):
+        raise Finding("The decoder did not get a tensor.", "latent_decoder_input")
+    if sum(len(z.array) for z in latents) > len(x_0):
+        raise Finding(f"The decoder was called {len(decoded)} times.", "latent_decoded_twice")
+    if any(z.shape[1:] != list(x_0.shape[1:]) for z in latents):
+        raise Finding("The decoder did not get the shape of the latents.", "latent_decoder_input")
+    last = np.concatenate([z.array for z in latents])
+    if last.shape != x_0.shape or not close(last, x_0, 1e-4):
+        raise Finding("The decoder did not get the chain's last latents.", "latent_decoder_input")
+    if isinstance(value, Tensor) and value.shape == list(x_0.shape):
+        text = f"{chain.method} returned latents instead of pictures."
+        raise Finding(text, "latent_not_decoded")
+    found = tensor_of(value, pictures.shape, f"{chain.method}'s result")
+    if close(found, pictures.clip(0, 1), 1e-4):
+        return
+    halves = ((pictures + 1) / 2, (pictures.clip(-1, 1) + 1) / 2, (pictures.clip(0, 1) + 1) / 2)
+    if any(close(found, np.clip(half, 0, 1), 1e-4) for half in halves):
+        raise Finding("The decoded pictures were rescaled from [-1, 1].", "latent_rescaled")
+    if close(found, pictures, 1e-4):
+        raise Finding(
+            "The decoded pictures were not clamped to [0, 1].", f"{chain.family}_not_clamped"
+        )
+    raise Finding(
+        f"{chain.method}'s result is not the decoder's output in [0, 1] (its values are between "
+        f"{found.min():.2f} .. {found.max():.2f}).",
+        "latent_result",
     )

@@ -37,7 +37,7 @@ PARTS = 10
 MAX_DEATHS = 3  # of workers, per part
 MAX_FORGED = 10  # forged messages, over all parts
 FORGED = "The process sent something that is not an answer"
-USE_UNET = ("ddpm", "edm")  # modules that import libs/unet.py
+USE_UNET = ("ddpm", "edm", "fm")  # modules that import libs/unet.py
 
 
 @dataclass
@@ -141,8 +141,8 @@ class Student:
     ) -> tuple[str, list[str]]:
         """Construct libs.MODULE.NAME once.
 
-        A broken libs/unet.py must not cost the points of ddpm.py and edm.py: where building with
-        it fails, an empty network stands in for it.
+        A broken libs/unet.py must not cost the points of the models that use it: where building
+        with it fails, an empty network stands in for it.
 
         Args:
             optional: sets of further arguments, see cases.py.
@@ -194,17 +194,41 @@ class Student:
             if case.kwargs.get("use_vae") and case.part != "latent" and not self.deaths:
                 pytest.skip(f"with use_vae: {finding.reason}")
             raise
+        self._check_optional("ddpm", "DDPM", case, built)
+        return key
+
+    def fm(self, case: Case) -> str:
+        """The key of a case's FM; a module that is not there was not attempted.
+
+        Skips the test where DDPM cannot be built with this autoencoder either, since the part
+        latent judges that, and where FM does not know the case's optional arguments.
+        """
+        try:
+            key, built = self.build("fm", "FM", case.kwargs, case.optional)
+        except Finding as finding:
+            if finding.not_attempted or self.deaths or not case.kwargs.get("use_vae"):
+                raise
+            try:
+                self.build("ddpm", "DDPM", case.kwargs)
+            except Finding:
+                pytest.skip(f"with use_vae: {finding.reason}")
+            raise
+        self._check_optional("fm", "FM", case, built)
+        return key
+
+    def _check_optional(self, module: str, name: str, case: Case, built: list[str]) -> None:
+        """Skip the test where a class was not built with one set of optional arguments."""
         if not case.optional or any(given.keys() == set(built) for given, _ in case.optional):
-            return key
-        text = self.libs and self.libs / "ddpm.py"
+            return
+        text = self.libs and self.libs / f"{module}.py"
         for given, beside in case.optional if text else ():
-            if all(constructor_names(text, "DDPM", name) for name in (*given, *beside)):
+            if all(constructor_names(text, name, argument) for argument in (*given, *beside)):
                 raise Finding(
-                    f"DDPM takes {', '.join(given)}, but the process said that it does not.",
+                    f"{name} takes {', '.join(given)}, but the process said that it does not.",
                     "forged",
                 )
         sets = " or ".join(", ".join(given) for given, _ in case.optional)
-        pytest.skip(f"this DDPM does not know {sets}")
+        pytest.skip(f"this {name} does not know {sets}")
 
     def edm(self, case: Case) -> str:
         """The key of a case's EDM; a module that is not there was not attempted."""

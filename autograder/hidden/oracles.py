@@ -10,6 +10,7 @@ import numpy as np
 
 from autograder.checks.cases import CONFIGS, SHORT, Case, diffused_shape
 from autograder.hidden.bonus import make_bonus_cases
+from autograder.hidden.flow import make_flow_cases
 from autograder.hidden.mistakes import COMPUTE_LOSS, P_SAMPLE_MEAN, P_SAMPLE_SIGMA, Q_SAMPLE
 from autograder.hidden.schedule import Schedule, normal, rounded, schedule_of, with_rates
 
@@ -31,7 +32,7 @@ def make_cases(seed: int) -> list[Case]:
         for config in configs:
             random = np.random.default_rng([seed, number, list(CONFIGS).index(config)])
             cases.append(maker(part, config, random))
-    return with_rates(cases) + make_bonus_cases(seed)
+    return with_rates(cases) + make_flow_cases(seed) + make_bonus_cases(seed)
 
 
 def mixed_steps(T: int, batch: int, random: np.random.Generator) -> np.ndarray:

@@ -26,6 +26,8 @@ from autograder.sandbox.wire import DTYPES, NAMES, Channel
 SHOWN = 2000  # characters of an error's text
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
 TIMES = {"time", "times", "t", "timestep", "timesteps", "step"}
+CHAIN = ("p_sample_loop", "generate")  # what editions call sampling
+NOISES = {"noise", "eps", "epsilon"}
 WEIGHTS = ["vae_encoder_weights", "vae_decoder_weights"]
 HALVES = {  # names of an autoencoder's halves, parts or methods, in the order of the search
     "vae.encoder": ("encoder", "encode", "vae_encoder"),
@@ -451,22 +453,24 @@ def passes_on(part: nn.Module) -> bool:
 
 
 def method_of(built: Any, name: str) -> Any:
-    """A method by its name in the contract, or by the one that an earlier edition gave it."""
-    former = {"p_sample_loop": "generate"}.get(name)
-    return getattr(built, name if former is None or hasattr(built, name) else former)
+    """A method by its name in the contract, or by the one that another edition gave it."""
+    if name in CHAIN and not hasattr(built, name):
+        return getattr(built, next((other for other in CHAIN if hasattr(built, other)), name))
+    return getattr(built, name)
 
 
 def lacks_time(function: Any, place: int) -> bool:
-    """Whether a function takes no time step in this place, but the noise, its last argument."""
+    """Whether a function takes no time step in this place, but the noise."""
     named = [
         parameter
         for parameter in inspect.signature(function).parameters.values()
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
-    if len(named) != place + 1:
+    if len(named) <= place:
         return False
-    last = named[place]
-    return last.default is not last.empty and not last.name.startswith("t")
+    there, is_last = named[place], len(named) == place + 1
+    is_noise = there.name in NOISES or (is_last and not there.name.startswith("t"))
+    return there.default is not there.empty and is_noise
 
 
 def own_names(network: Any) -> dict[str, str]:
@@ -539,7 +543,7 @@ class HollowAutoencoder(HollowUNet):
 @contextlib.contextmanager
 def hollow_networks(module: str) -> Any:
     """Within this context libs.MODULE finds empty networks: real ones take most of the time."""
-    names = ("unet", "tiny_autoencoder", "latent_space", module)
+    names = ("unet", "tiny_autoencoder", "latent_space", "ddpm", module)
     libs = {name: sys.modules.get(f"libs.{name}") for name in names}
     hollow = {"UNet": ("unet", HollowUNet), "TAESD": ("tiny_autoencoder", HollowAutoencoder)}
     with contextlib.ExitStack() as stack:
@@ -547,17 +551,19 @@ def hollow_networks(module: str) -> Any:
             real = getattr(libs[home], name, None)
             if hasattr(real, "encode") or hasattr(real, "decode"):
                 continue  # its halves are not all that matters
-            for user in (libs[home], libs["latent_space"], libs[module]):
+            for user in map(libs.get, dict.fromkeys((home, "latent_space", "ddpm", module))):
                 if real is not None and getattr(user, name, None) is real:
                     stack.enter_context(mock.patch.object(user, name, stand_in))
             if real is not None:
-                for initialise in initialisers(libs[module]):
+                for initialise in (*initialisers(libs["ddpm"]), *initialisers(libs[module])):
                     stack.enter_context(default_replaced(initialise, real, stand_in))
         yield
 
 
 def initialisers(module: Any) -> list[types.FunctionType]:
-    """The __init__ of each class that a module defines."""
+    """The __init__ of each class that a module defines; none where it is not imported."""
+    if module is None:
+        return []
     classes: list[Any] = [kind for kind in vars(module).values() if isinstance(kind, type)]
     own = [kind.__init__ for kind in classes if kind.__module__ == module.__name__]
     return [made for made in own if isinstance(made, types.FunctionType)]

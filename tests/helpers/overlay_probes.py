@@ -302,6 +302,76 @@ def probe_bonus_edm(libs: Any) -> Observations:
     return seen
 
 
+def make_flow(libs: Any, latent: bool = False, **options: Any) -> Any:
+    """A submission's FM of five steps, in eval mode, with toys for network and coders."""
+    shape = (3, 16, 24) if latent else (3, 4, 6)
+    flow = libs.fm.FM(shape, 5, 8, 8, 3, (1,), (), latent, **options)
+    flow.model = Denoiser()
+    if latent:
+        flow.vae.encoder, flow.vae.decoder = Encoder(), Decoder()
+    return flow.eval()
+
+
+def probe_fm_loss(libs: Any) -> Observations:
+    """The loss and its gradient at given times and noise; times and noise that are drawn."""
+    seen: Observations = {}
+    for latent in (False, True):
+        flow, shape = make_flow(libs, latent), (4, 2, 3) if latent else (3, 4, 6)
+        x = torch.rand(4, 3, 16, 24) if latent else 1.5 * torch.randn(4, *shape)
+        t, noise = torch.tensor([0.0, 0.9, 0.3, 1.0]), torch.randn(4, *shape)
+        given = [value.clone() for value in (x, t, noise)]
+        loss = flow.compute_loss(given[0], ODD_LABELS, given[1], given[2])
+        loss.backward()
+        found = {"loss": loss.detach(), "gradient": flow.model.gain.grad.clone()}
+        found |= asked(flow.model)
+        found["inputs stay"] = all(map(torch.equal, given, (x, t, noise)))
+        x, t, labels = x.repeat(100, 1, 1, 1), 0.8 * t.repeat(100), ODD_LABELS.repeat(100)
+        loss = flow.compute_loss(x, labels, t)
+        call, clean = flow.model.calls[-1], Encoder()(x) if latent else x
+        s = t.view(-1, 1, 1, 1)
+        drawn = (call["x"] - s * clean) / (1 - s)
+        found["error"] = loss.detach() - (call["out"] - clean + drawn).pow(2).mean()
+        found |= {**stats(drawn), **without_x(asked(flow.model))}
+        seen |= {f"{name}, latent {latent}": value for name, value in found.items()}
+    for option in (None, (0.4, 0.7)):
+        flow = make_flow(libs, logit_normal=option)
+        x, noise = torch.rand(2, 4000, 3, 4, 6)
+        flow.compute_loss(x, torch.zeros(4000, dtype=torch.long), None, noise)
+        call = flow.model.calls[-1]
+        t = call["time"].double()
+        z = torch.special.ndtri(t) if option is None else (t.logit() - 0.4) / 0.7
+        found = stats(z[:, None, None, None])
+        seen |= {f"{n} of times {option}": found[n] for n in ("~mean", "~std", "~fourth")}
+        s = call["time"].view(-1, 1, 1, 1)
+        seen[f"error of the mix {option}"] = call["x"] - s * x - (1 - s) * noise
+        seen[f"different times {option}"] = len(t.unique()) > 3900
+        flow.compute_loss(x, torch.zeros(4000, dtype=torch.long), None, noise)
+        seen[f"draws anew {option}"] = not torch.equal(flow.model.calls[-1]["time"], call["time"])
+    return seen
+
+
+def probe_fm_generate(libs: Any) -> Observations:
+    """Five Euler steps, as the network sees them; the start; the pictures."""
+    seen: Observations = {}
+    for latent in (False, True):
+        flow = make_flow(libs, latent).train()
+        labels = ODD_LABELS.repeat(30)
+        images = flow.generate(labels)
+        calls = list(flow.model.calls)
+        found = {"labels": labels, **without_x(asked(flow.model))}
+        found["mode"] = flow.training, flow.model.training
+        found |= stats(calls[0]["x"])
+        ends = [call["x"].double() + call["out"].double() / 5 for call in calls]
+        found |= {f"error {i}": (call["x"] - end).float()
+                  for i, (call, end) in enumerate(zip(calls[1:], ends, strict=False))}  # fmt: skip
+        last = ends[-1].float()
+        expected = Decoder()(last) if latent else (last + 1) / 2
+        found["error of the images"] = images - expected.clamp(0, 1)
+        found["draws anew"] = not torch.equal(images, flow.generate(labels))
+        seen |= {f"{name}, latent {latent}": value for name, value in found.items()}
+    return seen
+
+
 def probe_bonus_evaluation(libs: Any) -> Observations:
     """Gaussians of many and of few images, their distances, and ratios with copies among them."""
     seen: Observations = {}
@@ -418,6 +488,8 @@ PROBES = {
     "p_sample_loop": probe_p_sample_loop,
     "compute_loss": probe_compute_loss,
     "latent": probe_latent,
+    "fm_loss": probe_fm_loss,
+    "fm_generate": probe_fm_generate,
     "bonus_evaluation": probe_bonus_evaluation,
     "bonus_sampling": probe_bonus_sampling,
     "bonus_edm": probe_bonus_edm,
