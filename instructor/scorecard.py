@@ -3,8 +3,9 @@
 Grades every scenario of instructor/scenarios and compares with what each expects: wrong
 implementations must lose the right points with the right hint, right ones none, hostile ones must
 gain none. Then it measures flakes, times and a large batch, and prints README.md's table. Exit code
-1 where a target is missed, except for times, which depend on the machine. With --list it prints the
-scenarios instead, one in a line: name, kind, what it is, what must come out.
+1 where a target is missed, except for times, which depend on the machine. With --mutants it grades
+mistakes made by rule instead (mutants.py), and names those that nothing notices. With --list it
+prints the scenarios, one in a line: name, kind, what it is, what must come out.
 """
 
 import argparse
@@ -30,6 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "instructor")]
 from autograder.text import check_installed, did_you_mean, not_installed
 
 try:
+    import mutation
     from autograder.batch import Order, grade_all
     from autograder.results import NOT_ATTEMPTED, Grade, PartResult
     from catalogue import PARTS, ScenarioError
@@ -95,13 +97,19 @@ class Scorecard:
         self.slowest: list[tuple[float, str]] = []
         self.complaints: list[str] = []
 
-    def order(self, public: bool = False) -> Order:
+    def order(self, public: bool = False, only: str | None = None) -> Order:
         """A fresh seed for each measurement."""
-        return Order(self.rubric, secrets.randbelow(2**31), public, trust=True)
+        return Order(self.rubric, secrets.randbelow(2**31), public, only, trust=True)
 
-    def grade(self, paths: list[Path], jobs: int | None = None, public: bool = False):  # noqa: ANN201
+    def grade(  # noqa: ANN201
+        self,
+        paths: list[Path],
+        jobs: int | None = None,
+        public: bool = False,
+        only: str | None = None,
+    ):
         """Grade, with a line of progress."""
-        grades = grade_all(paths, self.order(public), jobs or self.jobs)
+        grades = grade_all(paths, self.order(public, only), jobs or self.jobs)
         for done, grade in enumerate(grades, start=1):
             print(f"\r{done} of {len(paths)} ", end="", file=sys.stderr, flush=True)
             yield grade
@@ -158,6 +166,23 @@ class Scorecard:
                 "parent_mb_after_a_tenth": round(memory[len(memory) // 10]),
                 "parent_mb_at_the_end": round(memory[-1]),
             }
+
+    def mutants(self) -> None:
+        """Mistakes made by rule lose points, unless nobody can tell them from the reference."""
+        parts = [part.id for part in self.rubric.parts if part.automatic]
+        found = mutation.chosen(parts, self.names)
+        drawn = set(random.sample(range(len(found)), round(self.share * len(found))))
+        found = [mutant for i, mutant in enumerate(found) if i in drawn]
+        tallies = mutation.measure(
+            found,
+            lambda paths, part: self.grade(paths, only=part),
+            self.work,
+            self.complaints.append,
+        )
+        self.figures |= mutation.figures(tallies.values())
+        self.complaints += [f"survives: {m}" for t in tallies.values() for m in t.survivors]
+        print("\n".join(mutation.table(tallies)))
+        print(mutation.in_words(self.figures))
 
     def judge_repeat(self, grade: Grade) -> None:
         """A copy of the reference gets all points."""
@@ -326,6 +351,8 @@ def targets(f: dict[str, Any]) -> list[str]:
         "killed": lambda: f["killed"] == f["wrong"],
         "right_function": lambda: f["right_function"] == f["wrong"],
         "hinted": lambda: f["hinted"] >= HINTED * f["wrong"],
+        "mutants_killed": lambda: f["mutants_killed"] == f["mutants"],
+        "mutants_right_part": lambda: f["mutants_right_part"] == f["mutants"],
         "false_fails": lambda: f["false_fails"] == 0,
         "hostile_gains": lambda: f["hostile_gains"] == 0,
         "hostile_stuck": lambda: f["hostile_stuck"] == 0,
@@ -360,8 +387,11 @@ def main() -> int:
     parser.add_argument(
         "--only", choices=["bases", "scenarios", "flakes", "times"], action="append"
     )
+    parser.add_argument("--mutants", action="store_true", help="grade mistakes made by rule")
     parser.add_argument("--kind", choices=KINDS, action="append", help="only these scenarios")
-    parser.add_argument("--names", default="*", metavar="GLOB", help="only these scenarios")
+    parser.add_argument(
+        "--names", default="*", metavar="GLOB", help="only these, of scenarios or mutants"
+    )
     parser.add_argument(
         "--share", type=float, default=1.0, metavar="S", help="a random part, as 0.25"
     )
@@ -396,6 +426,8 @@ def measure(args: argparse.Namespace) -> int:
             "flakes": lambda: card.flakes(round(100 * args.share)),
             "times": lambda: card.times(BATCH),
         }
+        if args.mutants:
+            steps = {"mutants": card.mutants}
         for name, step in steps.items():
             if not args.only or name in args.only:
                 start = time.monotonic()
@@ -405,7 +437,8 @@ def measure(args: argparse.Namespace) -> int:
         print(complaint)
     for seconds_, name in reversed(card.slowest):
         print(f"slow: {name} took {seconds_:.0f} s")
-    print("\n".join(["", *markdown(card.figures), ""]))
+    if not args.mutants:
+        print("\n".join(["", *markdown(card.figures), ""]))
     if args.json:
         args.json.write_text(json.dumps(card.figures, indent=1) + "\n", encoding="utf-8")
     missed = targets(card.figures)

@@ -1,8 +1,6 @@
 """The scenarios: they build, they say what they are, and what they say is true."""
 
 import ast
-import importlib
-import sys
 import types
 import zipfile
 from collections import Counter
@@ -14,10 +12,11 @@ import torch
 import yaml
 import zip_submission
 from catalogue import PARTS, ScenarioError, read_blocks
+from probes import PROBES, differences, imported, observe
 from regions import is_marker
 
 from helpers.files import ROOT
-from helpers.overlay_probes import PROBES, differences, observe
+from helpers.submissions import libs_of
 
 SCENARIOS = {  # those of earlier editions are graded in test_editions.py
     kind: [s for s in overlay.scenarios(kind) if not overlay.is_edition(s.base)]
@@ -35,26 +34,12 @@ EVERYDAY = (
 ).split()
 
 
-def is_libs(name: str) -> bool:
-    return name.split(".")[0] == "libs"
-
-
 def load(folder: Path) -> types.SimpleNamespace:
     """Import a submission's own libs, whatever libs this process has imported before."""
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_libs(name)}
-    sys.path.insert(0, str(folder / "code"))
-    importlib.invalidate_caches()
-    try:
-        names = ("ddpm", "unet", "ddim", "edm", "fm", "stable_diffusion")
-        names += ("metrics.fid", "metrics.memorization")
-        libs = {name.split(".")[-1]: importlib.import_module(f"libs.{name}") for name in names}
-        assert Path(libs["ddpm"].__file__).is_relative_to(folder)
-        return types.SimpleNamespace(**libs, DDPM=libs["ddpm"].DDPM, UNet=libs["unet"].UNet)
-    finally:
-        sys.path.remove(str(folder / "code"))
-        for name in [name for name in sys.modules if is_libs(name)]:
-            del sys.modules[name]
-        sys.modules.update(kept)
+    with libs_of(folder / "code"):
+        libs = imported()
+        assert Path(libs.ddpm.__file__).is_relative_to(folder)
+        return libs
 
 
 def unchanged(base: str) -> overlay.Scenario:

@@ -6,14 +6,19 @@ random draws, which must be near those of independent standard normal numbers, s
 submission may draw in any order. What comes between is computed here, in float64.
 """
 
+import importlib
 import itertools
 import math
 import types
 from typing import Any
 
 import torch
+from autograder.sandbox import machine
+from autograder.sandbox.wire import Channel
+from autograder.sandbox.worker import pack
 from torch import Tensor, nn
 
+MODULES = "ddpm unet ddim edm fm stable_diffusion metrics.fid metrics.memorization".split()
 STEPS = 20
 ODD_T = torch.tensor([0, STEPS - 1, 3, 11])
 ODD_LABELS = torch.tensor([2, 0, 1, 2])
@@ -123,7 +128,8 @@ def probe_q_sample(libs: Any) -> Observations:
 
 def probe_p_sample(libs: Any) -> Observations:
     """Step 0 exactly; at others the noise that was added. A loud network shows small faults."""
-    ddpm, schedule, seen = make(libs, scale=300.0), Schedule(latent=False), {}
+    seen: Observations = {}
+    ddpm, schedule = make(libs, scale=300.0), Schedule(latent=False)
     buffers = {name: value.clone() for name, value in ddpm.named_buffers()}
     x, labels = 1.5 * torch.randn(600, 3, 4, 6), ODD_LABELS.repeat(150)
     given = x.clone()
@@ -497,9 +503,26 @@ PROBES = {
 }
 
 
-def observe(libs: Any, part: str) -> Observations:
+def imported() -> types.SimpleNamespace:
+    """The modules of the `libs` that Python finds first, and DDPM and UNet beside them."""
+    libs = {name.split(".")[-1]: importlib.import_module(f"libs.{name}") for name in MODULES}
+    return types.SimpleNamespace(**libs, DDPM=libs["ddpm"].DDPM, UNet=libs["unet"].UNet)
+
+
+def serve(channel: Channel, code_folder: str) -> None:
+    """In a worker of the sandbox: receive {"part", "seed"}, and send what its probe observes."""
+    machine.furnish(code_folder)
+    asked_for = channel.receive()
+    try:
+        seen = observe(imported(), **asked_for)
+    except Exception as error:
+        seen = {"raised": f"{type(error).__name__}: {error}"}
+    channel.send({name: pack(value) for name, value in seen.items()})
+
+
+def observe(libs: Any, part: str, seed: int = 0) -> Observations:
     """Run one probe with a fixed seed; what a submission raises is an observation."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     try:
         return PROBES[part](libs)
     except Exception as error:

@@ -1,0 +1,133 @@
+"""Mutants: mistakes made by rule, which the scorecard finds out the tests' gaps with."""
+
+import ast
+import shutil
+from pathlib import Path
+
+import mutants
+import mutation
+import numpy as np
+import pytest
+from autograder import judge
+from catalogue import PARTS
+from regions import is_marker
+from scorecard import Scorecard, targets
+
+SMALL = """\
+def f(a, b):
+    # TODO 1 f: Add.
+    # BEGIN SOLUTION q_sample
+    if a > 2:
+        b = -b
+    return g(a, b)[0]
+    # END SOLUTION
+"""
+SMALL_CHANGES = """\
+f: if a > 2: -> nothing
+f: a > 2 -> a <= 2
+f: a > 2 -> a >= 2
+f: 2 -> 3
+f: 2 -> 1
+f: b = -b -> nothing
+f: -b -> b
+f: 0 -> 1
+f: 0 -> -1
+f: g(a, b) -> a
+f: g(a, b) -> g(b, a)
+f: a -> b
+f: b -> a
+"""
+
+
+@pytest.fixture(scope="module")
+def found() -> list[mutants.Mutant]:
+    return mutants.mutants(list(PARTS))
+
+
+def test_every_small_change_is_made_once():
+    """Operators, constants, conditions, arguments, names, and statements that are left out."""
+    seen = [m.change for m in mutants.mutants_of(SMALL, "code/libs/x.py")]
+    assert sorted(seen) == sorted(SMALL_CHANGES.splitlines())
+
+
+def test_there_are_enough_for_every_part(found):
+    assert len(found) >= 400
+    assert {mutant.part for mutant in found} == set(PARTS)
+    assert len({str(mutant).split(":", 3)[3] + mutant.part for mutant in found}) > 0.9 * len(found)
+
+
+def test_a_mutant_is_the_reference_with_one_change(found):
+    """It parses, has no marker, and differs from the reference in a statement or two."""
+    for mutant in found[::40]:
+        reference = mutants.ROOT.joinpath(mutant.file).read_text(encoding="utf-8")
+        kept = {line.strip() for line in mutant.text.splitlines()}
+        lost = [line for line in reference.splitlines() if line.strip() not in kept]
+        assert ast.parse(mutant.text)
+        assert not any(map(is_marker, mutant.text.splitlines()))
+        assert len([line for line in lost if not is_marker(line)]) <= 9, mutant
+        assert mutants.unmarked(reference) != mutant.text
+
+
+def test_all_that_count_as_equivalent_are_mutants(found):
+    """A change of the reference must not leave entries that mean nothing any more."""
+    known = {(mutant.part, mutant.change) for mutant in found}
+    for part, changes in mutants.equivalents().items():
+        for change, why in changes.items():
+            assert (part, change) in known
+            assert why.endswith(".")
+
+
+def test_outputs_are_equal_up_to_rounding():
+    one = {"a": [{"tensor": "float32", "array": np.float32([1, np.nan])}, 0.5, "x"]}
+    near = {"a": [{"tensor": "float32", "array": np.float32([1 + 1e-6, np.nan])}, 0.5, "x"]}
+    assert mutation.same(one, near)
+    for other in ([1, 2], [1, np.nan, 3], [1.01, np.nan]):
+        assert not mutation.same(
+            one, {"a": [{**one["a"][0], "array": np.float32(other)}, 0.5, "x"]}
+        )
+    assert not mutation.same(one, None)
+    assert not mutation.same({"a": 1}, {"a": True})
+
+
+def test_the_table_and_the_targets_count_survivors():
+    tally = mutation.Tally(total=10, killed=6, elsewhere=1, equal=1, listed=1)
+    figures = mutation.figures([tally])
+    assert figures["mutants"] == 8
+    assert figures["mutants_killed"] == 7
+    assert mutation.in_words(figures).startswith("7 of 8 mutants lose points, 6 for")
+    assert targets(figures) == ["mutants_killed", "mutants_right_part"]
+    assert mutation.table({"q_sample": tally})[2].endswith("| 10 | 2 | 6 | 1 | 0 |")
+
+
+@pytest.mark.slow
+def test_a_weakened_test_lowers_the_figure(tmp_path, monkeypatch):
+    """Mutants of q_sample survive, and are named, where its tests ask nothing."""
+    names = "q_sample: *: q_sample: signal_rate * x_start + noise_rate * noise -> *"
+
+    def measured(name: str) -> Scorecard:
+        work = tmp_path / name
+        work.mkdir()
+        card = Scorecard(work, jobs=1, names=names)
+        card.mutants()
+        return card
+
+    whole = measured("whole")
+    assert whole.figures["mutants"] == whole.figures["mutants_right_part"] == 3
+    weak = tmp_path / "tests"
+    shutil.copytree(judge.TESTS, weak, ignore=shutil.ignore_patterns("__pycache__"))
+    file = weak / "test_q_sample.py"
+    file.write_text(weakened(file), encoding="utf-8")
+    monkeypatch.setattr(judge, "TESTS", weak)
+    weakest = measured("weak")
+    assert weakest.figures["mutants_right_part"] < 3
+    assert any(text.startswith("survives: q_sample") for text in weakest.complaints)
+    assert "mutants_killed" in targets(weakest.figures)
+
+
+def weakened(file: Path) -> str:
+    """The text of a file of tests, none of which asks anything any more."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            node.body = [ast.Pass()]
+    return ast.unparse(tree)
