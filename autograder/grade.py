@@ -1,5 +1,6 @@
 """Grade submissions: python autograder/grade.py PATH... [--out DIR]
 Zip the reports:   python autograder/grade.py feedback DIR --canvas | --moodle
+Ask about it:      python autograder/grade.py viva DIR
 
 PATH is a zip, a submission's folder, or a folder of them. Student code runs in a sandbox only.
 """
@@ -38,7 +39,7 @@ try:
     from autograder.output.feedback import feedback_command
     from autograder.output.pages import write_class, write_submission
     from autograder.output.sheets import contested, recipients, without_key, write_sheets
-    from autograder.output.stored import load_grades
+    from autograder.output.stored import keep_places, load_grades
     from autograder.output.terminal import table
     from autograder.reading.submission import Refused, find_submissions, hash_of_file, names_of
     from autograder.results import NOT_ATTEMPTED, PASSED, Grade, PartResult
@@ -107,6 +108,10 @@ def main() -> int:
     """Grade, write, print; returns the exit code."""
     if sys.argv[1:2] == ["feedback"]:
         return feedback_command(sys.argv[2:], load_rubric())
+    if sys.argv[1:2] == ["viva"] and (ROOT / "autograder" / "extras" / "viva").exists():
+        from autograder.extras.viva.command import viva_command
+
+        return viva_command(sys.argv[2:])
     args = parse_args()
     rubric = load_rubric(args.rubric)
     hints()  # read now, so that a mistake in their file shows before anything is graded
@@ -130,6 +135,7 @@ def main() -> int:
         concerns, only = concerned(stored.values(), args.part, args.hint)
     if args.out:
         check_folder(args.out)
+        keep_places(args.out, names)
     own = IS_STARTER or all(path.resolve() == ROOT for path in paths)
     trust = args.trust or own  # one's own work needs no protection from itself
     private = private_paths(paths, args.out)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from autograder.rubric import Rubric
 from autograder.text import InputError, one_line, visible, write_text
 
 LONGEST_NAME = 100  # bytes of a folder's name
+PLACES_FILE = "places.json"
 
 
 def submission_folder(folder: Path, submission: str) -> Path:
@@ -52,6 +54,22 @@ def load_grades(folder: Path) -> list[Grade]:
                 "to have that submission graded again"
             ) from error
     return sorted(grades, key=lambda grade: grade.submission)
+
+
+def keep_places(folder: Path, names: Mapping[Path, str]) -> None:
+    """Note where submissions are, for commands that read them again; earlier ones stay."""
+    places = places_of(folder) | {name: path for path, name in names.items()}
+    texts = {name: str(path) for name, path in sorted(places.items())}
+    write_text(folder / PLACES_FILE, json.dumps(texts, indent=1) + "\n")
+
+
+def places_of(folder: Path) -> dict[str, Path]:
+    """Where the submissions were when they were graded, by name; empty where nothing is noted."""
+    try:
+        found = json.loads((folder / PLACES_FILE).read_bytes())
+        return {name: Path(path) for name, path in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
