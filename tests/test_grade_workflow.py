@@ -1,11 +1,14 @@
 """The workflow in the students' repository, run step by step as GitHub does, on a cut starter."""
 
+import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from release import OVERLAY, build, goes_out, tracked_files, write_folder
@@ -54,7 +57,42 @@ def test_the_steps_name_actions_with_versions_and_python_3_11(steps):
     assert [use.split("@")[0] for use in uses] == names
     assert all(re.fullmatch(r".+@v\d+", use) for use in uses)
     python = next(step["with"] for step in steps if "setup-python" in step.get("uses", ""))
-    assert python == {"python-version": "3.11", "cache": "pip"}
+    assert python == {"python-version": "3.11"}
+
+
+def test_the_actions_run_on_a_node_that_github_still_has(steps):
+    """Those of Node 20 stopped in September 2026; upload-artifact has another since version 6."""
+    oldest = {"checkout": 5, "setup-python": 6, "upload-artifact": 6}
+    ours = yaml.load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"), yaml.BaseLoader)
+    every = [*steps, *(step for job in ours["jobs"].values() for step in job["steps"])]
+    for use in [step["uses"] for step in every if "uses" in step]:
+        name, version = re.fullmatch(r"actions/([\w-]+)@v(\d+)", use).groups()
+        assert int(version) >= oldest[name]
+
+
+@pytest.mark.parametrize("file", [f"{OVERLAY}/{FILE}", ".github/workflows/ci.yml"])
+def test_the_workflows_fit_githubs_schema(file):
+    """Protects: a key that GitHub does not know stops every run, and shows on GitHub alone."""
+    package = importlib.util.find_spec("check_jsonschema")
+    if package is None:
+        pytest.skip("needs the schemas of requirements/dev.txt")
+    folder = Path(package.origin).parent / "builtin_schemas" / "vendor"
+    schema = json.loads((folder / "github-workflows.json").read_text(encoding="utf-8"))
+    found = yaml.load((ROOT / file).read_text(encoding="utf-8"), StringKeys)
+    jsonschema.validate(found, schema)
+    del found["jobs"][min(found["jobs"])]["runs-on"]  # and it does find a mistake
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(found, schema)
+
+
+class StringKeys(yaml.SafeLoader):
+    """Reads `on` as GitHub does, as a word."""
+
+
+StringKeys.yaml_implicit_resolvers = {
+    letter: [(tag, how) for tag, how in found if "bool" not in tag or letter in "tTfF"]
+    for letter, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def test_the_steps_use_only_what_students_have(steps, starter):
@@ -72,7 +110,7 @@ def run_steps(steps: list[dict], repository: Path, work: Path) -> tuple[bool, st
     runner.mkdir()
     # pip has a network to talk to there; here it only has to be asked for the right thing
     (stubs / "python").write_text(
-        f'#!/bin/bash\n[ "$1 $2" = "-m pip" ] && {{ echo "$@" >> {work}/pip; exit; }}\n'
+        f'#!/bin/bash\n[[ "$1 $2" =~ ^-m.(pip|uv)$ ]] && {{ echo "$@" >> {work}/pip; exit; }}\n'
         f'exec {sys.executable} "$@"\n',
         encoding="utf-8",
     )
@@ -115,7 +153,8 @@ def test_the_steps_put_points_and_hints_into_the_summary(steps, starter, solved,
     assert (lines[0], lines[-1]) == ("```text", "```")
     points = dict(re.findall(r"^(\w+) +([\d.]+ of 1) ", summary, re.MULTILINE))
     assert points == dict.fromkeys(PARTS, "1 of 1" if solved else "0 of 1")
-    assert "-m pip install -r requirements.txt" in (tmp_path / "pip").read_text(encoding="utf-8")
+    installed = (tmp_path / "pip").read_text(encoding="utf-8")
+    assert "-m pip install uv\n-m uv pip install --system --torch-backend=cpu -r req" in installed
     # what the upload step takes
     uploaded = [step["with"]["path"] for step in steps if "upload" in step.get("uses", "")]
     assert uploaded == ["${{ runner.temp }}/grades"]

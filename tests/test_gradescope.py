@@ -181,9 +181,9 @@ def test_setup_finds_or_installs_a_python(tmp_path, present, on_offer, chosen, c
     assert done.returncode == 0, done.stdout + done.stderr
     lines = log.read_text(encoding="utf-8").splitlines()
     assert f"{chosen} PYTHONPATH= -m venv {venv}" in lines
-    assert lines[-3].endswith(
-        f"-m pip install --no-cache-dir -r {tmp_path}/source/requirements.txt"
-    )
+    assert lines[-4].endswith("-m pip install --no-cache-dir uv")
+    cpu = f"--python {venv}/bin/python --torch-backend=cpu"
+    assert lines[-3].endswith(f"{cpu} -r {tmp_path}/source/requirements.txt")
     assert f"PYTHONPATH={tmp_path}/source -c import torch" in lines[-2]
     other = "setpriv --reuid=65534 --regid=65534 --clear-groups"
     assert lines[-1] == f"{other} {venv}/bin/python -c import torch"

@@ -34,10 +34,11 @@ if [ -z "$base" ]; then
 fi
 
 "$base" -m venv "$venv"
-# The container has no GPU. PyTorch's builds for the CPU alone are much smaller and make the
-# image quicker to build: add to this line the option that https://pytorch.org/get-started names for
-# them. Take torch and torchvision both from there, or torchvision fails at import.
-"$venv/bin/python" -m pip install --no-cache-dir -r "$root/source/requirements.txt"
+# The container has no GPU. PyTorch's builds for the CPU alone are much smaller and make the image
+# quicker to build; uv takes torch and torchvision both from them, or torchvision fails at import.
+"$venv/bin/python" -m pip install --no-cache-dir uv
+"$venv/bin/python" -m uv pip install --no-cache --python "$venv/bin/python" --torch-backend=cpu \
+    -r "$root/source/requirements.txt"
 
 # The container's kernel may lack the means to hide files from student code; permissions always work.
 chmod 700 "$root/source"
