@@ -1,17 +1,20 @@
 """Mutants: mistakes made by rule, which the scorecard finds out the tests' gaps with."""
 
 import ast
+import json
+import re
 import shutil
-from pathlib import Path
 
 import mutants
 import mutation
 import numpy as np
 import pytest
-from autograder import judge
 from catalogue import PARTS
 from regions import is_marker
-from scorecard import Scorecard, targets
+from scorecard import targets
+
+from helpers.files import ROOT
+from helpers.scripts import run_script
 
 SMALL = """\
 def f(a, b):
@@ -100,34 +103,24 @@ def test_the_table_and_the_targets_count_survivors():
 
 
 @pytest.mark.slow
-def test_a_weakened_test_lowers_the_figure(tmp_path, monkeypatch):
+def test_a_weakened_test_lowers_the_figure(tmp_path):
     """Mutants of q_sample survive, and are named, where its tests ask nothing."""
+    kit = tmp_path / "kit"
+    for name in ("autograder", "code", "configs", "instructor", "results"):
+        shutil.copytree(ROOT / name, kit / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "zip_submission.py", kit / "zip_submission.py")
+    file = kit / "autograder/tests/test_q_sample.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r"(?m)^(def test_.*\n)", r"\1    return\n", text), encoding="utf-8")
     names = "q_sample: *: q_sample: signal_rate * x_start + noise_rate * noise -> *"
-
-    def measured(name: str) -> Scorecard:
-        work = tmp_path / name
-        work.mkdir()
-        card = Scorecard(work, jobs=1, names=names)
-        card.mutants()
-        return card
-
-    whole = measured("whole")
-    assert whole.figures["mutants"] == whole.figures["mutants_right_part"] == 3
-    weak = tmp_path / "tests"
-    shutil.copytree(judge.TESTS, weak, ignore=shutil.ignore_patterns("__pycache__"))
-    file = weak / "test_q_sample.py"
-    file.write_text(weakened(file), encoding="utf-8")
-    monkeypatch.setattr(judge, "TESTS", weak)
-    weakest = measured("weak")
-    assert weakest.figures["mutants_right_part"] < 3
-    assert any(text.startswith("survives: q_sample") for text in weakest.complaints)
-    assert "mutants_killed" in targets(weakest.figures)
-
-
-def weakened(file: Path) -> str:
-    """The text of a file of tests, none of which asks anything any more."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            node.body = [ast.Pass()]
-    return ast.unparse(tree)
+    figures = {}
+    for root in (ROOT, kit):
+        out = tmp_path / f"{root.name}.json"
+        flags = ("--mutants", "--names", names, "--jobs", 1, "--json", out)
+        done = run_script(root / "instructor/scorecard.py", *flags)
+        figures[root] = json.loads(out.read_text(encoding="utf-8"))
+        assert figures[root]["mutants"] == 3, done.stdout + done.stderr
+    assert figures[ROOT]["mutants_right_part"] == 3
+    assert figures[kit]["mutants_right_part"] == figures[kit]["mutants_killed"] == 0
+    assert done.returncode == 1
+    assert done.stdout.count("survives: q_sample: code/libs/ddpm.py:") == 3
