@@ -99,6 +99,7 @@ def test_the_table_and_the_targets_count_survivors():
     assert figures["mutants_killed"] == 7
     assert mutation.in_words(figures).startswith("7 of 8 mutants lose points, 6 for")
     assert targets(figures) == ["mutants_killed", "mutants_right_part"]
+    assert targets({**figures, "mutants_unlisted": 1}) == ["mutants_right_part"]
     assert mutation.table({"q_sample": tally})[2].endswith("| 10 | 2 | 6 | 1 | 0 |")
 
 
