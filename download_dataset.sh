@@ -7,7 +7,7 @@
 #   afhq   animal faces (AFHQ v2), several GB        data/afhq/{train,test}/{cat,dog,wild}
 #   mnist  handwritten digits, 12 MB                 data/MNIST/raw/*.gz
 #
-# The folders lie beside this script. What is there and right is left alone, and a download that
+# The folders are beside this script. What is there and right is left alone, and a download that
 # was interrupted goes on where it stopped: when in doubt, run the same command again.
 #
 # Mirrors and other versions are chosen by environment variables:
@@ -146,7 +146,7 @@ not_transferred() {
 $root/$part
 Is the disk full, or the folder read-only? Mend that, and run this again." || return
     complain "$url
-could not be downloaded; the reason stands above. Try again later: what came so far is kept.
+could not be downloaded; the reason is above. Try again later: what came so far is kept.
 If this network refuses it, open the address in a browser or on another machine, save the file as
 $root/$file
 and run this again: it will be checked and used."
@@ -269,7 +269,7 @@ $1"
 install_afhq() {  # the checked data/afhq_v2.zip, by way of $scratch, to data/afhq
     say "unpacking data/afhq_v2.zip"
     unpack data/afhq_v2.zip "$scratch" ||
-        complain "data/afhq_v2.zip could not be unpacked; the reason stands above.
+        complain "data/afhq_v2.zip could not be unpacked; the reason is above.
 The archive is kept. If the disk is full, make room for another
 $(($(size data/afhq_v2.zip) / 1000000)) MB, and run this again." || return
     find "$scratch" -type l -exec rm -f {} +  # pictures are files; a link may lead anywhere
@@ -312,7 +312,7 @@ is there, but has no pictures in$missing: move it away, and run this again" || r
         kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old"
     done
     mkdir "data/afhq.unpacking.$$" ||
-        complain "$root/data/afhq.unpacking.$$ could not be made; the reason stands above" || return
+        complain "$root/data/afhq.unpacking.$$ could not be made; the reason is above" || return
     scratch=data/afhq.unpacking.$$
     install_afhq
     set -- $?

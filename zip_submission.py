@@ -399,7 +399,7 @@ def unescaped(match: re.Match) -> bytes:
 
 @dataclass
 class LetterTable:
-    """What a font's numbers mean: numbers of so many bytes, and the letters of each."""
+    """What a font's codes mean: the bytes per code, and the letters of each."""
 
     width: int
     letters: dict[int, str]
@@ -416,7 +416,7 @@ class LetterTable:
 
 
 def read_letters(data: bytes, left: int) -> tuple[LetterTable, int]:
-    """A font's ToUnicode table of at most so many codes, and how many of these are left."""
+    """A font's ToUnicode table, up to a number of codes, and how many of these are left."""
     width, letters = 1, {}
     for part in data.split(b"beginbf", MAX_BLOCKS)[1:]:
         block, _, _ = part.partition(b"endbf")
@@ -745,7 +745,7 @@ def check_notebooks(survey: Survey) -> Iterator[str]:
 
 
 def long_notebook(name: str, size: int) -> str:
-    """What to do about a notebook with so many bytes of outputs."""
+    """What to do about a notebook with that many bytes of outputs."""
     command = f"jupyter nbconvert --clear-output --inplace {name}"
     return f"{name} holds {shown_size(size)} of outputs; clear them: {command}"
 
@@ -797,7 +797,7 @@ def add_entry(archive: zipfile.ZipFile, name: str, content: Path | bytes) -> Non
 
 
 def run_public_tests(grader: Path, archive: Path) -> None:
-    """Run the public tests on the zip in a process of its own, and say how they ended."""
+    """Run the public tests on the zip in a separate process, and say how they ended."""
     if not grader.is_file():
         print("There are no public tests here, so none were run.")
         return
@@ -876,7 +876,7 @@ def few(names: list[str]) -> str:
 
 
 def say(line: str, file: TextIO | None = None) -> None:
-    """Print one line, whatever signs the names in it hold."""
+    """Print one line, whose names may hold any characters."""
     letters = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     print("".join(letters), file=file or sys.stdout)
 

@@ -74,7 +74,7 @@ def judge(
     public: bool = False,
     only: str | None = None,
 ) -> Grade:
-    """Grade a submission; whatever it does, this returns a Grade.
+    """Grade a submission. This always returns a Grade, even if the submission misbehaves.
 
     Args:
         path: a zip or a folder.

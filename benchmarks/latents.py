@@ -125,7 +125,7 @@ class Training:
     def train(self, steps: int) -> None:
         """Time a round of steps, between some that are not timed.
 
-        At first all workers begin at once. In the end they have batches ready that nobody trains
+        At first all workers begin at once. In the end they have batches ready that are not trained
         on; to wait for these leaves no work of theirs to the time of others.
         """
         ready = self.loader.num_workers * (self.loader.prefetch_factor or 0)

@@ -123,7 +123,7 @@ def update_one_by_one(average: dict[str, Tensor], parameters: dict[str, Tensor])
 def make_diffusers(
     config: Config, batch: Batch, precision: Precision, as_example: bool
 ) -> Contestant:
-    """diffusers' UNet2DConditionModel of our widths, groups and heads, told the class by attention.
+    """diffusers' UNet2DConditionModel of our widths, groups and heads; attention reads the class.
 
     As its training examples run it by default: float32, AdamW, gradients clipped, no average of the
     weights; or at our precision, with the fused optimizer and channels last, too.

@@ -58,7 +58,7 @@ def parse_args() -> argparse.Namespace:
 def make_ours(
     config: StableDiffusionConfig, args: argparse.Namespace, precision: Precision
 ) -> Callable[[int], None]:
-    """A function that draws with our pipeline in so many steps."""
+    """A function that draws with our pipeline in a number of steps."""
     vae = vars(config.vae) | {"z_channels": config.unet.in_channels}
     scale = vae.pop("scale_factor")
     dtype, device = DTYPES[precision.name], precision.device

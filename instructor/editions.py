@@ -437,7 +437,7 @@ def priced(part: Part, points: float) -> Part:
 
 
 def _scaled(text: str, scale: float) -> str:
-    """A line of `look_for` that earns so many times as much."""
+    """A line of `look_for` with its points multiplied."""
 
     def earned(found: re.Match) -> str:
         return f"{found['quote']}{shown(float(found['points']) * scale)}: "

@@ -261,7 +261,7 @@ def _patch(text: str, file: str, codes: dict[str, str], base: str) -> str:
 
 
 def _replace_region(text: str, file: str, code: str) -> str:
-    """Put statements in the place of the one marked region of a file, at its indentation."""
+    """Replace the one marked region of a file by statements, at its indentation."""
     lines = text.splitlines()
     markers = [number for number, line in enumerate(lines) if is_marker(line)]
     if len(markers) != 2:
@@ -273,7 +273,7 @@ def _replace_region(text: str, file: str, code: str) -> str:
 
 
 def _replace_function(text: str, file: str, name: str, code: str) -> str:
-    """Put a method, or a function of the module, in the place of the one of this name."""
+    """Replace the method, or module function, of this name."""
     body = _parsed(text).body
     nodes = [node for group in body if isinstance(group, ast.ClassDef) for node in group.body]
     has_methods_alone = file in (MODULES["ddpm"], MODULES["unet"])

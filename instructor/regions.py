@@ -21,7 +21,7 @@ from functools import cache
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 MARKER = re.compile(rf"{BEGIN} (?P<part>[a-z][a-z0-9_]*)|{END}")
 NO_PART = 'raise NotImplementedError("this is no part of this homework")'
-RUN_OF_LINES = 3  # so many lines of a solution in a row elsewhere are a leak
+RUN_OF_LINES = 3  # this many lines of a solution in a row elsewhere are a leak
 
 
 class ReleaseError(Exception):
@@ -52,7 +52,7 @@ def cut(
         text: of the file.
         file: its name, for messages.
         given: ids of the parts whose solutions stay in; their markers and tasks go.
-        absent: ids of the parts that nobody is asked for; their tasks go too.
+        absent: ids of the parts that are not asked for; their tasks are cut, too.
 
     Returns:
         The starter's text, and the regions taken out.

@@ -89,7 +89,7 @@ def read_course(path: Path) -> Course:
 
 
 class Values:
-    """What the placeholders of the students' texts stand for.
+    """What the placeholders of the students' texts are replaced by.
 
     Args:
         course: the course's own values.

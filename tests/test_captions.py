@@ -1,4 +1,4 @@
-"""Captions in the place of classes: reading them, training on them, and drawing prompts."""
+"""Captions instead of classes: reading them, training on them, and drawing prompts."""
 
 import functools
 import json

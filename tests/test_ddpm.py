@@ -317,7 +317,7 @@ def test_sampling_with_the_optimal_denoiser_reproduces_gaussian_data(monkeypatch
     """With the exact denoiser of N(mean, std^2) data the chain ends in that distribution.
 
     One mean for each label. The steps are finite, so the std comes out a little small; how much
-    follows from eq. 7 with E[x_0 | x_t] in the place of x_0.
+    follows from eq. 7 with E[x_0 | x_t] instead of x_0.
     """
     ddpm = make_ddpm(img_shape=(1, 64, 64), timesteps=200, beta_start=1e-4, beta_end=0.1)
     means = torch.tensor([-0.6, 0.2, 0.9])

@@ -421,7 +421,7 @@ def test_a_sampler_that_is_still_to_be_written_is_refused_at_once(make_trainer, 
 
 @pytest.fixture
 def fake_wandb(monkeypatch, tmp_path):
-    """A function that puts a FakeWandb in the place of the package."""
+    """A function that replaces the package by a FakeWandb."""
 
     def install(**errors):
         fake = FakeWandb(tmp_path / "run", **errors)

@@ -717,7 +717,7 @@ def test_stubs_of_the_bonus_are_a_note(team):
 
 
 def test_functions_of_the_core_that_do_nothing_are_stubs(team):
-    """pass, ... and `return None` in the place of an answer; an own limit under an if is none."""
+    """pass, ... and `return None` instead of an answer; an own limit under an if is none."""
     body = '''class DDPM:
     def q_sample(self):
         """Text."""

@@ -121,7 +121,7 @@ class ReportError(Exception):
 
 
 def read_math(state, silent: bool) -> bool:  # noqa: ANN001
-    """A rule for markdown-it: what is between dollars is a formula, whatever signs it holds."""
+    """A rule for markdown-it: what is between dollars is a formula, with any characters."""
     match = MATH.match(state.src, state.pos)
     if not match or is_price(match, state.src[match.end() : match.end() + 1]):
         return False

@@ -161,7 +161,7 @@ def suspect(
     Args:
         found: measured values.
         suspects: hint id (with an optional suffix after a colon): the values of that mistake.
-        rounding: how far the values may be off, whatever their size; by the same keys.
+        rounding: absolute tolerance of the values; by the same keys.
         relative: how far in addition, relative to the mistake's values; one for all, or by key.
     """
     share = relative if isinstance(relative, dict) else dict.fromkeys(found, relative)

@@ -34,7 +34,7 @@ class Wiring:
     odd: str = ""  # a member whose output has a size that its input does not allow
 
     def answer(self, asked: Asked) -> np.ndarray:
-        """A member's output: numbers that nobody can know beforehand."""
+        """A member's output: numbers that cannot be known beforehand."""
         value = self.random.standard_normal(asked.shape or [1]).astype(np.float32)
         if not self.odd and not fits(asked):
             self.odd = asked.name

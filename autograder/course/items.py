@@ -86,7 +86,7 @@ def failed_tests(grades: list[Grade]) -> list[Failed]:
 
 
 def histogram(points: Sequence[float], most: float, bins: int = 12) -> list[int]:
-    """How many of the points are in each of so many equal ranges from 0 to `most`."""
+    """Counts of points in equal bins from 0 to `most`."""
     counts = [0] * bins
     for value in points:
         place = math.floor(value / most * bins) if most else 0

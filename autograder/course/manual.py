@@ -157,7 +157,7 @@ def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person]) -> Grad
 
 @dataclass(frozen=True)
 class Override:
-    """A person's points in the place of the tests'."""
+    """Points that a person gave instead of the tests."""
 
     part: str
     points: float

@@ -1,6 +1,6 @@
 """Grade on a Dask cluster: python autograder/grade.py SUBMISSIONS --out DIR --dask ADDRESS
 
-Start the scheduler anywhere, and workers in copies of this repository that are all the same, with
+Start the scheduler anywhere, and workers in identical copies of this repository, with
 the packages of requirements.txt and requirements/grade.txt:
 
     dask scheduler

@@ -152,8 +152,8 @@ def clipped_step(case: Case) -> None:
 
     x_0 = (x - np.sqrt(1 - a) * eps) / np.sqrt(a)
     clipped = x_0.clip(-1, 1)
-    anew = (x - np.sqrt(a) * clipped) / np.sqrt(1 - a)
-    case.expected["clipped"] = step(clipped, anew)
+    again = (x - np.sqrt(a) * clipped) / np.sqrt(1 - a)
+    case.expected["clipped"] = step(clipped, again)
     of_clipped = (x.clip(-1, 1) - np.sqrt(1 - a) * eps) / np.sqrt(a)
     wrong = {
         "ddim_clip_keeps_eps": step(clipped, eps),

@@ -1,7 +1,7 @@
 """What is in a zip or folder from outside: names, sizes and bytes, none of them trusted.
 
 Nothing is written here. Names are taken apart and cleaned, links are not followed, archives inside
-the archive are not opened, and sizes are enforced while reading, whatever a header says.
+the archive are not opened, and sizes are enforced while reading, not believed from headers.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ MAX_ARCHIVE = 4 << 30  # bytes of a zip: a team may have left its data in
 MAX_DIRECTORY = 6 << 20  # bytes of a zip's list of files, which has to be read in one piece
 BLOCK = 1 << 16  # bytes read at once
 MAX_ENTRIES, MAX_FOLDERS = 50_000, 10_000  # files and folders; distinct folders
-MAX_RATIO, RATIO_FROM = 200, 100_000_000  # unpacked over packed size, judged above so many bytes
+MAX_RATIO, RATIO_FROM = 200, 100_000_000  # unpacked over packed size; checked above this many bytes
 MAX_NAME, MAX_PATH, MAX_DEPTH = 255, 1000, 40  # bytes of a name and of a path, folders in folders
 LITTER = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", "__pycache__", "site-packages"}
 LITTER_LEFT_OUT = "Caches, environments and litter were left out"
@@ -93,7 +93,7 @@ class Entry:
             raise Unreadable("is damaged") from error
 
     def start(self) -> bytes:
-        """The first bytes, at least 1,024 where there are so many. Raises Unreadable."""
+        """The first bytes: 1,024 or more, if the file has that many. Raises Unreadable."""
         blocks = self.blocks(BLOCK)
         try:
             return next(blocks, b"")

@@ -154,7 +154,7 @@ def _is_named_by_folder(path: Path) -> bool:
 
 
 def _with_folders(path: Path, depth: int) -> str:
-    """A path's name with those of so many folders around it."""
+    """A path's name with the names of that many parent folders."""
     return "/".join([*path.parts[1:-1], path.name][-1 - depth :])
 
 

@@ -31,7 +31,7 @@ class Plan:
     """How a worker is to be confined."""
 
     code_folder: str
-    scratch: str  # a folder of the worker's own, for where it cannot have a file system of its own
+    scratch: str  # a folder for this worker, used where it cannot have its own file system
     root: str  # the repository, which no worker may see
     limits: Limits
     private: tuple[str, ...] = ()  # what else holds other submissions or grades

@@ -37,7 +37,7 @@ def usage(pid: int) -> tuple[int, int]:
 
 
 def end_all(own_pid: int, group: int) -> None:
-    """Kill whatever descends from the calling process, until nothing is left.
+    """Kill all descendants of the calling process, until none is left.
 
     All are stopped before the first is killed, so that processes that fork cannot run ahead.
 

@@ -48,7 +48,7 @@ def run_worker(
         traceback.print_exc()
     finally:
         _flush()
-        os._exit(code & 0xFF)  # skips whatever student code may have registered
+        os._exit(code & 0xFF)  # skips anything that student code has registered
 
 
 def _keep_only(channel: int, log: int, ready: int) -> tuple[int, int]:

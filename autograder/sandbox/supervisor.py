@@ -248,7 +248,7 @@ class Watch:
 
 
 def in_words(status: int, used: resource.struct_rusage, plan: Plan) -> str:
-    """How a process ended that nobody stopped, from what wait4 says."""
+    """How a process ended by itself, from the status of wait4."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"exited with code {code}"

@@ -60,7 +60,7 @@ def open_to_others(path: str) -> bool:
 
 
 def choose_uid() -> int | None:
-    """A user id that nobody else has; None where this system maps too few of them."""
+    """A user id that no other worker has; None if this system maps too few of them."""
     with open("/proc/self/uid_map") as file:
         ranges = [tuple(map(int, line.split())) for line in file]
     for first, _, count in ranges:

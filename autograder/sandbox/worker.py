@@ -93,7 +93,7 @@ class Worker:
             kwargs: arguments of the class.
             optional: sets of more arguments, each with names beside it; the first is given of
                 which it knows all.
-            stand_in: put empty networks in the place of libs/unet.py and its variants.
+            stand_in: replace libs/unet.py and its variants by empty networks.
         """
         if stand_in:
             for network in ("unet", "variants"):
@@ -593,7 +593,7 @@ def switches(doubles: dict[str, "Double"]) -> dict[str, Any]:
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:
-    """A tensor with its own copy of the array's values, on the CPU whatever the default is."""
+    """A tensor with a copy of the array's values, always on the CPU."""
     return torch.from_numpy(np.array(array))
 
 

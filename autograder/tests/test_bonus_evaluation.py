@@ -92,7 +92,7 @@ def test_distance_of_other_gaussians(student: Student, case: Case) -> None:
 
 @pytest.mark.group("fid")
 def test_equal_gaussians(student: Student, case: Case) -> None:
-    """The distance of a Gaussian from itself is 0, whatever rounding does."""
+    """The distance of a Gaussian from itself is 0, up to rounding."""
     mean, cov = case.inputs["mean1"], case.inputs["cov1"]
     found = distance(student, [mean, cov, mean, cov])
     if abs(found) > 1e-4 * np.trace(cov):

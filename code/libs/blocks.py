@@ -51,7 +51,7 @@ class LabelEmbedding(nn.Module):
 class ResBlock(nn.Module):
     """Two convolutions with a residual connection; the time embedding is added between them."""
 
-    emb_per_channel = 1  # numbers that the time embedding gives each channel
+    emb_per_channel = 1  # values per channel that the time embedding is mapped to
 
     def __init__(
         self, in_channel: int, time_emb_dim: int, out_channel: int | None = None, groups: int = 4
@@ -162,7 +162,7 @@ class TransformerBlock(nn.Module):
 
 
 class SpatialTransformer(nn.Module):
-    """A transformer over the pixels of a feature map, which reads the context through attention.
+    """A transformer over the pixels of a feature map, with cross-attention to the context.
 
     This is where the condition enters the UNet (Rombach et al. 2022, section 3.3).
     """

@@ -46,7 +46,7 @@ class DatasetConfig:
         "Gaussians",
     ] = "Digits"
     split: str = "train"
-    data_folder: Path = Path("../data")  # of data sets in folders, that of `split` itself will do
+    data_folder: Path = Path("../data")  # for folders, that of `split` works, too
     annotations: Path | None = None  # of COCOCaptions; null: annotations/captions_SPLIT.json
     emnist_split: Literal["balanced", "byclass", "bymerge", "digits", "letters", "mnist"] = (
         "balanced"
@@ -72,7 +72,7 @@ class LoaderConfig:
 
 @dataclass
 class ModelConfig:
-    """What models/build.py makes a model of; settings/checks.py says what not all models have."""
+    """What models/build.py builds a model from; settings/checks.py says which models have a key."""
 
     img_shape: list[int] = number((3, 32, 32), at_least=1)
     timesteps: int = number(100, at_least=1)
@@ -143,7 +143,7 @@ class VaeConfig:
     kind: Literal["taesd", "kl"] = "taesd"  # the weights of taesd are in `model`
     weights: Path | None = None  # of kl: what train_autoencoder.py wrote, or a published kl-f4, -f8
     autoencoder: AutoencoderModelConfig | None = None  # null: what the weights say
-    # Train it along until this epoch, counted from 1
+    # Train it together with the diffusion model until this epoch, counted from 1
     freeze_vae_epoch: int | None = number(None, at_least=1)
     vae_lambda: float = number(0.05, at_least=0)  # weight of its loss beside the diffusion model's
     # Weight of its KL term, as `stages.kl_weight` of an autoencoder's config
@@ -202,9 +202,9 @@ class TrainConfig:
     epochs: int = number(30, at_least=1)
     # Pictures of each class drawn at each checkpoint
     num_eval_samples: int = number(10, at_least=0)
-    # Of at most so many classes, spread evenly; null: all
+    # At most this many classes, spread evenly; null: all
     num_eval_classes: int | None = number(None, at_least=1)
-    # How they are drawn; sample.py and evaluate.py do so, too, where their flags say nothing else
+    # How they are drawn; sample.py and evaluate.py do the same unless their flags say otherwise
     sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: own
     sampler_steps: int | None = number(None, at_least=1)  # of sampler; null: all
     # Noise of ddim and dpm++, 0 to 1; null: 0
@@ -214,7 +214,7 @@ class TrainConfig:
     loss: Literal["mse", "l1", "huber"] = "mse"
     # Train more on the noise that shows; 5: Hang et al. 2023
     min_snr_gamma: float | None = number(None, above=0)
-    # Share of time steps drawn all alike, in spite of min_snr_gamma
+    # Share of time steps that are drawn uniformly despite min_snr_gamma
     uniform_share: float = number(0.0, at_least=0, at_most=1)
     weight_decay: float = number(0.01, at_least=0)
     betas: list[float] = number((0.9, 0.999), at_least=0, below=1)
@@ -230,13 +230,13 @@ class TrainConfig:
     channels_last: bool = True
     compile: bool = False
     eval_every: int = number(1, at_least=1)  # epochs between validation and test losses
-    eval_images: int = number(2000, at_least=1)  # at most so many images for each of these losses
+    eval_images: int = number(2000, at_least=1)  # at most this many images for each of these losses
     eval_metrics: list[Literal["fid", "kid", "is", "pr", "grain", "accuracy", "lpips"]] = field(
         default_factory=list
     )  # scores of samples in the same epochs, as evaluate.py's
     eval_features: Literal["lenet", "inception"] = "lenet"
     eval_samples: int = number(500, at_least=1)  # drawn for these scores
-    # Draw only so many classes, spread evenly; null: all
+    # Draw only this many classes, spread evenly; null: all
     eval_classes: int | None = number(None, at_least=1)
     eval_sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: sampler
     eval_steps: int | None = number(None, at_least=1)  # of eval_sampler; null: all
@@ -246,7 +246,7 @@ class TrainConfig:
         Literal["fid", "kid", "is", "precision", "recall", "grain", "accuracy", "psnr", "ssim"]
         | None
     ) = None
-    ckpt_steps: int | None = number(None, at_least=1)  # also save a checkpoint every so many steps
+    ckpt_steps: int | None = number(None, at_least=1)  # also save a checkpoint every N steps
     # Numbered checkpoints to keep, besides best.pth and model_final.pth
     keep_last_n: int = number(3, at_least=1)
     keep_best_model: bool = True  # best.pth

@@ -1,7 +1,7 @@
-"""Denoising diffusion implicit models: sampling in few steps, without noise where eta is 0.
+"""Denoising diffusion implicit models: sampling in few steps, deterministic for eta = 0.
 
-Paper: Song, Meng and Ermon 2021, "Denoising Diffusion Implicit Models". Their alpha is the
-alpha_bar here, which is how DDPM writes it.
+Paper: Song, Meng and Ermon 2021, "Denoising Diffusion Implicit Models". Their alpha is written
+alpha_bar here, as in DDPM.
 """
 
 import math
@@ -21,13 +21,13 @@ def ddim_step(
     noise: Tensor | None = None,
     clip_x0: bool = False,
 ) -> Tensor:
-    """One step towards the data, of any length (eq. 12 and 16).
+    """One step of any length towards the data (eq. 12 and 16).
 
     Args:
         x: the noisy state x_t, [B, C, H, W].
         eps: the noise that the network predicts in it, [B, C, H, W].
         alpha_bar: alpha_bar at t, in (0, 1).
-        alpha_bar_next: alpha_bar where the step leads, in [alpha_bar, 1]; 1 is x_0 itself.
+        alpha_bar_next: alpha_bar at the end of the step, in [alpha_bar, 1]; 1 is x_0 itself.
         eta: 0 adds no noise, 1 adds as much as DDPM's posterior.
         noise: Gaussian noise, [B, C, H, W]; only used where sigma > 0.
         clip_x0: clip the predicted x_0 to [-1, 1], for pixels; never for latents.
@@ -70,8 +70,8 @@ def sample_ddim(
         alphas_cumprod: alpha_bar of all time steps, [T].
         times: the time steps to visit, descending, such as [999, 749, 499, 249].
         eta, clip_x0: see `ddim_step`.
-        final_alpha_bar: alpha_bar where the step after the last of `times` leads.
-        draw_noise: gives Gaussian noise of the shape of its argument.
+        final_alpha_bar: alpha_bar at the end of the last step.
+        draw_noise: returns Gaussian noise of the shape of its argument.
         on_step: called as on_step(i, x) with the state after each step i = 0 .. len(times)-1.
 
     Returns:

@@ -28,22 +28,22 @@ class DDPM(nn.Module):
         dim, context_dim, num_classes, dim_mults, attn_levels: see `UNet`.
         use_vae: diffuse the latents of a VAE instead of pixels.
         vae_encoder_weights, vae_decoder_weights: files with the VAE's weights; None leaves it
-            untrained, for loading a checkpoint into it.
+            untrained, for a checkpoint that is loaded afterwards.
         betas: the variances beta_t of the forward process, float64 [T]; by default
             `linear_betas` for pixels and `quadratic_betas` for latents.
-        network: makes the network from `UNet`'s arguments.
+        network: makes the network, called with the arguments of `UNet`.
         vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
 
     Attributes:
-        img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
+        img_shape: shape (C, H, W) of the images, or with `use_vae` of their latents.
         betas, sqrt_recip_alphas, sqrt_alphas_cumprod, sqrt_one_minus_alphas_cumprod,
-            posterior_variance: the schedule, float32 [T] each. They move with the model and are no
-            part of its state_dict.
+            posterior_variance: the schedule, float32 [T] each. They move with the model, but
+            are not part of its state_dict.
         model: the network, (x_t, label, t) -> the noise in x_t.
         vae: the autoencoder, with `encoder` and `decoder`; None for pixels.
 
     Raises:
-        ValueError: for an image size that the network or the VAE cannot halve often enough.
+        ValueError: the image size cannot be halved as often as the network and the VAE do.
     """
 
     def __init__(
@@ -134,14 +134,13 @@ class DDPM(nn.Module):
     def compute_loss(
         self, x_start: Tensor, label: Tensor, t: Tensor, noise: Tensor | None = None
     ) -> Tensor:
-        """Simplified training loss: how well the network predicts the noise (eq. 14).
+        """The simplified training loss: how well the network predicts the noise (eq. 14).
 
         Args:
             x_start: images, [B, C, H, W], in [-1, 1]; with `use_vae` in [0, 1].
             label: class indices, LongTensor [B].
             t: time steps 0 .. T-1, LongTensor [B].
-            noise: Gaussian noise of the shape of what is diffused, [B, *img_shape]; drawn here
-                if None.
+            noise: Gaussian noise, [B, *self.img_shape]; drawn here if None.
 
         Returns:
             The mean squared error, a scalar.
@@ -218,7 +217,7 @@ class DDPM(nn.Module):
         return self.postprocess(x)
 
     def postprocess(self, imgs: Tensor) -> Tensor:
-        """Bring images to [0, 1]: those of a pixel model are in [-1, 1], decoded ones in [0, 1]."""
+        """Map images to [0, 1]: a pixel model works in [-1, 1], a VAE decodes to [0, 1]."""
         if not self.use_vae:
             imgs = (imgs + 1) / 2
         return imgs.clamp(0, 1)

@@ -1,10 +1,10 @@
-"""EDM: diffusion over noise levels sigma in the place of time steps, in pixels or latents.
+"""EDM: diffusion over noise levels sigma instead of time steps, in pixels or latents.
 
 Paper: Karras, Aittala, Aila and Laine 2022, "Elucidating the Design Space of Diffusion-Based
 Generative Models"; equations, algorithms and Table 1 (column "Ours") are theirs.
 
-Noise is added and nothing is scaled down: x = y + n, for clean images y and n ~ N(0, sigma^2 I).
-Their noise level sigma(t) is t itself, so that t is written sigma here.
+Noise is added without scaling images down: x = y + n, for a clean image y and n ~ N(0, sigma^2 I).
+Since their sigma(t) is t itself, t is written sigma here.
 """
 
 import math
@@ -21,14 +21,14 @@ from .unet import UNet
 
 @dataclass(frozen=True)
 class Heun:
-    """How `sample_heun` walks from noise to data; without `s_churn` it adds no noise on its way.
+    """How `sample_heun` walks from noise to data. With `s_churn` 0 it adds no noise on the way.
 
     Args:
-        sigma_min, sigma_max: the first noise level, and the last one before 0.
+        sigma_min, sigma_max: the last noise level before 0, and the first one.
         rho: how much shorter the steps are near sigma_min; 1 for equal steps.
-        s_churn: how much noise is added, over all steps.
-        s_min, s_max: the noise levels at which it is added.
-        s_noise: its standard deviation; a little above 1 makes up for detail that is lost.
+        s_churn: how much noise is added in all steps together.
+        s_min, s_max: the range of noise levels at which it is added.
+        s_noise: its standard deviation; slightly above 1 makes up for lost detail.
     """
 
     sigma_min: float = 0.002
@@ -46,7 +46,7 @@ class Heun:
         return [(first + i * gap) ** self.rho for i in range(steps)] + [0.0]
 
     def gamma(self, sigma: float, steps: int) -> float:
-        """The share by which churn raises a noise level (gamma_i in Algorithm 2)."""
+        """The fraction by which churn raises a noise level (gamma_i in Algorithm 2)."""
         churns = self.s_min <= sigma <= self.s_max
         return min(self.s_churn / steps, math.sqrt(2) - 1) if churns else 0.0
 
@@ -59,19 +59,19 @@ class EDM(nn.Module):
         dim, context_dim, num_classes, dim_mults, attn_levels: see `UNet`.
         use_vae: diffuse the latents of a VAE instead of pixels.
         vae_encoder_weights, vae_decoder_weights: files with the VAE's weights; None leaves it
-            untrained, for loading a checkpoint into it.
+            untrained, for a checkpoint that is loaded afterwards.
         sigma_data: standard deviation of what is diffused.
         p_mean, p_std: mean and standard deviation of ln(sigma) in training.
-        steps, heun: the steps by which images are drawn, unless asked otherwise.
-        network: makes the network from `UNet`'s arguments.
+        steps, heun: how images are sampled by default.
+        network: makes the network, called with the arguments of `UNet`.
         vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
 
     Attributes:
-        img_shape: shape of what is diffused, (C, H, W): of the images, or of their latents.
+        img_shape: shape (C, H, W) of the images, or with `use_vae` of their latents.
         sigma_data: as given, float32 []; part of the state_dict, since it may have been measured.
 
     Raises:
-        ValueError: for an image size that the network or the VAE cannot halve often enough.
+        ValueError: the image size cannot be halved as often as the network and the VAE do.
     """
 
     def __init__(
@@ -112,12 +112,12 @@ class EDM(nn.Module):
         )
 
     def denoise(self, x: Tensor, label: Tensor, sigma: Tensor) -> Tensor:
-        """The denoiser D(x; sigma): the clean images that the network expects behind x (eq. 7).
+        """The denoiser D(x; sigma): an estimate of the clean images in x (eq. 7).
 
         Args:
             x: noisy images or latents, [B, C, H, W].
             label: class indices, LongTensor [B].
-            sigma: noise level of each, [B], above 0.
+            sigma: noise level of each image, [B], above 0.
 
         Returns:
             [B, C, H, W]
@@ -149,8 +149,7 @@ class EDM(nn.Module):
             x_start: images, [B, C, H, W], in [-1, 1]; with `use_vae` in [0, 1].
             label: class indices, LongTensor [B].
             sigma: noise levels, [B], above 0.
-            noise: Gaussian noise of variance 1 and of the shape of what is diffused,
-                [B, *img_shape]; drawn here if None.
+            noise: Gaussian noise of variance 1, [B, *self.img_shape]; drawn here if None.
 
         Returns:
             The mean weighted squared error, a scalar.
@@ -172,7 +171,7 @@ class EDM(nn.Module):
         # END SOLUTION
 
     def postprocess(self, imgs: Tensor) -> Tensor:
-        """Bring images to [0, 1]: those of a pixel model are in [-1, 1], decoded ones in [0, 1]."""
+        """Map images to [0, 1]: a pixel model works in [-1, 1], a VAE decodes to [0, 1]."""
         if not self.use_vae:
             imgs = (imgs + 1) / 2
         return imgs.clamp(0, 1)
@@ -187,7 +186,7 @@ def heun_step(
         denoise: (x, sigma) -> D(x; sigma), [B, C, H, W].
         x: noisy images at noise level `sigma`, [B, C, H, W].
         sigma: where the step begins, above 0.
-        sigma_next: where it leads, at least 0.
+        sigma_next: where it ends, at least 0.
 
     Returns:
         Images at noise level `sigma_next`, [B, C, H, W]
@@ -221,9 +220,9 @@ def sample_heun(
         noise: Gaussian noise of variance 1 to start from, [B, C, H, W].
         steps: the number N of steps.
         heun: noise levels and churn.
-        round_sigma: gives the nearest noise level that `denoise` knows, for a model that was
-            trained on some of them alone.
-        draw_noise: gives Gaussian noise of the shape of its argument.
+        round_sigma: returns the nearest noise level that `denoise` knows, for a model that was
+            trained on a fixed set of them.
+        draw_noise: returns Gaussian noise of the shape of its argument.
         on_step: called as on_step(i, x) with the state after each step i = 0 .. N-1.
 
     Returns:

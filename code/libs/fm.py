@@ -1,11 +1,11 @@
 """Rectified flow: straight lines from noise to data, and a network that learns their velocity.
 
 Papers: Liu, Gong and Liu 2023, "Flow Straight and Fast: Learning to Generate and Transfer Data with
-Rectified Flow"; Lipman et al. 2023, "Flow Matching for Generative Modeling". For the distribution
-of t in training Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image
+Rectified Flow"; Lipman et al. 2023, "Flow Matching for Generative Modeling"; on the distribution of
+t in training, Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image
 Synthesis".
 
-Time runs from noise, t = 0, to data, t = 1; Esser et al. count the other way.
+Time runs from noise, t = 0, to data, t = 1. In Esser et al. it runs the other way.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,24 +23,25 @@ class FM(nn.Module):
 
     Args:
         img_shape: shape of an image, (C, H, W).
-        timesteps: number of steps by which images are drawn.
+        timesteps: number of sampling steps.
         dim, context_dim, num_classes, dim_mults, attn_levels: see `UNet`.
-        use_vae: let latents of a VAE flow instead of pixels.
+        use_vae: work on the latents of a VAE instead of pixels.
         vae_encoder_weights, vae_decoder_weights: files with the VAE's weights; None leaves it
-            untrained, for loading a checkpoint into it.
+            untrained, for a checkpoint that is loaded afterwards.
         logit_normal: mean and standard deviation of ln(t / (1 - t)) in training; None draws t
             uniformly.
-        heun: draw with Heun's steps, two evaluations of the network each, instead of Euler's.
-        network: makes the network from `UNet`'s arguments.
+        heun: sample with Heun's method, which evaluates the network twice per step, instead of
+            Euler's.
+        network: makes the network, called with the arguments of `UNet`.
         vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
 
     Attributes:
-        img_shape: shape of what flows, (C, H, W): of the images, or of their latents.
+        img_shape: shape (C, H, W) of the images, or with `use_vae` of their latents.
         model: the network, (x_t, label, t) -> the velocity at x_t.
         vae: the autoencoder, with `encoder` and `decoder`; None for pixels.
 
     Raises:
-        ValueError: for an image size that the network or the VAE cannot halve often enough.
+        ValueError: the image size cannot be halved as often as the network and the VAE do.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class FM(nn.Module):
         return (mean + std * torch.randn(number, **options)).sigmoid()
 
     def interpolate(self, x_start: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """The point x_t = t x_start + (1 - t) noise of the line between them, [B, C, H, W]."""
+        """The point x_t = t x_start + (1 - t) noise on the line between them, [B, C, H, W]."""
         # TODO 5 interpolate: Mix image and noise so that t = 0 is all noise and t = 1 the image.
         # Each sample of the batch has a t of its own.
         # BEGIN SOLUTION fm_loss
@@ -99,13 +100,13 @@ class FM(nn.Module):
     def compute_loss(
         self, x_start: Tensor, label: Tensor, t: Tensor | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """How well the network predicts the velocity of the lines (Liu et al., Algorithm 1).
+        """Training loss: how well the network predicts velocities (Liu et al., Algorithm 1).
 
         Args:
             x_start: images, [B, C, H, W], in [-1, 1]; with `use_vae` in [0, 1].
             label: class indices, LongTensor [B].
             t: times in [0, 1], [B]; drawn here if None.
-            noise: Gaussian noise of the shape of what flows, [B, *img_shape]; drawn here if None.
+            noise: Gaussian noise, [B, *self.img_shape]; drawn here if None.
 
         Returns:
             The mean squared error, a scalar.
@@ -128,9 +129,9 @@ class FM(nn.Module):
 
     @torch.no_grad()
     def step(self, x: Tensor, label: Tensor, t: float, t_next: float) -> Tensor:
-        """Follow the flow from x_t, [B, C, H, W], to time `t_next`, dx / dt = velocity.
+        """One step along dx / dt = velocity, from x_t, [B, C, H, W], at time t to `t_next`.
 
-        Euler's step, or with `heun` along the mean of the velocities at both ends.
+        An Euler step; with `heun` it follows the mean of the velocities at both ends.
         """
         velocity = self.model(x, label, torch.full((len(x),), t, device=x.device))
         x_next = x + (t_next - t) * velocity
@@ -153,7 +154,7 @@ class FM(nn.Module):
         return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
 
     def postprocess(self, imgs: Tensor) -> Tensor:
-        """Bring images to [0, 1]: those of a pixel model are in [-1, 1], decoded ones in [0, 1]."""
+        """Map images to [0, 1]: a pixel model works in [-1, 1], a VAE decodes to [0, 1]."""
         if not self.use_vae:
             imgs = (imgs + 1) / 2
         return imgs.clamp(0, 1)

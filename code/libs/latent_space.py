@@ -19,7 +19,7 @@ def make_space(
 
     Args:
         img_shape: shape of an image, (C, H, W).
-        num_levels: levels of the UNet; between two of them height and width halve.
+        num_levels: levels of the UNet; from one to the next, height and width halve.
         use_vae: diffuse latents instead of pixels.
         vae_encoder_weights, vae_decoder_weights: files with TAESD's weights; None leaves it
             untrained.
@@ -30,7 +30,7 @@ def make_space(
         The autoencoder, None for pixels, and the shape (C, H, W) of an image or of its latents.
 
     Raises:
-        ValueError: for an image size that the network or the autoencoder cannot halve often enough.
+        ValueError: the image size cannot be halved as often as the network and the VAE do.
     """
     channels, height, width = img_shape
     shrink = 1

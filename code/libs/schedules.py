@@ -12,8 +12,8 @@ from .utils import UserError, did_you_mean
 
 SCHEDULES = ("linear", "quadratic", "sigmoid_beta", "cosine", "sigmoid")
 SPACINGS = ("trailing", "leading", "linspace", "log_snr")
-LOWEST_LOG_SNR = -10.2  # below, an image is noise alone; alpha_bar may be 0 at T-1
-MAX_BETA = 0.999  # Nichol & Dhariwal 2021: a beta of 1 would forget x_t altogether
+LOWEST_LOG_SNR = -10.2  # below this an image is pure noise; alpha_bar may be 0 at T-1
+MAX_BETA = 0.999  # Nichol & Dhariwal 2021: a beta of 1 would erase the signal
 USUAL_TIMESTEPS = 1000  # the T that the usual beta_start and beta_end are meant for
 
 
@@ -26,12 +26,12 @@ def make_betas(
         name: one of `SCHEDULES`.
         timesteps: length T of the chain.
         beta_start, beta_end: the first and the last beta of "linear", "quadratic" and
-            "sigmoid_beta"; "cosine" and "sigmoid" have none to choose.
-        rescale: multiply both ends by 1000 / T, betas at most 0.999, so that a chain of any length
-            ends in noise. "cosine" and "sigmoid" always do.
+            "sigmoid_beta"; "cosine" and "sigmoid" ignore them.
+        rescale: multiply both ends by 1000 / T and cap betas at 0.999, so that a chain of any
+            length ends in noise. With "cosine" and "sigmoid" it always does.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: the name is unknown.
     """
     if rescale:
         factor = USUAL_TIMESTEPS / timesteps
@@ -55,12 +55,12 @@ def make_betas(
 
 
 def linear_betas(timesteps: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> Tensor:
-    """Betas in equal steps (Ho et al. 2020, section 4)."""
+    """Evenly spaced betas (Ho et al. 2020, section 4)."""
     return torch.linspace(beta_start, beta_end, timesteps, dtype=torch.float64)
 
 
 def quadratic_betas(timesteps: int, beta_start: float = 0.00085, beta_end: float = 0.012) -> Tensor:
-    """Betas whose square roots go in equal steps (Rombach et al. 2022, the latent models)."""
+    """Betas whose square roots are evenly spaced (Rombach et al. 2022, the latent models)."""
     ends = math.sqrt(beta_start), math.sqrt(beta_end)
     return torch.linspace(*ends, timesteps, dtype=torch.float64) ** 2
 
@@ -90,7 +90,7 @@ def sigmoid_alpha_bar_betas(
 
 
 def _betas_of(alpha_bar: Tensor) -> Tensor:
-    """The betas of alpha_bar [T + 1], which begins with the value of clean data."""
+    """The betas of alpha_bar [T + 1], whose first value is that of clean data."""
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=MAX_BETA)
 
 
@@ -107,15 +107,15 @@ def time_grid(
     Args:
         timesteps: length T of the full chain.
         steps: how many to visit, 1 .. T; T visits them all.
-        spacing: "trailing" starts at T-1, where training had the most noise; "leading" ends at 0,
-            and leaves out the noisiest; "linspace" has both ends (Lin et al. 2024, table 2), and
-            so has "log_snr", with equal steps in the logarithm of the signal-to-noise ratio (Lu et
-            al. 2022, DPM-Solver, section 3.3): many where there is little noise left.
-        offset: by how much "leading" ends later than 0; Stable Diffusion has 1.
+        spacing: "trailing" starts at T-1, the noisiest step; "leading" ends at 0 and leaves out
+            the noisiest steps; "linspace" includes both ends (Lin et al. 2024, table 2). So does
+            "log_snr", whose steps are even in the logarithm of the signal-to-noise ratio (Lu et al.
+            2022, DPM-Solver, section 3.3), so that most of them are where little noise is left.
+        offset: the time step at which "leading" ends; 1 in Stable Diffusion.
         alphas_cumprod: alpha_bar of all time steps, [T]; "log_snr" needs it.
 
     Raises:
-        UserError: for a number of steps that the chain does not have, or an unknown spacing.
+        UserError: the chain does not have that many steps, or the spacing is unknown.
     """
     if not 1 <= steps <= timesteps:
         raise UserError(
@@ -142,7 +142,7 @@ def time_grid(
 
 
 def _even_in_log_snr(alphas_cumprod: Tensor, steps: int) -> list[int]:
-    """The time steps nearest to equal steps in log-SNR, descending, all different."""
+    """The time steps nearest to evenly spaced log-SNRs, descending, without repeats."""
     log_snr = (alphas_cumprod / (1 - alphas_cumprod)).log()
     first = max(log_snr[-1].item(), LOWEST_LOG_SNR)
     wanted = torch.linspace(first, log_snr[0].item(), steps, dtype=torch.float64)

@@ -21,14 +21,13 @@ class UNet(nn.Module):
     """UNet eps_theta(x, c, t) after Rombach et al. 2022, with one residual block per level.
 
     Level i works with `dim * dim_mults[i]` channels; between two levels height and width halve, so
-    both must be divisible by 2 ** (len(dim_mults) - 1). Time enters every residual block, the class
-    enters the transformers, which are at the levels of `attn_levels` and in the middle.
+    both must be divisible by 2 ** (len(dim_mults) - 1). The time step enters every residual block.
+    The class enters the transformers, which are at the levels in `attn_levels` and in the middle.
 
-    Other networks derive from this one and replace its `make_` methods, `embed` and `middle`: see
-    models/variants.py.
+    Subclasses override the `make_` methods, `embed` and `middle`, see models/variants.py.
 
     Args:
-        dim: number of channels that `dim_mults` multiplies.
+        dim: base number of channels, which `dim_mults` multiplies.
         context_dim: size of the class embedding.
         num_classes: number of classes.
         in_channels: channels of the input.
@@ -40,7 +39,7 @@ class UNet(nn.Module):
         num_heads: heads of each attention; 4 by default.
 
     Raises:
-        ValueError: the channels of a level are not divisible by `num_groups` and `num_heads`.
+        ValueError: `num_groups` or `num_heads` does not divide the channels of a level.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class UNet(nn.Module):
         for i in reversed(levels):
             attn = self.make_transformer(dims[i]) if i in attn_levels else None
             up = Upsample(dims[i]) if i > 0 else None
-            # Twice the channels come in: the decoder's own and those of the encoder's output.
+            # The input has twice the channels: the decoder's own and those of the skip connection
             res_block = self.make_res_block(2 * dims[i + 1], dims[i])
             self.decoder.append(nn.ModuleList([res_block, attn, up]))
 

@@ -26,8 +26,8 @@ _short.maxstring = _short.maxother = 80
 def replacing(path: Path) -> Iterator[Path]:
     """Give a path to write to that becomes `path` at the end, so that it is never half written.
 
-    Where writing fails, what was written is removed and an earlier file of that name survives. A
-    link goes on leading where it did; a device, such as /dev/stdout, is written to directly.
+    If writing fails, the partial file is removed and an earlier file of that name survives. A link
+    keeps its target; a device, such as /dev/stdout, is written to directly.
     """
     if in_place(path):
         yield path
@@ -59,12 +59,12 @@ class UserError(Exception):
 
 
 def save_result(path: Path, write: Callable[[Path], object], suffix: str | None = None) -> None:
-    """Write a result that took long to make; where that fails, write it to another place.
+    """Write a result that took long to make; if that fails, write it somewhere else.
 
     Args:
-        path: where it belongs; the folder is made where it is missing.
+        path: where it belongs; a missing folder is created.
         write: called with a path.
-        suffix: of the file in another place, such as ".png" for pictures; by default that of path.
+        suffix: of the file elsewhere, such as ".png" for pictures; by default that of `path`.
 
     Raises:
         UserError: it could not be written to `path`; says why, and where it is instead.
@@ -102,7 +102,7 @@ def save_text(text: str, path: Path) -> None:
 
 
 def unused(path: Path) -> Path:
-    """The path, or where there is such a file already, the first free one of NAME-2, NAME-3 ..."""
+    """The path, or if such a file exists, the first free one of NAME-2, NAME-3 ..."""
     free, number = path, 1
     while free.exists() or free.is_symlink():
         number += 1
@@ -116,15 +116,15 @@ def reason(error: Exception) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with terminal escapes, other control characters and marks of direction spelled out.
+    """The text with terminal escapes, other control characters and direction marks spelled out.
 
-    Line ends and tabs stay, and letters of all scripts; an escape becomes the four letters `\\x1b`.
+    Newlines, tabs and letters of all scripts stay; an escape becomes the four letters `\\x1b`.
     """
     return "".join(c if c in "\n\t" or not _is_hidden(c) else _spelled(c) for c in text)
 
 
 def visible_line(text: str) -> str:
-    """As `visible`, with line ends and tabs spelled out, too: for names and sentences."""
+    """As `visible`, but newlines and tabs are spelled out, too: for names and sentences."""
     return "".join(_spelled(c) if _is_hidden(c) else c for c in text)
 
 
@@ -152,7 +152,7 @@ def default(value: T | None, fallback: T) -> T:
 
 
 def choose(option: str, name: str, choices: Mapping[str, T]) -> T:
-    """Return choices[name]; ValueError, which lists them, where an option has no such choice."""
+    """Return choices[name]; ValueError, which lists the choices, if there is no such one."""
     if name not in choices:
         raise ValueError(f"unknown {option} '{name}': choose {', '.join(choices)}")
     return choices[name]
@@ -166,11 +166,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def slug(text: str) -> str:
-    """A short name for a file that says what a text says, such as 01-a-red-bus."""
+    """A short file name made from a text, such as 01-a-red-bus."""
     return "-".join(re.findall(r"[a-z0-9+.]+", text.lower()))[:60].rstrip("-.")
 
 
-# What a student's functions answer
+# What a student's functions return
 
 
 def check_result(
@@ -180,17 +180,17 @@ def check_result(
     shape: Sequence[int | str] | None = None,
     did: str = "returned",
 ) -> T:
-    """Return what a function gave, if it is a tensor of the expected shape.
+    """Return the result of a function, if it is a tensor of the expected shape.
 
     Args:
         result: of the function, which may be a student's.
-        function: to name in the message, with its file and line.
-        expected: what it should have given, in words.
+        function: named in the message, with its file and line.
+        expected: what it should have returned, in words.
         shape: sizes, or letters such as "H" for any size; None for any shape.
-        did: how the function gave it.
+        did: verb for the message.
 
     Raises:
-        UserError: it is something else; names the function, what it gave and what is expected.
+        UserError: it is something else; names the function, what it returned and what is expected.
     """
     found = getattr(result, "shape", None)
     if found is not None:
@@ -208,7 +208,7 @@ def check_result(
 
 @contextlib.contextmanager
 def results_checked(owner: object, name: str, expected: str) -> Iterator[None]:
-    """Within this context owner.name(x, ...) must return a tensor of the shape of x."""
+    """In this context, owner.name(x, ...) must return a tensor of the shape of x."""
     function, before = getattr(owner, name), vars(owner).get(name)
 
     @functools.wraps(function)
@@ -228,14 +228,14 @@ def results_checked(owner: object, name: str, expected: str) -> Iterator[None]:
 def first_argument(
     function: Callable, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> object:
-    """What a call gives to a function's first parameter, by place or by name; else None."""
-    import inspect  # which torch has loaded by then
+    """The argument for a function's first parameter, by position or name; None if there is none."""
+    import inspect  # torch has loaded it by then
 
     return args[0] if args else kwargs.get(next(iter(inspect.signature(function).parameters), ""))
 
 
 def place_of(function: Callable) -> str:
-    """Where a function is defined: its name, the file, and the line of its def."""
+    """Where a function is defined: its name, its file, and the line of its `def`."""
     function = getattr(function, "forward", function)  # of a network
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
@@ -250,13 +250,13 @@ def place_of(function: Callable) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as a person would type it here: relative to the current folder where it is near."""
+    """A path as a person would type it: relative to the current folder if it is near."""
     relative = os.path.relpath(path)
     is_far = relative.startswith(os.path.join("..", ".."))
     return visible_line(str(path) if is_far else relative)
 
 
 def file_shown(file: str) -> str:
-    """A file of the project relative to its root, another one as it is."""
+    """The path of a project file relative to the root; any other path as it is."""
     path = Path(file).resolve()
     return path.relative_to(ROOT).as_posix() if ROOT in path.parents else str(path)

@@ -16,7 +16,7 @@ LISTED = 3  # tensors that a message names
 def read_file(path: Path, device: torch.device | str = "cpu") -> Any:
     """Read a file that torch.save wrote, or a `.safetensors` file, without running code in it.
 
-    Raises UserError where the file is truncated, holds code, or is no such file.
+    Raises UserError if the file is truncated, contains code, or is not a file of weights.
     """
     try:
         if path.suffix == ".safetensors":
@@ -47,9 +47,10 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) 
 def check_strictly(
     module: nn.Module, weights: Mapping[str, Tensor], path: Path, names: Mapping[str, str] = {}
 ) -> None:
-    """Raise the UserError of `load_strictly` where it would, and load nothing.
+    """Raise the UserError that `load_strictly` would raise, but load nothing.
 
-    `names` are what the file calls tensors that have another name in `weights`, for the message.
+    `names` are the file's own names of tensors that are called something else in `weights`, for
+    the message.
     """
     if not isinstance(weights, Mapping):
         raise UserError(f"{path} holds no named tensors, but a {type(weights).__name__}")

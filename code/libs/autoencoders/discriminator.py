@@ -13,7 +13,7 @@ class PatchDiscriminator(nn.Module):
 
     With three layers a patch has 70x70 pixels. Features are normalised over each image by itself,
     which is what the paper's batch normalization does at its batch size of one: a score depends on
-    no other image, hence not on how a batch is spread over processes.
+    no other image, and so not on how a batch is spread over processes.
 
     Args:
         in_channels: channels of the images.

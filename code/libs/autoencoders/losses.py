@@ -44,7 +44,7 @@ class ReconstructionLoss(nn.Module):
     """The autoencoder's loss as a forward pass.
 
     Args:
-        autoencoder: the network, a KLAutoencoder, or a FirstStage where nobody judges.
+        autoencoder: the network, a KLAutoencoder, or a FirstStage if there is no discriminator.
         stage: which losses, and their weights.
         perceptual: LPIPS, or None.
         judge: images in [-1, 1] -> a discriminator's scores; None before it takes part.

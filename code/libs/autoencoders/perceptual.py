@@ -35,7 +35,7 @@ class PerceptualLoss(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "PerceptualLoss":
-        """Stay in evaluation mode, whatever is asked: the network has dropout."""
+        """Ignore the mode: always stay in evaluation mode, since the network has dropout."""
         return super().train(False)
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Images with captions: COCO's annotation files, and captions.json beside pictures of one's own."""
+"""Images with captions: COCO's annotation files, and captions.json beside your own pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

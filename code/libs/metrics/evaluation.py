@@ -153,7 +153,7 @@ def suited_metrics(num: int, real: RealImages, conditional: bool) -> list[str]:
 
 
 def _choose_captions(real: RealImages, num: int) -> Captioned:
-    """Captions for so many samples: each the first of a held-out image, or of a training image."""
+    """Captions for `num` samples: the first ones of held-out images, or else of training images."""
     images = real.train if real.held_out is None else real.held_out
     images = images.at_most(math.ceil(num / PER_CAPTION))
     return Captioned([images.captions.texts[i] for i in images.labels.tolist()], images)

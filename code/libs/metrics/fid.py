@@ -40,7 +40,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     """
     # TODO: Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), eq. 6 of the paper above. C1 C2 has
     # the eigenvalues of the symmetric C1^(1/2) C2 C1^(1/2), and torch.linalg.eigvalsh finds them
-    # whatever the rank (Heusel et al. 2017). Rounding makes some slightly negative: clamp at 0.
+    # for any rank (Heusel et al. 2017). Rounding makes some slightly negative: clamp at 0.
     # BEGIN SOLUTION bonus_evaluation
     eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
     root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T

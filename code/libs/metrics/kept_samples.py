@@ -21,7 +21,7 @@ def code_that_draws(code: Path = CODE) -> str:
     """A text that changes when a source file that samples may depend on does, or torch.
 
     These are all files below `code` except its metrics and hidden folders: the model, its
-    samplers, what they import, and whatever file a student adds to them.
+    samplers, what they import, and any file that a student adds.
     """
     metrics = code / "libs" / "metrics"
     files = [f for f in code.rglob("*.py") if metrics not in f.parents and f.is_file()]

@@ -11,10 +11,10 @@ MEANINGS: dict[str, tuple[bool | None, str]] = {
     ),
     "KID": (True, "As FID, by another distance that few samples do not bias; 0 is no distance."),
     "IS": (False, "How sure a classifier is of each sample, and how many classes it sees in all."),
-    "precision": (False, "The share of samples that lie among real images."),
+    "precision": (False, "The share of samples that are among real images."),
     "recall": (
         False,
-        "The share of real images that lie among samples: low where variety is lost.",
+        "The share of real images that are among samples: low if variety is lost.",
     ),
     "distance": (None, "How different two samples are; 0 if all are equal."),
     "grain": (

@@ -25,7 +25,7 @@ from .scoring import frechet_of_features
 
 @dataclass(frozen=True)
 class Drawing:
-    """How samples are drawn: so many per class, in batches, on a device."""
+    """How samples are drawn: how many per class, in which batches, on which device."""
 
     per_class: int = 500
     batch_size: int = 250

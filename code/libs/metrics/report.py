@@ -35,7 +35,7 @@ class Setup:
     training_images: int
     held_out_images: int
     held_out: str  # "test" or "validation"; for captions also "training"
-    captions: int | None = None  # so many captions were drawn, of these images
+    captions: int | None = None  # number of captions drawn, those of these images
 
     @property
     def floor(self) -> str:

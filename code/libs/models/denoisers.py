@@ -1,6 +1,6 @@
 """One interface for all models, by which every sampler draws from every model.
 
-A model has noise levels, each with a time of its own, alpha and sigma:
+A model has noise levels, each with a time, an alpha and a sigma:
 
     x = alpha x_0 + sigma noise,    noise ~ N(0, I)
 
@@ -96,7 +96,7 @@ class Denoiser(ABC):
             spacing: one of `schedules.SPACINGS`.
 
         Raises:
-            UserError: the model does not have so many, or no such spacing.
+            UserError: the model does not have that many, or no such spacing.
         """
 
     @abstractmethod
@@ -108,7 +108,7 @@ class Denoiser(ABC):
 
         Args:
             x: [B, C, H, W].
-            label: class indices, or what else the network takes, [B, ...].
+            label: class indices, or other conditions that the network takes, [B, ...].
             time: of the model, [B].
 
         Returns:

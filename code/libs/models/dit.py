@@ -1,4 +1,4 @@
-"""A vision transformer in the place of the UNet.
+"""A vision transformer that replaces the UNet.
 
 Paper: Peebles and Xie 2023, "Scalable Diffusion Models with Transformers" (DiT), with adaLN-Zero.
 Images or latents are cut into patches, each of which becomes a token. Tokens are [B, N, C].
@@ -53,14 +53,14 @@ class DiT(nn.Module):
         patch_size: height and width of a patch.
         mlp_ratio: width of the hidden layer of each block's MLP, in `dim`.
         conditional: False for a network that ignores the labels.
-        null_class: learn one more label, `null_label`, which stands for no class; for guidance.
+        null_class: learn one more label, `null_label`, which means no class; for guidance.
         attention: "full" or "linear".
         qk_norm: see `QKNormAttention`.
         context: what a label is, a "class", or a text as "tokens", whose mean steers the blocks;
             see `PromptTable`.
 
     Attributes:
-        null_label: the label that stands for no class or no prompt; None without `null_class`.
+        null_label: the label that means no class or no prompt; None without `null_class`.
 
     Raises:
         ValueError: dim is not divisible by 4 and by the heads, or an option is not one of those

@@ -1,4 +1,4 @@
-"""What else a network can be trained on: other targets, distances and time steps than DDPM's own.
+"""What else a network can be trained on: targets, distances and time steps other than DDPM's.
 
 Targets (Salimans & Ho 2022, section 4 and appendix D): the noise eps, the clean image x_0, or
 v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0. How often each time step comes up: min-SNR (Hang
@@ -20,7 +20,7 @@ TARGET_NAMES = {"eps": "the noise", "v": "v", "x0": "x_0"}
 
 
 class Indirect(nn.Module):
-    """What makes a network predict v or x_0, and answer with the noise which that implies.
+    """Makes a network predict v or x_0, and return the noise that follows from it.
 
     So the reverse process and every sampler work with it as with any other. It comes before the
     network among the bases of a class, as in `IndirectUNet`.
@@ -116,7 +116,7 @@ def min_snr_weights(ddpm: DDPM, gamma: float) -> Tensor:
 
 
 def partly_uniform(weights: Tensor, uniform_share: float) -> Tensor:
-    """The probability of each time step, [T], where a share of them is drawn all alike.
+    """The probability of each time step, [T], if a share of them is drawn uniformly.
 
     By min-SNR's weights alone, the faintest noise hardly ever comes up, and the network never
     learns to take the last of it away.

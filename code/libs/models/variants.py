@@ -1,4 +1,4 @@
-"""Networks beyond the plain `UNet`: other blocks, and `VariantUNet`, which is built of them.
+"""Networks beyond the plain `UNet`: other blocks, and `VariantUNet`, which is built from them.
 
 Feature maps are [B, C, H, W], tokens [B, N, C].
 """
@@ -34,7 +34,7 @@ class AdaGNResBlock(ResBlock):
 
 
 class ResBlocks(nn.Module):
-    """Residual blocks one after the other, behind the call of a single one."""
+    """Several residual blocks in a row, called like a single one."""
 
     def __init__(self, blocks: Sequence[ResBlock]):
         super().__init__()
@@ -48,10 +48,10 @@ class ResBlocks(nn.Module):
 
 
 class OtherAttention(Attention):
-    """Attention of another kind, in the place of one that has been made.
+    """Another kind of attention, which replaces an existing one.
 
     Args:
-        attention: whose layers it takes over.
+        attention: the one whose layers are reused.
     """
 
     def __init__(self, attention: Attention):
@@ -168,7 +168,7 @@ class TransformerMiddle(nn.Module):
 
 
 class PromptTable(nn.Module):
-    """Texts in the place of classes: a label is the number of a prompt.
+    """Texts instead of classes: a label is the number of a prompt.
 
     Nothing here is learned, and nothing is part of the state_dict: the tokens are a frozen text
     encoder's (Rombach et al. 2022, section 3.3). `set_prompts` says which prompts are numbered.
@@ -199,7 +199,7 @@ class PromptTable(nn.Module):
         return label if label.is_floating_point() else self.contexts[label]
 
 
-# Pooling needs no convolution of its own: the residual block that follows sets the channels.
+# Pooling needs no convolution: the residual block that follows sets the channels.
 DOWNSAMPLERS = {
     "conv": Downsample,
     "max": lambda dim: nn.MaxPool2d(2),

@@ -74,7 +74,7 @@ class _Scale:
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, number: int) -> list[tuple[float, str]]:
-        """At most about so many round values within the ends."""
+        """Round values within the ends, about that many at most."""
         values = self._round_logs(number) if self.log else self._round_values(number)
         return [(self(value), f"{value:.6g}") for value in values]
 

@@ -110,7 +110,7 @@ def write_page(page: RunPage, folder: Path) -> Path:
 
 
 def add_scores(section: ScoreSection, folder: Path) -> Path | None:
-    """Put scores into a run's page, in the place of earlier ones.
+    """Put scores into a run's page, replacing earlier ones.
 
     Returns:
         The file; None where the folder has no page of a run.

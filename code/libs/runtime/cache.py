@@ -24,7 +24,7 @@ class Store:
 
     A file's name holds a hash of the facts, without those that begin with STATE, and the file holds
     all facts: tensors of another network, data set, checkpoint or state of the code are never mixed
-    in, whatever a file is called.
+    in, even if a file is renamed.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""Reading YAML and JSON strictly, in bounded time and memory, whatever a file holds.
+"""Reading YAML and JSON strictly, in bounded time and memory for any file.
 
 Beyond the formats' own rules, no key may appear twice and all keys are text. Each mistake is a
 UserError of one sentence that names the file and, where it is one of syntax, the line.

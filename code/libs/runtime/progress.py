@@ -128,7 +128,7 @@ class Pace:
         return self.seconds[part] / self.counts[part] if part in self.counts else None
 
     def left(self, to_come: dict[str, int]) -> tuple[float, list[str]]:
-        """The seconds that parts will take, so many of each; and those that nothing is known of."""
+        """The seconds that the given numbers of parts will take, and the parts not yet timed."""
         each = {part: self.each(part) for part, number in to_come.items() if number > 0}
         unknown = [part for part, seconds in each.items() if seconds is None]
         return sum(to_come[p] * s for p, s in each.items() if s is not None), unknown

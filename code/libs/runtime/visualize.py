@@ -139,7 +139,7 @@ def _cut(text: str, font: Font, width: int) -> str:
 
 
 def _few_lines(text: str, font: Font, width: int, most: int) -> str:
-    """The text wrapped to a width, and cut to so many lines."""
+    """The text wrapped to a width, and cut to a number of lines."""
     lines = _wrapped(text, font, width).split("\n")
     if len(lines) > most:
         lines[most - 1] = _cut(" ".join(lines[most - 1 :]), font, width)

@@ -1,7 +1,7 @@
 """DDPM's own random walk back, on all time steps or on a few of them.
 
 Papers: Ho et al. 2020, eq. 7; Nichol & Dhariwal 2021, "Improved Denoising Diffusion Probabilistic
-Models", section 4: a chain over a part of the time steps is a DDPM with betas of its own.
+Models", section 4: a chain over part of the time steps is a DDPM with its own betas.
 """
 
 import math

@@ -169,7 +169,7 @@ def _walk_down_sigma(
             return denoiser.denoised_at(x, labels, sigma)
 
     def show(i: int, x: Tensor) -> None:
-        """Pass on a state as large as the data, whatever its noise level, so that it can be seen"""
+        """Pass on a state scaled to the size of the data, so that it can be seen."""
         on_state(steps - i, x * (data_std / math.hypot(data_std, sigmas[i])))
 
     show(0, sigmas[0] * noise)

@@ -27,7 +27,7 @@ class Film:
 
     @torch.no_grad()
     def record(self, left: int, steps: int, x: Tensor) -> None:
-        """Take a frame if x, the state with so many of the steps left, is one to show."""
+        """Take a frame if x, the state with `left` of the steps to go, is one to show."""
         shown = {round(i * steps / (self.num_frames - 1)) for i in range(self.num_frames)}
         if left in shown and len(self.frames) < len(shown):
             x = x[: self.num_samples]

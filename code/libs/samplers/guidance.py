@@ -23,8 +23,7 @@ class Guided(nn.Module):
     Args:
         network: noise predictor (x, label, time) -> eps.
         scale: the guidance s, at least 0.
-        null_label: index of the label "none", which the network met in training in the place of
-            some labels.
+        null_label: index of the label "none", which replaced some of the labels in training.
     """
 
     def __init__(self, network: nn.Module, scale: float, null_label: int):

@@ -113,7 +113,7 @@ class Sampler:
         return replace(self, name=name, steps=steps, heun=heun)
 
     def num_steps(self, denoiser: Denoiser) -> int:
-        """How many steps a resolved sampler takes; UserError where the model has not so many."""
+        """How many steps a resolved sampler takes; UserError if the model has fewer."""
         return len(denoiser.times(self.steps, self.spacing))
 
     def evaluations(self, denoiser: Denoiser) -> int:

@@ -56,7 +56,7 @@ class TextEncoder(nn.Module):
         return self.model.config.hidden_size
 
     def train(self, mode: bool = True) -> "TextEncoder":
-        """Stay in evaluation mode, whatever is asked."""
+        """Ignore the mode: always stay in evaluation mode."""
         return super().train(False)
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:

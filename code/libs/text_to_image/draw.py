@@ -63,14 +63,14 @@ def draw(
 ) -> Iterator[Tensor]:
     """Draw pictures, row by row, each row one of every prompt.
 
-    The states are float32, whatever the networks' precision; pictures are decoded one at a time,
+    The states are float32 in any precision of the networks; pictures are decoded one at a time,
     which needs a small part of a batch's memory.
 
     Yields:
         Images in [0, 1] on the CPU, [3, height, width].
 
     Raises:
-        UserError: the chain does not have so many steps, or this edition not the sampler.
+        UserError: the chain has fewer steps, or this edition does not have the sampler.
     """
     unet, vae = model.unet, model.vae
     weight = unet.conv_in.weight

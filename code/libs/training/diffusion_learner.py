@@ -252,8 +252,7 @@ class DiffusionLearner(Learner):
     def evaluate(self, dataset: Images, batch_size: int) -> float:
         """The averaged model's loss on a data set, with t and noise the same every time.
 
-        All time steps come up alike, whatever `min_snr_gamma` has training do, and no label is
-        dropped.
+        All time steps are drawn equally often, even with `min_snr_gamma`, and no label is dropped.
         """
         generator = generator_for(EVAL_STREAM, device=self.device)
         total = 0.0

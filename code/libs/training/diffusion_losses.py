@@ -37,7 +37,7 @@ class TrainingLoss(nn.Module):
 
         Args:
             x: images in [0, 1], or cached latents, [B, C, H, W].
-            label: class indices, or what else the network takes, [B, ...].
+            label: class indices, or other conditions that the network takes, [B, ...].
             time: of the model, [B]: time steps, an EDM's noise levels, a flow's times in [0, 1].
             noise: of the shape of what is diffused, [B, C, H, W].
         """

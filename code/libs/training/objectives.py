@@ -48,12 +48,12 @@ class Objective(ABC):
 
     @abstractmethod
     def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
-        """Draw the times of so many images, [number], as compute_loss takes them.
+        """Draw times for a number of images, [number], as compute_loss takes them.
 
         Args:
             number: of images.
             generator: on the device where the times are needed.
-            training: by the weights that the config asks for; else all alike, for evaluation.
+            training: draw by the weights in the config; otherwise, for evaluation, uniformly.
         """
 
     def describe(self) -> str:
@@ -76,7 +76,7 @@ class DDPMObjective(Objective):
         if (prediction, train.loss) != ("eps", "mse"):
             self.compute_loss = partial(training_loss, model, distance=train.loss)
         self.loss_name = loss_name(prediction, train.loss)
-        self.weights = None  # of the time steps, [T]; None for all alike
+        self.weights = None  # of the time steps, [T]; None for uniform
         if train.min_snr_gamma is not None:
             weights = min_snr_weights(model, train.min_snr_gamma)
             self.weights = partly_uniform(weights, train.uniform_share)
@@ -112,7 +112,7 @@ class EDMObjective(Objective):
 
 
 class FMObjective(Objective):
-    """The velocity of a flow; times are drawn as the flow says, in evaluation all alike."""
+    """The velocity of a flow; times are drawn as the flow says, in evaluation uniformly."""
 
     part, part_gives = "interpolate", "x_t"
     loss_name = "mean squared error of the velocity"

@@ -1,4 +1,4 @@
-"""Trains an autoencoder stage by stage; each has a folder of its own, and goes on after a stop."""
+"""Trains an autoencoder in stages, each in its own folder; an interrupted stage is resumed."""
 
 import json
 import math
