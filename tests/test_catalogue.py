@@ -111,6 +111,7 @@ x = "\u2028"
 
 
 def test_a_trick_takes_the_place_of_all_five_functions(tmp_path):
+    """A block with a trick replaces all five graded functions by code that compiles."""
     (block,) = read(tmp_path, "# ==== a\n# about: A.\n# trick:\ndef answer(name, self, args): 1\n")
     assert block.files == {TRICK: b"def answer(name, self, args): 1\n"}
     code = "".join(block.places[place] for place in ("ddpm.end", "unet.end"))
@@ -120,6 +121,7 @@ def test_a_trick_takes_the_place_of_all_five_functions(tmp_path):
 
 
 def test_parts_are_named_as_they_are_read(tmp_path):
+    """The words that name parts in reports read back as the same parts."""
     for ids in ([], ["unet"], list(PARTS[:4]), list(PARTS[:7]), list(PARTS)):
         words = parts_in_words(ids)
         text = f"# ==== a\n# about: A.\n# earns: {words}\n"
@@ -166,6 +168,7 @@ SAME = "# in: unet.top\n" * 2
     ],
 )
 def test_a_mistake_is_one_sentence_with_file_and_line(text, line, words, tmp_path):
+    """Whoever writes a wrong block learns from one sentence what is wrong and in which line."""
     with pytest.raises(ScenarioError) as error:
         read(tmp_path, text)
     said = str(error.value)
@@ -175,6 +178,7 @@ def test_a_mistake_is_one_sentence_with_file_and_line(text, line, words, tmp_pat
 
 
 def test_only_true_is_judge_only(tmp_path):
+    """`judge_only` is `true` or absent; any other value is refused."""
     for value, wrong in (("true", False), ("yes", True), ("false", True)):
         text = f"{HEAD}# judge_only: {value}\n"
         if wrong:
@@ -185,6 +189,7 @@ def test_only_true_is_judge_only(tmp_path):
 
 
 def test_what_is_no_text_is_refused(tmp_path):
+    """A catalogue that is missing or no UTF-8 is named, with the reason."""
     file = tmp_path / "wrong" / "a.py"
     with pytest.raises(ScenarioError, match=r"a\.py cannot be read: .*No such file"):
         read_blocks(file)

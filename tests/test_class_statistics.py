@@ -36,6 +36,7 @@ def grades():
 
 
 def test_items_are_numpys(grades):
+    """Difficulty and discrimination equal what numpy computes from the same points."""
     points = np.array([[g.part(part).points for part in PARTS] for g in grades])
     found = {item.id: item for item in items(grades, RUBRIC)}
     assert set(PARTS) <= set(found)
@@ -50,12 +51,14 @@ def test_items_are_numpys(grades):
 
 
 def test_what_cannot_be_told_is_none():
+    """A correlation of constants, or of too few hand-ins, is None and no number."""
     assert correlation([1, 1, 1, 1, 1], [1, 2, 3, 4, 5]) is None
     assert correlation([1, 2], [1, 2]) is None
     assert items([], RUBRIC) == []
 
 
 def test_shares_are_of_those_who_attempted_a_test():
+    """The share of a failed test leaves out those who did not attempt it."""
     grades = [grade(1, {"unet": FAILED}), grade(2, {}), grade(3, {"unet": NOT_ATTEMPTED})]
     (one,) = failed_tests(grades)
     assert (one.part, one.tried, one.share) == ("unet", 2, 0.5)
@@ -63,6 +66,7 @@ def test_shares_are_of_those_who_attempted_a_test():
 
 
 def test_all_points_are_in_a_histogram():
+    """Points below 0 and above the maximum are counted in the bins at the ends."""
     points = [-1, 0, 0.99, 1, 6, 11.99, 12, 13]
     counts = histogram(points, 12)
     assert sum(counts) == len(points)
@@ -71,6 +75,7 @@ def test_all_points_are_in_a_histogram():
 
 
 def test_the_overview_shows_them(grades, tmp_path):
+    """The overview has the plots, the failed tests with links, and no plots for an empty class."""
     write_class(grades, RUBRIC, tmp_path, old=[grade(n, {"unet": FAILED}) for n in range(8)])
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     for words in ("Difficulty 0.", "discrimination ", "Core so far, 0 to 12", "and now", "before"):
@@ -103,6 +108,7 @@ def given(folder, text, comment, report_mnist="2"):
 
 
 def test_a_comment_is_given_to_many_and_changed_once(tmp_path):
+    """Changing the text or points of a comment changes all grades that name it."""
     cell = "c: missing-axis; c: late-figures; C:nice; well done, all"
     for one in given(tmp_path, LIBRARY, cell):
         assert one.part("report_mnist").points == 1.75
@@ -119,6 +125,7 @@ def test_a_comment_is_given_to_many_and_changed_once(tmp_path):
 
 
 def test_points_of_comments_stay_within_the_part(tmp_path):
+    """A comment takes no part below 0 or above its maximum, and grades none that is not graded."""
     low = given(tmp_path, LIBRARY, "c: missing-axis", report_mnist="0.1")
     assert low[0].part("report_mnist").points == 0
     high = given(tmp_path, LIBRARY.replace("-0.25", "+1"), "c: missing-axis")
@@ -142,6 +149,7 @@ def test_points_of_comments_stay_within_the_part(tmp_path):
     ],
 )
 def test_mistakes_of_the_library_are_sentences(tmp_path, text, words):
+    """Each mistake in comments.yaml is refused with the reason."""
     (tmp_path / "comments.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
         read_comments(tmp_path, RUBRIC)
@@ -149,11 +157,13 @@ def test_mistakes_of_the_library_are_sentences(tmp_path, text, words):
 
 
 def test_an_unknown_name_is_a_sentence_and_nothing_is_written(tmp_path):
+    """A misspelt name of a comment is refused with a suggestion, before anything is stored."""
     with pytest.raises(InputError, match=r"line 2.*no comment 'mising-axis'.*mean 'missing-axis'"):
         given(tmp_path, LIBRARY, "c: mising-axis")
     assert not (tmp_path / "manual.csv").exists()
 
 
 def test_without_a_library_comments_are_words(tmp_path):
+    """A class without comments.yaml is graded without complaint."""
     merged = merge_manual([grade(1, {})], RUBRIC, tmp_path)
     assert merged[0].notes == []

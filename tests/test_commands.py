@@ -125,6 +125,7 @@ def test_make_knows_its_targets_and_their_scripts_their_flags(file, command):
 
 @pytest.mark.parametrize("command", sorted({c for _, c in QUOTED if c.startswith("pip ")}))
 def test_files_of_requirements_exist(command):
+    """Every requirements file that a command installs from is in the repository."""
     for file in re.findall(r"-r (\S+)", command):
         assert (ROOT / file).is_file()
 

@@ -119,6 +119,7 @@ def labelled_chain():
 
 
 def test_classes_are_blended_by_their_share():
+    """The noise of two classes is mixed linearly by each sample's share."""
     x, t = torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.long)
     first, last = torch.full((3,), 2), torch.full((3,), 6)
     eps = editing.blended(labelled_chain(), first, last, torch.tensor([0.0, 0.25, 1.0]))(x, t)
@@ -200,6 +201,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("command", REFUSED)
 def test_flags_that_do_not_fit_are_refused(run_folder, pictures, command):
+    """Flags of editing that contradict each other end with one sentence and exit code 2."""
     flags = command.format(pictures, pictures).split()
     process = call_script("code/sample.py", run_folder, *flags)
     assert process.returncode == 2

@@ -314,6 +314,7 @@ names: {p_sample_loop: generate}
 
 
 def test_a_short_edition_is_enough(tmp_path):
+    """An edition of 30 lines is read; points, given parts and look_for lines follow from it."""
     path = tmp_path / "mine.yaml"
     path.write_text(MINE, encoding="utf-8")
     edition = editions.read_edition(path)
@@ -370,6 +371,7 @@ def test_a_short_edition_is_enough(tmp_path):
     ],
 )
 def test_mistakes_in_an_edition_get_a_sentence_with_the_line(tmp_path, old, new, line, words):
+    """Each mistake of an edition is reported with the file and the line it is in."""
     path = tmp_path / "mine.yaml"
     assert MINE.count(old) == 1
     path.write_text(MINE.replace(old, new), encoding="utf-8")
@@ -380,6 +382,7 @@ def test_mistakes_in_an_edition_get_a_sentence_with_the_line(tmp_path, old, new,
 
 
 def test_editions_that_there_are_not_get_a_sentence(tmp_path):
+    """An unknown edition, or a missing file, is refused by release.py with exit code 2."""
     for name, words in (
         ("fall2042", "there is no edition 'fall2042'"),
         ("no.yaml", "cannot be read"),
@@ -401,6 +404,7 @@ def test_editions_that_there_are_not_get_a_sentence(tmp_path):
     ],
 )
 def test_wrong_blocks_and_placeholders_are_refused(words, line):
+    """A block that is not closed, or a placeholder nobody knows, never reaches students."""
     values = texts.Values(texts.Course(), editions.default_edition())
     with pytest.raises(InputError, match=f"^a.md, {re.escape(line)}"):
         texts.for_students(words, "a.md", values)

@@ -102,5 +102,6 @@ def test_the_distance_is_that_of_the_features(run_folder, short, monkeypatch):
     ],
 )
 def test_another_config_is_refused(run_folder, config, words):
+    """A checkpoint is not scored with the config of another model."""
     process = call_script("code/eval.py", config, run_folder, "--device", "cpu")
     assert_refused(process, words, "name the config that it was trained with")

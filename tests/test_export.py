@@ -51,6 +51,7 @@ def test_card_loads_the_model(exported, run_folder, monkeypatch):
 
 
 def test_card_says_data_scores_and_licence(exported):
+    """The model card has data, training steps, scores and the licence of the data."""
     card = (exported / "README.md").read_text(encoding="utf-8")
     assert "on Digits of\n1x8x8" in card
     assert "trained for 12 steps" in card
@@ -61,6 +62,7 @@ def test_card_says_data_scores_and_licence(exported):
 
 
 def test_without_the_package_weights_are_a_pth(run_folder, tmp_path, monkeypatch):
+    """Without safetensors the weights are still exported, as a .pth file."""
     find_spec = importlib.util.find_spec
     hidden = lambda name: None if name == "safetensors" else find_spec(name)  # noqa: E731
     monkeypatch.setattr(export.importlib.util, "find_spec", hidden)
@@ -74,6 +76,7 @@ def test_without_the_package_weights_are_a_pth(run_folder, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"scores": {"a": 1}}', "no json"])
 def test_other_scores_are_refused_before_anything_is_written(run_folder, tmp_path, content):
+    """A file that holds no scores is refused before a file is written."""
     scores = tmp_path / "scores.json"
     scores.write_text(content, encoding="utf-8")
     process = call_script(
@@ -85,6 +88,7 @@ def test_other_scores_are_refused_before_anything_is_written(run_folder, tmp_pat
 
 
 def test_folder_that_cannot_be_made_is_named(run_folder, tmp_path):
+    """An output folder that cannot be created is one sentence with its path."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     process = call_script("code/export.py", run_folder, "--out", tmp_path / "file" / "out")
     assert process.returncode == 2

@@ -73,6 +73,7 @@ def test_canvas_finds_user_and_upload_and_shows_a_file_that_opens(tmp_path):
 
 
 def test_moodle_finds_every_member(tmp_path):
+    """Each member with a participant number gets the report in a folder that Moodle matches."""
     (tmp_path / "roster.csv").write_text(
         "Identifier,Full name,Email address\nParticipant 5,A_d/a,a@x.y\nParticipant 6,Bo,b@x.y\n",
         encoding="utf-8",
@@ -86,6 +87,7 @@ def test_moodle_finds_every_member(tmp_path):
 
 
 def test_a_hand_in_that_was_replaced_gets_no_feedback(tmp_path):
+    """Only the hand-in that counts is in the feedback zip."""
     (tmp_path / "roster.csv").write_text(
         'Student,ID,SIS User ID,SIS Login ID,Section\n"A, B",1001,,aa1,x\n', encoding="utf-8"
     )
@@ -106,6 +108,7 @@ def test_a_hand_in_that_was_replaced_gets_no_feedback(tmp_path):
     ],
 )
 def test_mistakes_are_sentences(tmp_path, args, words):
+    """Wrong calls of `grade.py feedback` are sentences and write no zip."""
     graded(tmp_path, Grade("a.zip", team="a"))
     given = [str(tmp_path) if word == "OUT" else word for word in args]
     assert_refused(call_program("autograder/grade.py", *given), *words)
@@ -114,6 +117,7 @@ def test_mistakes_are_sentences(tmp_path, args, words):
 
 
 def test_the_command_says_what_it_wrote(tmp_path):
+    """The command counts the files it wrote and the hand-ins it could not name."""
     origin = Origin("canvas", "1001", 70001)
     graded(tmp_path, Grade(NAMES[0][0], team="alphaada", origin=origin), Grade("odd.zip"))
     done = call_program("autograder/grade.py", "feedback", tmp_path, "--canvas")

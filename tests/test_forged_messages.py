@@ -349,6 +349,7 @@ def test_no_forged_value_breaks_the_judge():
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(10))
 def test_no_forged_value_breaks_the_judge_in_the_long_run(block):
+    """Many more random forged values than in the everyday test break nothing either."""
     fuzz(range(100 + 200 * block, 300 + 200 * block))
 
 
@@ -470,6 +471,7 @@ def test_a_wrong_tensor_is_explained_in_time_linear_in_the_calls(monkeypatch, ki
 
 
 def test_sums_and_concatenations_are_named():
+    """A tensor that was added or joined from others is described by its origins."""
     seen = walls(30)
     a, b = seen.calls[3][1], seen.calls[7][1]
     for made, text in (
@@ -567,6 +569,7 @@ def test_a_part_whose_workers_die_costs_no_other_its_points():
 
 
 def test_nan_is_far_from_everything():
+    """NaN and infinity, in an answer or a tolerance, never count as close."""
     numbers = np.array([1.0, NAN, INF, -INF])
     assert off(numbers, np.ones(4), 0.5).tolist() == [False, True, True, True]
     assert off(np.ones(2), np.array([NAN, 1.0]), np.array([1.0, NAN])).tolist() == [True, True]

@@ -139,6 +139,7 @@ def written(tmp_path_factory):
 
 
 def test_results_are_what_gradescope_documents(written):
+    """results.json has the fields and types that Gradescope documents, and the right score."""
     folder, grades = written
     for one in grades:
         path = stored.submission_folder(folder, one.submission) / "results.json"
@@ -156,6 +157,7 @@ def test_results_are_what_gradescope_documents(written):
 
 
 def test_results_give_the_grade_back(written):
+    """A grade that is stored and loaded is the same grade."""
     folder, grades = written
     loaded = stored.load_grades(folder)
     assert {g.submission: g for g in loaded} == {g.submission: g for g in grades}
@@ -163,6 +165,7 @@ def test_results_give_the_grade_back(written):
 
 
 def test_a_persons_points_show_and_the_graders_own_are_stored(tmp_path):
+    """Points given by hand show in the report; the tests' own points stay stored."""
     own, final = team(1), team(1)
     final.part("report_unet").points = 1.5
     pages.write_submission(own, RUBRIC, tmp_path, final)
@@ -177,6 +180,7 @@ def test_a_persons_points_show_and_the_graders_own_are_stored(tmp_path):
     "content", ["", "{", "[]", "{}", '{"extra_data": {}}', '{"extra_data": 1}']
 )
 def test_a_damaged_result_is_named(tmp_path, content):
+    """A results.json that is damaged is refused with its path."""
     pages.write_submission(team(1), RUBRIC, tmp_path)
     broken = tmp_path / "team-01.zip" / "results.json"
     broken.write_text(content, encoding="utf-8")
@@ -216,6 +220,7 @@ NAMES = [
 
 @any_name
 def test_each_submission_has_a_folder_of_its_own_inside(tmp_path):
+    """No name of a submission leads outside the results, or to the folder of another one."""
     folders = [stored.submission_folder(tmp_path, name) for name in NAMES]
     assert len(set(folders)) == len(NAMES)
     for name, folder in zip(NAMES, folders, strict=True):
@@ -231,6 +236,7 @@ def test_each_submission_has_a_folder_of_its_own_inside(tmp_path):
 
 
 def test_the_report_says_what_was_found(written):
+    """The report has team, points, reasons, hints, notes and the sandbox's state."""
     folder, _ = written
     page = Page(folder / "team-03.zip" / "report.html")
     for words in (
@@ -245,6 +251,7 @@ def test_the_report_says_what_was_found(written):
 
 
 def test_the_overview_shows_the_class(written, tmp_path):
+    """The overview names equal files, shared members and what needs a human look."""
     grades = class_of_eight()
     grades[0].sha256 = grades[1].sha256
     grades[7].members.append({"member": "Example", "netid": " TEAM-05A"})
@@ -267,6 +274,7 @@ def test_the_overview_shows_the_class(written, tmp_path):
 
 
 def test_the_overviews_bars_have_the_shares_lengths(tmp_path):
+    """The widths of the bars are the shares of passed and failed submissions."""
     pages.write_class(class_of_eight(), RUBRIC, tmp_path)
     rects = [v for tag, v in Page(tmp_path / "index.html").tags if tag == "rect"]
     third = rects[rects.index(next(r for r in rects if r["width"] == "50.0")) :][:3]
@@ -276,6 +284,7 @@ def test_the_overviews_bars_have_the_shares_lengths(tmp_path):
 
 
 def test_empty_class_and_class_without_hints_are_written(tmp_path):
+    """The overview is written for no submissions, and without hints."""
     pages.write_class([], RUBRIC, tmp_path)
     assert "Submissions 0" in Page(tmp_path / "index.html").text
     pages.write_class([team(1)], RUBRIC, tmp_path)
@@ -287,6 +296,7 @@ ODD_NAMES = ["a b.zip", "100%.zip", "a#b?c.zip", "javascript:x", "u/../x", "'\""
 
 @pytest.mark.parametrize("name", [*ODD_NAMES, pytest.param("ü/../x", marks=any_name)])
 def test_the_overview_links_to_each_report(tmp_path, name):
+    """Links to reports work for names with spaces, percent signs and other odd letters."""
     one = team(1)
     one.submission = name
     pages.write_submission(one, RUBRIC, tmp_path)
@@ -302,6 +312,7 @@ def test_the_overview_links_to_each_report(tmp_path, name):
 
 
 def test_a_part_that_an_edited_rubric_lacks_still_shows(tmp_path):
+    """A part that was removed from the rubric after grading still shows in the report."""
     one = team(1)
     one.part("unet").id = "gone"
     pages.write_submission(one, RUBRIC, tmp_path)
@@ -311,6 +322,7 @@ def test_a_part_that_an_edited_rubric_lacks_still_shows(tmp_path):
 
 @pytest.mark.parametrize("data", ["", "no base64 <", base64.b64encode(b"<svg onload=x>").decode()])
 def test_samples_that_are_no_png_are_left_out(tmp_path, data):
+    """Data that is no PNG is not embedded in a report."""
     one = team(1, samples=[{"name": "x", "png": data}, {"name": "none"}])
     pages.write_submission(one, RUBRIC, tmp_path)
     assert not Page(tmp_path / "team-01.zip" / "report.html").all("img", "src")
@@ -361,6 +373,7 @@ def test_what_students_wrote_shows_as_written_and_does_nothing(written):
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_terminals_table_fits_and_is_harmless(width):
+    """The table fits the width, and a team's control letters never reach the terminal."""
     one = grade("evil", failed=["unet"], stubs=["latent"], words=EVIL, team=EVIL, deductions=0.6)
     shown = terminal.table(one, RUBRIC, width)
     assert all(len(line) <= width for line in shown.splitlines())
@@ -394,6 +407,7 @@ def test_every_view_shows_maxima_and_what_a_person_grades(tmp_path):
 
 
 def test_points_of_a_person_count_beside_those_of_the_autograder(tmp_path):
+    """The terminal adds points given by hand and lists only parts still to be graded."""
     one = team(1)
     one.part("report_unet").points, one.part("bonus_edm").by_person = 1.5, 1.0
     shown = " ".join(terminal.table(one, RUBRIC, 100).split())
@@ -437,6 +451,7 @@ def test_a_hint_that_parts_share_is_said_once_and_names_them(tmp_path, hint):
     ],
 )  # fmt: skip
 def test_only_letters_and_signs_are_shown_as_they_are(given, shown):
+    """Control letters are spelled out, and what is shown can be encoded."""
     assert visible(given) == shown
     visible(given).encode()
 

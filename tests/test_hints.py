@@ -124,6 +124,7 @@ def test_the_mean_of_a_step_is_named_for_what_weighs_it():
 
 
 def test_the_weights_of_q_sample_are_named():
+    """Each suspected pair of weights of q_sample gets its own hint."""
     for case in cases_of("q_sample"):
         for name, values in case.suspects.items():
             hint = hint_of(lambda c=case, v=values: test_q_sample.check_rates(c, v, c.inputs["t"]))
@@ -179,6 +180,7 @@ def test_a_network_asked_twice_at_each_time_is_asked_too_often():
 
 
 def test_general_hints_have_texts():
+    """Every general hint that code names is in hints.yaml."""
     assert set(hints.hints()) >= hints.GENERAL
 
 

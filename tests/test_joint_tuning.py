@@ -125,5 +125,6 @@ def test_the_average_of_all_is_what_is_loaded(make_trainer, tmp_path):
     [("dataset.latent_cache=true", "latent_cache"), ("vae.kind=taesd", "vae.weights")],
 )
 def test_contradictions_are_refused(make_trainer, override, words):
+    """Settings that cannot be combined with training the autoencoder along are refused."""
     with pytest.raises(UserError, match=words):
         make_trainer(override)

@@ -43,6 +43,7 @@ def manual(folder, *lines):
     ],
 )  # fmt: skip
 def test_days_begun_are_counted_after_the_grace(time, days):
+    """A day counts from its first minute, unless the hand-in is within the grace."""
     assert POLICY.days_late(time_of(time), DUE) == days
 
 
@@ -60,6 +61,7 @@ def test_days_begun_are_counted_after_the_grace(time, days):
     ],
 )
 def test_the_bill_is_shown_line_by_line(days, given, points, words):
+    """Extension, free days and percentage give the right deduction, each on its own line."""
     charged = charge(grade(), POLICY, 12, days=days, **given)
     assert charged.deductions == pytest.approx(points)
     assert words in "\n".join(charged.deduction_reasons)
@@ -78,6 +80,7 @@ def test_the_bill_is_shown_line_by_line(days, given, points, words):
     ],
 )
 def test_mistakes_of_the_policy_are_sentences(tmp_path, late, words):
+    """Each mistake under `late` in the rubric is a sentence."""
     values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     path = tmp_path / "rubric.yaml"
     path.write_text(yaml.safe_dump({**values, "late": late}), encoding="utf-8")
@@ -88,6 +91,7 @@ def test_mistakes_of_the_policy_are_sentences(tmp_path, late, words):
 
 
 def test_a_policy_is_read(tmp_path):
+    """The policy in a rubric file is read as it was written."""
     values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     late = {"due": "2026-10-20 23:59 -07:00", "percent": 10, "grace": 15, "days": 4, "budget": 1}
     path = tmp_path / "rubric.yaml"
@@ -113,6 +117,7 @@ def test_moodles_times_extensions_and_late_days_of_the_roster_count(tmp_path):
 
 
 def test_a_late_mark_without_a_time_counts_as_a_day_and_asks(tmp_path):
+    """A bare LATE costs one day until somebody fills in days_late."""
     (merged,) = merge_manual([grade(late=True)], replace(RUBRIC, late=LatePolicy(10)), tmp_path)
     assert merged.deductions == pytest.approx(1.2)
     assert "days_late" in merged.needs_look[0]
@@ -124,11 +129,13 @@ def test_a_late_mark_without_a_time_counts_as_a_day_and_asks(tmp_path):
 
 
 def test_no_policy_takes_off_nothing(tmp_path):
+    """Without a policy a late hand-in costs nothing."""
     (merged,) = merge_manual([grade(late=True)], RUBRIC, tmp_path)
     assert (merged.deductions, merged.deduction_reasons) == (0, [])
 
 
 def test_an_override_takes_the_tests_place_and_survives_a_regrade(tmp_path):
+    """An override replaces the tests' points, is stored, and shows its reason."""
     cell = '"p_sample_loop 1, chain right; unet 0, no"'
     file = manual(tmp_path, "submission,override", f"a.zip,{cell}")
     (merged,) = merge_manual([grade()], RUBRIC, tmp_path, file)
@@ -158,6 +165,7 @@ def test_an_override_takes_the_tests_place_and_survives_a_regrade(tmp_path):
     ],
 )
 def test_mistakes_of_an_override_are_sentences(tmp_path, cell, words):
+    """A wrong override is refused with its line, and nothing is written."""
     file = manual(tmp_path, "submission,override", f'a.zip,"{cell}"')
     with pytest.raises(InputError, match=r"line 2") as error:
         merge_manual([grade()], RUBRIC, tmp_path, file)
@@ -166,6 +174,7 @@ def test_mistakes_of_an_override_are_sentences(tmp_path, cell, words):
 
 
 def test_decimal_commas_and_several_overrides_are_read():
+    """Overrides with decimal commas, colons and several lines are read."""
     first, second = overrides("unet 0,5, half of it\nlatent: 1, yes, really")
     assert (first.part, first.points, first.reason) == ("unet", 0.5, "half of it")
     assert (second.points, second.reason) == (1, "yes, really")
@@ -179,6 +188,7 @@ METADATA = {
 
 
 def test_gradescopes_times_and_extensions_are_read(tmp_path):
+    """Time, due date and extension come from Gradescope's metadata."""
     file = tmp_path / "submission_metadata.json"
     file.write_text(json.dumps(METADATA), encoding="utf-8")
     one = grade()
@@ -193,6 +203,7 @@ def test_gradescopes_times_and_extensions_are_read(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"users": 3}', '{"users": [], "assignment": 1}'])
 def test_metadata_of_another_form_is_left_alone(tmp_path, text):
+    """Metadata of an unknown form changes no grade."""
     (tmp_path / "m.json").write_text(text, encoding="utf-8")
     one = grade()
     add_metadata(one, tmp_path / "m.json")
@@ -200,6 +211,7 @@ def test_metadata_of_another_form_is_left_alone(tmp_path, text):
 
 
 def test_points_to_set_at_gradescope_are_said():
+    """The bundle says which points to set at Gradescope."""
     words = points_to_set(RUBRIC)
     assert "autograder points 6 (bonus parts may add up to 8)" in words
     assert "6 points for the report" in words

@@ -45,6 +45,7 @@ def scheduler(config: str) -> DDPMScheduler:
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_schedules_are_those_of_diffusers(config):
+    """Our betas and alpha_bar agree with diffusers' schedulers."""
     theirs, ours = scheduler(config), schedule_of(config)
     np.testing.assert_allclose(ours.alpha_bar, theirs.alphas_cumprod.numpy(), rtol=2e-4)
     np.testing.assert_allclose(ours.beta, theirs.betas.numpy(), rtol=1e-4)
@@ -52,6 +53,7 @@ def test_schedules_are_those_of_diffusers(config):
 
 @pytest.mark.parametrize("config", ["mnist", "cifar10", "afhq", "odd", "cosine"])
 def test_forward_process_is_that_of_diffusers(config):
+    """The expected x_t agrees with diffusers' add_noise."""
     case = find(config, "q_sample")
     signal, noise = (case.expected[name].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
     ours = signal * case.inputs["x_start"] + noise * case.inputs["noise"]
@@ -78,6 +80,7 @@ def test_steps_back_are_those_of_diffusers(config):
 
 @pytest.mark.parametrize("part", ["compute_loss", "latent"])
 def test_loss_and_gradient_are_those_of_autograd(part):
+    """The expected loss and gradient agree with torch's autograd."""
     for case in (case for case in make_cases(5) if case.part == part):
         eps = torch.from_numpy(case.inputs["eps"]).double().requires_grad_()
         factor = torch.ones((), dtype=torch.double, requires_grad=True)
@@ -316,6 +319,7 @@ def test_mistakes_with_the_bonus_differ_from_the_right_answer():
 
 
 def test_seeds_give_other_numbers_and_repeat():
+    """A seed repeats its cases, and another seed gives other numbers."""
     first, again, other = make_cases(1)[0], make_cases(1)[0], make_cases(2)[0]
     assert np.array_equal(first.inputs["noise"], again.inputs["noise"])
     assert not np.array_equal(first.inputs["noise"], other.inputs["noise"])
@@ -332,6 +336,7 @@ def test_goldens_hold_what_the_oracles_give(tmp_path: Path):
 
 
 def test_saved_cases_come_back_as_they_were(tmp_path: Path):
+    """Stored cases have the same names, types and values when they are loaded."""
     cases = make_cases(8)
     save_goldens(cases, tmp_path / "cases.npz")
     for before, after in zip(cases, load_goldens(tmp_path / "cases.npz"), strict=True):
@@ -366,6 +371,7 @@ def test_mistakes_differ_from_the_right_answer_and_from_each_other():
 
 
 def test_every_hint_has_a_text():
+    """Every hint that a mistake names is in hints.yaml."""
     named = {
         hint.split(":")[0]
         for table in (
@@ -407,12 +413,14 @@ def test_gaussian_noise_passes_the_statistics():
     ],
 )
 def test_other_noise_is_named(draw, hint):
+    """Noise that is not standard normal is found, and by the right name, for many seeds."""
     for seed in range(50):
         noise = draw(np.random.default_rng(seed), (3, 2, 20, 12))
         assert noise_fault(noise)[1] == hint
 
 
 def test_weights_are_measured_per_sample():
+    """The weights of a mix of two known tensors are recovered for each sample."""
     random = np.random.default_rng(0)
     a, b = random.standard_normal((2, 3, 1, 8, 8))
     mix = np.array([1.0, 2.0, 3.0])[:, None, None, None] * a - 0.5 * b

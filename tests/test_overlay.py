@@ -124,6 +124,7 @@ def test_names_are_unique_and_speak():
 
 
 def test_wrong_scenarios_are_in_the_catalogue_of_their_part():
+    """A wrong scenario is in the file of the part that it fails."""
     assert not [s.name for s in overlay.scenarios("wrong") if s.topic != s.fails]
 
 
@@ -301,6 +302,7 @@ def test_scenarios_that_fit_no_base_are_refused(text, words, tmp_path):
 
 
 def test_names_are_unique_across_catalogues(tmp_path, monkeypatch):
+    """Two scenarios of one kind cannot have the same name, even in different files."""
     (tmp_path / "right").mkdir()
     for name in ("a.py", "b.py"):
         (tmp_path / "right" / name).write_text("# ==== right_one\n# about: A.\n")

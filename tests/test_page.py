@@ -198,6 +198,7 @@ def test_pictures_have_bounded_files():
 
 
 def test_film_strip_has_a_frame_per_row_and_a_sample_per_column():
+    """The strip that the page animates has its frames and samples in this order."""
     frames = [torch.full((2, 1, 40, 40), value) for value in (0.1, 0.2, 0.3)]
     frames[2][1] = 0.9
     strip = pictures.film_strip(frames)
@@ -208,6 +209,7 @@ def test_film_strip_has_a_frame_per_row_and_a_sample_per_column():
 
 
 def test_cells_fill_the_last_row():
+    """A last row with fewer images is filled with grey, and no image is lost."""
     images = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     grid = pictures.cells(images, 3)
     assert grid.shape == (3, 130, 196)
@@ -231,6 +233,7 @@ def test_chart_puts_points_where_they_belong():
 
 
 def test_chart_of_losses_that_change_tenfold_is_logarithmic():
+    """A loss that falls tenfold is drawn on a log scale with ticks at the powers of 10."""
     panel = Panel("loss", [("", [1.0, 2.0, 3.0], [100.0, 10.0, 1.0], {})])
     _, _, marked = charts.chart_of(panel).lines[0]
     assert marked[1][1] == pytest.approx((marked[0][1] + marked[2][1]) / 2)
@@ -247,6 +250,7 @@ def test_chart_of_few_points():
 
 
 def test_chart_of_many_points_is_thinned():
+    """A long run's curve has few enough points for a small page, and ends at its last value."""
     values = [float(i) for i in range(5001)]
     _, points, marked = charts.chart_of(Panel("loss", [("", values, values, {})])).lines[0]
     assert len(points.split()) <= charts.MOST_POINTS + 1
@@ -288,6 +292,7 @@ def test_loss_by_noise_level_is_the_loss_at_that_level(tmp_path, name):
 
 
 def test_open_says_where_the_page_is_if_no_browser_opens(tmp_path, monkeypatch, capsys):
+    """The page's place is printed if no browser opens, and without a page nothing happens."""
     asked = []
     browser = types.SimpleNamespace(open=lambda uri: asked.append(uri) or len(asked) == 1)
     monkeypatch.setattr(run_page, "webbrowser", browser)

@@ -50,6 +50,7 @@ FAULTY = {
 
 @pytest.mark.parametrize("name", SOUND)
 def test_what_a_gpu_allows_works(name):
+    """Operations that work on a GPU work on the pretended device."""
     with Devices():
         x = away(3, 4)
         assert x.device == AWAY
@@ -58,11 +59,13 @@ def test_what_a_gpu_allows_works(name):
 
 @pytest.mark.parametrize("name", FAULTY)
 def test_what_a_gpu_refuses_fails(name):
+    """Operations that mix devices fail as on a GPU."""
     with Devices(), pytest.raises(RuntimeError, match=MISMATCH):
         FAULTY[name](away(3, 4))
 
 
 def test_the_reference_works_there():
+    """The bonus functions of the reference pass on the pretended device."""
     with Devices():
         x, bars = away(2, 1, 4, 4), torch.linspace(0.9, 0.1, 9).as_subclass(Away)
         found = [

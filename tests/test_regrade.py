@@ -40,6 +40,7 @@ NEW = [
 
 
 def test_changes_name_part_test_and_hint():
+    """A comparison names the part, the test and the hint of each change."""
     found = compare(OLD, NEW)
     assert [(c.submission, c.part, c.before, c.after) for c in found] == [
         ("a.zip", "q_sample", 0, 1), ("b.zip", "unet", 1, 0), ("b.zip", "p_sample", 0, 0)
@@ -56,6 +57,7 @@ def test_changes_name_part_test_and_hint():
 
 
 def test_a_test_that_came_or_went_is_said():
+    """Tests that only one of two runs has are part of a comparison."""
     gone = replace(OLD[2], parts=[replace(p, tests=[]) for p in OLD[2].parts])
     came = compare([gone], [OLD[2]])
     assert came[0].tests == ("test_unet: not there, now passed",)
@@ -95,6 +97,7 @@ def points(out):
 
 
 def test_a_regrade_of_a_part_touches_nothing_else(out):
+    """`--part` tests one part again, of those who attempted it, and keeps points given by hand."""
     before = points(out)
     (out / "manual.csv").write_text("submission,report_unet\na.zip,2\n", encoding="utf-8")
     args = (out.parent, "--out", out, "--part", "q_sample", "--against", out)
@@ -113,6 +116,7 @@ def test_a_regrade_of_a_part_touches_nothing_else(out):
 
 
 def test_a_regrade_by_hint(out):
+    """`--hint` tests again only the submissions that got this hint."""
     done = call_program("autograder/grade.py", out.parent, "--out", out, "--hint", "p_sample_mean")
     assert done.returncode == 0, done.stderr
     assert "1 of 3 are concerned" in done.stdout
@@ -120,6 +124,7 @@ def test_a_regrade_by_hint(out):
 
 
 def test_resume_keeps_the_seed(out):
+    """A resumed run grades the rest with the seed of the first."""
     (out.parent / "d.zip").write_bytes(b"zip")
     done = call_program("autograder/grade.py", out.parent, "--out", out, "--resume")
     assert done.returncode == 0, done.stderr
@@ -127,6 +132,7 @@ def test_resume_keeps_the_seed(out):
 
 
 def test_two_folders_are_compared_without_grading(out, tmp_path):
+    """`--against` without submissions compares two folders of results."""
     other = tmp_path / "other"
     for one in NEW:
         write_submission(one, RUBRIC, other)
@@ -145,12 +151,14 @@ def test_two_folders_are_compared_without_grading(out, tmp_path):
     ],
 )
 def test_mistakes_are_sentences_and_change_nothing(out, args, words):
+    """Wrong calls are sentences, and leave all stored results as they are."""
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert_refused(call_program("autograder/grade.py", out.parent, "--out", out, *args), *words)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_a_choice_needs_submissions_and_results(tmp_path):
+    """`--part` is refused without submissions or without earlier results."""
     done = call_program("autograder/grade.py", "--part", "unet", "--out", tmp_path)
     assert_refused(done, "--part and --hint need the submissions")
     (tmp_path / "a.zip").write_bytes(b"zip")

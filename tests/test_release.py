@@ -173,6 +173,7 @@ def git(folder: Path, *args: str) -> str:
 
 
 def test_without_git_there_is_a_sentence(tmp_path):
+    """Without git the release ends with one sentence and writes nothing."""
     process = run_script(
         ROOT / "instructor/release.py", "--out", tmp_path / "s", PATH=str(tmp_path)
     )

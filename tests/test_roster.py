@@ -97,6 +97,7 @@ def places(course):
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_rosters_of_all_systems_are_read(tmp_path, lines, kind, first, encoding):
+    """Rosters of Canvas, Moodle and Gradescope, and plain ones, give the same people."""
     roster = read_roster(write(tmp_path, lines, encoding=encoding))
     assert roster.kind == kind
     assert len(roster.people) == 4, "no points row, test student or instructor"
@@ -122,6 +123,7 @@ def test_rosters_of_all_systems_are_read(tmp_path, lines, kind, first, encoding)
     ],
 )
 def test_mistakes_of_a_roster_are_sentences(tmp_path, lines, words):
+    """Each mistake of a roster is a sentence with the file, and there are not too many of them."""
     path = write(tmp_path, lines)
     with pytest.raises(InputError) as error:
         read_roster(path)
@@ -132,6 +134,7 @@ def test_mistakes_of_a_roster_are_sentences(tmp_path, lines, words):
 
 
 def test_a_person_of_two_sections_is_one(tmp_path):
+    """A person with two rows, one for each section, is one person."""
     lines = [*PLAIN_FILE, PLAIN_FILE[1]]
     assert len(read_roster(write(tmp_path, lines)).people) == 4
 
@@ -153,6 +156,7 @@ def test_ids_of_names_come_before_team_files(tmp_path):
 
 
 def test_somebody_whom_two_teams_name_is_left_to_a_person(tmp_path):
+    """Someone named by two teams with different totals gets no grade by themselves."""
     roster = roster_of(tmp_path)
     grades = [
         hand_in("a.zip", 2, netids=["aa1", "dd4"]),
@@ -168,6 +172,7 @@ def test_somebody_whom_two_teams_name_is_left_to_a_person(tmp_path):
 
 
 def test_a_team_that_the_roster_knows_takes_in_nobody_else(tmp_path):
+    """A member whom the roster puts into another team is ignored."""
     lines = ["name,netid,team", "Ada,aa1,red", "Bo,bb2,blue", "Cy,cc3,red"]
     roster = roster_of(tmp_path, lines)
     for team in ("Red", "team-07"):
@@ -178,6 +183,7 @@ def test_a_team_that_the_roster_knows_takes_in_nobody_else(tmp_path):
 
 
 def test_what_fits_nobody_is_listed_with_the_nearest_names(tmp_path):
+    """A hand-in that matches nobody is reported with similar names of the roster."""
     roster = roster_of(tmp_path)
     odd = hand_in("x_9999_70001_x.zip", netids=["aa11", "Gama"], system="canvas", person="9999")
     course = seat([odd], roster, "latest")
@@ -199,6 +205,7 @@ def attempts():
 
 @pytest.mark.parametrize(("rule", "points"), [("latest", 4), ("best", 6), ("on-time", 6)])
 def test_the_rule_says_which_hand_in_counts(tmp_path, rule, points):
+    """latest, best and on-time each choose their hand-in, and the others are replaced."""
     assert rule in RULES
     grades = attempts()
     course = seat(grades[::-1], roster_of(tmp_path), rule)
@@ -209,6 +216,7 @@ def test_the_rule_says_which_hand_in_counts(tmp_path, rule, points):
 
 
 def test_points_given_by_hand_stay_when_a_team_hands_in_again(tmp_path):
+    """A new hand-in of a team keeps the points and comments of the earlier one."""
     roster = roster_of(tmp_path)
     first, second, third = attempts()
     by_hand = write(tmp_path, ["submission,report_unet,comment", f"{first.submission},2,Good"])
@@ -222,6 +230,7 @@ def test_points_given_by_hand_stay_when_a_team_hands_in_again(tmp_path):
 
 
 def test_hand_ins_of_the_same_people_are_one_teams(tmp_path):
+    """Hand-ins with the same members are one team's, in any case and order of NetIDs."""
     roster = roster_of(tmp_path)
     grades = [
         hand_in("a.zip", netids=["aa1", "bb2"], date="2026-01-01"),
@@ -259,6 +268,7 @@ def test_a_hand_in_may_join_what_were_two_teams(tmp_path):
     ],
 )  # fmt: skip
 def test_names_carry_the_person_and_late(tmp_path, name, team, origin):
+    """Person, upload and lateness are read from the names that Canvas and Moodle give."""
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"no zip")
@@ -267,6 +277,7 @@ def test_names_carry_the_person_and_late(tmp_path, name, team, origin):
 
 
 def test_unreadable_files_keep_their_person_and_late(tmp_path, sandbox, monkeypatch):
+    """A broken zip still belongs to the person in its name."""
     folder = tmp_path / "class"
     folder.mkdir()
     (folder / "alphaada_LATE_1001_70001_x.zip").write_bytes(b"no zip")
@@ -303,6 +314,7 @@ def sheets_of(tmp_path, lines, grades):
 
 
 def test_grades_csv_has_a_row_for_each_person_of_the_roster(tmp_path):
+    """grades.csv lists all people of the roster, also those without a hand-in."""
     grades = [hand_in("a.zip", netids=["aa1", "bb2"]), hand_in("odd.zip", netids=["zz9"])]
     sheets_of(tmp_path, CANVAS_EXPORT, grades)
     rows = read(tmp_path / "grades.csv")
@@ -312,6 +324,7 @@ def test_grades_csv_has_a_row_for_each_person_of_the_roster(tmp_path):
 
 
 def test_canvas_csv_has_canvass_ids_and_bonus_apart(tmp_path):
+    """canvas.csv has Canvas's ids, capped points, and deductions taken off core, then bonus."""
     over = hand_in("a.zip", 14, netids=["aa1"], bonus=3.5)
     low = hand_in("b.zip", 1, netids=["bb2"], bonus=2)
     low.deductions = 1.5
@@ -325,6 +338,7 @@ def test_canvas_csv_has_canvass_ids_and_bonus_apart(tmp_path):
 
 
 def test_an_edition_without_bonus_has_no_bonus_column(tmp_path):
+    """Without bonus parts Canvas's sheet has no bonus column."""
     parts = tuple(part for part in RUBRIC.parts if not part.bonus)
     rubric = replace(RUBRIC, bonus=0, parts=parts)
     one = hand_in("a.zip", netids=["aa1"])
@@ -354,6 +368,7 @@ def test_moodle_takes_the_sheet(tmp_path, lines):
 
 
 def test_moodles_worksheet_names_participants(tmp_path):
+    """The worksheet has Moodle's participant numbers and columns."""
     sheets_of(tmp_path, WORKSHEET, [hand_in("x", person="503", system="moodle")])
     (row,) = read(tmp_path / "moodle_worksheet.csv")
     assert (row["Identifier"], row["Grade"]) == ("Participant 503", "5")
@@ -372,6 +387,7 @@ def test_the_importers_checker_sees_what_moodle_would_do(tmp_path):
 
 
 def test_formulas_of_a_roster_do_not_run(tmp_path):
+    """Cells that a spreadsheet would run as a formula are made harmless."""
     lines = ["name,netid,section", "=HYPERLINK(1),aa1,+1", "\x1b[2J,bb2,@x"]
     sheets_of(tmp_path, lines, [hand_in("a.zip", netids=["aa1", "bb2"])])
     for name in ("grades.csv", "canvas.csv", "moodle.csv"):
@@ -380,6 +396,7 @@ def test_formulas_of_a_roster_do_not_run(tmp_path):
 
 
 def test_a_bad_roster_stops_before_anything_is_graded_or_written(tmp_path):
+    """A file that is no roster is refused before any grading."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("code/x.py", "")
     bad = write(tmp_path, ["nothing,here"])
@@ -390,12 +407,14 @@ def test_a_bad_roster_stops_before_anything_is_graded_or_written(tmp_path):
 
 
 def test_the_roster_is_kept_with_the_results(tmp_path):
+    """The roster is stored, and used again by later runs."""
     keep_roster(tmp_path, write(tmp_path, CANVAS_EXPORT, encoding="utf-8-sig"))
     assert keep_roster(tmp_path, None).kind == CANVAS
     assert keep_roster(tmp_path, tmp_path / "roster.csv").kind == CANVAS
 
 
 def test_people_of_manual_csv_must_be_on_the_roster(tmp_path):
+    """An unknown person in manual.csv is refused with the nearest names."""
     roster = roster_of(tmp_path)
     file = write(tmp_path, ["submission,people", "a.zip,aa11"])
     with pytest.raises(InputError, match=r"no 'aa11' on the roster; the nearest are Alpha, Ada"):

@@ -70,6 +70,7 @@ def test_all_figures_make_a_table_to_paste():
 
 
 def test_what_was_not_measured_has_no_row():
+    """The table has rows only for what a run measured."""
     lines = scorecard.markdown({"alternatives": 3, "false_fails": 0})
     assert lines[2:] == ["| right implementations that lose a point | 0 of 3 | 0 |"]
 

@@ -99,6 +99,7 @@ def test_the_starters_lines_and_no_solutions_are_taken_out(kit, hand_in):
 
 
 def test_a_copy_under_other_names_is_found_and_nothing_else(tmp_path, kit, hand_in):
+    """A copy with renamed variables is reported, and independent code is not."""
     pytest.importorskip("copydetect", reason="copydetect (optional) is not installed")
     teams = hand_in(a=MINE, b=COPY, c=OTHER, d="", e="")
     (tmp_path / "f.zip").write_bytes(b"no zip at all")
@@ -135,6 +136,7 @@ def test_the_same_run_twice_says_the_same(tmp_path, kit, hand_in):
 
 
 def test_hostile_code_is_shown_and_does_nothing(tmp_path, kit, hand_in):
+    """Markup and escapes in students' code are shown as text in the report."""
     pytest.importorskip("copydetect", reason="copydetect (optional) is not installed")
     evil = MINE + '        return "</pre><script>top.ran = 1</script>\x1b[31m\u202e"\n'
     pairs = similarity.write_similarity(hand_in(a=evil, b=evil), tmp_path / "out", kit)
@@ -160,6 +162,7 @@ def test_odd_files_are_read(tmp_path, kit):
 
 
 def test_without_copydetect_one_sentence_says_what_to_do(tmp_path, kit, hand_in, monkeypatch):
+    """Without the package, one sentence says how to install it."""
     monkeypatch.setitem(sys.modules, "copydetect", None)
     with pytest.raises(InputError, match=r"needs copydetect.*requirements/grade\.txt"):
         similarity.write_similarity(hand_in(a=MINE), tmp_path / "out", kit)

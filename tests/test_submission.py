@@ -150,6 +150,7 @@ def test_a_zip_of_zip_submission_has_nothing_odd(tmp_path):
 
 
 def test_a_worker_without_rights_can_read_the_copy(tmp_path):
+    """The copied code can be read by another user, under any umask."""
     old = os.umask(0o077)
     try:
         submission = read_zip(tmp_path, {**COMPLETE, "code/a/b/c.py": b""})
@@ -162,6 +163,7 @@ def test_a_worker_without_rights_can_read_the_copy(tmp_path):
 
 
 def test_a_folder_is_read_like_its_zip(tmp_path):
+    """A folder and its zip give the same files, members and remarks."""
     folder = write_folder(tmp_path / "a" / "team-07", COMPLETE)
     from_folder, from_zip = read(folder), read_zip(tmp_path, COMPLETE)
     assert copied(from_folder) == copied(from_zip)
@@ -205,6 +207,7 @@ def test_hash_of_a_folder(tmp_path):
     ],
 )
 def test_code_is_found_wherever_it_lies(tmp_path, prefix, code):
+    """The code is found below any folders and in every layout that was ever handed out."""
     files = {prefix + code + name: content for name, content in LIBS.items()}
     files |= {prefix + n: c for n, c in COMPLETE.items() if not n.startswith("code/")}
     submission = read_zip(tmp_path, files)
@@ -237,6 +240,7 @@ def test_names_of_other_systems(tmp_path, names, remark):
 
 
 def test_shallowest_code_is_graded_and_others_are_named(tmp_path):
+    """Of several copies of the code the shallowest is graded, and the others are reported."""
     files = {f"backup/{name}": b"old = 1\n" for name in CODE}
     files |= {f"attic/libs/{name}": b"old = 2\n" for name in LIBS}
     submission = read_zip(tmp_path, {**files, **COMPLETE})
@@ -247,6 +251,7 @@ def test_shallowest_code_is_graded_and_others_are_named(tmp_path):
 
 
 def test_code_with_both_modules_comes_before_half_of_it(tmp_path):
+    """A folder with ddpm.py and unet.py is preferred to one with only one of them."""
     files = {f"work/libs/{name}": content for name, content in LIBS.items()}
     submission = read_zip(tmp_path, {"copy/libs/ddpm.py": b"old = 1\n", **files})
     assert copied(submission)["libs/ddpm.py"] == DDPM
@@ -254,6 +259,7 @@ def test_code_with_both_modules_comes_before_half_of_it(tmp_path):
 
 
 def test_names_in_another_case_count_where_no_exact_one_is(tmp_path):
+    """DDPM.PY is graded as ddpm.py if there is no exact name."""
     files = {"Code/Libs/DDPM.py": DDPM, "Code/Libs/UNet.PY": UNET, "Code/Libs/my.py": b"1"}
     submission = read_zip(tmp_path, files)
     assert copied(submission).items() >= {"libs/ddpm.py": DDPM, "libs/unet.py": UNET}.items()
@@ -276,6 +282,7 @@ def test_earlier_layout_is_graded(tmp_path):
 
 @pytest.mark.parametrize("one", ["ddpm.py", "unet.py"])
 def test_one_module_is_enough(tmp_path, one):
+    """A lone ddpm.py or unet.py is graded."""
     submission = read_zip(tmp_path, {f"code/libs/{one}": LIBS[one]})
     graded = {"libs/ddpm.py", "libs/unet.py"} & copied(submission).keys()
     assert graded == {f"libs/{one}"}
@@ -317,17 +324,20 @@ def tar_bytes() -> bytes:
     ],
 )
 def test_what_is_no_zip_is_named(tmp_path, content, word):
+    """Other kinds of files that are called .zip are named by what they are."""
     (tmp_path / "team-07.zip").write_bytes(content)
     refused(tmp_path / "team-07.zip", word)
 
 
 def test_rar_that_holds_a_zip_is_a_rar(tmp_path):
+    """A zip inside a RAR archive does not make it a zip."""
     write_zip(tmp_path / "a.zip", COMPLETE)
     (tmp_path / "team-07.zip").write_bytes(b"Rar!\x1a\x07\0" + (tmp_path / "a.zip").read_bytes())
     refused(tmp_path / "team-07.zip", "RAR archive", "ask the team for a zip")
 
 
 def test_not_there_or_no_file(tmp_path):
+    """Missing paths, pipes and empty folders are refused with the reason."""
     refused(tmp_path / "team-07.zip", "No such file")
     refused(tmp_path / "a\0b.zip", "cannot be read")
     os.mkfifo(tmp_path / "pipe.zip")
@@ -337,6 +347,7 @@ def test_not_there_or_no_file(tmp_path):
 
 
 def test_without_code(tmp_path):
+    """A zip without code is refused, and says what it holds instead."""
     refused(write_zip(tmp_path / "a.zip", {"report.docx": b"1"}), "anywhere", "report.docx")
     inner = write_zip(tmp_path / "inner.zip", COMPLETE).read_bytes()
     refused(write_zip(tmp_path / "b.zip", {"hw/submission.zip": inner}), "not opened", "submission")
@@ -398,6 +409,7 @@ def test_damaged_modules_that_nothing_graded_imports(tmp_path):
 
 
 def test_encrypted(tmp_path):
+    """An encrypted file is named."""
     data = write_zip(tmp_path / "a.zip", COMPLETE).read_bytes()
     locked = patch_headers(data, "code/libs/unet.py", 6, 8, b"\1\0")
     (tmp_path / "a.zip").write_bytes(locked)
@@ -411,6 +423,7 @@ def test_other_packing_methods(tmp_path, method):
 
 
 def test_unknown_packing_method(tmp_path):
+    """A packing method that Python does not know is named by its number."""
     data = write_zip(tmp_path / "a.zip", COMPLETE).read_bytes()
     unknown = patch_headers(data, "code/libs/unet.py", 8, 10, b"\x63\0")
     (tmp_path / "a.zip").write_bytes(unknown)
@@ -418,6 +431,7 @@ def test_unknown_packing_method(tmp_path):
 
 
 def test_last_part_of_a_split_zip(tmp_path):
+    """A part of a split zip is refused, with what to ask for."""
     data = write_zip(tmp_path / "a.zip", COMPLETE).read_bytes()
     end = data.rfind(b"PK\5\6")
     (tmp_path / "a.zip").write_bytes(data[: end + 4] + b"\1\0\1\0" + data[end + 8 :])
@@ -425,6 +439,7 @@ def test_last_part_of_a_split_zip(tmp_path):
 
 
 def test_name_that_is_not_the_utf8_it_claims(tmp_path):
+    """A name that claims to be UTF-8 and is not is refused, not guessed."""
     data = write_zip(tmp_path / "a.zip", {**COMPLETE, "zoë.txt": b"1"}).read_bytes()
     assert data.count("ë".encode()) == 2
     (tmp_path / "a.zip").write_bytes(data.replace("ë".encode(), b"\xff\xfe"))
@@ -432,6 +447,7 @@ def test_name_that_is_not_the_utf8_it_claims(tmp_path):
 
 
 def test_version_of_the_future(tmp_path):
+    """A zip that needs a newer program is refused with a sentence."""
     data = write_zip(tmp_path / "a.zip", COMPLETE).read_bytes()
     (tmp_path / "a.zip").write_bytes(patch_headers(data, "team.csv", 4, 6, b"\xff\0"))
     refused(tmp_path / "a.zip", "newer program")
@@ -467,6 +483,7 @@ def overlapping_bomb(size: int, files: int) -> bytes:
 
 
 def test_bombs_by_ratio(tmp_path):
+    """A zip that unpacks to far more than its own size is refused, also if entries overlap."""
     plain = tmp_path / "plain.zip"
     with zipfile.ZipFile(plain, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.writestr("code/libs/ddpm.py", bytes(110 << 20))
@@ -522,6 +539,7 @@ def test_more_bytes_than_announced_are_not_read(tmp_path):
 
 
 def test_bombs_by_count(tmp_path, monkeypatch):
+    """More files than the limit are refused, in zips and folders."""
     monkeypatch.setattr(archives, "MAX_ENTRIES", 20)
     many = {**COMPLETE, **{f"code/{i}.txt": b"" for i in range(20)}}
     refused(write_zip(tmp_path / "a.zip", many), "more than 20 files")
@@ -594,6 +612,7 @@ def test_few_of_many_damaged_files_are_tried(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["code/libs/ddpm.py", "code/libs/DDPM.py", "team.csv", "a.zip"])
 def test_folders_with_the_name_of_a_file(tmp_path, name):
+    """A folder named like a graded file is reported and breaks nothing."""
     files = {n: content for n, content in COMPLETE.items() if n.lower() != name.lower()}
     files[f"{name}/x.txt"] = b""
     for submission in (
@@ -649,6 +668,7 @@ def test_limits_keep_what_matters(tmp_path, monkeypatch):
     ],
 )
 def test_bad_names_are_left_out(tmp_path, name, remark):
+    """Absolute names, `..` and names that systems reserve are never written."""
     submission = read_zip(tmp_path, {name: b"evil = 1\n", **COMPLETE})
     assert b"evil = 1\n" not in copied(submission).values()
     assert copied(submission)["libs/ddpm.py"] == DDPM
@@ -692,6 +712,7 @@ def test_a_name_that_the_locale_cannot_write_is_a_file_left_out(tmp_path):
 
 
 def test_links_and_special_entries_in_a_zip(tmp_path):
+    """Links and pipes in a zip are left out and reported."""
     path = tmp_path / "in" / "a.zip"
     path.parent.mkdir()
     kinds = {"link.txt": stat.S_IFLNK, "libs/more.py": stat.S_IFLNK, "pipe": stat.S_IFIFO}
@@ -733,6 +754,7 @@ def test_links_and_special_files_in_a_folder(tmp_path):
 
 
 def test_file_that_becomes_a_link_is_not_followed(tmp_path):
+    """A file that is replaced by a link after it was listed is not read."""
     root = write_folder(tmp_path / "a", {"x.py": b"1"})
     secret = write_folder(tmp_path, {"secret.py": b"2"}) / "secret.py"
     (entry,) = archives.folder_entries(root, archives.Remarks())
@@ -747,6 +769,7 @@ def test_file_that_becomes_a_link_is_not_followed(tmp_path):
 
 
 def test_names_that_are_no_utf8_in_a_folder(tmp_path):
+    """A file name that is no UTF-8 is left out, and the rest is graded."""
     root = write_folder(tmp_path / "in" / "team-07", COMPLETE)
     (root / os.fsdecode(b"code/caf\xe9.py")).write_bytes(b"1")
     submission = read(root)
@@ -767,6 +790,7 @@ def test_unreadable_file(tmp_path, monkeypatch):
 
 
 def test_duplicate_names(tmp_path):
+    """Of two entries with one name the last counts; different contents need a human look."""
     path = tmp_path / "in" / "a.zip"
     path.parent.mkdir()
     write_zip(path, COMPLETE)
@@ -781,6 +805,7 @@ def test_duplicate_names(tmp_path):
 
 
 def test_names_that_differ_in_case(tmp_path):
+    """Names that collide on macOS and Windows are reported, and the exact one is graded."""
     submission = read_zip(tmp_path, {**COMPLETE, "code/libs/DDPM.py": b"1", "code/Train.py": b"2"})
     assert copied(submission)["libs/ddpm.py"] == DDPM
     assert copied(submission)["libs/DDPM.py"] == b"1"
@@ -790,6 +815,7 @@ def test_names_that_differ_in_case(tmp_path):
 
 
 def test_file_and_folder_of_the_same_name(tmp_path):
+    """A name that is both a file and a folder is reported, and the code is still graded."""
     submission = read_zip(
         tmp_path, {"code/libs": b"no folder", "code/a/b.py": b"", **COMPLETE, "code/a": b""}
     )
@@ -802,6 +828,7 @@ def test_file_and_folder_of_the_same_name(tmp_path):
 
 
 def test_litter_is_left_out(tmp_path):
+    """Caches, editors' files and environments are left out with one note, and no finding."""
     litter = {
         "__MACOSX/code/libs/._ddpm.py": b"1",
         "code/.DS_Store": b"1",
@@ -824,6 +851,7 @@ def test_litter_is_left_out(tmp_path):
 
 
 def test_checkpoints_and_data_are_left_out(tmp_path):
+    """Weights, data and logs are left out of what the worker gets."""
     left = {
         "code/model.pth": b"1",
         "code/libs/w.safetensors": b"1",
@@ -846,6 +874,7 @@ def test_checkpoints_and_data_are_left_out(tmp_path):
 
 
 def test_python_files_stay_byte_for_byte(tmp_path):
+    """Python files reach the worker unchanged, in any encoding and with any line ends."""
     odd = {
         "code/bom.py": b"\xef\xbb\xbfx = 1\n",
         "code/crlf.py": b"if 1:\r\n\tx = 1\r\n",
@@ -887,6 +916,7 @@ def test_only_the_kits_own_text_is_compiled(tmp_path):
 
 
 def test_missing_helpers_come_from_the_kit(tmp_path):
+    """Helpers that a team left out come from the kit, graded files never."""
     own = {"code/libs/ddpm.py": DDPM, "code/libs/blocks.py": b"mine = 1\n"}
     submission = read_zip(tmp_path, own)
     files = copied(submission)
@@ -958,6 +988,7 @@ def members(tmp_path: Path, content: bytes) -> tuple[list[tuple[str, str]], str]
     ],
 )
 def test_team_files_that_say_the_same(tmp_path, content):
+    """team.csv is read with any separator, encoding, case and order of columns."""
     assert members(tmp_path, content) == ([("Ada", "ada1")], "")
 
 
@@ -991,12 +1022,14 @@ def test_team_files_that_say_the_same(tmp_path, content):
     ],
 )
 def test_team_files_with_mistakes(tmp_path, content, expected, words):
+    """Each mistake in team.csv is a finding, and the members are still read."""
     found, findings = members(tmp_path, content)
     assert found == expected
     assert words in findings
 
 
 def test_what_a_team_file_says_stays_text(tmp_path):
+    """Markup and escapes in team.csv stay text."""
     row = '<b>Ada</b>,\x1b[31mada1\x1b[0m,"a\nb\u202e"\n'.encode()
     submission = read_zip(tmp_path, {**COMPLETE, "team.csv": b"member,NetID,contribution\n" + row})
     (member,) = submission.members
@@ -1006,6 +1039,7 @@ def test_what_a_team_file_says_stays_text(tmp_path):
 
 
 def test_team_file_in_another_place_and_a_crowd(tmp_path):
+    """team.csv is found elsewhere, and a crowd of members is cut and reported."""
     rows = "".join(f"Example {i},ex{i},x\n" for i in range(50))
     files = {n: c for n, c in COMPLETE.items() if n != "team.csv"}
     files["code/Team.csv"] = ("member,NetID,contribution\n" + rows).encode()
@@ -1059,6 +1093,7 @@ def test_samples(tmp_path):
 
 
 def test_own_paths_and_known_problems_are_found(tmp_path):
+    """Absolute paths in code and configs, and problems noted while packing, are findings."""
     files = {
         "code/a.py": b"x = 1\nopen('/home/ada/x')\n",
         "configs/b.yaml": b"data_folder: C:\\Users\\ada\\data\n",
@@ -1087,6 +1122,7 @@ def test_own_paths_and_known_problems_are_found(tmp_path):
     ],
 )
 def test_names_of_teams(tmp_path, name, team):
+    """The team's name is taken out of the file names of Canvas and Moodle."""
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     submission = read(write_zip(path, COMPLETE))
@@ -1096,6 +1132,7 @@ def test_names_of_teams(tmp_path, name, team):
 
 
 def test_failing_disk_is_not_the_teams_fault(tmp_path):
+    """An error of our own disk is said to be ours."""
     (tmp_path / "work").write_bytes(b"a file")
     path = write_zip(tmp_path / "a.zip", COMPLETE)
     refused(path, "could not be prepared here")
@@ -1131,6 +1168,7 @@ def test_folder_of_a_class(tmp_path):
 
 
 def test_single_paths_in_their_order_each_once(tmp_path):
+    """Paths that are named one by one keep their order, without repeats."""
     zips = [write_zip(tmp_path / name, CODE) for name in ("z.zip", "a.zip")]
     folder = write_folder(tmp_path / "team-01", CODE)
     odd = write_folder(tmp_path, {"upload.bin": b""}) / "upload.bin"
@@ -1143,6 +1181,7 @@ def test_single_paths_in_their_order_each_once(tmp_path):
 
 
 def test_nothing_to_find(tmp_path):
+    """Paths that hold no submission are refused with a printable reason."""
     write_folder(tmp_path / "notes", {"a/b.txt": b"", "c.txt": b""})
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")

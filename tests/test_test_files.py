@@ -1,30 +1,44 @@
-"""The tests as a book: each file says what it tests, and none needs another."""
+"""The tests as a book: each file and test says what it is for, and no file needs another."""
 
 import ast
-
-import pytest
 
 from helpers.files import ROOT
 
 TESTS = ROOT / "tests"
 FILES = sorted(TESTS.glob("test_*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
-@pytest.mark.parametrize("path", [*FILES, *TESTS.glob("helpers/**/*.py")], ids=lambda p: p.stem)
-def test_no_test_file_is_imported(path):
+def test_no_test_file_is_imported():
     """What two files need is in helpers/, and fixtures of all are in conftest.py."""
-    imported = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add(node.module)
-    assert imported & {"conftest", *(other.stem for other in FILES)} == set()
+    helpers = {path: ast.parse(path.read_text("utf-8")) for path in TESTS.glob("helpers/**/*.py")}
+    names = {"conftest", *(path.stem for path in FILES)}
+    for path, tree in {**TREES, **helpers}.items():
+        imported = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module)
+        assert not imported & names, path
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_a_test_file_says_what_it_tests(path):
+def test_a_test_file_says_what_it_tests():
     """Its docstring is a sentence, and no file's name is another's in the plural."""
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    assert docstring.partition("\n\n")[0].endswith((".", "?"))
-    assert not path.with_name(f"{path.stem}s.py").exists()
+    for path, tree in TREES.items():
+        docstring = ast.get_docstring(tree) or ""
+        assert docstring.partition("\n\n")[0].endswith((".", "?")), path
+        assert not path.with_name(f"{path.stem}s.py").exists()
+
+
+def test_every_test_says_what_it_protects():
+    """A name alone does not say why a test is there: its docstring does."""
+    silent = [
+        f"{path.name}: {node.name}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and not ast.get_docstring(node)
+    ]
+    assert not silent

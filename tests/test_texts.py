@@ -84,6 +84,7 @@ def test_names_of_what_is_there_are_fine(file, text):
 
 
 def test_release_refuses_a_text_that_names_what_stays(tmp_path):
+    """A text for students cannot name a file that they do not get."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "tests").mkdir()
     (tmp_path / "docs/a.md").write_text("# A\nSee tests/test_a.py.\n", encoding="utf-8")
@@ -109,6 +110,7 @@ def test_every_page_is_in_the_contents(starter):
 
 
 def test_what_is_for_instructors_is_cut():
+    """Regions for instructors are cut, and an unclosed one is refused."""
     text = "a\n\n<!-- BEGIN INSTRUCTORS -->\nsecret\n<!-- END INSTRUCTORS -->\n\nb\n"
     assert texts.for_students(text, "a.md", VALUES) == "a\n\nb\n"
     with pytest.raises(InputError, match="region for instructors"):
@@ -151,16 +153,19 @@ def test_the_badge_opens_the_notebook_of_the_students_repository(starter):
 
 
 def test_versions_are_those_of_the_requirements(starter):
+    """The students' README names the torch version of requirements.txt."""
     pinned = re.search(r"torch==\S+", read("requirements.txt"))[0]
     assert pinned in text_of(starter, "README.md")
 
 
 def test_unknown_placeholder_is_refused():
+    """A misspelt placeholder is refused with its line and a suggestion."""
     with pytest.raises(InputError, match=r"a\.md, line 2: unknown placeholder \{\{deu\}\}.*'due'"):
         texts.for_students("a\n{{deu}}", "a.md", VALUES)
 
 
 def test_release_says_what_the_course_leaves_open(tmp_path):
+    """The release lists what course.yaml leaves open, and a partial file is read."""
     process = call_script("instructor/release.py", "--zip", tmp_path / "a.zip")
     assert process.returncode == 0, process.stderr
     assert "leaves open: course, due, where, contact" in process.stdout
@@ -182,6 +187,7 @@ def test_release_says_what_the_course_leaves_open(tmp_path):
     ],
 )
 def test_mistakes_in_the_courses_file_get_a_sentence(tmp_path, content, words):
+    """Each mistake in course.yaml is a sentence with the file."""
     path = tmp_path / "course.yaml"
     if content is not None:
         path.write_text(content, encoding="utf-8")
@@ -285,6 +291,7 @@ def test_figures_are_drawn_on_white(tmp_path, monkeypatch, capsys):
 
 
 def test_latent_figure_is_drawn_from_real_weights(tmp_path):
+    """The figure of the latent space can be drawn again from TAESD's weights."""
     figures = pytest.importorskip("figures")
     weights = [find_asset(f"pretrained/taesd_{part}.pth") for part in ("encoder", "decoder")]
     figures.draw_latent(figures.TAESD(*map(str, weights)).eval(), tmp_path / "latent.png")
@@ -292,6 +299,7 @@ def test_latent_figure_is_drawn_from_real_weights(tmp_path):
 
 
 def test_figures_without_weights_are_refused(tmp_path):
+    """Without weights, the figures' script says how to get them."""
     process = call_script("instructor/figures.py", "--run", tmp_path, "--weights", tmp_path)
     assert_refused(process, "taesd_encoder.pth", "download_dataset.sh taesd")
 

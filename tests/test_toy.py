@@ -39,6 +39,7 @@ def test_points_are_where_a_model_sees_images(name):
 
 
 def test_checkerboard_is_on_the_dark_squares():
+    """Points of the checkerboard are on its eight dark squares, evenly."""
     column, row = (toy_points("Checkerboard", "train") * 2 + 2).floor().long().clamp(max=3).T
     assert ((column + row) % 2 == 0).all()
     counts = (4 * row + column).bincount(minlength=16)
@@ -118,6 +119,7 @@ def test_best_denoiser_of_the_training_set_memorises():
 
 
 def test_mlp_takes_the_arguments_of_the_unet():
+    """The MLP can replace the UNet, and its output depends on label and time as it should."""
     net = MLP(dim=16, context_dim=8, num_classes=3, in_channels=2, dim_mults=[1], attn_levels=[])
     x, time = torch.randn(4, *POINT), torch.tensor([0, 1, 2, 3])
     first, other = net(x, torch.zeros(4).long(), time), net(x, torch.ones(4).long(), time)
@@ -130,6 +132,7 @@ def test_mlp_takes_the_arguments_of_the_unet():
 
 @pytest.mark.parametrize("change", BROKEN)
 def test_config_refuses_what_an_mlp_cannot_do(change):
+    """Options that mean nothing to the MLP are refused."""
     with pytest.raises(UserError, match=BROKEN[change]):
         config.load_config("configs/toy_moons.yaml", [change])
 
