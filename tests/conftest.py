@@ -63,6 +63,14 @@ def starter() -> dict[str, bytes]:
 
 
 @pytest.fixture
+def team(tmp_path: Path) -> Path:
+    """The folder of a small complete submission, with a copy of zip_submission.py."""
+    from helpers.packing import submission
+
+    return submission(tmp_path / "home work")
+
+
+@pytest.fixture
 def digits_args(tmp_path: Path) -> list[str]:
     """Arguments of a tiny digits run whose output goes to a temporary folder."""
     settings = {
