@@ -8,9 +8,9 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from autograder.course.late import LatePolicy, read_late
 from autograder.documents import read_yaml
 from autograder.hints import GENERAL
+from autograder.late import LatePolicy, read_late
 from autograder.results import (
     FAILED,
     MANUAL,

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from autograder.course.late import LatePolicy, charge, time_of
 from autograder.course.manual import merge_manual, overrides
 from autograder.course.roster import read_roster
 from autograder.extras.gradescope.bundle import points_to_set
 from autograder.extras.gradescope.grade_submission import add_metadata
+from autograder.late import LatePolicy, charge, time_of
 from autograder.output.pages import report_page, write_class
 from autograder.results import FAILED, PASSED, Grade, Origin, TestResult
 from autograder.rubric import DEFAULT, load_rubric

@@ -1,1 +1,1 @@
-"""What the course knows beside the submissions: its people, their time, a person's points."""
+"""What the course knows besides the submissions: its people, and points that a person gave."""

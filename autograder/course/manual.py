@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.course.comments import Comment, comment_on, read_comments, unknown_names
-from autograder.course.late import charge, latest, time_of
 from autograder.course.people import Claims, claims_of, teams_of
 from autograder.course.roster import Person, Roster
 from autograder.course.tables import as_csv, cell, read_csv
+from autograder.late import charge, latest, time_of
 from autograder.results import (
     FAILED,
     MANUAL,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.batch import Order, grade_one
-from autograder.course.late import charge, latest, time_of
+from autograder.late import charge, latest, time_of
 from autograder.output.stored import gradescope_results
 from autograder.output.terminal import table
 from autograder.reading.submission import Refused, find_submissions
