@@ -161,7 +161,7 @@ class Survey:
         if not self._inside(path):
             reason = "links that leave this folder"
         elif not (path.is_dir() or path.is_file()):
-            reason = "links that lead nowhere, and other things that are no files"
+            reason = "links that lead nowhere, and other things that are not files"
         elif path.is_dir() and any(Path(folder).is_relative_to(real) for folder in above):
             reason = "links that lead in circles"
         else:
@@ -738,7 +738,7 @@ def check_notebooks(survey: Survey) -> Iterator[str]:
             cells = json.loads(survey.files[name].read_bytes())["cells"]
             size = sum(len(json.dumps(cell.get("outputs", []))) for cell in cells)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            yield f"{name} is no notebook that Jupyter can open; save it again"
+            yield f"{name} is not a notebook that Jupyter can open; save it again"
             continue
         if size > MAX_OUTPUTS:
             yield long_notebook(name, size)

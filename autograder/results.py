@@ -12,7 +12,7 @@ CANVAS, MOODLE = "canvas", "moodle"
 class Origin:
     """What is known of a hand-in beside its content."""
 
-    system: str = ""  # CANVAS, MOODLE, or "" where the name is no system's
+    system: str = ""  # CANVAS, MOODLE, or "" if the name is not from a system
     person: str = ""  # Canvas's user id, Moodle's participant number; "" where names are hidden
     upload: int = 0  # Canvas's number of the file; a later upload has a larger one
     late: bool = False  # as Canvas marks it

@@ -126,7 +126,7 @@ class Rubric:
 
     path: Path
     assignment: str
-    core: float  # points of the parts that are no bonus
+    core: float  # points of the parts that are not a bonus
     bonus: float
     percent: float  # of the core points, for each instruction not followed
     free: int  # number of such instructions that cost nothing

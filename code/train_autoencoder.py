@@ -39,7 +39,7 @@ def main() -> None:
         resumed = Path(flags.resume)
         resumed = resumed.parent if resumed.name.startswith("stage-") else resumed
         if not any(resumed.glob("stage-*/*.pth")):
-            raise UserError(f"--resume {resumed}: it is no run folder with checkpoints of stages")
+            raise UserError(f"--resume {resumed}: not a run folder with checkpoints of stages")
         return resumed
 
     with Processes.joined(device) as processes:

@@ -130,7 +130,7 @@ def _read_block(file: Path, line: int, lines: list[str]) -> Block:
     """The block of these lines, of which the first is its name and line `line` of the file."""
     block = Block(lines[0].removeprefix(BEGIN).strip(), file, line)
     if not re.fullmatch(r"\w+", block.name):
-        raise _error(file, line, f"'{block.name}' is no name: use letters, digits and _")
+        raise _error(file, line, f"'{block.name}' is not a name: use letters, digits and _")
     heads = [number for number, text in enumerate(lines) if CONTENT.fullmatch(text)]
     first = heads[0] if heads else len(lines)
     _read_keys(block, lines[1:first])
@@ -163,7 +163,7 @@ def _read_keys(block: Block, lines: list[str]) -> None:
         try:
             if key not in known:
                 close = did_you_mean(key, known)
-                raise ValueError(f"is no key{close}; the keys are {', '.join(known)}")
+                raise ValueError(f"is not a key{close}; the keys are {', '.join(known)}")
             if key in block.keys and key != "reason":
                 raise ValueError("is there twice")
             meant = _meaning(key, value.strip())
@@ -230,7 +230,7 @@ def _add(block: Block, line: int, kind: str, where: str, text: str) -> None:
     if kind == "in":
         return
     if not path or path.startswith("/") or ".." in path.split("/"):
-        raise _error(block.file, line, f"'{path}' is no path in a submission")
+        raise _error(block.file, line, f"'{path}' is not a path in a submission")
     try:
         block.files[path] = _content(kind, text)
     except ValueError as error:
@@ -249,7 +249,7 @@ def _content(kind: str, text: str) -> bytes:
     try:
         return b"" + _value(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, TypeError) as error:
-        raise ValueError("is no expression of bytes literals, '+' and '*'") from error
+        raise ValueError("is not an expression of bytes literals, '+' and '*'") from error
 
 
 def _value(node: ast.expr) -> Any:

@@ -125,7 +125,7 @@ class Edition:
 
     @property
     def core(self) -> float:
-        """The points of all parts that are no bonus."""
+        """The points of all parts that are not a bonus."""
         return sum(part.points for part in self.parts if not part.bonus)
 
     @property
@@ -323,7 +323,7 @@ class _Reader:
         for part_id, facts in self.facts.items():
             if facts.always and part_id not in there:
                 way = ("parts", places[part_id]) if part_id in places else ("parts",)
-                why = "training on the digits needs it; list it, as: given if it is no task"
+                why = "training on the digits needs it; list it, as: given if it is not a task"
                 self.add(way, f"{part_id} is absent, but {why}")
         for part_id in there:
             for need in self.facts[part_id].needs:
@@ -356,7 +356,7 @@ class _Reader:
                 continue
             part, config = entry["part"], entry["config"]
             if part not in wanted:
-                self.add((*way, "part"), f"'{part}' is no question of this report about a run")
+                self.add((*way, "part"), f"'{part}' is not a question of this report about a run")
             elif part in [each.part for each in found]:
                 self.add((*way, "part"), f"{part} has an experiment already")
             known = [path.stem for path in CONFIGS.glob("*.yaml")]

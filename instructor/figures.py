@@ -177,7 +177,7 @@ def main() -> None:
         raise UserError(f"{' and '.join(missing)}: not there; run sh ./download_dataset.sh taesd")
     model = load_model(args.run, torch.device("cpu")).model
     if list(model.img_shape) != [1, 8, 8] or not isinstance(model, DDPM):
-        raise UserError(f"{args.run} is no run of configs/digits.yaml")
+        raise UserError(f"{args.run} is not a run of configs/digits.yaml")
     draw_chains(model, args.out / "ddpm.png")
     draw_latent(TAESD(*map(str, files)).eval(), args.out / "latent.png")
 

@@ -20,7 +20,7 @@ from functools import cache
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 MARKER = re.compile(rf"{BEGIN} (?P<part>[a-z][a-z0-9_]*)|{END}")
-NO_PART = 'raise NotImplementedError("this is no part of this homework")'
+NO_PART = 'raise NotImplementedError("this is not part of this homework")'
 RUN_OF_LINES = 3  # this many lines of a solution in a row elsewhere are a leak
 
 
@@ -59,7 +59,7 @@ def cut(
 
     Raises:
         ReleaseError: markers are nested or unbalanced, a region has no part, no TODO text or no
-            lines, or the result is no valid Python.
+            lines, or the result is not valid Python.
     """
     kept: list[str] = []
     regions: list[Region] = []

@@ -411,7 +411,7 @@ def main() -> int:
     try:
         if args.list is None:
             return measure(args)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is not an error
         lines = listed(chosen(args.kind or KINDS, args.names), args.list)
         sys.stdout.writelines(f"{line}\n" for line in lines)
         return 0

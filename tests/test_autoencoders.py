@@ -216,7 +216,7 @@ def test_narrow_autoencoders_have_fewer_groups(ch):
     ],
 )
 def test_impossible_settings_are_refused(settings, words):
-    """A value that is no option is an error that names it."""
+    """A value that is not an option is an error that names it."""
     with pytest.raises(ValueError, match=words):
         KLAutoencoder(**{**TINY, **settings})
 

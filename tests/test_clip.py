@@ -115,7 +115,7 @@ def test_weights_are_missing(clip_folder, tmp_path, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", no_network)
-    with pytest.raises(UserError, match=r"'some/clip' is no folder, and could not be downloaded"):
+    with pytest.raises(UserError, match=r"'some/clip' is not a folder, and could not be"):
         load_clip("some/clip")
     with pytest.raises(UserError, match=r"vocab\.json and merges\.txt missing.* --clip$"):
         load_clip(tmp_path)

@@ -263,7 +263,7 @@ def test_unknown_key(write, text, name, hint):
     ],
 )
 def test_broken_yaml(write, text, words):
-    """A file that is no YAML, or no sections, is refused with the place of the mistake."""
+    """A file that is not YAML, or no sections, is refused with the place of the mistake."""
     path = write(text)
     sentence = refusal(path)
     assert path in sentence
@@ -281,7 +281,7 @@ def test_impossible_date(write):
 
 
 def test_binary_file(tmp_path):
-    """A file that is no text, such as a checkpoint, is refused."""
+    """A file that is not text, such as a checkpoint, is refused."""
     (tmp_path / "c.yaml").write_bytes(b"PK\xff\xfe\x00")
     assert "c.yaml is not a text file" in refusal(str(tmp_path / "c.yaml"))
 

@@ -175,7 +175,7 @@ def test_mnist_absent(tmp_path, no_network):
 
 
 def test_mnist_cut_short(tmp_path, no_network):
-    """MNIST files that an interrupted unpacking left are no download problem: name the file."""
+    """MNIST files that an interrupted unpacking left are not a download problem: name the file."""
     raw = tmp_path / "MNIST/raw"
     raw.mkdir(parents=True)
     for part in ("train", "t10k"):
@@ -304,7 +304,7 @@ def test_data_folder_of_another_split(tmp_path):
 
 
 def test_folder_without_test_split_refused(tmp_path):
-    """A test split that has no folder is refused; training images are no test images."""
+    """A test split that has no folder is refused; training images are not test images."""
     make_tree(tmp_path, number=2)
     with pytest.raises(UserError, match=r"\btest\b"):
         load(tmp_path, test_split="test")

@@ -482,7 +482,7 @@ def test_inputs_are_not_changed(make):
 
 
 def test_schedule_moves_with_the_model_and_is_not_saved():
-    """The schedule follows .to() and is no part of checkpoints, which hold weights alone."""
+    """The schedule follows .to() and is not part of checkpoints, which hold weights alone."""
     ddpm = make_ddpm()
     assert list(ddpm.state_dict()) == ["model.gain"]
 

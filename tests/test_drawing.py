@@ -57,7 +57,7 @@ def test_seeds_and_batches(model):
 
 
 def test_batches_have_the_size_asked_for(model):
-    """A number that is no multiple of the batch ends with a smaller batch."""
+    """A number that is not a multiple of the batch ends with a smaller batch."""
     batches = draw_samples(model, torch.tensor([0] * 7), FP32, batch_size=3)
     assert [len(b) for b in batches] == [3, 3, 1]
 

@@ -416,7 +416,7 @@ def test_answers_that_are_left_come_to_an_end():
 
 
 def test_calls_come_to_an_end():
-    """Who goes on after the last call that is answered is no honest worker."""
+    """Who goes on after the last call that is answered is not an honest worker."""
     for doubles, name in (
         ({"model": lambda asked: np.zeros(1)}, "model"),
         (Wiring({}, RANDOM).answer, "a"),

@@ -322,7 +322,7 @@ def test_a_part_that_an_edited_rubric_lacks_still_shows(tmp_path):
 
 @pytest.mark.parametrize("data", ["", "no base64 <", base64.b64encode(b"<svg onload=x>").decode()])
 def test_samples_that_are_no_png_are_left_out(tmp_path, data):
-    """Data that is no PNG is not embedded in a report."""
+    """Data that is not a PNG is not embedded in a report."""
     one = team(1, samples=[{"name": "x", "png": data}, {"name": "none"}])
     pages.write_submission(one, RUBRIC, tmp_path)
     assert not Page(tmp_path / "team-01.zip" / "report.html").all("img", "src")

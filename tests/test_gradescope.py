@@ -225,12 +225,12 @@ def test_students_are_told_where_the_grader_and_not_they_failed(hint_id):
 
 
 def test_a_result_that_is_theirs_is_not_called_the_graders():
-    """Failed and open parts are no breakdown."""
+    """Failed and open parts are not a breakdown."""
     for outcome in (PASSED, FAILED):
         grade = graded(TestResult("q_sample", "test", outcome, reason="R"))
         assert grade.parts[1] == PartResult(
             "report_mnist", 2, None, MANUAL
-        )  # waits for a person, which is no breakdown
+        )  # waits for a person, which is not a breakdown
         results = grade_submission.results_of(grade, load_rubric())
         assert grade_submission.BROKE_DOWN not in results["output"]
 
@@ -364,7 +364,7 @@ def test_the_reference_gets_all_automatic_points(container, packed, tmp_path):
 
 @pytest.mark.slow
 def test_the_starter_gets_none(container):
-    """Stubs are no breakdown: each part says that it is not done."""
+    """Stubs are not a breakdown: each part says that it is not done."""
     lay(starter(), container / "submission")
     results, _ = run(container)
     assert results["score"] == 0

@@ -181,7 +181,7 @@ def test_benchmark_draws_each_metric_against_the_scale(benchmark, tmp_path, monk
 
 
 def test_benchmark_refuses_a_wrong_scale_before_drawing(benchmark, tmp_path, monkeypatch, capsys):
-    """A scale that is no number is found before the first one is drawn."""
+    """A scale that is not a number is found before the first one is drawn."""
     argv = ["guidance.py", "x.pth", "--scales", "1,much", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", argv)
     with pytest.raises(SystemExit) as end:

@@ -39,7 +39,7 @@ YAML = {
     "deep sections": ("{a: " * 20_000, "more than 32 levels"),
     "deep blocks": ("- " * 50_000, "more than 32 levels"),
     "large": ("#" * 300_000, "too large"),
-    "keys that are no numbers": (".nan: 1\n.nan: 2", "must be text, found '.nan'"),
+    "keys that are not numbers": (".nan: 1\n.nan: 2", "must be text, found '.nan'"),
     "a number as a key": ("1: 2", "must be text, found '1'"),
     "nothing as a key": ("~: 2", "must be text, found '~'"),
     "a list as a key": ("? [a, b]\n: 1", "must be text, found a list"),
@@ -86,8 +86,8 @@ def test_merge_keys():
         ("[" * 100_000, "too many levels"),
         ('{"a":' * 100_000, "too many levels"),
         ('{"a": 1, "b": 2, "a": 3}', "'a' appears twice"),
-        ('{"a": NaN}', "'NaN' is no number"),
-        ('{"a": -Infinity}', "'-Infinity' is no number"),
+        ('{"a": NaN}', "'NaN' is not a number"),
+        ('{"a": -Infinity}', "'-Infinity' is not a number"),
         (f'{{"a": {"9" * 100_000}}}', "more than 300 digits"),
         ('{"a": 1', "in line 1, column 8"),
     ],
@@ -220,7 +220,7 @@ BAD_PICTURES = {
 
 
 def test_bad_pictures_are_skipped_and_listed(tmp_path, monkeypatch, capsys):
-    """What is no picture of a known format and size is skipped and named, and starts no program."""
+    """A file that is not a picture of a known format and size is skipped; no program is started."""
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # found anew
     (tmp_path / "bin").mkdir()

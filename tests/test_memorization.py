@@ -66,7 +66,7 @@ def test_copies_fire_every_test(images, amount):
 
 
 def test_held_out_images_fire_none(images):
-    """Negative control: real images that are not among the training images are no copies."""
+    """Negative control: real images that are not among the training images are not copies."""
     train, held_out, others = images
     verdict = judge(others, train, held_out)
     assert fired(verdict) == []

@@ -59,7 +59,7 @@ def test_name_with_nul(tmp_path):
 
 @any_name
 def test_utf8_names_without_the_mark(tmp_path):
-    """As macOS writes them: read as UTF-8. What is no UTF-8 is read as cp437, as zip says."""
+    """As macOS writes them: read as UTF-8. What is not UTF-8 is read as cp437, as zip says."""
     names = {"code/grüße.txt": "grüße.txt".encode(), "code/za\u00f1.txt": b"za\xa4.txt"}
     files = {**COMPLETE, **{f"code/placeholder{i}.txt": b"1" for i in range(2)}}
     data = write_zip(tmp_path / "a.zip", files).read_bytes()
@@ -141,7 +141,7 @@ def test_file_that_becomes_a_link_is_not_followed(tmp_path):
 
 
 def test_names_that_are_no_utf8_in_a_folder(tmp_path):
-    """A file name that is no UTF-8 is left out, and the rest is graded."""
+    """A file name that is not UTF-8 is left out, and the rest is graded."""
     root = write_folder(tmp_path / "in" / "team-07", COMPLETE)
     (root / os.fsdecode(b"code/caf\xe9.py")).write_bytes(b"1")
     submission = read(root)

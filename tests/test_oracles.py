@@ -362,7 +362,7 @@ def test_mistakes_differ_from_the_right_answer_and_from_each_other():
                 if np.ndim(values[k])
                 else not np.isclose(values[k], expected[k], rtol=1e-3)
                 for k in keys
-            ), f"{case.part} {case.config}: {hint} is no mistake"
+            ), f"{case.part} {case.config}: {hint} is not a mistake"
             found = suspect(values, case.suspects, dict.fromkeys(keys, 1e-9))
             assert found in (hint.split(":")[0], ""), f"{case.config}: {hint} looks like {found}"
             all_hints.add((case.part, hint))

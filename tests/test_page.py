@@ -171,7 +171,7 @@ def test_every_score_has_its_sentence():
         ("FID", 10.5, 10.0, "as good as real"),
         ("FID", 30.0, 10.0, "3.0 times"),
         ("FID", 5.0, 10.0, "better than"),
-        ("FID", 5.0, None, "0 is no distance."),
+        ("FID", 5.0, None, "0 means no distance."),
         ("recall", 0.5, 0.9, "Real images get 0.9."),
         ("recall", 0.95, 0.9, "as good as real"),
         ("distance within a class", 2.0, 8.0, "25%"),
@@ -241,7 +241,7 @@ def test_chart_of_losses_that_change_tenfold_is_logarithmic():
 
 
 def test_chart_of_few_points():
-    """One point, two equal ones, or none at all are no reason to fail."""
+    """One point, two equal ones, or none at all are not a reason to fail."""
     assert charts.chart_of(Panel("loss", [("", [], [], {})])) is None
     for ys in ([0.5], [0.5, 0.5], [0.0, 0.0]):
         chart = charts.chart_of(Panel("loss", [("", list(range(1, len(ys) + 1)), ys, {})]))

@@ -188,7 +188,7 @@ def test_formulas_are_drawn_everywhere(writeup, drawn):
         assert words in shown, shown
     curves = []
     page.extract_text(visitor_operand_before=lambda op, args, cm, tm: curves.append(op))
-    assert curves.count(b"c") > 200  # of letters, which are no text
+    assert curves.count(b"c") > 200  # of letters, which are not text
     assert curves.count(b"Do") == 1  # the picture: no formula is a bitmap
 
 
@@ -356,7 +356,7 @@ def test_letters_without_a_font_are_named_and_a_font_for_them_is_used(writeup):
         ("# R\n\ntext\n![Curve](curve.png)\n", ("report.md, line 4:", "no picture curve.png")),
         ("# R\n\n| a |\n| - |\n| x |\n| ![](no.png) |\n", ("line 6:", "no picture no.png")),
         ("![](report.md)\n", ("line 1:", "report.md is damaged or no PNG or JPEG")),
-        ("\n![](https://example.org/a.png)\n", ("line 2:", "is no file; save the picture")),
+        ("\n![](https://example.org/a.png)\n", ("line 2:", "is not a file; save the picture")),
         ('a\n\n<img src="a.png">\n', ("line 3:", "HTML such as <img")),
         ('a\nb <img src="a.png">\n', ("line 2:", "HTML such as <img")),
         ("a\n\n<!-- b\n\n# c\n", ("line 3:", "a comment begins here and never ends")),

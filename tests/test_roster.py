@@ -110,7 +110,7 @@ def test_rosters_of_all_systems_are_read(tmp_path, lines, kind, first, encoding)
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["a,b", "1,2"], ["is no roster", "found a, b"]),
+        (["a,b", "1,2"], ["is not a roster", "found a, b"]),
         (["name,netid"], ["nobody below"]),
         (["name,netid", "Ada,aa1", "Bo,AA1"], ["lines 2 and 3", "two people", "netid 'AA1'"]),
         (["name,netid", "Ada,"], ["line 2", "'Ada' has no id, NetID or email"]),
@@ -119,7 +119,7 @@ def test_rosters_of_all_systems_are_read(tmp_path, lines, kind, first, encoding)
         (["name,netid", *(f"P{n},p{n}" for n in range(20_001))], ["more than 20,000 people"]),
         (["name,netid", *(f"P{n},p" for n in range(500))], ["and 479 more"]),
         (["name,netid", *(f"P{n},p{n}" for n in range(100_000))], ["more than"]),
-        ([""], ["is no roster"]),
+        ([""], ["is not a roster"]),
     ],
 )
 def test_mistakes_of_a_roster_are_sentences(tmp_path, lines, words):
@@ -396,13 +396,13 @@ def test_formulas_of_a_roster_do_not_run(tmp_path):
 
 
 def test_a_bad_roster_stops_before_anything_is_graded_or_written(tmp_path):
-    """A file that is no roster is refused before any grading."""
+    """A file that is not a roster is refused before any grading."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("code/x.py", "")
     bad = write(tmp_path, ["nothing,here"])
     out = tmp_path / "out"
     done = call_program("autograder/grade.py", tmp_path / "a.zip", "--out", out, "--roster", bad)
-    assert_refused(done, "is no roster")
+    assert_refused(done, "is not a roster")
     assert not out.exists()
 
 

@@ -243,7 +243,7 @@ def test_how_a_worker_ended_is_said_in_words(full, code, words):
 
 
 def test_aborting_is_a_crash(full):
-    """abort() is no orderly exit, whatever number its signal has here."""
+    """abort() is not an orderly exit, whatever number its signal has here."""
     with full.worker() as worker:
         assert ended(worker, "import os; os.abort()").startswith("crashed: ")
 
@@ -352,7 +352,7 @@ def test_folders_of_packages_under_development_are_not_shown(monkeypatch):
 
 
 def test_a_repository_or_submission_that_cannot_be_hidden_is_said_and_is_a_hole():
-    """A kit below a folder that workers must see, such as /usr, is no hidden kit: grading refuses
+    """A kit below a folder that workers must see, such as /usr, is not hidden: grading refuses
     or says so."""
 
     from autograder.sandbox import confine, holes

@@ -327,7 +327,7 @@ def test_refused_checkpoints(run_folder, tmp_path):
     for name, words in (
         ("nowhere.pth", ["does not exist"]),
         ("short.pth", ["truncated"]),
-        ("text.pth", ["no file of weights"]),
+        ("text.pth", ["not a file of weights"]),
         (".", ["there is no checkpoint"]),
     ):
         (tmp_path / "empty").mkdir(exist_ok=True)

@@ -149,7 +149,7 @@ def test_hostile_code_is_shown_and_does_nothing(tmp_path, kit, hand_in):
 
 
 def test_odd_files_are_read(tmp_path, kit):
-    """No Python at all, bytes that are no text, a link out, a file too large to look at."""
+    """No Python at all, bytes that are not text, a link out, a file too large to look at."""
     folder = tmp_path / "odd"
     folder.mkdir()
     assert similarity.own_lines(folder, set()) == []

@@ -76,7 +76,7 @@ def test_environment_holds_all_requirements_at_the_pinned_versions(tmp_path, mon
 
 
 def test_machine_that_cannot_be_had_is_named_with_the_reason():
-    """Such a machine is no failure, and never taken for a pass."""
+    """Such a machine is not a failure, and never taken for a pass."""
     assert machines.why_not(Machine("old", flag="no_such_flag")) == (
         "the processor has no no_such_flag"
     )

@@ -62,7 +62,7 @@ def test_make_help_lists_the_targets_of_the_readme(student):
 
 @pytest.mark.parametrize("target", ["sample", "evaluate"])
 def test_targets_that_need_a_run_say_so(student, target):
-    """Without a trained model there is one sentence, and folders of caches are no runs."""
+    """Without a trained model there is one sentence, and folders of caches are not runs."""
     (student / "logs/latent_cache").mkdir(parents=True)
     process = make(student, target)
     assert process.returncode == 2

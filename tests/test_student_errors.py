@@ -334,7 +334,7 @@ def test_files_that_python_cannot_read():
     one_sentence(told(imports), "code/libs/ddpm.py, line 3: '(' was never closed: ")
 
 
-# What is no mistake of a student
+# What is not a mistake of a student
 
 
 def test_our_mistakes_keep_their_traceback(edited, monkeypatch):

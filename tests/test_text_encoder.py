@@ -140,10 +140,10 @@ def test_folders_without_a_model(vocabulary, tmp_path, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", no_network)
-    with pytest.raises(UserError, match=r"'some/name' is no folder, and could not.*no network"):
+    with pytest.raises(UserError, match=r"'some/name' is not a folder, and could not.*no network"):
         load_text_encoder("some/name", vocabulary)
     with pytest.raises(UserError, match=r"CLIP's vocabulary is not in .*nowhere.*--vocabulary"):
-        load_tokenizer(tmp_path / "nowhere", "--vocabulary")  # a path is no name on the hub
+        load_tokenizer(tmp_path / "nowhere", "--vocabulary")  # a path is not a name on the hub
 
 
 def test_package_is_missing(vocabulary, monkeypatch):

@@ -330,7 +330,7 @@ def test_accumulation_equals_one_pass(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("poisoned", [ReconstructionLoss, learning.DiscriminatorLoss])
 def test_bad_loss_skips_the_step(tmp_path, monkeypatch, capsys, poisoned):
-    """A loss that is no number leaves its network alone, training goes on and says so."""
+    """A loss that is not a number leaves its network alone, training goes on and says so."""
     forward = poisoned.forward
 
     def poison(*args):
@@ -602,7 +602,7 @@ def test_checkpoints_of_another_kind_are_refused(refusal, trained, tmp_path):
             "train_autoencoder", "configs/digits_autoencoder.yaml", "--resume", resumed
         )
         assert f"--resume {resumed}: " in sentence
-        assert "no run folder with checkpoints of stages" in sentence
+        assert "not a run folder with checkpoints of stages" in sentence
 
 
 def test_configs_of_another_kind_are_refused(refusal):

@@ -232,7 +232,7 @@ def poison(monkeypatch, bad_steps, value=float("nan")):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_bad_loss_skips_the_step(make_trainer, monkeypatch, capsys, value):
-    """A loss that is no number changes no weight, and training goes on."""
+    """A loss that is not a number changes no weight, and training goes on."""
     trainer = make_trainer("train_cfg.max_steps=1", "dataset.test_split=null")
     before = weights(trainer)
     poison(monkeypatch, {0}, value)
@@ -331,7 +331,7 @@ def test_checkpoint_of_another_config_is_refused(make_trainer, tmp_path):
 
 
 def test_latent_training_leaves_the_autoencoder_alone(make_trainer, tiny_autoencoder):
-    """The autoencoder is no part of the optimizer and keeps its weights."""
+    """The autoencoder is not part of the optimizer and keeps its weights."""
     trainer = make_trainer(*tiny_autoencoder, "train_cfg.max_steps=2", "dataset.test_split=null")
     ddpm = trainer.learner.model
     before = {k: v.clone() for k, v in ddpm.vae.state_dict().items()}

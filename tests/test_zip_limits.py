@@ -61,7 +61,7 @@ def test_stubs_of_the_core_ask_for_force(team):
 
 
 def test_stubs_of_the_bonus_are_a_note(team):
-    """A bonus part that nobody began takes one line, and is no problem and no warning."""
+    """A bonus part that nobody began takes one line, and is neither a problem nor a warning."""
     bonus = "".join(
         f"def step{i}():\n    raise NotImplementedError('see eq. {i}')\n" for i in "1234"
     )
@@ -185,7 +185,7 @@ def test_force_without_problems_is_the_plain_zip(team):
 
 @pytest.mark.parametrize("out", ["team.csv", "code", "nowhere/x.zip"])
 def test_output_that_would_destroy_work(team, out):
-    """--out refuses what is no zip, a folder, and a folder that does not exist."""
+    """--out refuses what is not a zip, a folder, and a folder that does not exist."""
     assert_refused(pack(team, "--out", out), "--out")
     assert (team / "team.csv").read_text(encoding="utf-8") == TEAM
 

@@ -38,7 +38,7 @@ def test_notebooks_with_long_outputs(team):
     assert first.startswith(
         "code/long.ipynb holds 3.0 MB of outputs; clear them: jupyter nbconvert"
     )
-    assert second.startswith("results/cut.ipynb is no notebook")
+    assert second.startswith("results/cut.ipynb is not a notebook")
 
 
 def test_huge_notebooks_are_not_read(team):

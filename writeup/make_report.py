@@ -433,7 +433,7 @@ class Report(FPDF):
         """The file of a picture and its height divided by its width."""
         line, name = token.meta["line"], unquote(str(token.attrGet("src")))
         if re.match(r"[a-z]+://|data:", name):
-            self.fail(line, f"{name[:60]} is no file; save the picture beside the report")
+            self.fail(line, f"{name[:60]} is not a file; save the picture beside the report")
         path = self.source.parent / name
         if not path.is_file():
             self.fail(line, f"there is no picture {name}")
@@ -745,7 +745,7 @@ def make_pdf(source: Path, font: Path | None) -> bytes:
     except UnicodeDecodeError as error:
         raise ReportError(f"{source} is not UTF-8 text; save it as UTF-8") from error
     if font and not letters_of(font):
-        raise ReportError(f"--font: {font} is no font file that can be read")
+        raise ReportError(f"--font: {font} is not a font file that can be read")
     tokens = parse(text, source)
     report = Report(source, text, font)
     titles = [plain(b) for a, b in pairwise(tokens) if a.tag == "h1" != b.tag]

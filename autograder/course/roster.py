@@ -3,7 +3,7 @@
 The columns are found by their headings. What is known of them:
 
 - Canvas, Grades > Export: Student, ID, SIS User ID, SIS Login ID, Section; ID is the user id that
-  names of downloaded files carry. Rows of points and of the test student are no people.
+  names of downloaded files carry. Rows of points and of the test student are not people.
 - Moodle, an assignment's grading worksheet: Identifier ("Participant 123", the number that names of
   downloaded folders carry), Full name, Email address; or Grades > Export: First name, Surname, ID
   number, Email address.
@@ -151,7 +151,7 @@ def read_roster(file: Path) -> Roster:
     used = set(fields)
     if not used & {"name", "first", "last"} or not used & set(KEYS):
         raise InputError(
-            f"{file} is no roster: it needs a column for the name and one of id, netid, email; "
+            f"{file} is not a roster: it needs a column for the name and one of id, netid, email; "
             f"found {', '.join(map(one_line, header))[:200] or 'nothing'}"
         )
     problems: list[str] = []

@@ -29,7 +29,7 @@ class Points:
 class Tally:
     """The points by who gives them, and what is still open."""
 
-    tests: Points  # of the parts that are no bonus
+    tests: Points  # of the parts that are not a bonus
     bonus: Points  # of the bonus parts, by their tests
     person: Points  # where a person has given points already
     open_parts: list[tuple[str, float]]  # title and points of what a person still has to grade

@@ -70,6 +70,6 @@ def reap() -> None:
 
 
 def send(pid: int, number: int) -> None:
-    """Send a signal; a process that is gone is no error."""
+    """Send a signal; a process that is gone is not an error."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

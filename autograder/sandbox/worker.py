@@ -312,7 +312,7 @@ class Double(nn.Module):
         self.name, self.calls = name, calls
         self.names: dict[str, str] = {}  # of arguments, see `own_names`
         self.following: list[np.ndarray] = []  # answers to the next calls, last one first
-        self.real = [real]  # in a list, so that it is no sub-module
+        self.real = [real]  # in a list, so that it is not a sub-module
         self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # arguments, their copies
         self.factor = nn.Parameter(torch.ones((), dtype=torch.float32, device="cpu"))
 

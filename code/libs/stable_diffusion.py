@@ -180,7 +180,7 @@ def rename(name: str, res_blocks: int = 2) -> str:
     if part == "output_blocks":
         return f"decoder.{number}.{2 if rest.startswith('conv.') else place}.{rest}"
     if part != "input_blocks":
-        raise ValueError(f"'{name}' is no name of a tensor in a UNet of CompVis")
+        raise ValueError(f"'{name}' is not a name of a tensor in a UNet of CompVis")
     if number == "0":
         return f"conv_in.{rest}"
     level, within = divmod(int(number) - 1, res_blocks + 1)

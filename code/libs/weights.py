@@ -27,11 +27,11 @@ def read_file(path: Path, device: torch.device | str = "cpu") -> Any:
     except ImportError:
         raise UserError(f"reading {path} needs a package: pip install safetensors") from None
     except pickle.UnpicklingError:
-        raise UserError(f"{path} is refused: it is no file of weights, or it holds code") from None
+        raise UserError(f"{path} is refused: not a file of weights, or it holds code") from None
     except Exception as error:  # a broken file can raise almost anything
         kind = type(error).__name__
         raise UserError(
-            f"{path} is not readable: truncated, or no file of weights ({kind})"
+            f"{path} is not readable: truncated, or not a file of weights ({kind})"
         ) from None
 
 

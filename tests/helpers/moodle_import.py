@@ -2,7 +2,7 @@
 
 Written from the rules of grade/import/csv/classes/load_data.php (class gradeimport_csv_load_data):
 `prepare_import_grade_data` walks the cells of a row; an empty user cell is skipped and leaves the
-person of the row before in place; an unknown person, a grade that is no number and one above the
+person of the row before in place; an unknown person, a grade that is not a number and one above the
 site's maximum end the whole import, and nothing of it is kept. Beside that, an item has a maximum.
 """
 

@@ -61,7 +61,7 @@ class ImageFiles:
 def scan_folder(folder: Path, min_bytes: int, name: str) -> tuple[ImageFiles, list[int], list[str]]:
     """List the good image files of a class-per-folder tree, in alphabetical order.
 
-    Files that are no images, truncated, huge or smaller than `min_bytes` are skipped and reported
+    Files that are not images, truncated, huge or smaller than `min_bytes` are skipped and reported
     once.
 
     Returns:

@@ -7,9 +7,9 @@ CLOSE = 0.1  # within a tenth of what real images get, a score is as good as it 
 MEANINGS: dict[str, tuple[bool | None, str]] = {
     "FID": (
         True,
-        "How far samples are from training images in the features of a network; 0 is no distance.",
+        "How far samples are from training images in a network's features; 0 means no distance.",
     ),
-    "KID": (True, "As FID, by another distance that few samples do not bias; 0 is no distance."),
+    "KID": (True, "As FID, by another distance that few samples do not bias; 0 means no distance."),
     "IS": (False, "How sure a classifier is of each sample, and how many classes it sees in all."),
     "precision": (False, "The share of samples that are among real images."),
     "recall": (

@@ -89,7 +89,7 @@ def read(path: Path, device: torch.device | str = "cpu", kind: str = DIFFUSION) 
 
 
 def find(path: Path, kind: str) -> dict[str, Any] | None:
-    """What `read` returns for a file, or None where it is no checkpoint of this project."""
+    """What `read` returns for a file, or None where it is not a checkpoint of this project."""
     try:
         state = read_file(path)
     except UserError:

@@ -29,7 +29,7 @@ def read_text(path: Path, limit: int, source: str = "") -> str:
         source: what messages call it; by default its path.
 
     Raises:
-        UserError: it cannot be read, is no text, or is larger.
+        UserError: it cannot be read, is not text, or is larger.
     """
     source = source or str(path)
     try:
@@ -138,7 +138,7 @@ def parse_json(text: str, source: str) -> Any:
         return found
 
     def refuse(name: str) -> None:
-        raise UserError(f"{source}: not valid JSON, '{name}' is no number")
+        raise UserError(f"{source}: not valid JSON, '{name}' is not a number")
 
     def whole(digits: str) -> int:
         if len(digits) > MAX_DIGITS:

@@ -53,7 +53,7 @@ def draw_samples(
     """
     sampler, denoiser = sampler.resolved(model), denoiser_of(model)
     if sampler.name == "own" and first % batch_size:
-        raise ValueError(f"first = {first} is no multiple of the batch size {batch_size}")
+        raise ValueError(f"first = {first} is not a multiple of the batch size {batch_size}")
     batches = labels.to(precision.device).split(batch_size)
     steps = sampler.num_steps(denoiser)
     with progress_bar(steps * len(batches), "sampling", "step", enabled=show_progress) as bar:

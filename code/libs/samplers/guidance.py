@@ -46,8 +46,8 @@ class Guided(nn.Module):
 def guided(model: nn.Module, scale: float | None) -> Iterator[None]:
     """Within this context model.model predicts with guidance; None changes nothing.
 
-    What an EDM's network predicts is no noise, but its denoiser is affine in it: to guide one is to
-    guide the other.
+    An EDM's network does not predict noise, but its denoiser is affine in what it predicts: guiding
+    one guides the other.
     """
     network = model.model
     if scale is not None:

@@ -252,7 +252,7 @@ def _folder_of(source: str | Path) -> Path:
         return Path(snapshot_download(str(source), allow_patterns=[*MODEL, *VOCABULARY]))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"'{source}' is no folder, and could not be downloaded from Hugging Face's hub "
+            f"'{source}' is not a folder, and could not be downloaded from Hugging Face's hub "
             f"({_first_line(error)}): name a folder with {', '.join([*MODEL, *VOCABULARY])}"
         ) from None
 

@@ -233,7 +233,7 @@ def job_from(request: Request, config: StableDiffusionConfig) -> Job:
 def load_picture(path: Path, height: int, width: int) -> Tensor:
     """A picture as [3, height, width] in [0, 1]: made to cover this size, then cut in the middle.
 
-    Raises UserError where the file is missing, or is no picture.
+    Raises UserError where the file is missing, or is not a picture.
     """
     try:
         with opened(path) as image:

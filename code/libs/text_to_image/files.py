@@ -193,7 +193,7 @@ def _check_whole(weights: Mapping[str, Tensor], path: Path) -> None:
         is_part = any(name.startswith(STARTS_IN_FOLDER) for name in weights)
         hint = f"; it may be a part of a folder, name that: {IN_FOLDER}" if is_part else ""
         raise UserError(
-            f"{shown(path)} is no checkpoint of Stable Diffusion 1.x: it has no tensors "
+            f"{shown(path)} is not a checkpoint of Stable Diffusion 1.x: it has no tensors "
             f"'{prefix}...'{hint}"
         )
     known = (*PREFIXES.values(), EMA)
@@ -252,7 +252,7 @@ def _weights_in(folder: Path, stems: list[str]) -> Path:
             if (folder / f"{stem}{suffix}").is_file():
                 return folder / f"{stem}{suffix}"
     raise UserError(
-        f"{shown(folder.parent)} is no Stable Diffusion 1.x: there is no {folder.name}/{stems[0]}"
+        f"{shown(folder.parent)} is not Stable Diffusion 1.x: there is no {folder.name}/{stems[0]}"
         f"{SUFFIXES[0]}; {IN_FOLDER}"
     )
 

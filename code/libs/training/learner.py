@@ -29,7 +29,7 @@ class Picture:
     Attributes:
         name: of the files of such pictures.
         grid: the picture, uint8 [3, H, W].
-        images: the images in it, in [0, 1], row by row, [N, C, H, W]; None where it is no plain
+        images: the images in it, in [0, 1], row by row, [N, C, H, W]; None where it is not a plain
             grid of images.
         columns: names of the columns of such a grid, one each.
         film: the chains of its first images, x_T first, [S, C, H, W] in [0, 1] each.
