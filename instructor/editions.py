@@ -168,7 +168,7 @@ def find_edition(name: str) -> Path:
 
 @cache
 def default_edition() -> Edition:
-    """The edition that is cut where none is named."""
+    """The edition that is cut if none is named."""
     return read_edition(find_edition(DEFAULT))
 
 

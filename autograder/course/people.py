@@ -55,7 +55,7 @@ class Course:
     replaced: dict[str, str]  # submission: the one that counts in its place
 
     def remarks(self, grade: Grade) -> list[str]:
-        """What a person should know of a hand-in: whom it fits, whom it does not."""
+        """Remarks on a hand-in for a person: whom it matches, and whom it does not."""
         found = self.claims[grade.submission]
         if grade.submission in self.replaced:
             return [f"Replaced by {self.replaced[grade.submission]}: {RULES[self.rule]}"]

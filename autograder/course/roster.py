@@ -178,7 +178,7 @@ def read_roster(file: Path) -> Roster:
 
 
 def keep_roster(folder: Path, file: Path | None) -> Roster | None:
-    """The roster of a folder of results, after `file` has taken its place; None where none is."""
+    """The roster of a folder of results, replaced by `file` if given; None without either."""
     kept = folder / ROSTER_FILE
     if file:
         roster = read_roster(file)

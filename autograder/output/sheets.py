@@ -155,7 +155,7 @@ def moodle_key(people: list[tuple[Person, Grade]]) -> str:
 
 
 def without_key(people: list[tuple[Person, Grade]]) -> tuple[str, list[Person]]:
-    """The heading of moodle.csv's first column, and the people left out for they have no such."""
+    """The heading of moodle.csv's first column, and the people left out without one."""
     heading = moodle_key(people)
     return heading, [person for person, _ in people if not getattr(person, MOODLE_KEYS[heading])]
 

@@ -27,7 +27,7 @@ DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss}
 
 
 class LossResult(NamedTuple):
-    """What a loss module gives that has more to say than its loss.
+    """The result of a loss module that returns more than its loss.
 
     Attributes:
         loss: a scalar.
@@ -108,7 +108,7 @@ class DiscriminatorLoss(nn.Module):
 def find_perceptual(
     config: LpipsConfig, weight: float, key: str, processes: Processes
 ) -> nn.Module | None:
-    """LPIPS, or None where it has no weight or cannot be had, which the first process says.
+    """LPIPS, or None if its weight is 0 or it is not available, which the first process reports.
 
     Raises UserError where only some machines have it.
     """

@@ -53,7 +53,7 @@ def perceptual_loss(
     key: str = "perceptual_weights",
     folder: Path = PRETRAINED,
 ) -> tuple[PerceptualLoss | None, str]:
-    """The perceptual loss, or the reason why it cannot be had; nothing is downloaded.
+    """The perceptual loss, or the reason why it is not available; nothing is downloaded.
 
     Args:
         network: "vgg" or "alex".

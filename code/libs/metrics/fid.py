@@ -1,4 +1,4 @@
-"""Fréchet distance between two sets of features: the FID where they are Inception's.
+"""Fréchet distance between two sets of features: the FID if they are Inception's.
 
 Paper: Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
 Equilibrium", eq. 6.

@@ -1,4 +1,4 @@
-"""Grain: are samples as smooth, pixel beside pixel, as real images are.
+"""Grain: whether neighbouring pixels of samples are as similar as in real images.
 
 Features of a classifier hardly see noise of a few grey levels, and a power spectrum does not see it
 beside the edges of pen strokes. The differences between neighbouring pixels do: most of them are

@@ -1,4 +1,4 @@
-"""Kernel distance between two sets of features: the KID where they are Inception's.
+"""Kernel distance between two sets of features: the KID if they are Inception's.
 
 Paper: Binkowski et al. 2018, "Demystifying MMD GANs". Unlike the FID it is not biased where images
 are few.

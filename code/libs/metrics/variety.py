@@ -1,4 +1,4 @@
-"""How different the pictures of one class are, by their pixels: near 0 where a sampler repeats one.
+"""How different the pictures of one class are, by their pixels: near 0 if a sampler repeats one.
 
 Neither accuracy nor precision shows that: ten equal digits of each class are all recognised.
 """

@@ -1,4 +1,4 @@
-"""Denoisers in closed form: what a perfect network would answer, for data that allow it.
+"""Denoisers in closed form: the predictions of a perfect network, for data that allow it.
 
 For a mixture of K Gaussians with a common spread s, x = x_0 + sigma noise is a mixture again, of
 spread sqrt(s^2 + sigma^2), and the best guess of x_0 is

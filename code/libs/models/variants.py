@@ -182,7 +182,7 @@ class PromptTable(nn.Module):
         self.register_buffer("contexts", torch.zeros(0, 1, context_dim), persistent=False)
 
     def set_prompts(self, contexts: Tensor) -> None:
-        """Number the contexts [N, tokens, context_dim]; that of `null_label` is that of no prompt.
+        """Number the contexts [N, tokens, context_dim]; number `null_label` is the empty prompt.
 
         Raises:
             ValueError: their size is not context_dim.
@@ -320,7 +320,7 @@ class VariantUNet(UNet):
 
 
 def null_label(model: nn.Module) -> int | None:
-    """The label with which a diffusion model's network was trained for no class or no prompt.
+    """The label that means no class, or no prompt, to a diffusion model's network.
 
     None for a model that never met one, which nothing can guide.
     """

@@ -99,7 +99,7 @@ def _explained(error: Exception) -> str | None:
 
 
 def _students_mistake(error: Exception) -> str | None:
-    """What went wrong where in a file that students fill in; None where it was not there.
+    """What went wrong, and where, in a file that students fill in; None if it was elsewhere.
 
     What torch or another file of libs/ refuses counts for the student's line that called it; what
     fails in a function that was called back does not.

@@ -14,7 +14,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # a picture is used, or name
 
 
 class BadPicture(Exception):
-    """Why a file is not a picture that can be used, in words to be said behind its name."""
+    """Why a file cannot be used as a picture, in words that follow its name in a message."""
 
 
 @contextmanager

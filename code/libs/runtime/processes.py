@@ -94,7 +94,7 @@ class Processes:
         return values[0]
 
     def ask_first(self, question: Callable[[], T]) -> T:
-        """What a function returns in the first process, which alone has the run's folder, in all.
+        """Return in all processes what a function returns in the first, which alone has the folder.
 
         Raises in all the UserError that it raises there.
         """

@@ -36,9 +36,9 @@ class _Silent:
 
 
 class _Lines(_Silent):
-    """Prints how far the work is, as "training: 128 of 4000 img", where nothing else was said.
+    """Prints the progress, as "training: 128 of 4000 img", after some time without other output.
 
-    What counts is the time since the last line of any bar, or of `say`.
+    The time counts from the last line of any bar, or of `say`.
     """
 
     def __init__(self, total: int, what: str, unit: str, initial: int):
@@ -102,7 +102,7 @@ def _note_line() -> None:
 
 
 class Pace:
-    """How long the parts of a run take, and how long those to come will.
+    """How long the parts of a run took, and an estimate for those to come.
 
     A part is a name such as "step"; its time is the mean over those that were timed.
     """

@@ -313,7 +313,7 @@ def _small_panels(history: dict[str, Any]) -> list[Panel]:
 
 
 def _line(label: str, epochs: list, values: list, **style: Any) -> tuple:
-    """A line of those values that there are."""
+    """A line of the values that are not None."""
     points = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
     if "marker" in style:
         style["markersize"] = 3

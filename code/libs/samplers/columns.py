@@ -17,7 +17,7 @@ UNLABELLED = 10  # columns of a grid of samples without labels
 
 @dataclass(frozen=True)
 class Wanted:
-    """What sample.py was asked to draw; None for what was not said.
+    """What sample.py was asked to draw; None for flags that were not given.
 
     Attributes:
         labels: classes, such as "0,1,2" or "cat,dog".

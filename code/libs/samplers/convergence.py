@@ -15,7 +15,7 @@ TRUTH = Sampler("heun", steps=1000)  # its error falls with the square of its st
 
 
 def final_states(model: nn.Module, sampler: Sampler, number: int, seed: int = 0) -> Tensor:
-    """What a sampler makes of the first `number` noises of a seed: images in [0, 1], [N, C, H, W].
+    """Images in [0, 1], [N, C, H, W], that a sampler draws from the first noises of a seed.
 
     Labels are all 0. The same seed starts every sampler from the same noise.
     """

@@ -12,7 +12,7 @@ STRENGTH = 0.6
 
 @dataclass(frozen=True)
 class EditRequest:
-    """What sample.py was asked to edit, and how; None or False for what was not said.
+    """What sample.py was asked to edit, and how; None or False for flags that were not given.
 
     Attributes:
         init_image: a picture to start from, the flag --from.

@@ -134,7 +134,7 @@ def invert(chain: Chain, eps_model: EpsModel, image: Tensor) -> Tensor:
 
 
 def between(first: Tensor, last: Tensor, number: int) -> Tensor:
-    """So many noises from one to another, both included, each as long as noise is.
+    """Noises from one to another, both included, each of the length that Gaussian noise has.
 
     They turn evenly from one to the other (Shoemake 1985, slerp): a straight line leads through
     shorter ones, which no model has seen.

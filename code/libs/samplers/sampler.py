@@ -165,7 +165,7 @@ class Sampler:
 
 
 def _check_name(name: str) -> None:
-    """Refuse a sampler that there is not."""
+    """Refuse an unknown sampler."""
     if name not in NAMES:
         hint = did_you_mean(name, NAMES) or f"; choose from {', '.join(NAMES)}"
         raise UserError(f"--sampler: there is no sampler '{name}'{hint}")

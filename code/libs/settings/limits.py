@@ -9,7 +9,7 @@ from ..utils import UserError
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a number must be; an end that is None is open."""
+    """The range of a number; None leaves an end open."""
 
     above: float | None = None
     at_least: float | None = None
@@ -32,7 +32,7 @@ class Limits:
 
 
 def number(default: Any, **limits: float) -> Any:
-    """A key that is a number, or a list of numbers: its default, and where it must be.
+    """A key that is a number, or a list of numbers: its default and its limits.
 
     Args:
         default: a number, a tuple for a list of them, or None for a key that may be null.
@@ -45,7 +45,7 @@ def number(default: Any, **limits: float) -> Any:
 
 
 def check_limits(section: Any, prefix: str = "") -> None:
-    """Refuse numbers outside their limits, and numbers that are none, in a config or a section.
+    """Refuse numbers outside their limits, and NaN, in a config or a section.
 
     Args:
         section: a dataclass, maybe with others in it.

@@ -195,7 +195,7 @@ def _outputs(request: Request) -> Outputs:
 
 
 def job_from(request: Request, config: StableDiffusionConfig) -> Job:
-    """The job that flags describe, with the config's settings where there are none.
+    """The job that flags describe, with the config's settings for flags that were not given.
 
     Raises:
         UserError: flags are missing, wrong, or for other models.

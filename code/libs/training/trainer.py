@@ -264,7 +264,7 @@ class Trainer:
             self._checkpoint(f"epoch-{epoch:04d}.pth")
 
     def _held_out(self) -> dict[str, Images]:
-        """The validation and test images that there are."""
+        """The validation and test images, if there are any."""
         splits = {"validation": self.splits.val, "test": self.splits.test}
         return {name: images for name, images in splits.items() if images}
 
