@@ -33,8 +33,9 @@ try:
 
     from libs.config import Config, from_dict
     from libs.datasets import load_dataset
+    from libs.metrics.evidence import all_images
     from libs.metrics.lenet import LeNet, fit_lenet
-    from libs.metrics.scoring import all_images, frechet_of_features
+    from libs.metrics.scoring import frechet_of_features
     from libs.metrics.verdict import judge
 except ImportError as error:
     print(f"error: {not_installed(error)}", file=sys.stderr)

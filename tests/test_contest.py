@@ -39,6 +39,8 @@ def weights() -> dict[str, torch.Tensor]:
 
 
 def test_only_named_finite_ordinary_tensors_are_weights(weights):
+    """Weights of a kit's checkpoint are its averaged ones; anything but plain finite tensors is
+    refused."""
     assert contest_worker.checked(weights) is weights
     name, first = next(iter(weights.items()))
     average = {name: first + 1}
@@ -94,6 +96,7 @@ def test_the_leaderboard_names_nobody(tmp_path):
     ],
 )
 def test_mistakes_in_the_rules_are_sentences(change, words, tmp_path):
+    """Each mistake in the rules of a contest is a sentence."""
     values = yaml.safe_load(contest.DEFAULT.read_text(encoding="utf-8"))
     values["config"] = str(ROOT / "configs/digits.yaml")
     file = tmp_path / "contest.yaml"
@@ -103,6 +106,7 @@ def test_mistakes_in_the_rules_are_sentences(change, words, tmp_path):
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):
+    """A folder without weights is refused, with the names that are expected."""
     done = call_program("instructor/contest.py", tmp_path, "--out", tmp_path / "out")
     assert_refused(done, "holds no TEAM.safetensors")
 

@@ -54,6 +54,7 @@ def test_every_small_change_is_made_once():
 
 
 def test_there_are_enough_for_every_part(found):
+    """The rules make several hundred mutants, in every part, and hardly any twice."""
     assert len(found) >= 400
     assert {mutant.part for mutant in found} == set(PARTS)
     assert len({str(mutant).split(":", 3)[3] + mutant.part for mutant in found}) > 0.9 * len(found)
@@ -81,6 +82,7 @@ def test_all_that_count_as_equivalent_are_mutants(found):
 
 
 def test_outputs_are_equal_up_to_rounding():
+    """Outputs that differ by rounding count as equal, other values and shapes do not."""
     one = {"a": [{"tensor": "float32", "array": np.float32([1, np.nan])}, 0.5, "x"]}
     near = {"a": [{"tensor": "float32", "array": np.float32([1 + 1e-6, np.nan])}, 0.5, "x"]}
     assert mutation.same(one, near)
@@ -93,6 +95,7 @@ def test_outputs_are_equal_up_to_rounding():
 
 
 def test_the_table_and_the_targets_count_survivors():
+    """The table and the targets leave out equal mutants and count survivors."""
     tally = mutation.Tally(total=10, killed=6, elsewhere=1, equal=1, listed=1)
     figures = mutation.figures([tally])
     assert figures["mutants"] == 8

@@ -110,6 +110,7 @@ def test_texts_and_keys_are_apart(sheets):
 
 
 def test_pictures_are_png():
+    """A picture that is written without a package is a PNG with the right pixels."""
     picture = np.arange(12, dtype=np.uint8).reshape(3, 4)
     with Image.open(io.BytesIO(png(picture))) as image:
         assert (np.asarray(image)[::6, ::6] == picture).all()
@@ -128,6 +129,7 @@ def test_pictures_are_png():
     ],
 )
 def test_a_worker_that_sends_something_else_is_refused(said):
+    """An answer of a worker that is not what was asked for is refused."""
     with pytest.raises((ValueError, TypeError, KeyError)):
         read(said, setting_of(1))
 
@@ -197,6 +199,7 @@ def test_from_grades_to_sheets(tmp_path):
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
+    """A folder without results ends with one sentence."""
     done = call_program("autograder/grade.py", "viva", tmp_path)
     assert_refused(done, "holds no results")
 
