@@ -419,7 +419,7 @@ def test_calls_come_to_an_end():
     """Who goes on after the last call that is answered is not an honest worker."""
     for doubles, name in (
         ({"model": lambda asked: np.zeros(1)}, "model"),
-        (Wiring({}, RANDOM).answer, "a"),
+        (Wiring({}, RANDOM, 2).answer, "a"),
     ):
         calls = Calls(doubles)
         calls.structure = {}
@@ -430,7 +430,7 @@ def test_calls_come_to_an_end():
 
 def walls(count: int) -> Wiring:
     """A network's doubles after so many calls, all of them of the same shape."""
-    seen = Wiring(needed_levels([1, 1], [1]), RANDOM)
+    seen = Wiring(needed_levels([1, 1], [1]), RANDOM, 2)
     for i in range(count):
         seen.answer(read_asked(asks(f"encoder.{i}.0", shape=[2, 1, 2, 2])))
     return seen

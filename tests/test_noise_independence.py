@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from autograder.checks.independence import dependence
+from autograder.checks.independence import dependence, fault_of_draw
 
 SHAPE = (2, 9, 2, 20, 12)  # calls, images, channels, height, width
 
@@ -29,6 +29,8 @@ FAULTS = {
     "no tails": (lambda d: d.clip(-2.5, 2.5), "noise_uniform"),
     "a channel's mean": (lambda d: with_part(d, np.s_[:, :, 0], d[:, :, 0] + 0.2),
                          "noise_not_standard"),
+    "one size": (lambda d: d / (d**2).mean(axis=(2, 3, 4), keepdims=True) ** 0.5,
+                 "noise_correlated"),
     "a sample's size": (lambda d: with_part(d, np.s_[:, 4], 1.6 * d[:, 4]), "noise_not_standard"),
 }  # fmt: skip
 
@@ -49,3 +51,32 @@ def test_fair_draws_pass(shape):
     random = np.random.default_rng(0)
     for _ in range(50):
         assert dependence(random.standard_normal(shape)) is None
+
+
+SHARED = {
+    "moved": (lambda d: np.stack([np.roll(d[0], i, -1) for i in range(len(d))]), "noise_shared"),
+    "by class": (lambda d: d[np.arange(len(d)) % 5], "noise_shared"),
+    "no mean": (lambda d: d - d.mean(axis=0), "noise_correlated"),
+}
+
+
+@pytest.mark.parametrize("how", SHARED)
+def test_shared_noise_is_no_matter_of_its_size(how):
+    """Mean and size of shared noise are off by chance; the hint is the same for any seed."""
+    spoil, hint = SHARED[how]
+    for seed in range(40):
+        draw = spoil(np.random.default_rng(seed).standard_normal((17, 1, 28, 28)))
+        fault = fault_of_draw(draw) or dependence(draw[None])
+        assert fault
+        assert fault[1] == hint, (seed, fault)
+
+
+def test_noise_of_another_size_or_shape_keeps_its_own_hint():
+    """What is independent, and not standard Gaussian, is not taken for shared."""
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        draw = random.standard_normal((17, 1, 28, 28))
+        assert fault_of_draw(draw) is None
+        assert fault_of_draw(0.8 * draw)[1] == "noise_not_standard"
+        assert fault_of_draw(draw + 0.2)[1] == "noise_not_standard"
+        assert fault_of_draw(random.uniform(-(3**0.5), 3**0.5, draw.shape))[1] == "noise_uniform"

@@ -21,7 +21,7 @@ Handler = Callable[[Asked], "np.ndarray | str | Ahead"]
 class Ahead:
     """A double's answer, with those to its next calls, which saves asking the judge each time.
 
-    The next answers are for calls whose first tensor has their shape, in this order.
+    The next answers are for calls with a tensor of their shape, in this order.
     """
 
     value: np.ndarray

@@ -18,6 +18,11 @@ SWITCHES = {
     "default_dtype": "torch's default dtype",
 }
 ENDED = ("forged", "process_ended", "too_slow")  # hints of a process that did not answer at all
+WHOLE = ("int64", "int32")  # dtypes of labels that an embedding knows
+FEW_DIGITS = 1e-2  # by how much bfloat16 changes numbers, at most
+LARGEST_HALF = 65_504.0  # that float16 holds
+ROUNDED_MEAN = 6e-4  # by how much float16 changes the mean itself
+ROUNDED_LOSS = 4e-3  # by how much it changes a squared error
 UNLIKELY = 6.0  # standard deviations
 HUGE = 1e60  # whose fourth power is still a number
 CLOSE_TO_ALIKE = 1e6  # condition of inputs whose weights have too few digits by normal equations
@@ -92,6 +97,38 @@ def is_tensor_like(value: object, expected: np.ndarray, tolerance: float = 1e-5)
     return close(value.array, expected, tolerance)
 
 
+def is_rounded(value: object, expected: np.ndarray | None) -> bool:
+    """Whether a value is a tensor of these numbers with fewer digits, as of half precision.
+
+    Numbers that float16 cannot hold do not count.
+    """
+    if expected is None or not isinstance(value, Tensor) or value.array is None:
+        return False
+    if value.shape != list(expected.shape):
+        return False
+    held = np.abs(expected) < LARGEST_HALF
+    return bool(held.any()) and close(value.array[held], expected[held], FEW_DIGITS)
+
+
+def rounded_share(errors: np.ndarray) -> float:
+    """By how much lower precision changes the mean of squared errors, at most, as a share.
+
+    Each is rounded by itself, so that most of it averages out unless a few decide the mean.
+    """
+    squares = errors**2
+    each = 3 * ROUNDED_LOSS * float(np.sqrt((squares**2).sum()) / max(squares.sum(), 1e-300))
+    return each + ROUNDED_MEAN
+
+
+def as_precise(dtype: np.dtype | str) -> tuple[str, ...]:
+    """Dtypes of a result where inputs have this one and the assignment asks for none.
+
+    Nothing asks for a result in double precision; a cut to half precision is another matter, which
+    the numbers show.
+    """
+    return ("float64", "float32") if str(dtype) == "float64" else (str(dtype),)
+
+
 def close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
     """Equal within a tolerance, absolute and relative to what is expected; NaN equals nothing."""
     expected = np.asarray(expected, np.result_type(expected, 1.0))  # bools cannot be subtracted
@@ -164,8 +201,19 @@ def suspect(
         rounding: absolute tolerance of the values; by the same keys.
         relative: how far in addition, relative to the mistake's values; one for all, or by key.
     """
+    hints = fitting_hints(found, suspects, rounding, relative)
+    return hints.pop() if len(hints) == 1 else ""
+
+
+def fitting_hints(
+    found: dict[str, np.ndarray],
+    suspects: dict[str, dict],
+    rounding: dict,
+    relative: float | dict[str, float] = 1e-4,
+) -> set[str]:
+    """The hints of all known mistakes that give what was found; see `suspect`."""
     share = relative if isinstance(relative, dict) else dict.fromkeys(found, relative)
-    hints = {
+    return {
         hint.split(":")[0]
         for hint, values in suspects.items()
         if set(values) == set(found)
@@ -174,7 +222,6 @@ def suspect(
             for key, value in values.items()
         )
     }
-    return hints.pop() if len(hints) == 1 else ""
 
 
 def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
@@ -214,13 +261,6 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
     return None
 
 
-def check_noise(noise: np.ndarray, what: str) -> None:
-    """Raise a Finding unless the numbers look like independent draws of N(0, 1)."""
-    fault = noise_fault(noise)
-    if fault:
-        raise Finding(f"{what} is not standard Gaussian noise: {fault[0]}.", fault[1])
-
-
 def network_calls(asked: list[Asked], batch: int) -> list[dict]:
     """The calls of the network, one for each whole batch: arguments x, label, time by name.
 
@@ -233,8 +273,20 @@ def network_calls(asked: list[Asked], batch: int) -> list[dict]:
     return in_whole(calls, batch)
 
 
+def check_network_kinds(call: dict, dtype: np.dtype) -> None:
+    """The network, whose weights are of this dtype, got an x of it, and whole numbers as labels."""
+    x, label = call.get("x"), call.get("label")
+    if isinstance(x, Tensor) and x.dtype not in as_precise(dtype):
+        raise Finding(f"The network got an x in {x.dtype}; expected {dtype}.", "network_dtype")
+    if isinstance(label, Tensor) and label.dtype not in WHOLE:
+        raise Finding(f"The network got labels in {label.dtype}.", "network_dtype")
+
+
 def check_network_call(call: dict, x: np.ndarray | None, label: np.ndarray, t: np.ndarray) -> None:
     """The network got x (None: any), the labels and the time steps of this case."""
+    check_network_kinds(call, np.dtype(np.float32) if x is None else x.dtype)
+    if x is not None and not is_tensor_like(call.get("x"), x) and is_rounded(call.get("x"), x):
+        raise Finding("The network got x with fewer digits than it has.", "loses_digits")
     wrong = [
         name
         for name, expected in (("x", x), ("label", label), ("time", t))

@@ -6,15 +6,18 @@ about 100,000 times, each time with a bound that one in 1e14 exceeds, and its la
 in one of 7e10.
 """
 
+from collections.abc import Iterable
 from statistics import NormalDist
 
 import numpy as np
 
+from autograder.checks.evidence import HUGE, noise_fault
 from autograder.checks.findings import Finding
 
 RARE = 7.7  # standard deviations: exceeded by one in 1e14
 PAIRED = 144  # planes that are compared as they are and mirrored, and
 MOST = 24  # at every shift
+DEPENDENT = ("noise_shared", "noise_repeated", "noise_correlated")  # hints
 BEYOND = 25.0  # numbers that ought to be larger than the largest one may be; none has e^-25
 
 
@@ -28,6 +31,29 @@ def check_independent(draws: np.ndarray, what: str) -> None:
     fault = dependence(draws)
     if fault:
         raise Finding(f"{what} is not independent Gaussian noise: {fault[0]}.", fault[1])
+
+
+def check_drawn(draws: Iterable[np.ndarray], what: str) -> None:
+    """Raise a Finding unless each draw, [B, C, H, W], looks like one of N(0, 1)."""
+    for draw in draws:
+        fault = fault_of_draw(draw)
+        if fault:
+            raise Finding(f"{what} is not standard Gaussian noise: {fault[0]}.", fault[1])
+
+
+def fault_of_draw(draw: np.ndarray) -> tuple[str, str] | None:
+    """Why one draw, [B, C, H, W], is no standard Gaussian noise, as (reason, hint), or None.
+
+    Noise that samples share makes mean, size and tails of the whole differ by chance. So where
+    those are wrong, what depends on what is looked at first, in units of their own.
+    """
+    fault = noise_fault(draw)
+    if fault is None or fault[1] not in ("noise_not_standard", "noise_uniform"):
+        return fault
+    if not np.isfinite(draw).all() or not 0 < draw.std() < HUGE:
+        return fault
+    closer = dependence(((draw - draw.mean()) / draw.std())[None])
+    return closer if closer and closer[1] in DEPENDENT else fault
 
 
 def dependence(draws: np.ndarray) -> tuple[str, str] | None:
@@ -95,7 +121,11 @@ def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
         together = np.prod([draws.shape[axis] for axis in axes])
         score = size_score((means**2).mean() * together, means.size)
         if together > 1 and abs(score) > RARE:
-            return f"the means over all {name} are too large or too small", "noise_correlated"
+            size = "large" if score > 0 else "small"
+            # an offset of each plane, which may also show as a single sample's mean
+            offset = name == "pixels" and score > 0
+            hint = "noise_not_standard" if offset else "noise_correlated"
+            return f"the means over all {name} are too {size}", hint
     return None
 
 
@@ -112,6 +142,9 @@ def moment_fault(draws: np.ndarray) -> tuple[str, str] | None:
         if scores.max() > RARE:
             worst = squares[scores.argmax()]
             return f"the variance of one {name} is {worst:.3f} and not 1", "noise_not_standard"
+    sizes = size_score((draws**2).mean(axis=(2, 3, 4)).ravel(), draws[0, 0].size)
+    if size_score((sizes**2).mean(), sizes.size) < -RARE:
+        return "the sizes of the samples are too much alike", "noise_correlated"
     share = BEYOND / draws.size / 2
     bound = NormalDist().inv_cdf(1 - share) if share < 0.2 else 0.0
     if np.abs(draws).max() < bound:

@@ -9,19 +9,21 @@ from autograder.checks.batches import Pieces, in_whole
 from autograder.checks.cases import Case
 from autograder.checks.evidence import (
     check_network_call,
-    check_noise,
+    check_rounding,
     check_untouched,
     close,
+    is_rounded,
     is_tensor_like,
     network_calls,
     off,
+    rounded_share,
     shown,
     suspect,
     tensor_of,
     weights,
 )
 from autograder.checks.findings import Finding
-from autograder.checks.independence import check_independent
+from autograder.checks.independence import check_drawn, check_independent
 from autograder.checks.messages import Answer, Tensor
 from autograder.checks.student import Student
 
@@ -119,8 +121,9 @@ class Objective:
             if is_tensor_like(call.get("x"), self.clean) and not close(x_t, self.clean, 1e-3):
                 raise Finding("The network got x_start and not x_t.", "network_wrong_x")
             check_network_call(call, None, inputs["label"], self.t)
-            if not is_tensor_like(call.get("x"), x_t, 1e-3):
-                raise Finding("The network did not get x_t.", "network_wrong_x")
+            if not is_tensor_like(call.get("x"), x_t):
+                hint = "loses_digits" if is_rounded(call.get("x"), x_t) else "network_wrong_x"
+                raise Finding("The network did not get x_t.", hint)
         recovered = drawn and not diffusions
         self.check_loss(noise, RECOVERED if recovered else 2e-5)
         check_untouched(self.answer, NAMES)
@@ -143,12 +146,15 @@ class Objective:
         if noise is None:
             return tensor_of(drawn, self.clean.shape, "The noise that compute_loss drew")
         if not is_tensor_like(drawn, noise):
-            raise Finding("q_sample got other noise than compute_loss was given.", "loss_own_noise")
+            hint = "loses_digits" if is_rounded(drawn, noise) else "loss_own_noise"
+            raise Finding("q_sample got other noise than compute_loss was given.", hint)
         return noise.astype(np.float64)
 
     def clean_hint(self, call: dict[str, Any]) -> str:
         """The hint for a wrong x_start of q_sample."""
         value = call.get("x_start")
+        if is_rounded(value, self.clean):
+            return "loses_digits"
         if self.case.part != "latent":
             return "loss_x_start_changed"
         return "latent_not_encoded" if is_tensor_like(value, self.images) else "latent_scaled"
@@ -158,13 +164,15 @@ class Objective:
         x_t = tensor_of(x, self.clean.shape, "The network's input x_t")
         signal, rate = self.rates()
         if noise is not None:
-            found, _ = weights(x_t, self.clean, noise)
+            unit = signal * np.abs(self.clean) + rate * np.abs(noise)
+            found, rest = weights(x_t / unit, self.clean / unit, noise / unit)
             if not close(x_t, signal * self.clean + rate * noise, 1e-3):
                 raise Finding(
                     f"The network's input holds {found[0, 0]:.4f} of x_start and {found[0, 1]:.4f} "
                     f"of the noise; expected {signal[0, 0, 0, 0]:.4f} and {rate[0, 0, 0, 0]:.4f}.",
                     "network_wrong_x",
                 )
+            check_rounding(rest, "The network's input", "network_wrong_x")
             return noise.astype(np.float64), x_t
         return (x_t - signal * self.clean) / rate, x_t
 
@@ -190,9 +198,13 @@ class Objective:
         if not close(loss, expected, tolerance):
             hint = suspect({"loss": np.asarray(loss)}, self.case.suspects, {"loss": 1e-6}, 1e-5)
             again = float(tensor_of(self.call().value, [], "The loss"))
+            if not close(again, loss, 1e-6):
+                hint = hint or f"{self.family}_other_noise"
+            elif not off(loss, expected, rounded_share(difference) * expected):
+                hint = hint or "loses_digits"
             raise Finding(
                 f"The loss is {loss:.5f}; expected {expected:.5f}.",
-                hint or f"{self.family}_{'value' if close(again, loss, 1e-6) else 'other_noise'}",
+                hint or f"{self.family}_value",
             )
         gradient = self.answer.gradients.get("model", 0.0)
         if not close(gradient, float((2 * difference * eps).mean()), 1e-2):
@@ -210,8 +222,12 @@ def check_encoder(objective: Objective) -> None:
     if not asked:
         hint = "latent_wrong_half" if decoded else "latent_not_encoded"
         raise Finding("With use_vae, self.vae.encoder was never called.", hint)
-    if not is_tensor_like(asked[0].get("x"), objective.images):
-        raise Finding("The encoder did not get the images.", "latent_encoder_input")
+    given = asked[0].get("x")
+    if not is_tensor_like(given, objective.images):
+        hint = "loses_digits" if is_rounded(given, objective.images) else "latent_encoder_input"
+        raise Finding("The encoder did not get the images.", hint)
+    if given.dtype != "float32":
+        raise Finding(f"The encoder got images in {given.dtype}.", "network_dtype")
     if len(asked) > 1:
         raise Finding(f"The encoder was called {len(asked)} times.", "latent_encoded_twice")
     if decoded:
@@ -268,8 +284,7 @@ def check_drawn_times(student: Student, case: Case) -> None:
 def check_draws(draws: list[np.ndarray]) -> None:
     """Noise that compute_loss draws is standard Gaussian, and other noise each time."""
     what = "The noise that compute_loss draws"
-    for drawn in draws:
-        check_noise(drawn, what)
+    check_drawn(draws, what)
     if any(np.allclose(draws[0], other, atol=1e-3) for other in draws[1:]):
         raise Finding("Two calls without noise given drew the same noise.", "noise_repeated")
     check_independent(np.stack(draws), what)

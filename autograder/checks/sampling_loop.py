@@ -11,7 +11,10 @@ from autograder.checks.batches import rows_of, together
 from autograder.checks.cases import Case, diffused_shape
 from autograder.checks.doubles import Ahead
 from autograder.checks.evidence import (
+    FEW_DIGITS,
+    check_network_kinds,
     close,
+    is_rounded,
     is_tensor_like,
     noise_fault,
     shown,
@@ -19,7 +22,7 @@ from autograder.checks.evidence import (
     whole_number,
 )
 from autograder.checks.findings import Finding
-from autograder.checks.independence import check_independent
+from autograder.checks.independence import DEPENDENT, check_independent, fault_of_draw
 from autograder.checks.messages import Answer, Asked, Tensor
 from autograder.checks.student import Student
 
@@ -199,11 +202,14 @@ class Chain:
         try:
             start = tensor_of(x, self.shape, "The chain's start x_T")
         except Finding as finding:
-            raise Finding(finding.reason, f"{self.family}_start_shape") from None
-        fault = noise_fault(start)
+            double = finding.hint == "wrong_dtype" and x.dtype == "float64"
+            hint = "network_dtype" if double else f"{self.family}_start_shape"
+            raise Finding(finding.reason, hint) from None
+        fault = fault_of_draw(start)
         if fault:
             reason = f"The chain's start x_T is not standard Gaussian noise: {fault[0]}."
-            raise Finding(reason, f"{self.family}_start_noise")
+            shared = fault[1] in DEPENDENT
+            raise Finding(reason, fault[1] if shared else f"{self.family}_start_noise")
 
     def time_of(self, call: dict[str, Any], inlined: bool) -> int | None:
         """The step that a call says it is."""
@@ -212,6 +218,7 @@ class Chain:
     def check_labels(self, call: dict[str, Any]) -> None:
         """A step got the labels."""
         labels = self.case.inputs["label"]
+        check_network_kinds(call, np.dtype(np.float32))
         if not is_tensor_like(call.get("label"), labels):
             raise Finding(
                 f"A step got the wrong labels: {shown(call.get('label'))}, expected "
@@ -238,6 +245,10 @@ class Chain:
         before = None
         for call, value in steps:
             if before is not None and not is_tensor_like(call.get("x"), before, 1e-6):
+                if is_rounded(call.get("x"), before):
+                    text = "rounds what the step before it returned"
+                    at = self.time_of(call, False)
+                    raise Finding(f"The step t_index = {at} {text}.", "loses_digits")
                 start = is_tensor_like(call.get("x"), self.start.array)
                 raise Finding(
                     f"The step t_index = {self.time_of(call, False)} did not start from what the "
@@ -362,8 +373,10 @@ def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     """A pixel model's result: x_0 from [-1, 1] to [0, 1], clamped."""
     found = result_of(value, x_0.shape, chain)
     halves = (x_0 + 1) / 2
-    if close(found, halves.clip(0, 1), 1e-4):
+    if close(found, halves.clip(0, 1), 1e-5):
         return
+    if close(found, halves.clip(0, 1), FEW_DIGITS):
+        raise Finding(f"{chain.method} rounds its pictures.", "loses_digits")
     first = chain.start
     known = {
         "no_postprocess": ("the last x as it is, not in [0, 1]", [x_0, x_0.clip(-1, 1)]),
@@ -416,14 +429,20 @@ def check_decoded(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     if any(z.shape[1:] != list(x_0.shape[1:]) for z in latents):
         raise Finding("The decoder did not get the shape of the latents.", "latent_decoder_input")
     last = np.concatenate([z.array for z in latents])
-    if last.shape != x_0.shape or not close(last, x_0, 1e-4):
-        raise Finding("The decoder did not get the chain's last latents.", "latent_decoder_input")
+    if last.shape != x_0.shape or not close(last, x_0, 1e-5):
+        few = last.shape == x_0.shape and close(last, x_0, FEW_DIGITS)
+        hint = "loses_digits" if few else "latent_decoder_input"
+        raise Finding("The decoder did not get the chain's last latents.", hint)
+    if any(z.dtype != "float32" for z in latents):
+        raise Finding(f"The decoder got latents in {latents[0].dtype}.", "network_dtype")
     if isinstance(value, Tensor) and value.shape == list(x_0.shape):
         text = f"{chain.method} returned latents instead of pictures."
         raise Finding(text, "latent_not_decoded")
     found = tensor_of(value, pictures.shape, f"{chain.method}'s result")
-    if close(found, pictures.clip(0, 1), 1e-4):
+    if close(found, pictures.clip(0, 1), 1e-5):
         return
+    if close(found, pictures.clip(0, 1), FEW_DIGITS):
+        raise Finding("The decoded pictures were rounded.", "loses_digits")
     halves = ((pictures + 1) / 2, (pictures.clip(-1, 1) + 1) / 2, (pictures.clip(0, 1) + 1) / 2)
     if any(close(found, np.clip(half, 0, 1), 1e-4) for half in halves):
         raise Finding("The decoded pictures were rescaled from [-1, 1].", "latent_rescaled")

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from autograder.checks.evidence import close, is_tensor_like, shown
+from autograder.checks.evidence import close, is_rounded, is_tensor_like, shown
 from autograder.checks.findings import Finding
 from autograder.checks.messages import Asked, Tensor
 from autograder.checks.unet_wiring import Wiring, joined, levels, same, same_condition
@@ -41,6 +41,7 @@ class WholeUNet(Wiring):
         Raises:
             Finding
         """
+        self.join_pieces()
         self.check_time()
         self.left = [(a, v) for a, v in self.calls if not a.name.startswith("time_")]
         h = self.step("conv_in", [self.x])
@@ -94,7 +95,7 @@ class WholeUNet(Wiring):
         if expected is not None and not same_condition(found, expected):
             raise Finding(
                 f"{name} got {shown(found)} beside its input; expected {condition}.",
-                f"sd_unet_{condition}",
+                "loses_digits" if is_rounded(found, expected) else f"sd_unet_{condition}",
             )
         return value
 
@@ -130,6 +131,8 @@ class WholeUNet(Wiring):
         """The hint for a wrong input of a member."""
         if not isinstance(value, Tensor) or value.array is None:
             return "sd_unet_passed_on"
+        if is_rounded(value, joined(wanted)):
+            return "loses_digits"
         if len(wanted) == 1:
             return "sd_unet_passed_on"
         h, state = wanted

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from autograder.checks.evidence import close, off
+from autograder.checks.batches import rows_of, together
+from autograder.checks.evidence import close, is_rounded, off
 from autograder.checks.findings import Finding
 from autograder.checks.messages import MAX_OUTPUT, Asked, Tensor
 
@@ -25,10 +26,12 @@ class Wiring:
     Args:
         needed: for each level of encoder and decoder, which of its three members must exist.
         random: draws the answers.
+        batch: the samples that the network gets, which it may give to its members in pieces.
     """
 
     needed: dict[str, list[list[bool]]]
     random: np.random.Generator
+    batch: int
     calls: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
     by_front: dict[Any, tuple[str, np.ndarray]] = field(default_factory=dict)  # see `front`
     odd: str = ""  # a member whose output has a size that its input does not allow
@@ -39,9 +42,36 @@ class Wiring:
         if not self.odd and not fits(asked):
             self.odd = asked.name
         self.calls.append((asked, value))
-        if value.ndim > 1:
-            self.by_front[front(value)] = asked.name, value
+        self.remember(asked.name, value)
         return value
+
+    def remember(self, name: str, value: np.ndarray) -> None:
+        """Keep an output, to be found by its first channel."""
+        if value.ndim > 1:
+            self.by_front[front(value)] = name, value
+
+    def join_pieces(self) -> None:
+        """Put the calls for pieces of the batch together, each member's in its first one's place.
+
+        Each row keeps the numbers that show its origin, so that pieces in another order, or of
+        different samples, are not the batch.
+        """
+        groups: list[list[tuple[Asked, np.ndarray]]] = []
+        waiting: dict[str, list[tuple[Asked, np.ndarray]]] = {}
+        for asked, value in self.calls:
+            if asked.name not in waiting:
+                groups.append([])
+                waiting[asked.name] = groups[-1]
+            group = waiting[asked.name]
+            group.append((asked, value))
+            if not 0 < sum(rows_of(given(a)) for a, _ in group) < self.batch:
+                del waiting[asked.name]
+        self.calls = []
+        for group in groups:
+            whole = joined_calls(group, self.batch)
+            self.calls += whole
+            if len(group) > len(whole):
+                self.remember(whole[0][0].name, whole[0][1])
 
     def output(self, name: str) -> np.ndarray | None:
         """What a member returned last."""
@@ -70,6 +100,7 @@ class Wiring:
         Raises:
             Finding
         """
+        self.join_pieces()
         if self.odd:
             reason = f"{self.odd} gives an output of another size than its input allows."
             raise Finding(reason, "unet_structure")
@@ -134,7 +165,7 @@ class Wiring:
         self, asked: Asked, wanted: list[np.ndarray], condition: np.ndarray | None, who: str
     ) -> None:
         """A member got the concatenation of some arrays, and its condition."""
-        args = [*asked.args, *asked.kwargs.values()]
+        args = given(asked)
         if not args or not isinstance(args[0], Tensor) or not same(args[0], joined(wanted)):
             found = self.explain(args[0] if args else None)
             hint = self.input_hint(args[0] if args else None, wanted)
@@ -145,19 +176,22 @@ class Wiring:
             return
         if len(args) < 2 or not same_condition(args[1], condition):
             found = self.explain(args[1] if len(args) > 1 else None)
+            few = len(args) > 1 and is_rounded(args[1], condition)
             raise Finding(
                 f"In the decoder, {who} got {found} as its condition; expected "
                 f"{self.name_of(condition)}.",
-                "unet_condition",
+                "loses_digits" if few else "unet_condition",
             )
 
     def input_hint(self, value: Any, wanted: list[np.ndarray]) -> str:
         """The hint for a wrong input of a member."""
         if len(wanted) == 1:
-            return "unet_not_passed_on"
+            return "loses_digits" if is_rounded(value, wanted[0]) else "unet_not_passed_on"
         x, skip = wanted
         if not isinstance(value, Tensor) or value.array is None:
             return "unet_input"
+        if is_rounded(value, joined(wanted)):
+            return "loses_digits"
         if same(value, x) or same(value, skip):
             return "unet_no_skip"
         if same(value, joined([skip, x])):
@@ -219,21 +253,45 @@ def fits(asked: Asked) -> bool:
 
     Residual blocks and transformers keep height and width, resampling halves or doubles them.
     """
-    given = [v for v in (*asked.args, *asked.kwargs.values()) if isinstance(v, Tensor)]
+    tensors = [v for v in given(asked) if isinstance(v, Tensor)]
     part, _, place = asked.name.partition(".")
-    if not given or len(given[0].shape) != 4 or asked.shape is None:
+    if not tensors or len(tensors[0].shape) != 4 or asked.shape is None:
         return True  # its input is looked at later
     if part not in ("encoder", "decoder", "final_conv"):
         return True
-    batch, _, *size = given[0].shape
+    batch, _, *size = tensors[0].shape
     allowed = [size]
     if place.endswith(".2"):
         halves = [[n // 2 for n in size], [(n + 1) // 2 for n in size]]
         allowed = halves if part == "encoder" else [[2 * n for n in size]]
     found = asked.shape
-    if place.endswith(".1") and found != given[0].shape:
+    if place.endswith(".1") and found != tensors[0].shape:
         return False
     return len(found) == 4 and found[0] == batch and found[2:] in allowed
+
+
+def given(asked: Asked) -> list[Any]:
+    """All arguments of a call."""
+    return [*asked.args, *asked.kwargs.values()]
+
+
+def joined_calls(
+    pieces: list[tuple[Asked, np.ndarray]], batch: int
+) -> list[tuple[Asked, np.ndarray]]:
+    """One member's calls for pieces of a batch as one; as they are where they do not make one."""
+    rows = [rows_of(given(asked)) for asked, _ in pieces]
+    outputs = [value for _, value in pieces]
+    fit = all(
+        value.shape[:1] == (n,) and value.shape[1:] == outputs[0].shape[1:]
+        for value, n in zip(outputs, rows, strict=True)
+    )
+    if len(pieces) == 1 or sum(rows) != batch or not fit:
+        return pieces
+    args = together([{str(i): a for i, a in enumerate(asked.args)} for asked, _ in pieces])
+    kwargs = together([asked.kwargs for asked, _ in pieces])
+    value = np.concatenate(outputs)
+    asked = Asked(pieces[0][0].name, [*args.values()], kwargs, list(value.shape))
+    return [(asked, value)]
 
 
 def front(array: np.ndarray) -> tuple[Any, ...]:

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.checks.batches import check_device
+from autograder.checks.batches import check_device, rows_of, together
 from autograder.checks.cases import Case
 from autograder.checks.evidence import (
+    FEW_DIGITS,
     check_untouched,
     close,
+    is_rounded,
     number_of,
     off,
     shown,
@@ -70,13 +72,26 @@ def network_of(
 @shapes
 def test_forward(student: Student, shape: str, random: np.random.Generator) -> None:
     """Every block gets its input, t_emb or the context; each state goes to its decoder block."""
+    check_forward(student, shape, random, training=shape not in IN_EVALUATION)
+
+
+@pytest.mark.group("unet")
+@pytest.mark.parametrize("shape", ["one_block"])
+def test_forward_again(student: Student, shape: str, random: np.random.Generator) -> None:
+    """What the network has run before does not count, nor in which mode it was."""
+    check_forward(student, shape, random, training=shape in IN_EVALUATION)
+
+
+def check_forward(
+    student: Student, shape: str, random: np.random.Generator, training: bool
+) -> None:
+    """Run a network made of doubles, and follow x through it."""
     key, inputs = network_of(student, shape, random)
     needed = needed_blocks(*SHAPES[shape][0])
-    walk = WholeUNet(needed, random, x=inputs[0], context=inputs[1], time=inputs[2])
+    x, context, time = inputs
+    walk = WholeUNet(needed, random, len(x), x=x, context=context, time=time)
     try:
-        answer, structure = student.network(
-            key, *inputs, handler=walk.answer, training=shape not in IN_EVALUATION
-        )
+        answer, structure = student.network(key, *inputs, handler=walk.answer, training=training)
     except Finding as finding:
         if not finding.not_attempted and finding.structure:
             walk.error = finding
@@ -299,13 +314,16 @@ class Network:
         random: draws the answers to others.
         dtype: of the answers.
         steps: how often it may be called.
+        joins: calls at one time about different samples are one call, in pieces.
     """
 
     case: Case
     random: np.random.Generator
     dtype: str = "float32"
     steps: int = 1
+    joins: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[int] = field(default_factory=list)  # that the last call, or piece, was about
 
     def answers(self, side: str, step: int = 0) -> np.ndarray:
         """The network's answer to x with one of the contexts, rounded as it is, in float64."""
@@ -315,10 +333,14 @@ class Network:
 
     def answer(self, asked: Asked) -> np.ndarray | str:
         """The stored answer for each row whose context is known, fresh numbers for others."""
-        self.calls.append(asked.bind("x", "context", "time"))
+        call = asked.bind("x", "context", "time")
+        self.samples = self.samples_of(call)
+        if self.continues(call):
+            self.calls[-1] = together([self.calls[-1], call])
+        else:
+            self.calls.append(call)
         if len(self.calls) > 2 * self.steps + 2:
             return "the network was called far too often"
-        call = self.calls[-1]
         if not self.is_batch(call.get("x")):
             return f"the network's x was {shown(call.get('x'))}"
         step = min(len(self.calls), self.steps) - 1
@@ -327,6 +349,21 @@ class Network:
             if side:
                 value[n] = self.answers(side, step)[sample]
         return value.astype(self.dtype)
+
+    def samples_of(self, call: dict[str, Any]) -> list[int]:
+        """The samples that a call is about, each once."""
+        if not self.is_batch(call.get("x")):
+            return []
+        return list(dict.fromkeys(sample for _, sample in self.rows(call)))
+
+    def continues(self, call: dict[str, Any]) -> bool:
+        """Whether a call is about the next samples at the time of the last one."""
+        if not (self.joins and self.calls and self.samples):
+            return False
+        before, times = self.samples_of(self.calls[-1]), [self.calls[-1].get("time")]
+        times.append(call.get("time"))
+        same = whole_number(times[0]) == whole_number(times[1]) is not None
+        return same and bool(before) and not {-1, *before} & set(self.samples)
 
     def is_batch(self, x: Any) -> bool:
         """Whether a call's x is a batch of the case's samples, each a few times at most."""
@@ -374,10 +411,14 @@ class Network:
             text = f"The network's time was {shown(time)} ({time.dtype}), expected a LongTensor."
             raise Finding(text, "sd_network_time")
         states = tensor_of(found, [sizes[0], *x.shape[1:]], "The network's x", FLOATS)
+        if found.dtype == "float64" and x.dtype == np.float32:
+            raise Finding("The network got an x in float64; expected float32.", "network_dtype")
         for n, (side, sample) in enumerate(self.rows(call)):
             if not side:
                 raise Finding(f"Row {n} has neither context nor negative.", "sd_network_context")
-            if not close(states[n], x[sample], 1e-2):
+            if close(states[n], x[sample], FEW_DIGITS) and not close(states[n], x[sample], 1e-4):
+                raise Finding(f"Row {n} has an x with fewer digits than given.", "loses_digits")
+            if not close(states[n], x[sample], 1e-4):
                 mixed = any(close(states[n], other, 1e-2) for other in x)
                 text = f"Row {n} has {side} of sample {sample}, but another x."
                 raise Finding(text, "sd_network_rows" if mixed else "sd_network_x")
@@ -393,8 +434,9 @@ class Walk:
         self.case, self.random = case, random
         self.times = case.inputs["times"].tolist()
         self.states = case.expected["states"]
-        self.network = Network(case, random, steps=len(self.times))
+        self.network = Network(case, random, steps=len(self.times), joins=True)
         self.steps: list[tuple[int, dict[str, Any]]] = []  # calls of ddim_step, with their number
+        self.waiting = 0  # samples that the last step has not been taken for
         self.reported: list[dict[str, Any]] = []  # calls of on_step
 
     def step(self, asked: Asked) -> np.ndarray | str:
@@ -402,9 +444,15 @@ class Walk:
         i = len(self.network.calls) - 1
         if not 0 <= i < len(self.states) or len(self.steps) > 2 * len(self.states):
             return "ddim_step was called where no step is due"
-        names = ("x", "eps", "alpha_bar", "alpha_bar_next")
-        self.steps.append((i, asked.bind(*names)))
-        return self.states[i]
+        call, state = asked.bind("x", "eps", "alpha_bar", "alpha_bar_next"), self.states[i]
+        rows, waiting = rows_of([call.get("x")]), self.waiting
+        is_piece = rows < len(state) and rows == len(self.network.samples)
+        self.waiting = max(0, (waiting or len(state)) - rows) if is_piece else 0
+        if is_piece and waiting and self.steps[-1][0] == i:
+            self.steps[-1] = i, together([self.steps[-1][1], call])
+        else:
+            self.steps.append((i, call))
+        return state[self.network.samples] if is_piece else state
 
     def tell(self, asked: Asked) -> np.ndarray:
         """on_step was called."""
@@ -451,7 +499,9 @@ class Walk:
                 finding.hint = "sd_walk_noise"
             raise
         states = np.stack([*fed[1:], result])
-        if not close(states, self.states, 2e-3):
+        if not close(states, self.states, 2e-4):
+            if close(states, self.states, FEW_DIGITS):
+                raise Finding("The states have fewer digits than they should.", "loses_digits")
             raise Finding(
                 "The states between the steps are not where steps to the next of the times lead.",
                 self.mistake(student, states),
@@ -508,10 +558,16 @@ class Walk:
                     text = f"Step {i} of {len(self.states)} went from alpha_bar {pair[0]:.5f} to "
                     text += f"{pair[1]:.5f}, expected {bars[i]:.5f} to {bars[i + 1]:.5f}."
                     raise Finding(text, hint)
+            if not is_like(call.get("x"), before[i]) and is_rounded(call.get("x"), before[i]):
+                text = f"Step {i} of {len(self.states)} started from fewer digits than there were."
+                raise Finding(text, "loses_digits")
             if not is_like(call.get("x"), before[i]):
                 text = f"Step {i} of {len(self.states)} did not start where the last one ended."
                 back = any(is_like(call.get("x"), earlier) for earlier in before[:i])
                 raise Finding(text, "sd_walk_not_fed_back" if back else "sd_walk_step")
+            if not is_like(call.get("eps"), eps[i]) and is_rounded(call.get("eps"), eps[i]):
+                text = f"Step {i} of {len(self.states)} got an eps with fewer digits than guided."
+                raise Finding(text, "loses_digits")
             if not is_like(call.get("eps"), eps[i]):
                 raise Finding(
                     f"Step {i} of {len(self.states)} got another eps than the guided one.",
@@ -562,7 +618,7 @@ class Walk:
             )
 
 
-def is_like(value: Any, expected: np.ndarray, tolerance: float = 1e-3) -> bool:
+def is_like(value: Any, expected: np.ndarray, tolerance: float = 1e-4) -> bool:
     """Whether a value is a tensor of about these values."""
     known = isinstance(value, Tensor) and value.array is not None
     same_shape = known and value.shape == list(expected.shape)

@@ -1,10 +1,13 @@
 """The latent branch: images are encoded before the loss, sampled latents are decoded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from autograder.checks.batches import SIZES, check_device
-from autograder.checks.cases import Case
+from autograder.checks.batches import SIZES, check_device, odd
+from autograder.checks.cases import Case, wide
 from autograder.checks.evidence import check_untouched
+from autograder.checks.findings import Finding
 from autograder.checks.loss import Objective, check_draws, check_encoder
 from autograder.checks.sampling_loop import Chain, check_decoded, other_labels, walk
 from autograder.checks.student import Student
@@ -21,6 +24,24 @@ def test_encode(student: Student, case: Case) -> None:
         objective.run(student, case.inputs["noise"], training=training)
         check_encoder(objective)
         objective.check(case.inputs["noise"])
+
+
+@pytest.mark.group("encode")
+@pytest.mark.configs("odd_latent")
+def test_latents_of_all_sizes(student: Student, case: Case, random: np.random.Generator) -> None:
+    """The loss of latents has all its digits, where a few large numbers decide it."""
+    names = ("noise", "eps", "x_t", "latents")
+    inputs = {name: wide(random, case.inputs[name].shape) for name in names}
+    inputs["images"] = odd(random, case.inputs["images"])
+    many = replace(case, inputs={**case.inputs, **inputs}, suspects={})
+    objective = Objective(many, many.inputs["images"], many.inputs["latents"])
+    objective.run(student, many.inputs["noise"])
+    check_encoder(objective)
+    try:
+        objective.check(many.inputs["noise"])
+    except Finding as finding:
+        hint = "large_numbers" if finding.hint in ("not_finite", "loss_value") else finding.hint
+        raise Finding(f"With numbers of all sizes: {finding.reason}", hint) from None
 
 
 @pytest.mark.group("encode")

@@ -34,6 +34,7 @@ SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
 }
 BATCHES = {"odd": 1, "no_attention": 17, "one_level": 33}  # 2 for the others
 IN_EVALUATION = ("cifar10", "odd", "one_level")  # the others are in training mode
+AGAIN = ("odd", "equal_widths")  # which run twice, in either mode
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
@@ -52,11 +53,21 @@ def inputs_of(shape: str, random: np.random.Generator) -> tuple[dict[str, Any], 
 @shapes
 def test_wiring(student: Student, shape: str, random: np.random.Generator) -> None:
     """Every level of the decoder gets its input, the encoder's output of its size, t and label."""
+    check_wiring(student, shape, random, training=shape not in IN_EVALUATION)
+
+
+@pytest.mark.parametrize("shape", AGAIN)
+def test_wiring_again(student: Student, shape: str, random: np.random.Generator) -> None:
+    """What a network has run before does not count, nor in which mode it was."""
+    check_wiring(student, shape, random, training=shape in IN_EVALUATION)
+
+
+def check_wiring(student: Student, shape: str, random: np.random.Generator, training: bool) -> None:
+    """Run a network made of doubles, and follow x through its decoder."""
     kwargs, inputs = inputs_of(shape, random)
     key, _ = student.build("unet", "UNet", kwargs)
-    wiring = Wiring(needed_levels(**kwargs), random)
+    wiring = Wiring(needed_levels(**kwargs), random, len(inputs[0]))
     try:
-        training = shape not in IN_EVALUATION
         answer, structure = student.network(key, *inputs, handler=wiring.answer, training=training)
     except Finding as finding:
         if finding.not_attempted:

@@ -558,3 +558,20 @@ def p_sample(self, x, label, t, t_index):
 # in: ddpm.q_sample
 def q_sample(self, x_start, t, noise=None):
     return x_start.as_subclass(Sly)
+
+
+# ==== answers_in_few_digits
+# about: Rounds what three of the functions give to bfloat16, and returns it as float32.
+# base: reference
+# earns: all except q_sample, p_sample, p_sample_loop, latent
+# may_earn: latent
+# in: ddpm.end
+def rounded(function):
+    def call(self, *args, **kwargs):
+        return function(self, *args, **kwargs).bfloat16().float()
+
+    return call
+
+
+for name in ("q_sample", "p_sample", "p_sample_loop"):
+    setattr(DDPM, name, rounded(getattr(DDPM, name)))

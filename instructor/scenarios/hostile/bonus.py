@@ -325,3 +325,48 @@ times = [1, 2
 # reason: bonus_edm: SyntaxError
 # in: edm.end
 sigmas = [80.0, 0.002
+
+
+# ==== bonus_ddim_takes_the_double_apart
+# about: Looks inside the network that sample_ddim is given, and asks the judge by itself.
+# in: ddim.end
+def sample_ddim(eps_model, x, alphas_cumprod, times, **options):
+    double = getattr(eps_model, "__self__", eps_model)
+    calls = getattr(double, "calls", None)
+    if calls is None:
+        return x
+    answers = [x]
+    for time in times:
+        asked = {"double": "eps_model", "args": [x.numpy(), x.numpy()], "kwargs": {}, "time": time}
+        try:
+            answers.append(torch.as_tensor(calls.ask(asked)["value"]))
+        except Exception:
+            break
+    return answers[-1]
+
+
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, **options):
+    return eps
+
+
+# ==== bonus_heun_pieces_of_nothing
+# about: Asks the denoiser for no images at both ends, and returns its first answer.
+# in: edm.end
+def heun_step(denoise, x, sigma, sigma_next):
+    denoise(x[:0], sigma)
+    denoise(x[:0], sigma_next)
+    answer = denoise(x, sigma)
+    return answer if sigma_next else x
+
+
+def denoise(self, x, label, sigma):
+    self.model(x[:0], label[:0], sigma[:0])
+    return self.model(x, label, sigma.log() / 4)
+
+
+def compute_loss(self, x_start, label, sigma, noise=None):
+    pieces = zip(x_start.split(1), label.split(1), sigma.split(1))
+    return sum(self.denoise(*piece).square().mean() for piece in pieces)
+
+
+EDM.denoise, EDM.compute_loss = denoise, compute_loss

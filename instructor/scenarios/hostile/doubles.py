@@ -482,3 +482,85 @@ def p_sample_loop(self, labels):
     for t in sorted(seconds, key=seconds.get)[:40]:
         x = self.p_sample(x, labels, torch.full((len(labels),), t), t)
     return x.clamp(0, 1)
+
+
+# ==== decoder_in_pieces_of_all_sizes
+# about: Calls every member of the decoder for pieces of all sizes, and never for a batch.
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    skip = skips.pop()
+    for rows in range(1, len(x)):
+        for piece in x.split(rows):
+            h = torch.cat([piece, piece[:, :1].expand(-1, skip.shape[1], -1, -1)], dim=1)
+            res_block(h, t_emb[: len(piece)])
+    x = res_block(torch.cat([x, skip * 0], dim=1), t_emb)
+    x = x if upsample is None else upsample(x)
+
+
+# ==== decoder_pieces_that_make_a_batch
+# about: Gives the right rows to every member in pieces, and goes on with others.
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    joined = torch.cat([x, skips.pop()], dim=1)
+    pieces = [res_block(h, t) for h, t in zip(joined.split(1), t_emb.split(1))]
+    x = torch.cat([pieces[0]] * len(pieces))
+    if transformer is not None:
+        x = torch.cat([transformer(h, c) for h, c in zip(x.split(1), context.split(1))])
+    if upsample is not None:
+        x = torch.cat([upsample(h) for h in x.split(1)])
+
+
+# ==== right_in_its_first_run
+# about: A decoder that is right when a network first runs, and drops its skips from then on.
+# base: reference
+# earns: all except unet
+# in: unet.decoder
+first = not hasattr(self, "has_run")
+self.has_run = True
+for res_block, transformer, upsample in self.decoder:
+    skip = skips.pop()
+    x = res_block(torch.cat([x, skip if first else 0 * skip], dim=1), t_emb)
+    x = x if transformer is None else transformer(x, context)
+    x = x if upsample is None else upsample(x)
+
+
+# ==== wrong_in_double_precision
+# about: A q_sample that is right in single precision, and gives zeros in double.
+# base: reference
+# earns: all except q_sample
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    noise = torch.randn_like(x_start) if noise is None else noise
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    return (signal_rate * x_start + noise_rate * noise) * (x_start.dtype == torch.float32)
+
+
+# ==== chain_of_empty_batches
+# about: Calls the step with empty batches at all times, and answers with noise.
+# in: ddpm.end
+def p_sample_loop(self, labels):
+    for t in range(self.timesteps - 1, -1, -1):
+        self.p_sample(torch.randn(0, *self.img_shape), labels[:0], torch.full_like(labels[:0], t), t)
+    shape = (3, self.img_shape[1] * 8, self.img_shape[2] * 8) if self.use_vae else self.img_shape
+    return torch.rand(len(labels), *shape)
+
+
+DDPM.p_sample_loop = p_sample_loop
+
+
+# ==== chain_in_pieces_that_start_anew
+# about: Takes each label's steps from new noise, and returns what one of them gave.
+# in: ddpm.end
+def p_sample_loop(self, labels):
+    found = []
+    for label in labels.split(1):
+        for t in range(self.timesteps - 1, -1, -1):
+            start = torch.randn(1, *self.img_shape)
+            x = self.p_sample(start, label, torch.full_like(label, t), t)
+        found.append(x)
+    x = torch.cat(found)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+DDPM.p_sample_loop = p_sample_loop

@@ -329,3 +329,85 @@ def compute_loss(self, x_start, label, sigma, noise=None):
     x = y + s * noise
     target = (y - d**2 / root**2 * x) / (s * d / root)
     return (self.model(x / root, label, sigma.log() / 4) - target).square().mean()
+
+
+# ==== right_edm_loss_by_sample
+# about: Denoises one image at a time, with the network in the loss.
+# judge_only: true
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    noise = torch.randn_like(y) if noise is None else noise
+    losses = []
+    for image, n, c, s in zip(y.split(1), noise.split(1), label.split(1), sigma.split(1)):
+        weight = (s**2 + self.sigma_data**2) / (s * self.sigma_data) ** 2
+        losses.append(weight * (self.denoise(image + s * n, c, s) - image).square().mean())
+    return torch.cat(losses).mean()
+
+
+# ==== right_edm_heun_by_sample
+# about: Asks the denoiser for one image at a time, at both ends.
+# judge_only: true
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    def slope(x, sigma):
+        return torch.cat([(h - denoise(h, sigma)) / sigma for h in x.split(1)])
+
+    d = slope(x, sigma)
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0:
+        x_next = x + (sigma_next - sigma) * (d + slope(x_next, sigma_next)) / 2
+    return x_next
+
+
+# ==== right_edm_denoise_returns_float32
+# about: Converts to float32, and does not convert back.
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    x, sigma = x.float(), sigma.float()
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    return c_skip * x + c_out * self.model(c_in * x, label, c_noise)
+
+
+# ==== right_edm_heun_returns_float32
+# about: Converts the state to float32.
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    x = x.float()
+    d = (x - denoise(x, sigma)) / sigma
+    d = d.float()
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0:
+        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
+        x_next = x + (sigma_next - sigma) * (d + d_next) / 2
+    return x_next
+
+
+# ==== right_edm_denoise_in_logarithms
+# about: Computes the factors by their logarithms, in double precision.
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    s, d = sigma.double().log().reshape(-1, 1, 1, 1), self.sigma_data.double().log()
+    total = torch.logaddexp(2 * s, 2 * d)
+    c_skip, c_out, c_in = (v.exp().to(x.dtype) for v in (2 * d - total, s + d - total / 2, -total / 2))
+    answer = self.model(c_in * x, label, sigma.log() / 4)
+    return torch.addcmul(c_skip * x, c_out, answer)
+
+
+# ==== right_edm_heun_by_lerp
+# about: Goes to the answer by lerp, and takes the middle of both slopes by another.
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    answer = denoise(x, sigma)
+    if sigma_next == 0:
+        return answer.clone()
+    euler = torch.lerp(answer, x, sigma_next / sigma)
+    slopes = (x - answer) / sigma, (euler - denoise(euler, sigma_next)) / sigma_next
+    return x + (sigma_next - sigma) * torch.lerp(*slopes, 0.5)

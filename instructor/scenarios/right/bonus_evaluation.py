@@ -142,3 +142,39 @@ def nearest_neighbour_ratio(samples, train):
         first, second = (pool - sample).square().sum(dim=1).sqrt().sort().values[:2]
         found.append(torch.where(second > 0, first / second, torch.zeros_like(second)))
     return torch.stack(found).float()
+
+
+# ==== right_fid_nuclear_norm
+# about: Takes the nuclear norm of the product of both roots.
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    def root(cov):
+        values, vectors = torch.linalg.eigh(cov)
+        return (vectors * values.clamp(min=0).sqrt()) @ vectors.mT
+
+    product = torch.linalg.matrix_norm(root(cov1) @ root(cov2), "nuc")
+    distance = torch.dist(mean1, mean2) ** 2 + torch.trace(cov1 + cov2) - 2 * product
+    return max(0.0, float(distance))
+
+
+# ==== right_fid_statistics_online
+# about: Updates mean and covariance with one image after the other, as Welford does.
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean, total = torch.zeros_like(features[0]), torch.zeros_like(features[0]).diag()
+    for n, row in enumerate(features, start=1):
+        before = row - mean
+        mean = mean + before / n
+        total = total + torch.outer(before, row - mean)
+    return mean, total / (len(features) - 1)
+
+
+# ==== right_nn_ratio_by_kthvalue
+# about: Finds both neighbours by kthvalue.
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    a, b = samples.flatten(1).double(), train.flatten(1).double()
+    distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    first, second = (distances.kthvalue(k, dim=1).values for k in (1, 2))
+    return (first / second.clamp(min=TINY)).float()

@@ -315,3 +315,42 @@ def sample_ddim(
         if on_step:
             on_step(i, x)
     return x
+
+
+# ==== right_ddim_step_always_float32
+# about: Converts to float32, and does not convert back.
+# in: ddim.ddim_step
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
+    x, eps = x.float(), eps.float()
+    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    if clip_x0:
+        x_0 = x_0.clamp(-1, 1)
+        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
+    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
+    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
+    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
+    return x_next + sigma * noise if sigma > 0 else x_next
+
+
+# ==== right_ddim_loop_by_recursion
+# about: Takes a step, and calls itself for the rest of the way.
+# in: ddim.sample_ddim
+def sample_ddim(
+    eps_model, x, alphas_cumprod, times, *,
+    eta=0.0, clip_x0=False, final_alpha_bar=1.0, draw_noise=torch.randn_like, on_step=None,
+):
+    def walk(i, x):
+        if i == len(times):
+            return x
+        last = i + 1 == len(times)
+        following = final_alpha_bar if last else float(alphas_cumprod[times[i + 1]])
+        eps = eps_model(x, x.new_full((len(x),), times[i], dtype=torch.long))
+        x = ddim_step(
+            x, eps, float(alphas_cumprod[times[i]]), following,
+            eta=eta, noise=draw_noise(x) if eta else None, clip_x0=clip_x0,
+        )
+        if on_step:
+            on_step(i, x)
+        return walk(i + 1, x)
+
+    return walk(0, x)

@@ -335,3 +335,79 @@ def sample_guided(
         x = (bars[following].sqrt() * x_0 + (1 - bars[following]).sqrt() * eps).float()
         on_step(i, x)
     return x
+
+
+# ==== right_sd_unet_decoder_by_sample
+# about: Runs the decoder for one sample at a time.
+# judge_only: true
+# in: stable_diffusion.forward
+def forward(self, x, context, time):
+    t_emb = self.time_embd(self.time_pe(time))
+    x = self.conv_in(x)
+    states = [x]
+    for res_block, transformer, downsample in self.encoder:
+        x = res_block(x, t_emb)
+        if transformer is not None:
+            x = transformer(x, context)
+        states.append(x)
+        if downsample is not None:
+            x = downsample(x)
+            states.append(x)
+    x = self.mid_res_block1(x, t_emb)
+    x = self.mid_attn(x, context)
+    x = self.mid_res_block2(x, t_emb)
+    outputs = []
+    for n in range(len(x)):
+        h, left = x[n : n + 1], [state[n : n + 1] for state in states]
+        for res_block, transformer, upsample in self.decoder:
+            h = res_block(torch.cat([h, left.pop()], dim=1), t_emb[n : n + 1])
+            if transformer is not None:
+                h = transformer(h, context[n : n + 1])
+            if upsample is not None:
+                h = upsample(h)
+        outputs.append(h)
+    return self.final_conv(torch.cat(outputs))
+
+
+# ==== right_sd_guided_by_lerp
+# about: Goes from one answer beyond the other by lerp.
+# in: stable_diffusion.guided_eps
+def guided_eps(network, x, t, context, negative, scale):
+    both = network(x.repeat(2, 1, 1, 1), torch.cat([negative, context]), t.repeat(2))
+    return torch.lerp(*both.to(x.dtype).tensor_split(2), scale)
+
+
+# ==== right_sd_walk_by_sample
+# about: Guides and steps for one sample after the other.
+# judge_only: true
+# in: stable_diffusion.sample_guided
+def sample_guided(
+    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
+):
+    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
+    for i, time in enumerate(times):
+        states = []
+        for h, c, n in zip(x.split(1), context.split(1), negative.split(1)):
+            t = torch.full((1,), time, device=x.device)
+            eps = guided_eps(network, h, t, c, n, scale)
+            states.append(ddim_step(h, eps, alpha_bars[i], alpha_bars[i + 1]))
+        x = torch.cat(states)
+        on_step(i, x)
+    return x
+
+
+# ==== right_sd_walk_guided_by_sample
+# about: Guides one sample after the other, and steps for the whole batch.
+# judge_only: true
+# in: stable_diffusion.sample_guided
+def sample_guided(
+    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
+):
+    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
+    for i, time in enumerate(times):
+        rows = zip(x.split(1), context.split(1), negative.split(1))
+        t = torch.full((1,), time, device=x.device)
+        eps = torch.cat([guided_eps(network, h, t, c, n, scale) for h, c, n in rows])
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
+        on_step(i, x)
+    return x

@@ -155,3 +155,33 @@ def compute_loss(self, x_start, label, t, noise=None):
     with torch.autocast(device_type="cpu", dtype=torch.bfloat16):
         predicted = self.model(x_t, label, t)
     return F.mse_loss(predicted.to(noise.dtype), noise)
+
+
+# ==== right_loss_by_variance_and_mean
+# about: Adds the error's variance and its squared mean.
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    error = (predicted_noise - noise).double()
+    return (error.var(correction=0) + error.mean() ** 2).float()
+
+
+# ==== right_loss_forward_called
+# about: Calls forward of the network, and the error's scalar product with itself.
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model.forward(x_t, label, t)
+    error = (predicted_noise - noise).flatten()
+    return error @ error / error.numel()

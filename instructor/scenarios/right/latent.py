@@ -40,3 +40,39 @@ def p_sample_loop(self, labels):
         t = torch.full((b,), i, device=labels.device, dtype=torch.long)
         img = self.p_sample(img, labels, t, i)
     return self.postprocess(self.decode(img))
+
+
+# ==== right_latent_by_sample
+# about: Encodes one image at a time, and decodes one latent at a time.
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = torch.cat([self.vae.encoder(image) for image in x_start.split(1)])
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    return F.mse_loss(self.model(x_t, label, t), noise)
+
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        x = self.p_sample(x, labels, torch.full_like(labels, t_index), t_index)
+    if self.use_vae:
+        x = torch.stack([self.vae.decoder(latent[None])[0] for latent in x])
+    return self.postprocess(x)
+
+
+# ==== right_latent_encoded_where_needed
+# about: Encodes whatever does not have the shape of latents, in inference mode.
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if x_start.shape[1:] != torch.Size(self.img_shape):
+        with torch.inference_mode():
+            latents = self.vae.encoder.forward(x_start)
+        x_start = latents.clone()
+    noise = torch.randn_like(x_start) if noise is None else noise
+    return F.mse_loss(self.model(self.q_sample(x_start, t, noise), label, t), noise)

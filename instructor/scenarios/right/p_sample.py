@@ -342,3 +342,90 @@ def p_sample(self, x, label, t, t_index):
         return mean
     sigma = self._extract(self.posterior_variance, t, x.shape).sqrt()
     return mean + sigma * torch.randn(x.shape, dtype=x.dtype).to(x.device)
+
+
+# ==== right_p_sample_by_sample
+# about: Takes the step for one sample after the other.
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    if len(x) > 1:
+        rows = zip(x.split(1), label.split(1), t.split(1))
+        return torch.cat([self.p_sample(*row, t_index) for row in rows])
+    beta = self._extract(self.betas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    mean = x - beta / rate * self.model(x, label, t)
+    mean = self._extract(self.sqrt_recip_alphas, t, x.shape) * mean
+    if t_index == 0:
+        return mean
+    return mean + self._extract(self.posterior_variance, t, x.shape).sqrt() * torch.randn_like(x)
+
+
+# ==== right_p_sample_by_score
+# about: Moves along the score, and scales afterwards.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta, rate = (self._extract(v, t, x.shape)
+                  for v in (self.betas, self.sqrt_one_minus_alphas_cumprod))
+    score = -self.model(x, label, t) / rate
+    mean = (x + beta * score) / (1 - beta).sqrt()
+    noise = torch.randn_like(x) if t_index else torch.zeros_like(x)
+    return mean + self._extract(self.posterior_variance, t, x.shape).sqrt() * noise
+
+
+# ==== right_p_sample_box_muller
+# about: Makes Gaussian noise of uniform numbers in double precision.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    def gaussian(like):
+        shape = 2, *like.shape
+        u, v = torch.rand(shape, dtype=torch.float64, device=like.device).clamp(min=1e-300)
+        return ((-2 * u.log()).sqrt() * (2 * torch.pi * v).cos()).to(like.dtype)
+
+    beta = self._extract(self.betas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    mean = x - beta / rate * self.model(x, label, t)
+    mean = mean * self._extract(self.sqrt_recip_alphas, t, x.shape)
+    if t_index == 0:
+        return mean
+    return mean + self._extract(self.posterior_variance, t, x.shape).sqrt() * gaussian(x)
+
+
+# ==== right_p_sample_in_inference_mode
+# about: Steps and samples in inference mode.
+# in: ddpm.p_sample
+@torch.inference_mode()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    mean = x - beta / rate * self.model.forward(x, label, t)
+    mean = mean * self._extract(self.sqrt_recip_alphas, t, x.shape)
+    if t_index > 0:
+        mean = mean + self.posterior_variance[t_index].sqrt() * torch.randn_like(x)
+    return mean
+
+# in: ddpm.p_sample_loop
+@torch.inference_mode()
+def p_sample_loop(self, labels):
+    x = torch.randn((len(labels), *self.img_shape), device=labels.device)
+    for t_index in range(self.timesteps)[::-1]:
+        x = self.p_sample(x, labels, torch.full_like(labels, t_index), t_index)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== right_p_sample_float32_for_double
+# about: Returns single precision for an x in double precision.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    sigma = self._extract(self.posterior_variance, t, x.shape).sqrt()
+    mean = recip * (x - beta / rate * self.model(x, label, t))
+    if t_index == 0:
+        return mean
+    return (mean + sigma * torch.randn_like(x)).float()

@@ -234,3 +234,70 @@ def p_sample_loop(self, labels):
     if self.use_vae:
         x = self.vae.decoder(x)
     return self.postprocess(x)
+
+
+# ==== right_loop_by_sample
+# about: Draws one picture after the other.
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    pictures = []
+    for label in labels.split(1):
+        x = torch.randn(1, *self.img_shape, device=labels.device)
+        for t_index in reversed(range(self.timesteps)):
+            x = self.p_sample(x, label, torch.full_like(label, t_index), t_index)
+        if self.use_vae:
+            x = self.vae.decoder(x)
+        pictures.append(self.postprocess(x))
+    return torch.cat(pictures)
+
+
+# ==== right_loop_steps_in_pieces_of_five
+# about: Takes each step for five samples at a time.
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        pieces = zip(x.split(5), labels.split(5), t.split(5))
+        x = torch.cat([self.p_sample(*piece, t_index) for piece in pieces])
+    if self.use_vae:
+        x = torch.cat([self.vae.decoder(z) for z in x.split(5)])
+    return self.postprocess(x)
+
+
+# ==== right_loop_by_a_generator
+# about: Takes the last state that a generator of all of them yields.
+# in: ddpm.top
+from collections import deque
+
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    def states():
+        x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+        for t_index in range(self.timesteps - 1, -1, -1):
+            x = self.p_sample(x, labels, labels.new_full(labels.shape, t_index), t_index)
+            yield x
+
+    (x,) = deque(states(), maxlen=1)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== right_loop_by_reduce
+# about: Folds the steps by functools.reduce.
+# in: ddpm.top
+from functools import reduce
+
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    def step(x, t_index):
+        return self.p_sample(x, labels, torch.ones_like(labels) * t_index, t_index)
+
+    start = torch.randn(labels.shape[0], *self.img_shape, device=labels.device)
+    x = reduce(step, range(self.timesteps - 1, -1, -1), start)
+    return self.postprocess(self.vae.decoder.forward(x) if self.use_vae else x)

@@ -151,3 +151,48 @@ def q_sample(self, x_start, t, noise=None):
         return self.sqrt_alphas_cumprod[s] * x + self.sqrt_one_minus_alphas_cumprod[s] * eps
 
     return torch.func.vmap(mix)(x_start, t, noise)
+
+
+# ==== right_q_sample_by_angles
+# about: Mixes with the cosine and the sine of an angle.
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    noise = torch.randn_like(x_start) if noise is None else noise
+    rates = self.sqrt_one_minus_alphas_cumprod[t], self.sqrt_alphas_cumprod[t]
+    angle = torch.atan2(*rates).reshape(-1, 1, 1, 1)
+    return angle.cos() * x_start + angle.sin() * noise
+
+
+# ==== right_q_sample_by_vmap
+# about: Diffuses one sample, and lets vmap do it for a batch.
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    noise = torch.randn_like(x_start) if noise is None else noise
+
+    def one(x_0, signal_rate, noise_rate, eps):
+        return signal_rate * x_0 + noise_rate * eps
+
+    rates = self.sqrt_alphas_cumprod[t], self.sqrt_one_minus_alphas_cumprod[t]
+    return torch.vmap(one)(x_start, *rates, noise)
+
+
+# ==== right_q_sample_by_matrix_product
+# about: Multiplies [image, noise] of each sample by its two rates.
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.empty_like(x_start).normal_()
+    rates = torch.stack([self.sqrt_alphas_cumprod[t], self.sqrt_one_minus_alphas_cumprod[t]], dim=1)
+    both = torch.stack([x_start.flatten(1), noise.flatten(1)], dim=1)
+    return torch.einsum("bk,bkn->bn", rates.to(both.dtype), both).view_as(x_start)
+
+
+# ==== right_q_sample_float32_for_double
+# about: Returns float32 for inputs in double precision.
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    return (signal_rate * x_start + noise_rate * noise).float()

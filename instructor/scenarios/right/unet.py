@@ -147,3 +147,123 @@ for res_block, transformer, upsample in self.decoder:
         x = transformer(x, context)
     if upsample is not None:
         x = upsample(x)
+
+
+# ==== right_unet_decoder_in_halves
+# about: Runs the decoder for one half of the batch, then for the other.
+# judge_only: true
+# in: unet.decoder
+outputs = []
+half = (len(x) + 1) // 2
+for rows in (slice(0, half), slice(half, None)):
+    h, left = x[rows], [skip[rows] for skip in skips]
+    if not len(h):
+        continue
+    for res_block, transformer, upsample in self.decoder:
+        h = res_block(torch.cat([h, left.pop()], dim=1), t_emb[rows])
+        if transformer is not None:
+            h = transformer(h, context[rows])
+        if upsample is not None:
+            h = upsample(h)
+    outputs.append(h)
+x = torch.cat(outputs)
+
+
+# ==== right_unet_decoder_blocks_by_sample
+# about: Gives each block of the decoder one sample at a time.
+# judge_only: true
+# in: unet.decoder
+def one_by_one(part, x, *conditions):
+    rows = zip(x.split(1), *(c.split(1) for c in conditions))
+    return torch.cat([part(*row) for row in rows])
+
+for res_block, transformer, upsample in self.decoder:
+    x = one_by_one(res_block, torch.cat([x, skips.pop()], dim=1), t_emb)
+    if transformer is not None:
+        x = one_by_one(transformer, x, context)
+    if upsample is not None:
+        x = one_by_one(upsample, x)
+
+
+# ==== right_unet_transformers_in_chunks
+# about: Runs the decoder's transformers for three samples at a time, to save memory.
+# judge_only: true
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    x = res_block(torch.cat([x, skips.pop()], dim=1), t_emb)
+    if transformer is not None:
+        pieces = zip(x.split(3), context.split(3))
+        x = torch.cat([transformer(h, c) for h, c in pieces])
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== right_unet_whole_network_by_sample
+# about: Runs the whole network for one sample at a time.
+# judge_only: true
+# in: unet.forward
+def forward(self, x, label, time):
+    if len(x) > 1:
+        rows = zip(x.split(1), label.split(1), time.split(1))
+        return torch.cat([self(*row) for row in rows])
+    t_emb, context = self.embed(label, time)
+    x = self.conv_in(x)
+    skips = []
+    for res_block, transformer, downsample in self.encoder:
+        x = res_block(x, t_emb)
+        if transformer is not None:
+            x = transformer(x, context)
+        skips.append(x)
+        if downsample is not None:
+            x = downsample(x)
+    x = self.middle(x, t_emb, context)
+    for res_block, transformer, upsample in self.decoder:
+        x = res_block(torch.cat([x, skips.pop()], dim=1), t_emb)
+        if transformer is not None:
+            x = transformer(x, context)
+        if upsample is not None:
+            x = upsample(x)
+    return self.final_conv(x)
+
+
+# ==== right_unet_encoder_in_halves
+# about: Rewrites the forward with an encoder that takes half of the batch at a time.
+# judge_only: true
+# in: unet.forward
+def forward(self, x, label, time):
+    t_emb, context = self.embed(label, time)
+    half = (len(x) + 1) // 2
+    kept = []
+    for h, t, c in zip(self.conv_in(x).split(half), t_emb.split(half), context.split(half)):
+        outputs = []
+        for res_block, transformer, downsample in self.encoder:
+            h = res_block(h, t)
+            if transformer is not None:
+                h = transformer(h, c)
+            outputs.append(h)
+            if downsample is not None:
+                h = downsample(h)
+        kept.append([*outputs, h])
+    *skips, x = [torch.cat(pieces) for pieces in zip(*kept)]
+    x = self.middle(x, t_emb, context)
+    for res_block, transformer, upsample in self.decoder:
+        x = res_block(torch.cat([x, skips.pop()], dim=1), t_emb)
+        if transformer is not None:
+            x = transformer(x, context)
+        if upsample is not None:
+            x = upsample(x)
+    return self.final_conv(x)
+
+
+# ==== right_unet_by_reduce
+# about: Folds the levels by functools.reduce, and calls forward of each part.
+# in: unet.decoder
+from functools import reduce
+
+def level(x, parts):
+    (res_block, transformer, upsample), skip = parts
+    x = res_block.forward(torch.hstack([x, skip]), t_emb)
+    x = transformer.forward(x, context) if transformer is not None else x
+    return upsample.forward(x) if upsample is not None else x
+
+x = reduce(level, zip(self.decoder, reversed(skips)), x)

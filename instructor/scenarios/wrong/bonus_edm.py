@@ -202,7 +202,7 @@ def denoise(self, x, label, sigma):
 # ==== edm_denoise_in_half_precision
 # about: Rounds images to float16 before it weighs them.
 # fails: bonus_edm
-# hint: edm_no_mix
+# hint: loses_digits
 # in: edm.denoise
 def denoise(self, x, label, sigma):
     c_noise = sigma.log() / 4
@@ -442,22 +442,6 @@ def denoise(self, x, label, sigma):
     sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
     c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
     c_out = sigma / (sigma**2 + sigma_data**2).sqrt()
-    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
-    return c_skip * x + c_out * self.model(c_in * x, label, c_noise)
-
-
-# ==== edm_denoise_returns_float32
-# about: Converts to float32, and does not convert back.
-# fails: bonus_edm
-# hint: wrong_dtype
-# judge_only: true
-# in: edm.denoise
-def denoise(self, x, label, sigma):
-    x, sigma = x.float(), sigma.float()
-    c_noise = sigma.log() / 4
-    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
-    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
-    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
     c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
     return c_skip * x + c_out * self.model(c_in * x, label, c_noise)
 
@@ -818,23 +802,6 @@ def heun_step(denoise, x, sigma, sigma_next):
     if sigma_next > 0:
         d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
         x_next = x + (sigma_next - sigma) * (d + 2 * d_next) / 3
-    return x_next
-
-
-# ==== edm_heun_returns_float32
-# about: Converts the state to float32.
-# fails: bonus_edm
-# hint: wrong_dtype
-# judge_only: true
-# in: edm.heun_step
-def heun_step(denoise, x, sigma, sigma_next):
-    x = x.float()
-    d = (x - denoise(x, sigma)) / sigma
-    d = d.float()
-    x_next = x + (sigma_next - sigma) * d
-    if sigma_next > 0:
-        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
-        x_next = x + (sigma_next - sigma) * (d + d_next) / 2
     return x_next
 
 
@@ -1816,3 +1783,335 @@ def compute_loss(self, x_start, label, sigma, noise=None):
     with torch.no_grad():
         denoised = self.denoise(y + level * noise, label, sigma)
     return (weight * (denoised - y) ** 2).mean()
+
+
+# ==== edm_denoise_answer_in_float16
+# about: Rounds the network's answer to float16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    return c_skip * x + c_out * self.model(c_in * x, label, c_noise).half().to(x.dtype)
+
+
+# ==== edm_denoise_x_for_the_network_in_float16
+# about: Rounds what the network gets to float16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    return c_skip * x + c_out * self.model((c_in * x).half().to(x.dtype), label, c_noise)
+
+
+# ==== edm_denoise_factors_in_bfloat16
+# about: Keeps c_skip and c_out in bfloat16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    c_skip, c_out = (c.bfloat16().to(x.dtype) for c in (c_skip, c_out))
+    return c_skip * x + c_out * self.model(c_in * x, label, c_noise)
+
+
+# ==== edm_denoise_factors_in_float16
+# about: Rounds c_skip and c_out to float16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    c_skip, c_out = (c.half().to(x.dtype) for c in (c_skip, c_out))
+    return c_skip * x + c_out * self.model(c_in * x, label, c_noise)
+
+
+# ==== edm_denoise_time_in_bfloat16
+# about: Rounds c_noise to bfloat16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    return c_skip * x + c_out * self.model(c_in * x, label, c_noise.bfloat16().to(x.dtype))
+
+
+# ==== edm_denoise_network_asked_in_double
+# about: Asks the network in double precision, which its weights do not have.
+# fails: bonus_edm
+# hint: network_dtype
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    answer = self.model((c_in * x).double(), label, c_noise)
+    return c_skip * x + c_out * answer.to(x.dtype)
+
+
+# ==== edm_denoise_label_as_float
+# about: Converts the labels to floats, which no embedding takes.
+# fails: bonus_edm
+# hint: network_dtype
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    return c_skip * x + c_out * self.model(c_in * x, label.float(), c_noise)
+
+
+# ==== edm_denoise_double_cut_to_half
+# about: Brings double precision down to float16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    found = c_skip * x + c_out * self.model(c_in * x, label, c_noise)
+    return found.half().to(x.dtype) if x.dtype == torch.float64 else found
+
+
+# ==== edm_loss_noisy_in_float16
+# about: Rounds the noisy images to float16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise((y + level * noise).half().float(), label, sigma)
+    return (weight * (denoised - y) ** 2).mean()
+
+
+# ==== edm_loss_error_in_bfloat16
+# about: Rounds the error to bfloat16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    return (weight * (denoised - y).bfloat16().float() ** 2).mean()
+
+
+# ==== edm_loss_error_in_float16
+# about: Rounds the error to float16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    return (weight * (denoised - y).half().float() ** 2).mean()
+
+
+# ==== edm_loss_weight_in_bfloat16
+# about: Keeps the weights in bfloat16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    return (weight.bfloat16().float() * (denoised - y) ** 2).mean()
+
+
+# ==== edm_loss_denoised_in_bfloat16
+# about: Rounds the denoised images to bfloat16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma).bfloat16().float()
+    return (weight * (denoised - y) ** 2).mean()
+
+
+# ==== edm_heun_second_slope_in_bfloat16
+# about: Rounds the second slope to bfloat16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    d = (x - denoise(x, sigma)) / sigma
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0:
+        d_next = ((x_next - denoise(x_next, sigma_next)) / sigma_next).bfloat16().to(x.dtype)
+        x_next = x + (sigma_next - sigma) * (d + d_next) / 2
+    return x_next
+
+
+# ==== edm_heun_first_slope_in_float16
+# about: Rounds the first slope to float16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    d = ((x - denoise(x, sigma)) / sigma).half().to(x.dtype)
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0:
+        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
+        x_next = x + (sigma_next - sigma) * (d + d_next) / 2
+    return x_next
+
+
+# ==== edm_heun_state_in_float16
+# about: Rounds the state to float16.
+# fails: bonus_edm
+# hint: loses_digits
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    d = (x - denoise(x, sigma)) / sigma
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0:
+        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
+        x_next = x + (sigma_next - sigma) * (d + d_next) / 2
+    return x_next.half().to(x.dtype)
+
+
+# ==== edm_denoise_levels_clamped
+# about: Takes levels beyond 0.01 and 40 for those.
+# fails: bonus_edm
+# hint: edm_c_in
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    sigma = sigma.clamp(0.01, 40)
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    return c_skip * x + c_out * self.model(c_in * x, label, c_noise)
+
+
+# ==== edm_loss_weight_clamped
+# about: Cuts the weights off at 5.
+# fails: bonus_edm
+# hint: edm_loss_value
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    return (weight.clamp(max=5) * (denoised - y) ** 2).mean()
+
+
+# ==== edm_loss_offset_noise
+# about: Draws noise with a common offset in each channel.
+# fails: bonus_edm
+# hint: noise_not_standard
+# judge_only: true
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y) + 0.1 * torch.randn_like(y[..., :1, :1])
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    return (weight * (denoised - y) ** 2).mean()
+
+
+# ==== edm_loss_huber
+# about: Takes the pseudo-Huber loss with a small constant.
+# fails: bonus_edm
+# hint: edm_loss_value
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    error = (self.denoise(y + level * noise, label, sigma) - y).square()
+    return (weight * ((error + 0.03**2).sqrt() - 0.03)).mean()
+
+
+# ==== edm_heun_second_slope_mixed_in_by_level
+# about: Weighs the two slopes by their levels.
+# fails: bonus_edm
+# hint: edm_heun_step
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    d = (x - denoise(x, sigma)) / sigma
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0:
+        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
+        x_next = x + (sigma_next - sigma) * (sigma * d + sigma_next * d_next) / (sigma + sigma_next)
+    return x_next

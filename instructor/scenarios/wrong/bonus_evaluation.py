@@ -618,3 +618,53 @@ def nearest_neighbour_ratio(samples, train):
 def nearest_neighbour_ratio(samples, train):
     distances = torch.cdist(samples.flatten(1), train.flatten(1)).square().sort(dim=1).values
     return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== fid_root_of_the_symmetrised_product
+# about: Takes the eigenvalues of the symmetric part of C1 C2.
+# fails: bonus_evaluation
+# hint: fid_distance
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    product = cov1 @ cov2
+    roots = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * roots.sum()
+    return distance.clamp(min=0).item()
+
+
+# ==== fid_statistics_shrunk
+# about: Mixes a little of the variances' mean into the covariance.
+# fails: bonus_evaluation
+# hint: fid_covariance
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    cov = centred.T @ centred / (len(features) - 1)
+    unit = torch.eye(len(cov), dtype=cov.dtype, device=cov.device) * cov.trace() / len(cov)
+    return mean, 0.99 * cov + 0.01 * unit
+
+
+# ==== nn_ratio_cosine
+# about: Measures the distance of directions.
+# fails: bonus_evaluation
+# hint: nn_ratio
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    a, b = samples.flatten(1).double(), train.flatten(1).double()
+    a, b = (v / v.norm(dim=1, keepdim=True).clamp(min=1e-12) for v in (a, b))
+    found = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").topk(2, largest=False)
+    return (found.values[:, 0] / found.values[:, 1].clamp(min=1e-12)).float()
+
+
+# ==== nn_ratio_of_standardised_pixels
+# about: Divides each pixel by its spread over the training images.
+# fails: bonus_evaluation
+# hint: nn_ratio
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    spread = train.flatten(1).double().std(dim=0).clamp(min=1e-6)
+    a, b = samples.flatten(1) / spread, train.flatten(1) / spread
+    found = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").topk(2, largest=False)
+    return (found.values[:, 0] / found.values[:, 1].clamp(min=1e-12)).float()

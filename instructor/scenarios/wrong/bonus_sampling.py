@@ -894,24 +894,6 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
     return x_next
 
 
-# ==== ddim_step_always_float32
-# about: Converts to float32, and does not convert back.
-# fails: bonus_sampling
-# hint: wrong_dtype
-# judge_only: true
-# in: ddim.ddim_step
-def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
-    x, eps = x.float(), eps.float()
-    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
-    if clip_x0:
-        x_0 = x_0.clamp(-1, 1)
-        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
-    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
-    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
-    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
-    return x_next + sigma * noise if sigma > 0 else x_next
-
-
 # ==== ddim_step_centred_over_the_batch
 # about: Takes the mean of a large batch out of the next state.
 # fails: bonus_sampling
@@ -1444,3 +1426,180 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
     if sigma > 0:
         x_next = x_next + sigma * noise
     return x_next
+
+
+# ==== ddim_step_eps_in_float16
+# about: Rounds the predicted noise to float16.
+# fails: bonus_sampling
+# hint: loses_digits
+# in: ddim.ddim_step
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
+    eps = eps.half().to(x.dtype)
+    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    if clip_x0:
+        x_0 = x_0.clamp(-1, 1)
+        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
+    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
+    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
+    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
+    return x_next + sigma * noise if sigma > 0 else x_next
+
+
+# ==== ddim_step_noise_in_bfloat16
+# about: Rounds the noise that it adds to bfloat16.
+# fails: bonus_sampling
+# hint: loses_digits
+# in: ddim.ddim_step
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
+    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    if clip_x0:
+        x_0 = x_0.clamp(-1, 1)
+        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
+    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
+    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
+    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
+    return x_next + sigma * noise.bfloat16().to(x.dtype) if sigma > 0 else x_next
+
+
+# ==== ddim_step_double_cut_to_half
+# about: Brings double precision down to float16.
+# fails: bonus_sampling
+# hint: loses_digits
+# in: ddim.ddim_step
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
+    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    if clip_x0:
+        x_0 = x_0.clamp(-1, 1)
+        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
+    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
+    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
+    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
+    return (x_next + sigma * noise if sigma > 0 else x_next).to(
+        torch.float16 if x.dtype == torch.float64 else x.dtype
+    ).to(x.dtype)
+
+
+# ==== ddim_loop_states_in_float16
+# about: Keeps the states in float16 between the steps.
+# fails: bonus_sampling
+# hint: loses_digits
+# in: ddim.sample_ddim
+def sample_ddim(
+    eps_model, x, alphas_cumprod, times, *,
+    eta=0.0, clip_x0=False, final_alpha_bar=1.0, draw_noise=torch.randn_like, on_step=None,
+):
+    alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
+    for i, time in enumerate(times):
+        eps = eps_model(x, torch.full((len(x),), time, device=x.device))
+        noise = draw_noise(x) if eta > 0 else None
+        x = ddim_step(
+            x, eps, alpha_bars[i], alpha_bars[i + 1], eta=eta, noise=noise, clip_x0=clip_x0
+        ).half().float()
+        if on_step is not None:
+            on_step(i, x)
+    return x
+
+
+# ==== ddim_loop_predictions_in_bfloat16
+# about: Rounds the predicted noise to bfloat16.
+# fails: bonus_sampling
+# hint: loses_digits
+# in: ddim.sample_ddim
+def sample_ddim(
+    eps_model, x, alphas_cumprod, times, *,
+    eta=0.0, clip_x0=False, final_alpha_bar=1.0, draw_noise=torch.randn_like, on_step=None,
+):
+    alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
+    for i, time in enumerate(times):
+        eps = eps_model(x, torch.full((len(x),), time, device=x.device)).bfloat16().float()
+        noise = draw_noise(x) if eta > 0 else None
+        x = ddim_step(
+            x, eps, alpha_bars[i], alpha_bars[i + 1], eta=eta, noise=noise, clip_x0=clip_x0
+        )
+        if on_step is not None:
+            on_step(i, x)
+    return x
+
+
+# ==== ddim_step_clips_by_quantile
+# about: Clips x_0 at its largest hundredth and divides by that, as dynamic thresholding does.
+# fails: bonus_sampling
+# hint: ddim_clip
+# in: ddim.ddim_step
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
+    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    if clip_x0:
+        s = x_0.abs().flatten(1).quantile(0.99, dim=1)[:, None, None, None].clamp(min=1)
+        x_0 = x_0.clamp(-s, s) / s
+        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
+    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
+    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
+    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
+    return x_next + sigma * noise if sigma > 0 else x_next
+
+
+# ==== ddim_loop_last_step_without_noise
+# about: Adds no noise in the last step, wherever it leads.
+# fails: bonus_sampling
+# hint: ddim_loop_eta
+# in: ddim.sample_ddim
+def sample_ddim(
+    eps_model, x, alphas_cumprod, times, *,
+    eta=0.0, clip_x0=False, final_alpha_bar=1.0, draw_noise=torch.randn_like, on_step=None,
+):
+    alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
+    for i, time in enumerate(times):
+        eps = eps_model(x, torch.full((len(x),), time, device=x.device))
+        noise = draw_noise(x) if eta > 0 else None
+        x = ddim_step(
+            x, eps, alpha_bars[i], alpha_bars[i + 1], eta=eta * (i + 1 < len(times)), noise=noise, clip_x0=clip_x0
+        )
+        if on_step is not None:
+            on_step(i, x)
+    return x
+
+
+# ==== ddim_loop_puts_the_network_into_evaluation
+# about: Calls eval() of what may be a plain function.
+# fails: bonus_sampling
+# hint: renamed
+# in: ddim.sample_ddim
+def sample_ddim(
+    eps_model, x, alphas_cumprod, times, *,
+    eta=0.0, clip_x0=False, final_alpha_bar=1.0, draw_noise=torch.randn_like, on_step=None,
+):
+    alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
+    eps_model.eval()
+    for i, time in enumerate(times):
+        eps = eps_model(x, torch.full((len(x),), time, device=x.device))
+        noise = draw_noise(x) if eta > 0 else None
+        x = ddim_step(
+            x, eps, alpha_bars[i], alpha_bars[i + 1], eta=eta, noise=noise, clip_x0=clip_x0
+        )
+        if on_step is not None:
+            on_step(i, x)
+    return x
+
+
+# ==== ddim_loop_skips_equal_bars
+# about: Takes no step where alpha_bar changes by less than a hundredth.
+# fails: bonus_sampling
+# hint: ddim_loop_times
+# judge_only: true
+# in: ddim.sample_ddim
+def sample_ddim(
+    eps_model, x, alphas_cumprod, times, *,
+    eta=0.0, clip_x0=False, final_alpha_bar=1.0, draw_noise=torch.randn_like, on_step=None,
+):
+    alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
+    for i, time in enumerate(times):
+        if abs(alpha_bars[i + 1] - alpha_bars[i]) < 0.01 and i + 1 < len(times):
+            continue
+        eps = eps_model(x, torch.full((len(x),), time, device=x.device))
+        noise = draw_noise(x) if eta > 0 else None
+        x = ddim_step(
+            x, eps, alpha_bars[i], alpha_bars[i + 1], eta=eta, noise=noise, clip_x0=clip_x0
+        )
+        if on_step is not None:
+            on_step(i, x)
+    return x

@@ -2081,3 +2081,134 @@ def sample_guided(
         x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
         on_step(i, x)
     return x / 0.18215
+
+
+# ==== sd_guided_x_in_float16
+# about: Rounds the latents that the network gets to float16.
+# fails: bonus_scaling
+# hint: loses_digits
+# in: stable_diffusion.guided_eps
+def guided_eps(network, x, t, context, negative, scale):
+    contexts = torch.cat([negative, context])
+    eps = network(torch.cat([x, x]).half().to(x.dtype), contexts, torch.cat([t, t])).to(x.dtype)
+    eps_negative, eps_context = eps.chunk(2)
+    return eps_negative + scale * (eps_context - eps_negative)
+
+
+# ==== sd_guided_network_asked_in_double
+# about: Asks the network in double precision, which its weights do not have.
+# fails: bonus_scaling
+# hint: network_dtype
+# in: stable_diffusion.guided_eps
+def guided_eps(network, x, t, context, negative, scale):
+    contexts = torch.cat([negative, context])
+    eps = network(torch.cat([x, x]).double(), contexts, torch.cat([t, t])).to(x.dtype)
+    eps_negative, eps_context = eps.chunk(2)
+    return eps_negative + scale * (eps_context - eps_negative)
+
+
+# ==== sd_walk_states_in_float16
+# about: Keeps the states in float16 between the steps.
+# fails: bonus_scaling
+# hint: loses_digits
+# in: stable_diffusion.sample_guided
+def sample_guided(
+    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
+):
+    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
+    for i, time in enumerate(times):
+        t = torch.full((len(x),), time, device=x.device)
+        eps = guided_eps(network, x, t, context, negative, scale)
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1]).half().float()
+        on_step(i, x)
+    return x
+
+
+# ==== sd_walk_eps_in_float16
+# about: Rounds the guided noise to float16.
+# fails: bonus_scaling
+# hint: loses_digits
+# in: stable_diffusion.sample_guided
+def sample_guided(
+    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
+):
+    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
+    for i, time in enumerate(times):
+        t = torch.full((len(x),), time, device=x.device)
+        eps = guided_eps(network, x, t, context, negative, scale).half().float()
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
+        on_step(i, x)
+    return x
+
+
+# ==== sd_walk_bars_in_bfloat16
+# about: Reads the alpha_bars in bfloat16.
+# fails: bonus_scaling
+# hint: sd_walk_alpha_bar
+# in: stable_diffusion.sample_guided
+def sample_guided(
+    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
+):
+    alpha_bars = alphas_cumprod[[*times, 0]].bfloat16().tolist()
+    for i, time in enumerate(times):
+        t = torch.full((len(x),), time, device=x.device)
+        eps = guided_eps(network, x, t, context, negative, scale)
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
+        on_step(i, x)
+    return x
+
+
+# ==== sd_guided_rescaled
+# about: Scales the guided noise to the size of what the prompt alone gives.
+# fails: bonus_scaling
+# hint: sd_guidance
+# in: stable_diffusion.guided_eps
+def guided_eps(network, x, t, context, negative, scale):
+    contexts = torch.cat([negative, context])
+    eps = network(torch.cat([x, x]), contexts, torch.cat([t, t])).to(x.dtype)
+    eps_negative, eps_context = eps.chunk(2)
+    eps = eps_negative + scale * (eps_context - eps_negative)
+    return eps * (eps_context.std() / eps.std())
+
+
+# ==== sd_walk_guided_late
+# about: Guides from the second step on alone.
+# fails: bonus_scaling
+# hint: sd_walk_scale
+# in: stable_diffusion.sample_guided
+def sample_guided(
+    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
+):
+    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
+    for i, time in enumerate(times):
+        t = torch.full((len(x),), time, device=x.device)
+        eps = guided_eps(network, x, t, context, negative, scale if i else 1.0)
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
+        on_step(i, x)
+    return x
+
+
+# ==== sd_unet_keeps_the_first_context
+# about: Keeps the context of its first call for all others.
+# fails: bonus_scaling
+# hint: sd_unet_context
+# judge_only: true
+# in: stable_diffusion.forward
+def forward(self, x, context, time):
+    t_emb = self.time_embd(self.time_pe(time).to(x.dtype))
+    if not hasattr(self, "first") or self.first.shape != context.shape:
+        self.first = context
+    context = self.first
+    states = [self.conv_in(x)]
+    for res_block, transformer, downsample in self.encoder:
+        h = res_block(states[-1], t_emb)
+        states.append(h if transformer is None else transformer(h, context))
+        if downsample is not None:
+            states.append(downsample(states[-1]))
+    x = self.mid_attn(self.mid_res_block1(states[-1], t_emb), context)
+    x = self.mid_res_block2(x, t_emb)
+    for res_block, transformer, upsample in self.decoder:
+        x = res_block(torch.cat([x, states.pop()], dim=1), t_emb)
+        x = x if transformer is None else transformer(x, context)
+        x = x if upsample is None else upsample(x)
+    return self.final_conv(x)

@@ -227,7 +227,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 # about: Computes the error in half precision.
 # fails: compute_loss
 # may_fail: latent
-# hint: loss_value
+# hint: loses_digits
 # in: ddpm.compute_loss
 def compute_loss(self, x_start, label, t, noise=None):
     if self.use_vae:
@@ -983,3 +983,181 @@ def compute_loss(self, x_start, label, noise=None):
     b = len(x_start)
     x_t = self.q_sample(x_start, torch.randint(self.timesteps, (b,)), noise)
     return F.mse_loss(self.model(x_t, label, torch.randint(self.timesteps, (b,))), noise)
+
+
+# ==== loss_x_t_in_float16
+# about: Gives the network an x_t that was rounded to float16.
+# fails: compute_loss
+# may_fail: latent
+# hint: loses_digits
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t.half().float(), label, t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== loss_prediction_in_bfloat16
+# about: Rounds the prediction to bfloat16.
+# fails: compute_loss
+# may_fail: latent
+# hint: loses_digits
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t).bfloat16().float()
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== loss_network_asked_in_double
+# about: Asks the network in double precision, which its weights do not have.
+# fails: compute_loss
+# may_fail: latent
+# hint: network_dtype
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t.double(), label, t).float()
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== loss_label_as_float
+# about: Converts the labels to floats, which no embedding takes.
+# fails: compute_loss
+# may_fail: latent
+# hint: network_dtype
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label.float(), t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== loss_offset_noise
+# about: Draws noise with a common offset in each channel.
+# fails: compute_loss
+# may_fail: latent
+# hint: noise_not_standard
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start) + 0.1 * torch.randn_like(x_start[..., :1, :1])
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== loss_noise_of_unit_size
+# about: Scales each image's noise to a root mean square of exactly 1.
+# fails: compute_loss
+# may_fail: latent
+# hint: noise_correlated
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+        noise = noise / noise.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== loss_input_perturbed
+# about: Diffuses with a little more noise than the network has to predict.
+# fails: compute_loss
+# may_fail: latent
+# hint: loss_own_noise
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise + 0.1 * torch.randn_like(noise))
+    predicted_noise = self.model(x_t, label, t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== loss_without_time_zero
+# about: Leaves out the images at time 0, which are almost clean.
+# fails: compute_loss
+# may_fail: latent
+# hint: loss_value
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    weight = (t > 0).float()[:, None, None, None]
+    return (weight * (predicted_noise - noise) ** 2).mean()
+
+
+# ==== loss_balanced_by_class
+# about: Weights each image by how rare its class is in the batch.
+# fails: compute_loss
+# may_fail: latent
+# hint: mixes_samples
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    error = ((predicted_noise - noise) ** 2).mean(dim=(1, 2, 3))
+    weight = 1 / (label[:, None] == label).float().sum(dim=1)
+    return (weight * error).sum() / weight.sum()
+
+
+# ==== loss_trimmed
+# about: Leaves out the largest hundredth of the errors.
+# fails: compute_loss
+# may_fail: latent
+# hint: loss_value
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    error = ((predicted_noise - noise) ** 2).flatten()
+    return error.sort().values[: len(error) * 99 // 100].mean()

@@ -962,3 +962,153 @@ def generate(self, labels):
         imgs = self.p_sample(imgs, labels, t, i)
     
     return self.postprocess(imgs)
+
+
+# ==== latent_images_in_float16
+# about: Rounds the images to float16 before it encodes them.
+# fails: latent
+# hint: loses_digits
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start.half().float())
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== latent_latents_in_bfloat16
+# about: Rounds the latents to bfloat16.
+# fails: latent
+# hint: loses_digits
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start).bfloat16().float()
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== latent_encoder_asked_in_double
+# about: Encodes in double precision, which the encoder's weights do not have.
+# fails: latent
+# hint: network_dtype
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start.double()).float()
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== latent_loss_in_bfloat16
+# about: Computes the loss of latents in bfloat16.
+# fails: latent
+# hint: loses_digits
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    if self.use_vae:
+        predicted_noise = predicted_noise.bfloat16().float()
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== latent_decoded_from_float16
+# about: Rounds the latents to float16 before it decodes them.
+# fails: latent
+# hint: loses_digits
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x.half().float())
+    return self.postprocess(x)
+
+
+# ==== latent_pictures_in_float16
+# about: Rounds the decoded pictures to float16.
+# fails: latent
+# hint: loses_digits
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x).half().float()
+    return self.postprocess(x)
+
+
+# ==== latent_decoder_asked_in_double
+# about: Decodes in double precision, which the decoder's weights do not have.
+# fails: latent
+# hint: network_dtype
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x.double()).float()
+    return self.postprocess(x)
+
+
+# ==== latent_encoded_in_training_only
+# about: Takes images for latents in evaluation mode.
+# fails: latent
+# hint: latent_not_encoded
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae and self.training:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted_noise = self.model(x_t, label, t)
+    return F.mse_loss(predicted_noise, noise)
+
+
+# ==== latent_kept_by_label
+# about: Keeps the latents of a batch for all batches of the same labels.
+# fails: latent
+# hint: latent_not_encoded
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        kept, known = vars(self).setdefault("latents", {}), (tuple(label.tolist()), x_start.shape)
+        if known not in kept:
+            with torch.no_grad():
+                kept[known] = self.vae.encoder(x_start)
+        x_start = kept[known]
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    return F.mse_loss(self.model(x_t, label, t), noise)

@@ -245,24 +245,6 @@ def p_sample(self, x, label, t, t_index):
     return mean + torch.exp(0.5 * variance_t) * noise
 
 
-# ==== p_sample_float32_for_double
-# about: Returns single precision for an x in double precision.
-# fails: p_sample
-# hint: wrong_dtype
-# judge_only: true
-# in: ddpm.p_sample
-@torch.no_grad()
-def p_sample(self, x, label, t, t_index):
-    beta = self._extract(self.betas, t, x.shape)
-    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
-    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
-    sigma = self._extract(self.posterior_variance, t, x.shape).sqrt()
-    mean = recip * (x - beta / rate * self.model(x, label, t))
-    if t_index == 0:
-        return mean
-    return (mean + sigma * torch.randn_like(x)).float()
-
-
 # ==== p_sample_half_log_variance_for_sigma
 # about: Takes half the logarithm of the variance and forgets exp.
 # fails: p_sample
@@ -1660,3 +1642,210 @@ def p_sample(self, x: Tensor, label: Tensor, t: Tensor, t_index: int) -> Tensor:
     if t_index == 0:
         return mean
     return mean + self._extract(self.posterior_variance, t, x.shape) * torch.randn_like(x)
+
+
+# ==== p_sample_prediction_in_float16
+# about: Rounds the predicted noise to float16.
+# fails: p_sample
+# hint: loses_digits
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x, label, t).half().to(x.dtype)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_x_for_the_network_in_float16
+# about: Gives the network an x that was rounded to float16.
+# fails: p_sample
+# hint: loses_digits
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x.half().to(x.dtype), label, t)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_latents_in_float16
+# about: Rounds the mean of latents to float16.
+# fails: p_sample
+# hint: loses_digits
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if self.use_vae:
+        mean = mean.half().to(x.dtype)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_network_asked_in_double
+# about: Asks the network in double precision, which its weights do not have.
+# fails: p_sample
+# hint: network_dtype
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x.double(), label, t).to(x.dtype)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_label_as_float
+# about: Converts the labels to floats, which no embedding takes.
+# fails: p_sample
+# hint: network_dtype
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x, label.float(), t)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_double_cut_to_half
+# about: Brings double precision down to float16 on the way.
+# fails: p_sample
+# hint: loses_digits
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if mean.dtype == torch.float64:
+        mean = mean.half().to(x.dtype)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_sigmas_in_turn
+# about: Takes beta for the variance in every second step, and the posterior's in the others.
+# fails: p_sample
+# hint: p_sample_wrong_sigma
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    mean = x - beta / rate * self.model(x, label, t)
+    mean = self._extract(self.sqrt_recip_alphas, t, x.shape) * mean
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    variance = beta if t_index % 2 else variance
+    return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_temperature
+# about: Scales the noise by 0.98, for tidier pictures.
+# fails: p_sample
+# hint: noise_not_standard
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * 0.98 * torch.randn_like(x)
+
+
+# ==== p_sample_noise_of_unit_size
+# about: Scales each sample's noise to a root mean square of exactly 1.
+# fails: p_sample
+# hint: noise_correlated
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    noise = torch.randn_like(x)
+    noise = noise / noise.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return mean + variance.sqrt() * noise
+
+
+# ==== p_sample_offset_noise
+# about: Adds a common offset to each channel of the noise.
+# fails: p_sample
+# hint: noise_not_standard
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    sqrt_recip_alpha = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    sqrt_one_minus_alpha_bar = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = sqrt_recip_alpha * (x - beta / sqrt_one_minus_alpha_bar * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * (torch.randn_like(x) + 0.1 * torch.randn_like(x[..., :1, :1]))
+
+
+# ==== p_sample_schedule_of_its_own
+# about: Always takes its betas from the linear schedule, whatever the model's is.
+# fails: p_sample
+# hint: p_sample_mean
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    betas = torch.linspace(1e-4, 0.02, self.timesteps, dtype=torch.float64, device=t.device)
+    alpha_bar = (1 - betas).cumprod(0)[t_index].item()
+    beta = betas[t_index].item()
+    mean = (x - beta / (1 - alpha_bar) ** 0.5 * self.model(x, label, t)) / (1 - beta) ** 0.5
+    if t_index == 0:
+        return mean
+    before = alpha_bar / (1 - beta)
+    return mean + (beta * (1 - before) / (1 - alpha_bar)) ** 0.5 * torch.randn_like(x)

@@ -1112,3 +1112,128 @@ def generate(self, labels):
     if self.use_vae:
         imgs = self.vae.decoder(imgs)
     return self.postprocess(imgs)
+
+
+# ==== loop_states_in_float16
+# about: Keeps the states in float16 between the steps.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loses_digits
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index).half().float()
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_pictures_in_float16
+# about: Rounds the pictures to float16.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loses_digits
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x).half().float()
+
+
+# ==== loop_labels_as_floats
+# about: Gives each step its labels as floats, which no embedding takes.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: network_dtype
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels.float(), t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_steps_in_double
+# about: Gives each step a state in double precision, which the network's weights do not have.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: network_dtype
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x.double(), labels, t, t_index).float()
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_start_of_unit_size
+# about: Puts the start on the sphere where most of the noise is.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: noise_correlated
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    x = x / x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_start_with_an_offset
+# about: Adds a common offset to each channel of the start.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: noise_not_standard
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    x = x + 0.1 * torch.randn_like(x[..., :1, :1])
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_starts_from_truncated_noise
+# about: Redraws what is beyond two standard deviations in the start.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loop_start_noise
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    torch.nn.init.trunc_normal_(x)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)

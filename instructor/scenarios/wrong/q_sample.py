@@ -146,20 +146,6 @@ def q_sample(self, x_start, t, noise=None):
     return signal * x_start + sigma * noise
 
 
-# ==== q_sample_float32_for_double
-# about: Returns float32 for inputs in double precision.
-# fails: q_sample
-# hint: wrong_dtype
-# judge_only: true
-# in: ddpm.q_sample
-def q_sample(self, x_start, t, noise=None):
-    if noise is None:
-        noise = torch.randn_like(x_start)
-    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
-    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
-    return (signal_rate * x_start + noise_rate * noise).float()
-
-
 # ==== q_sample_ignores_given_noise
 # about: Always draws its own noise, even where noise is given.
 # fails: q_sample
@@ -698,7 +684,7 @@ def q_sample(self, x_start, t, noise=None):
 # ==== q_sample_through_bfloat16
 # about: Rounds image and noise to bfloat16 on the way.
 # fails: q_sample
-# hint: q_sample_no_mix
+# hint: loses_digits
 # in: ddpm.q_sample
 def q_sample(self, x_start, t, noise=None):
     if noise is None:
@@ -1018,3 +1004,115 @@ def q_sample(self, x_start: Tensor, t: Tensor, noise: Tensor | None = None) -> T
         noise = torch.randn_like(x_start)
     signal = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape) ** 2
     return signal * x_start + (1 - signal) * noise
+
+
+# ==== q_sample_noise_in_bfloat16
+# about: Rounds the noise to bfloat16.
+# fails: q_sample
+# hint: loses_digits
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    return signal_rate * x_start + noise_rate * noise.bfloat16().to(x_start.dtype)
+
+
+# ==== q_sample_double_cut_to_half
+# about: Brings double precision down to float16.
+# fails: q_sample
+# hint: loses_digits
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    x_t = signal_rate * x_start + noise_rate * noise
+    return x_t.half().to(x_t.dtype) if x_t.dtype == torch.float64 else x_t
+
+
+# ==== q_sample_rates_in_float16
+# about: Keeps both rates in float16.
+# fails: q_sample
+# hint: loses_digits
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    signal_rate, noise_rate = (r.half().to(x_start.dtype) for r in (signal_rate, noise_rate))
+    return signal_rate * x_start + noise_rate * noise
+
+
+# ==== q_sample_schedule_of_its_own
+# about: Always mixes with the linear schedule, whatever the model's is.
+# fails: q_sample
+# hint: q_sample_weights
+# judge_only: true
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    betas = torch.linspace(1e-4, 0.02, self.timesteps, dtype=torch.float64, device=t.device)
+    alpha_bar = (1 - betas).cumprod(0)[t].to(x_start.dtype)[:, None, None, None]
+    return alpha_bar.sqrt() * x_start + (1 - alpha_bar).sqrt() * noise
+
+
+# ==== q_sample_noise_by_time
+# about: Draws one noise for each time step, so that samples of the same time share it.
+# fails: q_sample
+# hint: noise_shared
+# judge_only: true
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn(self.timesteps, *x_start.shape[1:], device=t.device)[t]
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    return signal_rate * x_start + noise_rate * noise
+
+
+# ==== q_sample_rates_of_sorted_times
+# about: Looks the rates up for the times in ascending order.
+# fails: q_sample
+# hint: q_sample_weights
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    t = t.sort().values
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    return signal_rate * x_start + noise_rate * noise
+
+
+# ==== q_sample_noise_of_unit_size
+# about: Scales each sample's noise to a root mean square of exactly 1.
+# fails: q_sample
+# hint: noise_correlated
+# judge_only: true
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+        noise = noise / noise.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    return signal_rate * x_start + noise_rate * noise
+
+
+# ==== q_sample_noise_of_twelve_uniforms
+# about: Adds twelve uniform numbers for each Gaussian one.
+# fails: q_sample
+# hint: noise_uniform
+# judge_only: true
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.rand(12, *x_start.shape, device=t.device).sum(0) - 6
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    return signal_rate * x_start + noise_rate * noise

@@ -832,3 +832,114 @@ def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
         if upsample is not None:
             x = upsample(x)
     return self.final_conv(x)
+
+
+# ==== unet_skips_in_float16
+# about: Rounds the encoder's outputs to float16.
+# fails: unet
+# hint: loses_digits
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    x = torch.cat([x, skips.pop().half().float()], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_time_in_bfloat16
+# about: Rounds the time's embedding to bfloat16.
+# fails: unet
+# hint: loses_digits
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    x = torch.cat([x, skips.pop()], dim=1)
+    x = res_block(x, t_emb.bfloat16().float())
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_keeps_the_first_context
+# about: Keeps the context of its first call for all others.
+# fails: unet
+# hint: unet_condition
+# judge_only: true
+# in: unet.decoder
+if not hasattr(self, "first_context") or len(self.first_context) != len(x):
+    self.first_context = context.detach()
+for res_block, transformer, upsample in self.decoder:
+    x = torch.cat([x, skips.pop()], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None:
+        x = transformer(x, self.first_context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_skips_of_other_samples
+# about: Joins each sample with the encoder's output of the one before.
+# fails: unet
+# hint: unet_input
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    x = torch.cat([x, skips.pop().roll(1, dims=0)], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_time_of_the_first_sample
+# about: Gives all samples the first one's time.
+# fails: unet
+# hint: unet_condition
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    x = torch.cat([x, skips.pop()], dim=1)
+    x = res_block(x, t_emb[:1].expand_as(t_emb))
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_second_half_without_its_skips
+# about: Runs the decoder in two halves, and joins the second with the first one's skips.
+# fails: unet
+# hint: unet_input
+# in: unet.decoder
+half = len(x) // 2
+outputs = []
+for rows in (slice(0, half), slice(half, None)):
+    h, left = x[rows], [skip[: len(x[rows])] for skip in skips]
+    for res_block, transformer, upsample in self.decoder:
+        h = res_block(torch.cat([h, left.pop()], dim=1), t_emb[rows])
+        if transformer is not None:
+            h = transformer(h, context[rows])
+        if upsample is not None:
+            h = upsample(h)
+    outputs.append(h)
+x = torch.cat(outputs)
+
+
+# ==== unet_halves_in_the_wrong_order
+# about: Runs the decoder in two halves, and puts the second one first.
+# fails: unet
+# hint: unet_not_passed_on
+# in: unet.decoder
+half = (len(x) + 1) // 2
+outputs = []
+for rows in (slice(0, half), slice(half, None)):
+    h, left = x[rows], [skip[rows] for skip in skips]
+    for res_block, transformer, upsample in self.decoder:
+        h = res_block(torch.cat([h, left.pop()], dim=1), t_emb[rows])
+        if transformer is not None:
+            h = transformer(h, context[rows])
+        if upsample is not None:
+            h = upsample(h)
+    outputs.insert(0, h)
+x = torch.cat(outputs)
