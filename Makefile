@@ -3,10 +3,12 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
+PLAY = .venv-play
+TRAINED = $(or $(IN),$(patsubst %/,%,$(dir $(shell ls -t logs/*/*.pth 2>/dev/null | head -n 1))))
 CONFIG = digits
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: help setup demo grade report scorecard test test-slow test-machines coverage lint format clean
+.PHONY: help setup demo play grade report scorecard test test-slow test-machines coverage lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -17,6 +19,10 @@ demo: $(VENV)/installed  ## train on digits, score them, make a page: under 3 mi
 	$(BIN)/python code/train.py configs/$(CONFIG).yaml --output $(RUN) --ckpt-freq 15
 	$(BIN)/python code/evaluate.py logs/$(CONFIG)_$(RUN)/model_final.pth
 	@echo "open in a browser: logs/$(CONFIG)_$(RUN)/index.html"
+
+play: $(PLAY)/installed  ## play with the newest run, or IN=logs/RUN, in a browser
+	@test -n "$(TRAINED)" || { echo "there is no trained model in logs/ yet: make demo comes first"; exit 2; }
+	$(PLAY)/bin/python code/play.py $(TRAINED)
 
 grade: $(VENV)/installed  ## grade the reference itself, as a try: IN=FOLDER grades a folder of zips
 	$(BIN)/python autograder/grade.py $(or $(IN),.) --out grades
@@ -54,7 +60,7 @@ report: $(VENV)/installed-report  ## turn writeup/report.md into writeup/report.
 	$(BIN)/python writeup/make_report.py
 
 clean:  ## remove .venv and caches; keeps data, logs and pretrained
-	rm -rf $(VENV) .venv-machines .pytest_cache .ruff_cache .mypy_cache .coverage coverage
+	rm -rf $(VENV) $(PLAY) .venv-machines .pytest_cache .ruff_cache .mypy_cache .coverage coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt
@@ -70,4 +76,12 @@ $(VENV)/installed-dev: $(VENV)/installed $(wildcard requirements/*.txt)
 
 $(VENV)/installed-report: $(VENV)/installed requirements/report.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/report.txt
+	@touch $@
+
+# Gradio wants an older pillow than requirements.txt: an environment of its own, which sees .venv
+PATHS = import sysconfig; print(sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), sep="\n")
+$(PLAY)/installed: $(VENV)/installed requirements/play.txt
+	$(BIN)/python -m venv $(PLAY)
+	$(BIN)/python -c '$(PATHS)' > "$$($(PLAY)/bin/python -c '$(PATHS)' | head -n 1)/kit.pth"
+	$(PLAY)/bin/python -m pip install --disable-pip-version-check -r requirements/play.txt
 	@touch $@

@@ -14,6 +14,14 @@ import pytest
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 
 
+def find_browser() -> str:
+    """The program of a browser; skips the test where none is installed."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)} is installed")
+    return browser
+
+
 def open_in_browser(page: str, folder: Path, *flags: str) -> Any:
     """Open a page headless, and return what its script wrote into <pre id="found"> as JSON.
 
@@ -23,9 +31,7 @@ def open_in_browser(page: str, folder: Path, *flags: str) -> Any:
         page: HTML, written into `folder`.
         flags: of the browser, besides those that keep it quiet.
     """
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)} is installed")
+    browser = find_browser()
     file = folder / "opened.html"
     file.write_text(page, encoding="utf-8")
     root = ["--no-sandbox"] if os.geteuid() == 0 else []

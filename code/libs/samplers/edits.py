@@ -12,7 +12,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 
 from ..ddim import sample_ddim
 from ..models.build import load_model
-from ..models.denoisers import Chain, denoiser_of
+from ..models.denoisers import denoiser_of
 from ..models.trained import TrainedModel
 from ..runtime.device import pick_device
 from ..runtime.outputs import Outputs
@@ -46,8 +46,7 @@ def edit(request: EditRequest) -> None:
         request = replace(request, out=str(unused(trained.path.parent / f"{name}.png")))
     outputs = Outputs([], 0, request.out, force=request.force)
     with torch.no_grad(), guided(trained.model, sampler.guidance):
-        chain = denoiser_of(trained.model).chain(sampler.steps, sampler.spacing)
-        editor = _Editor(request, trained, chain, sampler, device)
+        editor = _Editor(request, trained, sampler)
         outputs.finish(getattr(editor, _kind(request))())
 
 
@@ -62,81 +61,142 @@ def _kind(request: EditRequest) -> str:
     return "sdedit" if request.mask is None else "inpaint"
 
 
-class _Editor:
-    """A model, its chain, and what is asked; each method gives a grid, uint8 [3, H, W]."""
+class Canvas:
+    """A model with the chain and the noise by which it edits.
 
-    def __init__(
-        self,
-        request: EditRequest,
-        trained: TrainedModel,
-        chain: Chain,
-        sampler: Sampler,
-        device: torch.device,
-    ):
-        self.request, self.model, self.chain = request, trained.model, chain
-        self.sampler, self.device, self.classes = sampler, device, trained.classes
+    Args:
+        trained: the model.
+        sampler: ddim, resolved; guidance is for who calls.
+        seed: of all noise.
+
+    Attributes:
+        shape: of images, (C, H, W).
+    """
+
+    def __init__(self, trained: TrainedModel, sampler: Sampler, seed: int):
+        self.model, self.sampler, self.seed = trained.model, sampler, seed
+        self.chain = denoiser_of(self.model).chain(sampler.steps, sampler.spacing)
+        self.device = next(self.model.parameters()).device
+        self.shape, self.clip_x0 = trained.config.model.img_shape, not self.model.use_vae
+
+    def redraw(self, picture: Tensor, labels: list[int], strength: float) -> Tensor:
+        """Redraw a picture by SDEdit, once for each label.
+
+        Args:
+            picture: [1, C, H, W] in [0, 1].
+            strength: above 0 to 1, see `editing.sdedit`.
+
+        Returns:
+            [N, C, H, W] in [0, 1]
+        """
+        label = self.as_tensor(labels)
+        image = self.latents(picture).expand(len(label), -1, -1, -1)
+        noise = self.noise(len(label))
+        x = editing.sdedit(self.chain, self.eps(label), image, noise, strength, self.clip_x0)
+        return self.decoded(x)
+
+    def fill(self, picture: Tensor, pixels: Tensor, mask: Tensor, labels: list[int]) -> Tensor:
+        """Draw a part of a picture, once for each label; the rest stays exactly as it is.
+
+        Args:
+            picture: [1, C, H, W] in [0, 1].
+            pixels: 1 where to draw, [1, 1, H, W].
+            mask: the same for what is diffused, pixels or latents.
+
+        Returns:
+            [N, C, H, W] in [0, 1]
+        """
+        label = self.as_tensor(labels)
+        image = self.latents(picture).expand(len(label), -1, -1, -1)
+        mask = mask.expand(len(label), -1, -1, -1)
+        draw_noise = partial(self.noise_of, self.generators(len(label)))
+        x = editing.inpaint(
+            self.chain, self.eps(label), image, mask, draw_noise, clip_x0=self.clip_x0
+        )
+        return torch.where(pixels > 0.5, self.decoded(x), picture)  # what an autoencoder changed
+
+    def eps(self, label: Tensor) -> editing.EpsModel:
+        return editing.for_labels(self.chain, label)
+
+    def as_tensor(self, labels: list[int]) -> Tensor:
+        return torch.tensor(labels, device=self.device)
+
+    def generators(self, number: int, seed: int | None = None) -> list[torch.Generator]:
+        seed = default(seed, self.seed)
+        return [generator_for(seed, SAMPLE_STREAM, i, device=self.device) for i in range(number)]
+
+    def noise(self, number: int, seed: int | None = None) -> Tensor:
+        """One noise for each image, [number, C, H, W], as draw_samples starts from."""
+        return self.noise_of(self.generators(number, seed), torch.empty(1, *self.model.img_shape))
+
+    def noise_of(self, generators: list[torch.Generator], like: Tensor) -> Tensor:
+        """Noise of each image's own generator, of the shape [B, C, H, W] of another tensor."""
+        shape, device = like.shape[1:], self.device
+        return torch.stack([torch.randn(shape, generator=g, device=device) for g in generators])
+
+    def latents(self, image: Tensor) -> Tensor:
+        return self.model.vae.encoder(image) if self.model.use_vae else 2 * image - 1
+
+    def decoded(self, x: Tensor) -> Tensor:
+        return self.model.postprocess(self.model.vae.decoder(x) if self.model.use_vae else x)
+
+
+class _Editor(Canvas):
+    """A canvas, and what is asked; each method of a kind gives a grid, uint8 [3, H, W]."""
+
+    def __init__(self, request: EditRequest, trained: TrainedModel, sampler: Sampler):
+        super().__init__(trained, sampler, request.seed)
+        self.request, self.classes = request, trained.classes
         model = trained.config.model
-        self.shape, self.clip_x0 = model.img_shape, not self.model.use_vae
         self.labels = [0]
         if model.conditional:
             self.labels = pick_labels(request.labels, self.classes, model.num_classes)
         self.titles = [self._title(label) for label in self.labels] if model.conditional else []
 
     def sdedit(self) -> Tensor:
-        label = self._labels(self.labels * self.request.num)
-        image = self._latents(self._image()).expand(len(label), -1, -1, -1)
-        noise, strength = self._noise(len(label)), default(self.request.strength, STRENGTH)
-        x = editing.sdedit(self.chain, self._eps(label), image, noise, strength, self.clip_x0)
-        return self._grid(self._decoded(x), len(self.labels), self.titles)
+        labels, strength = self.labels * self.request.num, default(self.request.strength, STRENGTH)
+        pixels = self.redraw(self._image(), labels, strength)
+        return self._grid(pixels, len(self.labels), self.titles)
 
     def inpaint(self) -> Tensor:
-        label, picture = self._labels(self.labels * self.request.num), self._image()
-        image = self._latents(picture).expand(len(label), -1, -1, -1)
-        mask = self._mask(self.model.img_shape[1:]).expand(len(label), -1, -1, -1)
-        draw_noise = partial(self._noise_of, self._generators(len(label)))
-        x = editing.inpaint(
-            self.chain, self._eps(label), image, mask, draw_noise, clip_x0=self.clip_x0
-        )
-        drawn = self._mask(self.shape[1:]) > 0.5
-        pixels = torch.where(drawn, self._decoded(x), picture)  # what an autoencoder changed, too
+        masks = self._mask(self.shape[1:]), self._mask(self.model.img_shape[1:])
+        pixels = self.fill(self._image(), *masks, self.labels * self.request.num)
         return self._grid(pixels, len(self.labels), self.titles)
 
     def invert(self) -> Tensor:
-        first = self._labels(self.labels[:1])
-        image = self._latents(self._image())
-        noise = editing.invert(self.chain, self._eps(first), image)
-        label = self._labels(self.labels)
-        x = self._drawn(self._eps(label), noise.expand(len(label), -1, -1, -1), clips=False)
+        first = self.as_tensor(self.labels[:1])
+        image = self.latents(self._image())
+        noise = editing.invert(self.chain, self.eps(first), image)
+        label = self.as_tensor(self.labels)
+        x = self._drawn(self.eps(label), noise.expand(len(label), -1, -1, -1), clips=False)
         error = (x[:1] - image).square().mean().sqrt().item()
         print(f"drawn from its noise, the picture differs from itself by {error:.2g}")
-        pixels = torch.cat([self._decoded(image), self._decoded(x)])
+        pixels = torch.cat([self.decoded(image), self.decoded(x)])
         return self._grid(pixels, len(pixels), ["the picture", *self.titles])
 
     def between_seeds(self) -> Tensor:
         seeds = self.request.seed, self.request.seed + 1
-        ends = [self._noise(len(self.labels), seed) for seed in seeds]
+        ends = [self.noise(len(self.labels), seed) for seed in seeds]
         number = max(2, self.request.num)
         noise = torch.cat([editing.between(a, b, number) for a, b in zip(*ends, strict=True)])
-        label = self._labels(self.labels).repeat_interleave(number)
-        pixels = self._decoded(self._drawn(self._eps(label), noise))
+        label = self.as_tensor(self.labels).repeat_interleave(number)
+        pixels = self.decoded(self._drawn(self.eps(label), noise))
         return self._grid(pixels, number, beside=self.titles)
 
     def between_classes(self) -> Tensor:
         first, last = self._pair("--between classes")
         number = max(2, self.request.num)
         share = torch.linspace(0, 1, number, device=self.device)
-        ends = self._labels([first] * number), self._labels([last] * number)
-        noise = self._noise(1).expand(number, -1, -1, -1)
+        ends = self.as_tensor([first] * number), self.as_tensor([last] * number)
+        noise = self.noise(1).expand(number, -1, -1, -1)
         x = self._drawn(editing.blended(self.chain, *ends, share), noise)
         titles = [self._title(first), *[""] * (number - 2), self._title(last)]
-        return self._grid(self._decoded(x), number, titles)
+        return self._grid(self.decoded(x), number, titles)
 
     def anagram(self) -> Tensor:
         pair, number = self._pair("--anagram"), self.request.num
-        labels = (self._labels([label] * number) for label in pair)
-        pixels = self._decoded(
-            self._drawn(editing.anagram(self.chain, *labels), self._noise(number))
-        )
+        labels = (self.as_tensor([label] * number) for label in pair)
+        pixels = self.decoded(self._drawn(editing.anagram(self.chain, *labels), self.noise(number)))
         both = torch.cat([pixels, editing.turned(pixels)])
         titles = [f"{self._title(pair[0])} upright", f"{self._title(pair[1])} turned"]
         return self._grid(both, number, beside=titles)
@@ -144,7 +204,7 @@ class _Editor:
     def _drawn(self, eps_model: editing.EpsModel, noise: Tensor, clips: bool = True) -> Tensor:
         """What DDIM draws from noise [B, C, H, W], with the noise of --eta on the way."""
         # Not the generators of the noise to start from
-        generators = self._generators(len(noise), self.request.seed + 1)
+        generators = self.generators(len(noise), self.request.seed + 1)
         return sample_ddim(
             eps_model,
             noise,
@@ -152,19 +212,8 @@ class _Editor:
             self.chain.times,
             eta=self.sampler.eta,
             clip_x0=clips and self.clip_x0,
-            draw_noise=partial(self._noise_of, generators),
+            draw_noise=partial(self.noise_of, generators),
         )
-
-    def _noise_of(self, generators: list[torch.Generator], like: Tensor) -> Tensor:
-        """Noise of each image's own generator, of the shape [B, C, H, W] of another tensor."""
-        shape, device = like.shape[1:], self.device
-        return torch.stack([torch.randn(shape, generator=g, device=device) for g in generators])
-
-    def _eps(self, label: Tensor) -> editing.EpsModel:
-        return editing.for_labels(self.chain, label)
-
-    def _labels(self, labels: list[int]) -> Tensor:
-        return torch.tensor(labels, device=self.device)
 
     def _pair(self, flag: str) -> list[int]:
         if len(self.labels) != 2:
@@ -173,14 +222,6 @@ class _Editor:
 
     def _title(self, label: int) -> str:
         return self.classes[label] if label < len(self.classes) else str(label)
-
-    def _generators(self, number: int, seed: int | None = None) -> list[torch.Generator]:
-        seed = default(seed, self.request.seed)
-        return [generator_for(seed, SAMPLE_STREAM, i, device=self.device) for i in range(number)]
-
-    def _noise(self, number: int, seed: int | None = None) -> Tensor:
-        """One noise for each image, [number, C, H, W], as draw_samples starts from."""
-        return self._noise_of(self._generators(number, seed), torch.empty(1, *self.model.img_shape))
 
     def _image(self) -> Tensor:
         """The picture to start from, [1, C, H, W] in [0, 1]."""
@@ -192,12 +233,6 @@ class _Editor:
         return _read("--mask", self.request.mask, "L", size, Image.Resampling.NEAREST).to(
             self.device
         )
-
-    def _latents(self, image: Tensor) -> Tensor:
-        return self.model.vae.encoder(image) if self.model.use_vae else 2 * image - 1
-
-    def _decoded(self, x: Tensor) -> Tensor:
-        return self.model.postprocess(self.model.vae.decoder(x) if self.model.use_vae else x)
 
     def _grid(
         self, images: Tensor, columns: int, above: Sequence[str] = (), beside: Sequence[str] = ()
