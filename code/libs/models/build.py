@@ -17,6 +17,7 @@ from ..config import Config, EDMConfig, FMConfig, ModelConfig, from_dict
 from ..ddpm import DDPM
 from ..edm import EDM, Heun
 from ..runtime import checkpoint
+from ..runtime.streams import fork_rng
 from ..schedules import make_betas
 from ..tiny_autoencoder import TAESD
 from ..utils import UserError, default
@@ -74,6 +75,12 @@ def build_model(config: Config, pretrained: bool = True) -> nn.Module:
     if section.variance_type == "fixed_large":  # section 3.2 of the paper
         model.posterior_variance = model.betas.clone()
     return model
+
+
+def first_weights(config: Config) -> dict[str, Tensor]:
+    """What a run of a config starts with, on the CPU; torch's random state stays as it was."""
+    with fork_rng(config.seed, torch.device("cpu")):
+        return dict(build_model(config, pretrained=False).named_parameters())
 
 
 def betas_of(section: ModelConfig) -> Tensor:

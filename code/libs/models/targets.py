@@ -5,6 +5,8 @@ v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0. How often each time step come
 et al. 2023, section 3.4).
 """
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -92,6 +94,11 @@ def training_loss(
         signal_rate, noise_rate = (rate[t][:, None, None, None] for rate in rates)
         target = signal_rate * noise - noise_rate * x_start
     return DISTANCES[distance](predicted, target)
+
+
+def draws_time(compute_loss: Callable[..., Tensor]) -> bool:
+    """Whether a loss draws its own times: in some editions noise comes right after the labels."""
+    return list(inspect.signature(compute_loss).parameters)[2:] == ["noise"]
 
 
 def loss_name(prediction: str, distance: str) -> str:

@@ -6,7 +6,7 @@ run that was killed goes on to the very same weights. What dropout drops depends
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,8 +17,10 @@ from ..autoencoders.losses import ReconstructionLoss, find_perceptual
 from ..config import Config
 from ..data.batches import load_together
 from ..datasets import Images, Splits, spread_evenly
+from ..doctor.checkup import check_up
+from ..doctor.patient import Patient, looked_at
 from ..metrics.in_training import SampleScores
-from ..models.build import build_model
+from ..models.build import build_model, first_weights
 from ..models.denoisers import denoiser_of
 from ..models.variants import PromptTable, null_label
 from ..runtime import checkpoint
@@ -102,6 +104,7 @@ class DiffusionLearner(Learner):
         for sampler in (self.sampler, self.score_sampler):
             sampler.check_written(self.model)
         self.sample_scores = None
+        self.looked_at: tuple[Tensor, Tensor] | None = None
         if config.train_cfg.eval_metrics:
             self.sample_scores = SampleScores(config, self.splits, self.device, processes)
         if config.dataset.latent_cache:
@@ -311,6 +314,32 @@ class DiffusionLearner(Learner):
         self.loss.train()
         alpha, sigma = denoiser_of(self.model).rates(levels)
         return NoiseLevels((sigma / alpha).tolist(), losses)
+
+    def findings(
+        self, step: int, is_over: bool, losses: Sequence[float | None], picture: Picture | None
+    ) -> list[str]:
+        """As `Learner.findings`; none of a compiled network: new shapes would compile it again."""
+        if self.config.train_cfg.compile:
+            return []
+        if self.looked_at is None:
+            self.looked_at = looked_at(self.splits.train)
+        are_latents = self.config.dataset.latent_cache and self.model.use_vae
+        data = *self.looked_at, are_latents
+        patient = Patient(self.model, self.config, *data, step, is_over, losses=list(losses))
+        if picture is not None and picture.images is not None and picture.columns:
+            patient.samples = picture.images
+            total, columns = len(self.classes), len(picture.columns)
+            patient.sample_labels = spread_evenly(columns, total).repeat(
+                len(picture.images) // columns
+            )
+        self.loss.eval()
+        with self.updater.ema.applied():
+            if step:
+                patient.current = self.updater.ema.average  # which holds them meanwhile
+                patient.first = first_weights(self.config)
+            found = check_up(patient).findings
+        self.loss.train()
+        return [str(finding) for finding in found]
 
     def picture(self) -> Picture | None:
         """Samples of the averaged model, one class or caption per column."""

@@ -1,14 +1,13 @@
 """The losses of a diffusion model's training as forward passes."""
 
 import copy
-import inspect
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from ..autoencoders.losses import LossResult, ReconstructionLoss
 from ..config import Config
+from ..models.targets import draws_time
 from ..utils import UserError, check_result, place_of, results_checked
 from .objectives import objective_of
 
@@ -54,11 +53,6 @@ class TrainingLoss(nn.Module):
                 "the network: was it detached, or computed in torch.no_grad()?"
             )
         return loss
-
-
-def draws_time(compute_loss: Callable[..., Tensor]) -> bool:
-    """Whether a loss draws its own times: in some editions noise comes right after the labels."""
-    return list(inspect.signature(compute_loss).parameters)[2:] == ["noise"]
 
 
 def without_encoder(model: nn.Module) -> nn.Module:

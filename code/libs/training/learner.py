@@ -128,6 +128,21 @@ class Learner(ABC):
         """
         return None
 
+    def findings(
+        self, step: int, is_over: bool, losses: Sequence[float | None], picture: Picture | None
+    ) -> list[str]:
+        """What is off with the run, in a sentence each, the first one the likely cause.
+
+        Random states stay as they were.
+
+        Args:
+            step: updates so far.
+            is_over: whether no other will follow.
+            losses: the mean of each epoch.
+            picture: what was drawn at this step, if anything was.
+        """
+        return []
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs to go on."""

@@ -20,7 +20,7 @@ from ..runtime.streams import rng_state, set_rng_state
 from ..runtime.visualize import LOWER_IS_BETTER, save_image
 from ..settings.autoencoder import AutoencoderConfig
 from ..utils import UserError, replacing, shown
-from .learner import Learner, StepResult
+from .learner import Learner, Picture, StepResult
 from .run_log import History, RunLog
 from .run_page import Progress, write_run_page
 
@@ -81,6 +81,7 @@ class Trainer:
         self.epoch_losses: list[float] = []
         self.pace = Pace()
         self.asked_to_stop = False
+        self.said: str | None = None  # what is off
         if state is None:
             learner.measure(self.batch_size)
         else:
@@ -117,6 +118,8 @@ class Trainer:
         loader = make_loader(self.splits.train, self.batches, workers, pin=on_gpu)
         total, done = (n * self.batch_size for n in (self.last_step, self.step))
         is_main = self.processes.is_main
+        if is_main and self.step == 0:
+            self._say_what_is_off(None)
         try:
             with progress_bar(total, "training", "img", done, enabled=is_main) as self.bar:
                 while self.step < self.last_step:
@@ -322,10 +325,20 @@ class Trainer:
                 save_image(picture.grid, file)
             self.log.image(f"{picture.name}s", picture.grid, self.step)
         if self.processes.is_main:
+            self._say_what_is_off(picture)
             done = Progress(self.step, self.last_step, self.steps_per_epoch, self.describe())
             with going_on_without(self.folder / PAGE):
                 write_run_page(self.learner, self.config, self.folder, self.history, done, picture)
         self.processes.wait()
+
+    def _say_what_is_off(self, picture: Picture | None) -> None:
+        """One sentence where the run has a fault, unless it was said before."""
+        is_over, losses = self.step == self.last_step, self.history.values["epoch_loss"]
+        found = self.learner.findings(self.step, is_over, losses, picture)
+        if found and found[0] != self.said:
+            self.said = found[0]
+            more = f" More: python code/doctor.py {shown(self.folder)}" if self.step else ""
+            say(f"something is off: {self.said}{more}")
 
     # Saving and going on
 

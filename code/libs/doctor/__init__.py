@@ -1,0 +1,1 @@
+"""A run that explains itself: what is off in a model, its data or its training."""

@@ -1,0 +1,186 @@
+"""Looking a run over: the model's own functions, its data, its network, its samples."""
+
+import math
+import statistics
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from ..models.denoisers import denoiser_of
+from . import network
+from .bands import BAND, Band
+from .findings import Finding, in_order
+from .network import Level
+from .patient import Patient
+from .probes import probe
+
+LEAST_STEPS = 100  # before that a network may not know anything yet
+MOST_LEFT = 0.25  # of the image at the last time step
+SIGNAL_TIMES = "timesteps, beta_start and beta_end"
+LEAST_SPREAD = 0.35  # of samples of a class, in spreads of the data
+LEAST_IMAGES = 10
+LEAST_GAIN, LEAST_CHANGE = 1.005, 0.02  # of labels and times
+LEAST_MOVE, MOST_MOVE = 0.03, 4.0
+MOST_BEHIND = 1.5
+MOST_ABOVE = 3  # tenths above the band are too many
+
+
+@dataclass
+class Report:
+    """What a checkup found.
+
+    Attributes:
+        findings: what is off, what explains the others first.
+        levels: of a network that has trained a little; else empty.
+        band: what healthy runs have at these levels.
+        numbers: others that were measured, by name.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    levels: list[Level] = field(default_factory=list)
+    band: list[Band] = field(default_factory=list)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+def check_up(patient: Patient) -> Report:
+    """All that is off with a run; random states and weights stay as they were."""
+    report = Report(probe(patient))
+    report.findings += _schedule(patient) + _data(patient)
+    if patient.step >= LEAST_STEPS:
+        report.levels, report.band = network.levels(patient), BAND
+        report.findings += _network(patient, report) + _samples(patient, report)
+    report.findings = in_order(report.findings)
+    return report
+
+
+def _schedule(patient: Patient) -> list[Finding]:
+    """A chain starts from pure noise: at the last time nothing may be left of the image."""
+    first = denoiser_of(patient.model).times(None, "trailing")[:1].to(patient.device)
+    alpha, sigma = denoiser_of(patient.model).rates(first)
+    left = (alpha / (alpha**2 + sigma**2).sqrt()).item()
+    if left <= MOST_LEFT:
+        return []
+    sentence = (
+        f"At the last time step {left:.0%} of the image are left in x_T, and samples start without "
+        f"any ({SIGNAL_TIMES} are the keys)."
+    )
+    return [Finding("schedule", sentence)]
+
+
+def _data(patient: Patient) -> list[Finding]:
+    """Pixels in [-1, 1], latents of about unit scale, and more than a few of them."""
+    x, found = patient.x_start, []
+    low, high, spread = x.min().item(), x.max().item(), x.std().item()
+    is_latent = patient.are_latents or patient.model.use_vae
+    fits = 0.3 < spread < 3 if is_latent else low > -1.01 and high < 1.01 and high - low > 1
+    if not fits:
+        wanted = "a standard deviation of about 1" if is_latent else "-1 to 1"
+        sentence = (
+            f"What is diffused goes from {low:.2g} to {high:.2g}, with a standard deviation of "
+            f"{spread:.2g}; it should have {wanted}."
+        )
+        found.append(Finding("scale", sentence))
+    different = len(x.flatten(1).unique(dim=0))
+    if different < LEAST_IMAGES:
+        sentence = f"There are only {different} different training images."
+        found.append(Finding("alike", sentence))
+    return found
+
+
+def _network(patient: Patient, report: Report) -> list[Finding]:
+    levels, numbers = report.levels, report.numbers
+    if patient.current:
+        numbers["behind"] = network.behind(patient, levels)
+        if numbers["behind"] > MOST_BEHIND:  # all else would be measured with these weights
+            sentence = (
+                f"The averaged weights, which draw, have {numbers['behind']:.1f} times the error "
+                "of the current ones: they are still near their start."
+            )
+            return [Finding("ema", sentence)]
+    pairs = enumerate(zip(levels, BAND, strict=True))
+    above = [i for i, (level, band) in pairs if not level.ratio <= band.most]
+    numbers["moved"] = network.moved(patient)
+    if len(above) < MOST_ABOVE:
+        return _blindness(patient, report)
+    cause = _why_poor(patient, report, above)
+    if cause.kind != "unlearned":
+        return [cause]
+    return [*_blindness(patient, report), *([cause] if patient.is_over else [])]
+
+
+def _blindness(patient: Patient, report: Report) -> list[Finding]:
+    """Whether the network looks at the time, and at the label."""
+    numbers, found = report.numbers, []
+    numbers["change by time"] = network.time_change(patient)
+    if numbers["change by time"] < LEAST_CHANGE:
+        sentence = (
+            f"With the time of another image the network's answer changes by "
+            f"{numbers['change by time']:.1%}: it hardly looks at the time."
+        )
+        found.append(Finding("time", sentence))
+    if patient.has_classes:
+        numbers["gain by label"] = network.label_gain(patient)
+        if numbers["gain by label"] < LEAST_GAIN:
+            sentence = (
+                f"With wrong labels the network's error is {numbers['gain by label']:.3f} times "
+                "that with the right ones: it hardly looks at the label."
+            )
+            found.append(Finding("label", sentence))
+    return found
+
+
+def _why_poor(patient: Patient, report: Report, above: list[int]) -> Finding:
+    """The likely cause of errors above those of healthy runs."""
+    moved, finite = report.numbers["moved"], [x for x in patient.losses if x is not None]
+    worst = max(level.ratio for level in report.levels)
+    seen = (
+        f"In {len(above)} of 10 tenths of the noise level the error is above that of healthy runs"
+    )
+    if moved < LEAST_MOVE:
+        sentence = (
+            f"{seen}, and the weights have moved by {moved:.1%} of their length: hardly at all."
+        )
+        return Finding("rate_low", sentence)
+    if moved > MOST_MOVE or len(finite) < len(patient.losses) or not math.isfinite(worst):
+        sentence = f"{seen}, and the weights are {moved:.1f} times their first length away."
+        return Finding("rate_high", sentence)
+    noise = statistics.mean(level.of_noise for level in report.levels)
+    image = statistics.mean(level.of_image for level in report.levels)
+    sentence = (
+        f"{seen}. What the network takes for noise has a correlation of {noise:.2f} with the noise "
+        f"and of {image:.2f} with the image."
+    )
+    return Finding("unlearned", sentence)
+
+
+def _samples(patient: Patient, report: Report) -> list[Finding]:
+    """Samples of one class differ from each other about as training images do."""
+    if patient.samples is None or patient.sample_labels is None:
+        return []
+    ours = _spread(patient.samples, patient.sample_labels)
+    images = patient.images
+    if patient.are_latents or ours is None:
+        return []
+    theirs = _spread(images, patient.labels if patient.has_classes else 0 * patient.labels)
+    if theirs is None:
+        return []
+    report.numbers["spread"] = ours / max(theirs, 1e-12)
+    if report.numbers["spread"] >= LEAST_SPREAD:
+        return []
+    sentence = (
+        f"Samples of one class differ from each other by {report.numbers['spread']:.0%} of what "
+        "training images do."
+    )
+    return [Finding("alike", sentence)]
+
+
+def _spread(images: Tensor, labels: Tensor) -> float | None:
+    """The standard deviation of images around the mean of their class; None for single ones."""
+    squares, count = 0.0, 0
+    for label in labels.unique():
+        of_class = images[labels == label]
+        if len(of_class) > 1:
+            centred = of_class - of_class.mean(dim=0)
+            squares += centred.square().sum().item()
+            count += (len(of_class) - 1) * centred[0].numel()
+    return math.sqrt(squares / count) if count else None

@@ -1,0 +1,150 @@
+"""What a trained network knows: its error by tenths of the noise level, beside healthy runs'.
+
+The yardstick is the best linear denoiser of the data, which needs their mean and covariance alone
+(Wiener): with the covariance's eigenvalues l it leaves an error of mean(l sigma^2 / (alpha^2 l +
+sigma^2)). A network that has learned something is better than that where there is much noise.
+"""
+
+import copy
+import math
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..models.denoisers import denoiser_of, for_model
+from ..runtime.streams import EVAL_STREAM, generator_for
+from .patient import LOOKED_AT, Patient
+
+TENTHS = 10
+
+
+@dataclass(frozen=True)
+class Level:
+    """A tenth of the noise levels, from little noise to much.
+
+    Attributes:
+        noise: sigma / alpha.
+        ratio: the network's squared error of x_0, in errors of the best linear denoiser.
+        of_noise: correlation of the noise that the network sees with the true one.
+        of_image: ... with the image.
+    """
+
+    noise: float
+    ratio: float
+    of_noise: float
+    of_image: float
+
+
+def tenths(patient: Patient) -> Tensor:
+    """The middles of ten equal shares of the times that are trained on, the faintest first."""
+    model, middles = patient.model, (torch.arange(TENTHS, device=patient.device) + 0.5) / TENTHS
+    table: Mapping[str, Callable[[], Tensor]] = {
+        "DDPM": lambda: (middles * model.timesteps).long(),
+        "FM": lambda: 1 - middles,
+        "EDM": lambda: (model.p_mean + model.p_std * torch.special.ndtri(middles)).exp(),
+    }
+    return for_model(model, table)()
+
+
+@torch.no_grad()
+def levels(patient: Patient, model: nn.Module | None = None) -> list[Level]:
+    """The network's errors at ten noise levels; of other weights where a model is given."""
+    denoiser = denoiser_of(patient.model) if model is None else denoiser_of(model)
+    x_start, found = patient.x_start[:LOOKED_AT], []
+    label, eigenvalues = patient.condition(len(x_start)), _eigenvalues(patient.x_start)
+    noise = _noise_like(x_start)
+    for time in tenths(patient):
+        alpha, sigma = (rate.item() for rate in denoiser.rates(time[None]))
+        x = alpha * x_start + sigma * noise
+        guess = denoiser.denoised(x, label, time.expand(len(x)))
+        error = (guess - x_start).square().mean().item()
+        floor = (eigenvalues * sigma**2 / (alpha**2 * eigenvalues + sigma**2)).mean().item()
+        seen = (x - alpha * guess) / sigma
+        found.append(
+            Level(
+                sigma / alpha,
+                error / max(floor, 1e-12),
+                _correlation(seen, noise),
+                _correlation(seen, x_start - x_start.mean(dim=0)),
+            )
+        )
+    return found
+
+
+def _eigenvalues(x_start: Tensor) -> Tensor:
+    """Those of the covariance of images [N, C, H, W], float64 [C * H * W]."""
+    centred = (x_start - x_start.mean(dim=0)).flatten(1).double().cpu()
+    values = torch.linalg.svdvals(centred) ** 2 / max(1, len(centred) - 1)
+    return torch.cat([values, values.new_zeros(max(0, centred.shape[1] - len(values)))])
+
+
+def _correlation(one: Tensor, other: Tensor) -> float:
+    one, other = one - one.mean(), other - other.mean()
+    length = one.norm() * other.norm()
+    return ((one * other).sum() / length).item() if length > 0 else 0.0
+
+
+def _noise_like(x: Tensor) -> Tensor:
+    generator = generator_for(EVAL_STREAM, device=x.device)
+    return torch.randn(x.shape, generator=generator, device=x.device)
+
+
+@torch.no_grad()
+def label_gain(patient: Patient) -> float:
+    """How much larger the errors are with wrong labels where there is much noise; 1: not at all."""
+    x_start = patient.x_start[: 4 * LOOKED_AT]
+    label = patient.condition(len(x_start))
+    number = min(patient.config.model.num_classes, int(patient.labels.max()) + 1)
+    wrong = (
+        label + 1 + torch.arange(len(label), device=label.device) % max(1, number - 1)
+    ) % number
+    times, noise = tenths(patient), _noise_like(x_start)
+    right = other = 0.0
+    for time in times[5:8]:
+        alpha, sigma = (rate.item() for rate in denoiser_of(patient.model).rates(time[None]))
+        x, t = alpha * x_start + sigma * noise, time.expand(len(x_start))
+        right += (denoiser_of(patient.model).denoised(x, label, t) - x_start).square().mean().item()
+        other += (denoiser_of(patient.model).denoised(x, wrong, t) - x_start).square().mean().item()
+    return other / max(right, 1e-12)
+
+
+@torch.no_grad()
+def time_change(patient: Patient) -> float:
+    """How much the network's answer changes, relative to itself, with the time of another image."""
+    x_start = patient.x_start[: 6 * TENTHS]
+    times = tenths(patient).repeat(math.ceil(len(x_start) / TENTHS))[: len(x_start)]
+    alpha, sigma = (rate[:, None, None, None] for rate in denoiser_of(patient.model).rates(times))
+    x = alpha * x_start + sigma * _noise_like(x_start)
+    calls: list[tuple[Tensor, ...]] = []
+    hook = patient.model.model.register_forward_pre_hook(lambda module, args: calls.append(args))
+    try:
+        denoiser_of(patient.model).denoised(x, patient.condition(len(x)), times)
+    finally:
+        hook.remove()
+    raw = {"raw": True} if hasattr(patient.model.model, "prediction") else {}
+    x_in, label, time = calls[0]
+    answer = patient.model.model(x_in, label, time, **raw)
+    other = patient.model.model(x_in, label, time.roll(TENTHS // 2), **raw)
+    return ((other - answer).norm() / answer.norm().clamp(min=1e-12)).item()
+
+
+def behind(patient: Patient, averaged: list[Level]) -> float:
+    """The averaged weights' errors in those of the current ones, in the middle of ten levels."""
+    model = copy.deepcopy(patient.model)
+    model.load_state_dict(patient.current, strict=False)
+    current = levels(patient, model)
+    return statistics.median(
+        a.ratio / max(b.ratio, 1e-12) for a, b in zip(averaged, current, strict=True)
+    )
+
+
+def moved(patient: Patient) -> float:
+    """How far the current weights are from the first ones, in lengths of these; 1 if not known."""
+    first, now = patient.first, patient.current
+    names = [n for n in first if n.startswith("model.") and first[n].dim() > 1 and n in now]
+    way = sum((now[n].cpu() - first[n]).square().sum().item() for n in names)
+    length = sum(first[n].square().sum().item() for n in names)
+    return math.sqrt(way / length) if length else 1.0
