@@ -403,7 +403,7 @@ def test_pictures_are_drawn_as_the_run_says(make_trainer, monkeypatch):
     assert str(make_trainer(
         *options, "train_cfg.sampler=ddim", "train_cfg.sampler_steps=4",
         "train_cfg.eval_sampler=ddpm", "train_cfg.eval_steps=2",
-    ).learner.sample_scores.sampler) == "ddpm, 2 steps"  # fmt: skip
+    ).learner.score_sampler) == "ddpm, 2 steps"  # fmt: skip
 
 
 def test_a_sampler_that_is_still_to_be_written_is_refused_at_once(make_trainer, monkeypatch):
