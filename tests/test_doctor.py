@@ -62,6 +62,7 @@ def test_right_functions_are_well(kind, section):
 
 
 def test_heun_of_a_flow_is_well():
+    """A flow that looks twice at each time visits the times of one that looks once."""
     patient = patient_of("FM")
     patient.model.heun = True
     assert probe(patient) == []
@@ -85,6 +86,7 @@ def test_mistakes_in_functions_are_named_before_the_first_step(name):
     ("kind", "method", "expected"), [("FM", "interpolate", "diffusion"), ("EDM", "denoise", "loss")]
 )
 def test_mistakes_in_other_models(kind, method, expected):
+    """A flow that mixes wrongly and an EDM with another loss are named as a DDPM is."""
     patient = patient_of(kind)
     own = type(patient.model).compute_loss
     if kind == "FM":
@@ -95,6 +97,7 @@ def test_mistakes_in_other_models(kind, method, expected):
 
 
 def test_a_flow_that_goes_the_wrong_way():
+    """Drawing that leads away from the data is seen in its states."""
     patient = patient_of("FM")
     step = patient.model.step
     patient.model.step = lambda x, label, t, t_next: step(x, label, t_next, t)
@@ -116,6 +119,7 @@ def test_what_training_refuses_itself_is_left_to_it():
 
 
 def test_data_in_another_range_and_too_few_of_it():
+    """Faults of the data are named where all code is right."""
     patient = patient_of()
     patient.images = 0.5 + 0.1 * patient.images
     assert [f.kind for f in check_up(patient).findings] == ["scale"]
@@ -165,6 +169,7 @@ def test_kinds_have_a_place_and_an_order():
 
 
 def test_the_table_marks_what_is_above():
+    """The reader sees which tenths are above the band, and no others."""
     levels = [
         network.Level(0.1 * i, band.most * (1 + (i == 4)), 0, 0) for i, band in enumerate(BAND)
     ]
@@ -243,6 +248,7 @@ TRAINED = [name for name in sabotage.WRONG if name not in IN_CODE]
 @pytest.mark.slow
 @pytest.mark.parametrize("name", drawn(TRAINED, 3) + drawn(IN_CODE, 2))
 def test_sabotaged_runs_are_named(name, tmp_path):
+    """A run that is spoiled is named by what spoils it, first of all findings."""
     run = sabotage.WRONG[name]
     found = sabotage.examined(run, tmp_path).findings
     assert found, name
@@ -252,4 +258,5 @@ def test_sabotaged_runs_are_named(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", drawn(sabotage.HEALTHY, 4))
 def test_healthy_runs_are_not_accused(name, tmp_path):
+    """A right run of any kind and length stays without a finding."""
     assert sabotage.examined(sabotage.HEALTHY[name], tmp_path).findings == []

@@ -110,6 +110,7 @@ def test_little_strength_keeps_the_drawing(trained):
 
 
 def test_what_its_user_can_mend_is_said(trained):
+    """Each mistake on the page becomes a sentence, not a traceback."""
     wish, nothing = Wish("1", number=1, steps=4), np.zeros((8, 8))
     for work, words in (
         (lambda: trained.finish(None, wish, 0.5), "no picture"),
@@ -138,6 +139,7 @@ def test_a_mistake_while_drawing_reaches_the_page(trained, monkeypatch):
 
 
 def test_guidance_is_for_models_that_know_it():
+    """Guidance changes pictures, and is not offered where nothing was learned for it."""
     studio = studio_of(label_dropout=0.1)
     assert studio.can_guide
     plain, guided = (
@@ -148,6 +150,7 @@ def test_guidance_is_for_models_that_know_it():
 
 
 def test_points_draw_all_in_one_picture_and_are_not_edited():
+    """A model of the plane is drawn as a cloud of points."""
     point = {"img_shape": [2, 1, 1], "network": "mlp", "num_classes": 1, "conditional": False}
     studio = studio_of(**point, beta_schedule="cosine")
     assert (studio.can_edit, studio.choices()) == (False, [])
@@ -157,6 +160,7 @@ def test_points_draw_all_in_one_picture_and_are_not_edited():
 
 
 def test_a_prompt_says_what_a_reader_of_texts_draws(captioned_run):
+    """A model of texts draws from a prompt, and is not edited."""
     reader = Studio(load_model(captioned_run, torch.device("cpu")))
     assert (reader.reads_text, reader.can_edit) == (True, False)
     *_, picture = reader.draw(Wish("a red circle", number=1, sampler="ddim", steps=2))
@@ -164,6 +168,7 @@ def test_a_prompt_says_what_a_reader_of_texts_draws(captioned_run):
 
 
 def test_without_gradio_there_is_a_sentence(run_folder, monkeypatch):
+    """Who lacks the optional package is told how to install it."""
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.delitem(sys.modules, "libs.play.page", raising=False)
     process = call_script("code/play.py", run_folder)

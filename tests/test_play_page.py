@@ -82,6 +82,7 @@ def test_draws_two_settings_from_one_seed(tab):
 
 
 def test_finishes_what_the_mouse_draws(tab):
+    """An empty canvas is refused in words; what the mouse has drawn is finished."""
     go_to(tab, 1)
     tab.click("#finish")
     said = tab.wait_for("(e => e && e.innerText)(document.querySelector('.toast-body'))")
@@ -92,6 +93,7 @@ def test_finishes_what_the_mouse_draws(tab):
 
 
 def test_fills_what_the_mouse_erases(tab):
+    """A picture comes, is painted over, and is filled."""
     go_to(tab, 2)
     tab.click("#new")
     tab.wait_for("document.querySelector('#hint').innerText.includes('Now paint')")
@@ -139,6 +141,7 @@ def _own_address() -> str | None:
 
 @pytest.mark.parametrize("share", [False, True])
 def test_shared_only_if_asked_for(share):
+    """Neither the environment nor a default gives the page a public address."""
     page = mock.Mock()
     page.launch.return_value = None, "http://127.0.0.1:1/", "https://public" if share else None
     with mock.patch.dict(os.environ, SHARED):
@@ -148,6 +151,7 @@ def test_shared_only_if_asked_for(share):
 
 
 def test_a_port_that_is_taken_is_named(run_folder):
+    """The user learns which flag to change."""
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
