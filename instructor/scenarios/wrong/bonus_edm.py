@@ -1890,6 +1890,7 @@ def denoise(self, x, label, sigma):
 # about: Brings double precision down to float16.
 # fails: bonus_edm
 # hint: loses_digits
+# judge_only: true
 # in: edm.denoise
 def denoise(self, x, label, sigma):
     c_noise = sigma.log() / 4
@@ -1941,6 +1942,7 @@ def compute_loss(self, x_start, label, sigma, noise=None):
 # about: Rounds the error to float16.
 # fails: bonus_edm
 # hint: loses_digits
+# judge_only: true
 # in: edm.compute_loss
 def compute_loss(self, x_start, label, sigma, noise=None):
     y = x_start
@@ -2037,6 +2039,7 @@ def heun_step(denoise, x, sigma, sigma_next):
 # about: Takes levels beyond 0.01 and 40 for those.
 # fails: bonus_edm
 # hint: edm_c_in
+# judge_only: true
 # in: edm.denoise
 def denoise(self, x, label, sigma):
     sigma = sigma.clamp(0.01, 40)

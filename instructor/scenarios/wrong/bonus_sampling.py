@@ -1465,6 +1465,7 @@ def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0
 # about: Brings double precision down to float16.
 # fails: bonus_sampling
 # hint: loses_digits
+# judge_only: true
 # in: ddim.ddim_step
 def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
     x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)

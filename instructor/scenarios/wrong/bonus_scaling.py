@@ -2099,6 +2099,7 @@ def guided_eps(network, x, t, context, negative, scale):
 # about: Asks the network in double precision, which its weights do not have.
 # fails: bonus_scaling
 # hint: network_dtype
+# judge_only: true
 # in: stable_diffusion.guided_eps
 def guided_eps(network, x, t, context, negative, scale):
     contexts = torch.cat([negative, context])

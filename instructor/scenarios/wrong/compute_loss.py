@@ -1130,7 +1130,6 @@ def compute_loss(self, x_start, label, t, noise=None):
 # fails: compute_loss
 # may_fail: latent
 # hint: mixes_samples
-# judge_only: true
 # in: ddpm.compute_loss
 def compute_loss(self, x_start, label, t, noise=None):
     if self.use_vae:

@@ -1000,6 +1000,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 # about: Encodes in double precision, which the encoder's weights do not have.
 # fails: latent
 # hint: network_dtype
+# judge_only: true
 # in: ddpm.compute_loss
 def compute_loss(self, x_start, label, t, noise=None):
     if self.use_vae:
@@ -1034,6 +1035,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 # about: Rounds the latents to float16 before it decodes them.
 # fails: latent
 # hint: loses_digits
+# judge_only: true
 # in: ddpm.p_sample_loop
 @torch.no_grad()
 def p_sample_loop(self, labels):
@@ -1050,6 +1052,7 @@ def p_sample_loop(self, labels):
 # about: Rounds the decoded pictures to float16.
 # fails: latent
 # hint: loses_digits
+# judge_only: true
 # in: ddpm.p_sample_loop
 @torch.no_grad()
 def p_sample_loop(self, labels):
@@ -1066,6 +1069,7 @@ def p_sample_loop(self, labels):
 # about: Decodes in double precision, which the decoder's weights do not have.
 # fails: latent
 # hint: network_dtype
+# judge_only: true
 # in: ddpm.p_sample_loop
 @torch.no_grad()
 def p_sample_loop(self, labels):
@@ -1082,7 +1086,6 @@ def p_sample_loop(self, labels):
 # about: Takes images for latents in evaluation mode.
 # fails: latent
 # hint: latent_not_encoded
-# judge_only: true
 # in: ddpm.compute_loss
 def compute_loss(self, x_start, label, t, noise=None):
     if self.use_vae and self.training:

@@ -1648,6 +1648,7 @@ def p_sample(self, x: Tensor, label: Tensor, t: Tensor, t_index: int) -> Tensor:
 # about: Rounds the predicted noise to float16.
 # fails: p_sample
 # hint: loses_digits
+# judge_only: true
 # in: ddpm.p_sample
 @torch.no_grad()
 def p_sample(self, x, label, t, t_index):
@@ -1684,6 +1685,7 @@ def p_sample(self, x, label, t, t_index):
 # about: Rounds the mean of latents to float16.
 # fails: p_sample
 # hint: loses_digits
+# judge_only: true
 # in: ddpm.p_sample
 @torch.no_grad()
 def p_sample(self, x, label, t, t_index):
@@ -1740,6 +1742,7 @@ def p_sample(self, x, label, t, t_index):
 # about: Brings double precision down to float16 on the way.
 # fails: p_sample
 # hint: loses_digits
+# judge_only: true
 # in: ddpm.p_sample
 @torch.no_grad()
 def p_sample(self, x, label, t, t_index):
@@ -1779,6 +1782,7 @@ def p_sample(self, x, label, t, t_index):
 # about: Scales the noise by 0.98, for tidier pictures.
 # fails: p_sample
 # hint: noise_not_standard
+# judge_only: true
 # in: ddpm.p_sample
 @torch.no_grad()
 def p_sample(self, x, label, t, t_index):

@@ -1119,6 +1119,7 @@ def generate(self, labels):
 # fails: p_sample_loop
 # may_fail: latent
 # hint: loses_digits
+# judge_only: true
 # in: ddpm.p_sample_loop
 @torch.no_grad()
 def p_sample_loop(self, labels):
@@ -1136,6 +1137,7 @@ def p_sample_loop(self, labels):
 # fails: p_sample_loop
 # may_fail: latent
 # hint: loses_digits
+# judge_only: true
 # in: ddpm.p_sample_loop
 @torch.no_grad()
 def p_sample_loop(self, labels):
@@ -1170,6 +1172,7 @@ def p_sample_loop(self, labels):
 # fails: p_sample_loop
 # may_fail: latent
 # hint: network_dtype
+# judge_only: true
 # in: ddpm.p_sample_loop
 @torch.no_grad()
 def p_sample_loop(self, labels):

@@ -1023,6 +1023,7 @@ def q_sample(self, x_start, t, noise=None):
 # about: Brings double precision down to float16.
 # fails: q_sample
 # hint: loses_digits
+# judge_only: true
 # in: ddpm.q_sample
 def q_sample(self, x_start, t, noise=None):
     if noise is None:
@@ -1065,7 +1066,6 @@ def q_sample(self, x_start, t, noise=None):
 # about: Draws one noise for each time step, so that samples of the same time share it.
 # fails: q_sample
 # hint: noise_shared
-# judge_only: true
 # in: ddpm.q_sample
 def q_sample(self, x_start, t, noise=None):
     if noise is None:

@@ -866,7 +866,6 @@ for res_block, transformer, upsample in self.decoder:
 # about: Keeps the context of its first call for all others.
 # fails: unet
 # hint: unet_condition
-# judge_only: true
 # in: unet.decoder
 if not hasattr(self, "first_context") or len(self.first_context) != len(x):
     self.first_context = context.detach()
