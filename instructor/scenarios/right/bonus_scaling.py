@@ -339,7 +339,6 @@ def sample_guided(
 
 # ==== right_sd_unet_decoder_by_sample
 # about: Runs the decoder for one sample at a time.
-# judge_only: true
 # in: stable_diffusion.forward
 def forward(self, x, context, time):
     t_emb = self.time_embd(self.time_pe(time))
@@ -379,7 +378,6 @@ def guided_eps(network, x, t, context, negative, scale):
 
 # ==== right_sd_walk_by_sample
 # about: Guides and steps for one sample after the other.
-# judge_only: true
 # in: stable_diffusion.sample_guided
 def sample_guided(
     network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
@@ -398,7 +396,6 @@ def sample_guided(
 
 # ==== right_sd_walk_guided_by_sample
 # about: Guides one sample after the other, and steps for the whole batch.
-# judge_only: true
 # in: stable_diffusion.sample_guided
 def sample_guided(
     network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None

@@ -151,7 +151,6 @@ for res_block, transformer, upsample in self.decoder:
 
 # ==== right_unet_decoder_in_halves
 # about: Runs the decoder for one half of the batch, then for the other.
-# judge_only: true
 # in: unet.decoder
 outputs = []
 half = (len(x) + 1) // 2
@@ -171,7 +170,6 @@ x = torch.cat(outputs)
 
 # ==== right_unet_decoder_blocks_by_sample
 # about: Gives each block of the decoder one sample at a time.
-# judge_only: true
 # in: unet.decoder
 def one_by_one(part, x, *conditions):
     rows = zip(x.split(1), *(c.split(1) for c in conditions))
@@ -187,7 +185,6 @@ for res_block, transformer, upsample in self.decoder:
 
 # ==== right_unet_transformers_in_chunks
 # about: Runs the decoder's transformers for three samples at a time, to save memory.
-# judge_only: true
 # in: unet.decoder
 for res_block, transformer, upsample in self.decoder:
     x = res_block(torch.cat([x, skips.pop()], dim=1), t_emb)
@@ -200,7 +197,6 @@ for res_block, transformer, upsample in self.decoder:
 
 # ==== right_unet_whole_network_by_sample
 # about: Runs the whole network for one sample at a time.
-# judge_only: true
 # in: unet.forward
 def forward(self, x, label, time):
     if len(x) > 1:
@@ -228,7 +224,6 @@ def forward(self, x, label, time):
 
 # ==== right_unet_encoder_in_halves
 # about: Rewrites the forward with an encoder that takes half of the batch at a time.
-# judge_only: true
 # in: unet.forward
 def forward(self, x, label, time):
     t_emb, context = self.embed(label, time)
