@@ -12,7 +12,8 @@ GENERAL = frozenset(
     "q_sample_weights p_sample_mean p_sample_wrong_sigma loss_value ddim_weights ddim_clip "
     "ddim_loop_step edm_mix edm_heun_first_slope edm_heun_step edm_loss_value fid_covariance "
     "fid_distance nn_ratio sd_guidance sd_walk_step "
-    "fm_mix fm_value fm_time fm_times fm_step".split()
+    "fm_mix fm_value fm_time fm_times fm_step "
+    "dit_patches dit_unpatch dit_modulate dit_block dit_whole".split()
 )
 
 

@@ -36,7 +36,7 @@ CONTENT = re.compile(r"# (in|file|text|bytes|trick):(?: +(.*))?")
 GOES_ON = re.compile(r"#  +(.*)")
 PARTS: tuple[str, ...] = ("unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent")
 PARTS += ("bonus_evaluation", "bonus_sampling", "bonus_edm", "bonus_scaling")
-PARTS += ("fm_loss", "fm_generate")
+PARTS += ("fm_loss", "fm_generate", "dit")
 KEYS = {  # of the blocks in each folder
     "wrong": ("about", "base", "remove", "fails", "may_fail", "hint", "judge_only", "look"),
     "right": ("about", "base", "remove", "judge_only", "look"),

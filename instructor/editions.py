@@ -45,6 +45,7 @@ class Facts:
     always: bool = False
     report: bool = False
     helper: bool = False
+    shared: bool = False
     files: tuple[str, ...] = ()
 
 
@@ -108,6 +109,12 @@ class Edition:
     def worth(self, *ids: str) -> float:
         """The points of these parts together; what is not asked for has none."""
         return sum(self.asked[part_id].points for part_id in ids if part_id in self.asked)
+
+    @property
+    def solved(self) -> set[str]:
+        """The parts whose solutions go out: given ones, and absent ones that other code needs."""
+        needed = {part for part in self.absent if known_parts()[part].shared}
+        return needed | self.given
 
     @property
     def absent(self) -> set[str]:

@@ -4,9 +4,9 @@ A scenario says what it is, and holds what differs from its base: the reference,
 whole submission of an earlier edition (instructor/scenarios/editions). Code goes to these places of
 the base, see catalogue.py for how they are written:
 
-    MODULE.NAME              one method of a class in ddpm, unet, edm, fm or stable_diffusion, or
-                             one function of ddim, edm, fid, memorization or stable_diffusion, in
-                             place of the one of this name
+    MODULE.NAME              one method of a class in ddpm, unet, edm, fm, stable_diffusion, adaln
+                             or dit, or one function of these modules but the first two, or of ddim,
+                             fid or memorization, in place of the one of this name
     unet.decoder             the statements in place of the marked region in UNet.forward
     MODULE.top, MODULE.end   lines after the imports of one of these modules, and at its end
 
@@ -36,6 +36,8 @@ MODULES = {
     "fid": "code/libs/metrics/fid.py",
     "memorization": "code/libs/metrics/memorization.py",
     "stable_diffusion": "code/libs/stable_diffusion.py",
+    "adaln": "code/libs/models/adaln.py",
+    "dit": "code/libs/models/dit.py",
 }
 DEFAULT_BASE = {"wrong": "reference", "right": "reference", "hostile": "starter"}
 EDITIONS = SCENARIOS / "editions"

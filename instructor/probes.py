@@ -10,6 +10,7 @@ import importlib
 import itertools
 import math
 import types
+import zlib
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from autograder.sandbox.worker import pack
 from torch import Tensor, nn
 
 MODULES = "ddpm unet ddim edm fm stable_diffusion metrics.fid metrics.memorization".split()
+MODULES += ["models.adaln", "models.dit"]
 STEPS = 20
 ODD_T = torch.tensor([0, STEPS - 1, 3, 11])
 ODD_LABELS = torch.tensor([2, 0, 1, 2])
@@ -446,6 +448,32 @@ def probe_bonus_scaling(libs: Any) -> Observations:
     return seen
 
 
+def probe_dit(libs: Any) -> Observations:
+    """Patches, modulation, a block and the whole network with random weights, and fresh ones."""
+    network = libs.dit.DiT(8, 8, 4, 2, depth=2, num_heads=2, patch_size=2).eval()
+    x, tokens, emb = torch.randn(3, 2, 6, 10), torch.randn(3, 15, 8), torch.randn(3, 8)
+    shift, scale, label, time = *torch.randn(2, 3, 8), torch.tensor([3, 0, 1]), ODD_T[:3] * 40
+    given = [value.clone() for value in (x, tokens, emb)]
+    lone = libs.adaln.AdaLNBlock(8, 8, 2)
+    seen = {"fresh": network(x, label, time), "fresh lone block": lone(tokens.clone(), emb)}
+    seen["fresh block"] = network.blocks[1](tokens.clone(), emb)
+    for name, parameter in network.named_parameters():
+        own = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        parameter.data = 0.4 * torch.randn(parameter.shape, generator=own)
+    seen |= {"tokens": network.patchify(x), "images": network.unpatchify(tokens, 3, 5)}
+    seen["modulated"] = libs.adaln.modulate(tokens, shift, scale)
+    doubles = (value.double() for value in (given[1], shift, scale))
+    seen["modulated in double"] = libs.adaln.modulate(*doubles)
+    seen["block"] = network.blocks[0](tokens, emb)
+    seen["whole"] = network(x, label, time)
+    for result in (seen["block"], seen["whole"]):
+        (result * torch.linspace(0, 1, result.numel()).view(result.shape)).sum().backward()
+    named = network.named_parameters()
+    seen |= {f"gradient of {n}": p.grad for n, p in named if p.grad is not None}
+    seen = {name: value.detach() for name, value in seen.items()}
+    return seen | {"inputs stay": all(map(torch.equal, (x, tokens, emb), given))}
+
+
 def ddim_step(
     x: Tensor,
     eps: Tensor,
@@ -500,6 +528,7 @@ PROBES = {
     "bonus_sampling": probe_bonus_sampling,
     "bonus_edm": probe_bonus_edm,
     "bonus_scaling": probe_bonus_scaling,
+    "dit": probe_dit,
 }
 
 

@@ -145,7 +145,7 @@ class Cutter:
             for part in parts_of(text):
                 if part not in known_parts():
                     raise ReleaseError(f"{file}: a region of the part '{part}', which is none")
-            text, found = cut(text, file, self.edition.given, self.edition.absent)
+            text, found = cut(text, file, self.edition.solved, self.edition.absent)
             self.regions += found
             return self.renumbered(text, r"(?m)(?<=# TODO )\d+(?= )")
         if file.endswith((".md", ".tex")):

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from autograder.checks.cases import CONFIGS, load_goldens, save_goldens
+from autograder.checks.cases import CONFIGS, TRANSFORMERS, load_goldens, save_goldens
 from autograder.checks.evidence import noise_fault, suspect, weights
 from autograder.hidden import mistakes
 from autograder.hidden.bonus import FEATURES, covariance, make_bonus_cases
+from autograder.hidden.dit import make_dit_cases
 from autograder.hidden.edm import BATCHES, make_edm_cases
 from autograder.hidden.oracles import make_cases, schedule_of
 from autograder.hidden.scaling import BLOCKS, WALKS, make_scaling_cases
@@ -24,6 +25,8 @@ from scipy.spatial.distance import cdist
 import machines
 from helpers.files import ROOT
 from helpers.scripts import run_script
+from libs.models.adaln import modulate
+from libs.models.dit import DiT
 from libs.stable_diffusion import StableDiffusionUNet, rename
 
 
@@ -294,6 +297,52 @@ def test_guided_walk_is_that_of_diffusers(config):
         scheduler.set_timesteps(2)
         x = scheduler.step(torch.from_numpy(eps), 1, x).prev_sample
         np.testing.assert_allclose(state, x.numpy(), atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("config", TRANSFORMERS)
+def test_the_vision_transformer_is_that_of_the_kit(config):
+    """With all weights copied each function agrees; tests/test_vision_transformer.py compares the
+    kit's with diffusers'."""
+    case, network = bonus_case(config, "dit"), DiT(**TRANSFORMERS[config][0]).double()
+    given = {name: torch.from_numpy(value.copy()) for name, value in case.inputs.items()}
+    weights = {n.removeprefix("w:"): value for n, value in given.items() if n.startswith("w:")}
+    missing = set(network.load_state_dict(weights, strict=False).missing_keys)
+    assert {name.split(".")[0] for name in missing} == {"time_embd", "label_embd"}
+    given = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}
+    network.time_embd, network.label_embd = (
+        EmbeddingDouble(given[name]) for name in ("time_emb", "label_emb")
+    )
+    rows, columns = (side // network.patch_size for side in TRANSFORMERS[config][1])
+    found = {
+        "tokens": network.patchify(given["x"]),
+        "images": network.unpatchify(given["patches"], rows, columns),
+        "modulated": modulate(given["tokens"], given["shift"], given["scale"]),
+        "block": network.blocks[0](given["tokens"], given["emb"]),
+        "whole": network(given["x"], given["label"], given["time"]),
+    }
+    for name, value in found.items():
+        np.testing.assert_allclose(case.expected[name], value.numpy(), rtol=1e-5, atol=1e-5)
+        assert value.std() > 0.3
+
+
+class EmbeddingDouble(torch.nn.Module):
+    """Answers with the same rows, whatever it is given."""
+
+    def __init__(self, rows: torch.Tensor) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        return self.rows
+
+
+def test_mistakes_with_the_vision_transformer_are_told_apart():
+    """Each entry of the catalogue is named for what it gives, and none for another's."""
+    for case in make_dit_cases(9):
+        for hint, values in case.suspects.items():
+            found = suspect(values, case.suspects, dict.fromkeys(values, 1e-3), relative=1e-3)
+            assert found == hint.split(":")[0], f"{case.config}: {hint} looks like {found}"
 
 
 def test_mistakes_with_guidance_are_told_apart():

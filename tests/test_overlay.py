@@ -29,7 +29,7 @@ EVERYDAY = (
     "unet_cat_in_the_other_order q_sample_t_counted_from_one p_sample_recip_on_x_only "
     "loop_index_one_higher loss_weighted_by_t latent_normalised ddim_loop_one_noise "
     "fid_statistics_biased edm_heun_slopes_added sd_walk_ends_at_one "
-    "fm_loss_summed fm_step_to_t_next "
+    "fm_loss_summed fm_step_to_t_next dit_block_gates_the_tokens "
     "right_earlier_edition right_loop_step_written_out right_sd_names_by_counting"
 ).split()
 
@@ -169,7 +169,7 @@ def test_base_is_a_submission_that_passes_the_packing_check(base, tmp_path):
         ["code", "configs", "results", "team.csv", "writeup"]
     )
     stubs = zip_submission.stubs(survey.trees)
-    assert len(stubs) == (0 if base == "reference" else 17)
+    assert len(stubs) == (0 if base == "reference" else 19)
 
 
 def test_zip_is_deterministic_and_holds_what_build_writes(tmp_path):

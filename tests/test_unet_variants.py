@@ -9,9 +9,9 @@ from helpers.models import make_model, randomize
 from libs import config as configs
 from libs.blocks import Attention, Downsample, ResBlock, SpatialTransformer, Upsample
 from libs.ddpm import DDPM
+from libs.models.adaln import AdaLNBlock
 from libs.models.build import CONTRACT, build_model, load_model
 from libs.models.variants import (
-    AdaLNBlock,
     LinearAttention,
     TransformerMiddle,
     VariantUNet,

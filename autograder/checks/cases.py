@@ -35,6 +35,18 @@ SHORT = ("two_steps", "one_step")
 for _config in CONFIGS.values():
     _config.update(NARROW)
 
+# Vision transformers: DiT's arguments, and (height, width) of its images.
+TRANSFORMERS: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
+    "dit_odd": ({"in_channels": 2, "depth": 2, "num_heads": 2, "patch_size": 2}, (6, 10)),
+    "dit_latent": ({"in_channels": 4, "depth": 3, "num_heads": 4, "patch_size": 1}, (4, 2)),
+    "dit_wide": (
+        {"in_channels": 1, "out_channels": 3, "depth": 1, "num_heads": 1, "patch_size": 4},
+        (8, 12),
+    ),
+}
+for _arguments, _size in TRANSFORMERS.values():
+    _arguments.update(NARROW, num_classes=5, mlp_ratio=2.0)
+
 
 def cosine_betas(timesteps: int) -> np.ndarray:
     """Betas of a squared-cosine alpha_bar, at most 0.999, float64 [T] (Nichol & Dhariwal 2021)."""

@@ -37,7 +37,7 @@ PARTS = 10
 MAX_DEATHS = 3  # of workers, per part
 MAX_FORGED = 10  # forged messages, over all parts
 FORGED = "The process sent something that is not an answer"
-USE_UNET = ("ddpm", "edm", "fm")  # modules that import libs/unet.py
+USE_UNET = ("ddpm", "edm", "fm", "models.dit")  # modules that import libs/unet.py
 
 
 @dataclass
@@ -246,6 +246,8 @@ class Student:
         training: bool = True,
         time_at: int | None = None,
         away: bool = False,
+        inside: Mapping[str, Handler] | None = None,
+        weights: Mapping[str, np.ndarray] | None = None,
     ) -> Answer:
         """Call a method; each double's handler answers with an array, or a sentence to refuse.
 
@@ -255,21 +257,25 @@ class Student:
             time_at: position of the time steps, which are left out where the method, as in some
                 editions, draws them itself; `Answer.draws` says whether.
             away: all arguments are on a second device, see sandbox/devices.py.
+            inside: doubles that take the place of functions that it calls.
+            weights: what parameters of the object hold during the call, by their names; gradients
+                are those that reach them, too.
         """
+        inside, weights = inside or {}, weights or {}
         request = {"key": key, "method": method, "args": list(args), "time": time_at}
         doubles = doubles or {}
         request |= {"doubles": list(doubles), "gradients": gradients, "training": training}
-        request["away"] = away
+        request |= {"away": away, "inside": list(inside), "weights": dict(weights)}
 
         def read(answer: dict[str, Any], calls: Calls) -> Answer:
             modes = read_names(
-                answer.get("mode_changed"), ["self", *doubles], "whose mode was changed"
+                answer.get("mode_changed"), ["self", *doubles, *inside], "whose mode was changed"
             )
-            found = read_gradients(answer, doubles)
+            found = read_gradients(answer, {*doubles, *inside, *weights})
             value, draws = read_value(answer.get("value")), answer.get("draws") is True
             return Answer(value, read_changed(answer), modes, found, draws, calls.asked)
 
-        return self._ask("call", request, CALL_SECONDS, dict(doubles), read)
+        return self._ask("call", request, CALL_SECONDS, {**doubles, **inside}, read)
 
     def function(
         self,
@@ -481,5 +487,6 @@ def wait_for_answer(channel: Channel, calls: Calls, deadline: float) -> dict[str
 def called(operation: str, request: dict[str, Any]) -> str:
     """What a request asks for, in words."""
     if operation == "build":
-        return f"importing libs/{request['module']}.py and building {request['name']}"
+        module = request["module"].replace(".", "/")
+        return f"importing libs/{module}.py and building {request['name']}"
     return request.get("method") or request.get("name") or "the network"

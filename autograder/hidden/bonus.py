@@ -1,7 +1,8 @@
 """Expected values of the bonus parts in float64, on fresh numbers, and what known mistakes give.
 
 Sampling: Song et al. 2021, eq. 12 and 16. Evaluation: Heusel et al. 2017, eq. 6; the
-nearest-neighbour ratio of Yoon et al. 2023. EDM and Stable Diffusion: see edm.py and scaling.py.
+nearest-neighbour ratio of Yoon et al. 2023. EDM, Stable Diffusion and the vision
+transformer: see edm.py, scaling.py and dit.py.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from autograder.checks.cases import Case, diffused_shape
+from autograder.hidden.dit import make_dit_cases
 from autograder.hidden.edm import make_edm_cases
 from autograder.hidden.scaling import make_scaling_cases
 from autograder.hidden.schedule import normal, schedule_of
@@ -26,7 +28,7 @@ def make_bonus_cases(seed: int) -> list[Case]:
     for number, (config, shape) in enumerate(FEATURES.items()):
         random = np.random.default_rng([seed, 101, number])
         cases.append(evaluation_case(config, shape, random))
-    return cases + make_edm_cases(seed) + make_scaling_cases(seed)
+    return cases + make_edm_cases(seed) + make_scaling_cases(seed) + make_dit_cases(seed)
 
 
 # --- DDIM -------------------------------------------------------------------------------------

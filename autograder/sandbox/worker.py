@@ -25,6 +25,7 @@ from autograder.sandbox.devices import Away, Devices, check
 from autograder.sandbox.wire import DTYPES, NAMES, Channel
 
 SHOWN = 2000  # characters of an error's text
+MOVED = 0.5  # how far parameters are moved that the judge does not know
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
 TIMES = {"time", "times", "t", "timestep", "timesteps", "step"}
 CHAIN = ("p_sample_loop", "generate")  # what editions call sampling
@@ -122,6 +123,17 @@ class Worker:
         return {"optional": names}
 
     def do_call(
+        self, key: str, weights: dict[str, np.ndarray], gradients: bool, **request: Any
+    ) -> dict[str, Any]:
+        """As `call`, while parameters of the object hold the weights, see `Weights`."""
+        with Weights(self.objects[key], weights) as held:
+            answer = self.call(key=key, gradients=gradients, **request)
+            answer["changed"] += held.lost()
+            if gradients and isinstance(answer["gradients"], dict):
+                answer["gradients"] |= held.gradients()
+        return answer
+
+    def call(
         self,
         key: str,
         method: str,
@@ -131,19 +143,20 @@ class Worker:
         training: bool,
         time: int | None,
         away: bool,
+        inside: list[str],
     ) -> dict[str, Any]:
         """Call a method with test doubles in place; the arrays among the arguments become tensors.
 
-        Doubles are attributes of the object such as "model", "p_sample", "vae.encoder".
-
         Args:
+            doubles: attributes of the object such as "model", "p_sample", "vae.encoder".
             training: the mode of the object and of the doubles, training or evaluation.
             time: position of the time steps, left out where the method draws them itself.
             away: all arguments are on a second device.
+            inside: doubles that take the place of functions that it calls.
         """
         built = self.objects[key].train(training)
         bound = method_of(built, method)
-        self.doubles = {name: Double(name, self.calls).train(training) for name in doubles}
+        self.doubles = {n: Double(n, self.calls).train(training) for n in (*doubles, *inside)}
         if "model" in self.doubles and hasattr(built, "model"):
             self.doubles["model"].names = own_names(built.model)
         given = dict(enumerate(args))
@@ -155,8 +168,9 @@ class Worker:
         buffers = {n: getattr(built, n) for n in BUFFERS if hasattr(built, n)}
         copies = {n: b.detach().clone() for n, b in buffers.items() if torch.is_tensor(b)}
         with contextlib.ExitStack() as stack:
-            for name, double in self.doubles.items():
-                stack.enter_context(replaced(built, own_path(built, name), double))
+            for name in doubles:
+                stack.enter_context(replaced(built, own_path(built, name), self.doubles[name]))
+            self.replace_functions(inside, stack)
             if away:
                 for part in built.modules():
                     for held in (part._buffers, part._parameters):
@@ -211,11 +225,7 @@ class Worker:
         with contextlib.ExitStack() as stack:
             if away:
                 stack.enter_context(Devices())
-            for double in inside:
-                for owner in modules_with(double):
-                    stack.enter_context(
-                        mock.patch.object(owner, double, self.doubles[double].__call__)
-                    )
+            self.replace_functions(inside, stack)
             result = function(*[tensors[i] for i in range(len(args))], **named)
         lost = [f"what {double} got" for double in keeps if self.doubles[double].lost()]
         return {"value": pack(result), "changed": changed(given, tensors) + lost}
@@ -266,6 +276,12 @@ class Worker:
                 stack.enter_context(replaced(level, str(j), double))
         return there
 
+    def replace_functions(self, names: list[str], stack: contextlib.ExitStack) -> None:
+        """Put doubles in the place of functions, in each module of the submission that has them."""
+        for name in names:
+            for owner in modules_with(name):
+                stack.enter_context(mock.patch.object(owner, name, self.doubles[name].__call__))
+
     def double(self, name: str, real: nn.Module) -> "Double":
         double = Double(name, self.calls, real)
         self.doubles[name] = double
@@ -281,6 +297,47 @@ class Worker:
             for name, double in self.doubles.items()
             if double.factor.grad is not None
         }
+
+
+class Weights:
+    """Within this context the parameters of a module hold what the judge gave; then as before.
+
+    Those that it does not know are moved, so that it shows where they matter.
+
+    Raises:
+        AttributeError: the module has no parameter of a name and shape.
+    """
+
+    def __init__(self, module: nn.Module, given: dict[str, np.ndarray]) -> None:
+        self.own = dict(module.named_parameters()) if given else {}
+        self.given = {name: tensor(array) for name, array in given.items()}
+        for name, value in self.given.items():
+            if name not in self.own or self.own[name].shape != value.shape:
+                kind, shape = type(module).__name__, list(value.shape)
+                raise AttributeError(f"{kind} has no attribute {name} of the shape {shape}")
+
+    def __enter__(self) -> "Weights":
+        self.before = {name: own.detach().clone() for name, own in self.own.items()}
+        with torch.no_grad():
+            for name, own in self.own.items():
+                own.copy_(self.given[name] if name in self.given else own + MOVED)
+                own.grad = None
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with torch.no_grad():
+            for name, own in self.own.items():
+                own.copy_(self.before[name])
+                own.grad = None
+
+    def lost(self) -> list[str]:
+        """The names of those that no longer hold what was given."""
+        return [name for name, value in self.given.items() if not same(self.own[name], value)]
+
+    def gradients(self) -> dict[str, float]:
+        """The size of the gradient that has reached each of them."""
+        grads = {name: self.own[name].grad for name in self.given}
+        return {name: float(g.norm()) for name, g in grads.items() if g is not None}
 
 
 class Calls:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ..blocks import Attention, SinusoidalPE, zero_init
 from ..utils import choose, default
+from .adaln import AdaLNBlock, modulate
 from .targets import Indirect
-from .variants import AdaLNBlock, LinearAttention, OtherAttention, PromptTable
+from .variants import LinearAttention, OtherAttention, PromptTable
 
 TIME_FEATURES = 256  # of the sinusoidal encoding of time
 
@@ -152,6 +153,36 @@ class DiT(nn.Module):
             context = self.context_to_dim(context.mean(dim=1))
         return self.time_embd(time) + context
 
+    def patchify(self, x: Tensor) -> Tensor:
+        """One token per patch of x [B, in_channels, H, W], row by row: [B, rows * columns, dim]."""
+        # TODO bonus patchify: self.patch_embd makes a column of channels of each patch; put them in
+        # a sequence, the first row of patches first (Peebles and Xie 2023, Figure 4).
+        # BEGIN SOLUTION dit
+        return self.patch_embd(x).flatten(2).transpose(1, 2)
+        # END SOLUTION
+
+    def unpatchify(self, tokens: Tensor, rows: int, columns: int) -> Tensor:
+        """Put patches together to images.
+
+        Args:
+            tokens: [B, rows * columns, patch_size * patch_size * out_channels], row by row; a
+                patch holds its pixels row by row, the channels of each pixel side by side.
+            rows, columns: how many patches there are.
+
+        Returns:
+            [B, out_channels, rows * patch_size, columns * patch_size]
+        """
+        size = self.patch_size
+        # TODO bonus unpatchify: Unfold the tokens into axes for the rows and columns of patches,
+        # the rows and columns of pixels in a patch, and the channels; bring the axes into the order
+        # of an image, and join them.
+        # BEGIN SOLUTION dit
+        patches = tokens.unflatten(2, (size, size, self.out_channels))
+        patches = patches.unflatten(1, (rows, columns))  # [B, rows, columns, size, size, C]
+        images = patches.permute(0, 5, 1, 3, 2, 4)  # [B, C, rows, size, columns, size]
+        return images.flatten(4, 5).flatten(2, 3)
+        # END SOLUTION
+
     def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
         """Predict what `UNet.forward` does.
 
@@ -171,23 +202,20 @@ class DiT(nn.Module):
             raise ValueError(
                 f"images of {x.shape[2]}x{x.shape[3]} cannot be cut into patches of {size}x{size}"
             )
-        # TODO bonus forward: Turn patches into tokens with self.patch_embd and add their positions.
+        # TODO bonus forward: Turn images into tokens with self.patchify, and add their `positions`.
         # Walk through self.blocks, which take the tokens and the embedding of label and time. Then
-        # norm, scale and shift, self.final_linear, and back from tokens to an image (Peebles and
-        # Xie 2023, Figure 3).
+        # self.final_norm, `modulate` by what self.final_emb_layers makes of the embedding (shift,
+        # then scale), self.final_linear, and self.unpatchify (Peebles and Xie 2023, Figure 3).
         # BEGIN SOLUTION dit
         emb = self.embed(label, time)
-        patches = self.patch_embd(x)  # [B, dim, H / size, W / size]
-        rows, columns = patches.shape[2:]
-        tokens = patches.flatten(2).transpose(1, 2)  # [B, rows * columns, dim]
+        rows, columns = x.shape[2] // size, x.shape[3] // size
+        tokens = self.patchify(x)
         tokens = tokens + positions(rows, columns, tokens.shape[2], x.device)
         for block in self.blocks:
             tokens = block(tokens, emb)
-        shift, scale = self.final_emb_layers(emb)[:, None, :].chunk(2, dim=-1)
-        tokens = self.final_linear(self.final_norm(tokens) * (1 + scale) + shift)
-        patches = tokens.unflatten(2, (size, size, self.out_channels))
-        patches = patches.unflatten(1, (rows, columns))  # [B, rows, columns, size, size, C]
-        return patches.permute(0, 5, 1, 3, 2, 4).reshape(len(x), self.out_channels, *x.shape[2:])
+        shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
+        tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
+        return self.unpatchify(tokens, rows, columns)
         # END SOLUTION
 
 

@@ -7,14 +7,16 @@ et al. 2023, section 3.4).
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ddpm import DDPM
 from .variants import VariantUNet
+
+if TYPE_CHECKING:
+    from ..ddpm import DDPM
 
 DISTANCES = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
 DISTANCE_NAMES = {"mse": "mean squared error", "l1": "mean absolute error", "huber": "Huber loss"}
@@ -58,13 +60,13 @@ class IndirectUNet(Indirect, VariantUNet):
     """A UNet that predicts v or x_0."""
 
 
-def prediction_of(model: DDPM) -> str:
+def prediction_of(model: "DDPM") -> str:
     """What a model's network was trained to predict: "eps", "v" or "x0"."""
     return getattr(model.model, "prediction", "eps")
 
 
 def training_loss(
-    ddpm: DDPM,
+    ddpm: "DDPM",
     x_start: Tensor,
     label: Tensor,
     t: Tensor,
@@ -106,7 +108,7 @@ def loss_name(prediction: str, distance: str) -> str:
     return f"{DISTANCE_NAMES[distance]} of {TARGET_NAMES[prediction]}"
 
 
-def min_snr_weights(ddpm: DDPM, gamma: float) -> Tensor:
+def min_snr_weights(ddpm: "DDPM", gamma: float) -> Tensor:
     """How much each time step's loss counts with min-SNR, [T], for what the network predicts.
 
     To draw t in proportion to these weights gives the same gradient on average as to draw all t

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..blocks import Attention, Downsample, LabelEmbedding, ResBlock, SpatialTransformer, zero_init
+from ..blocks import Attention, Downsample, LabelEmbedding, ResBlock, SpatialTransformer
 from ..unet import UNet
 from ..utils import choose
+from .adaln import AdaLNBlock
 
 
 class AdaGNResBlock(ResBlock):
@@ -72,39 +73,6 @@ class LinearAttention(OtherAttention):
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         summary = k.softmax(dim=-2).transpose(-2, -1) @ v  # [B, heads, head_dim, head_dim]
         return q.softmax(dim=-1) @ summary
-
-
-class AdaLNBlock(nn.Module):
-    """Self-attention and a two-layer MLP, both steered by time and class (adaLN-Zero).
-
-    An embedding shifts and scales what each of the two gets, and gates what it adds. The gates are
-    zero at first, so the block starts as the identity (Peebles & Xie 2023, section 3.2).
-
-    Args:
-        dim: channels of a token.
-        emb_dim: size of the embedding.
-        num_heads: heads of the attention.
-        mlp_ratio: width of the MLP's hidden layer, in `dim`.
-        gelu: how the MLP's GELU is computed, "none" for exactly or "tanh".
-    """
-
-    def __init__(
-        self, dim: int, emb_dim: int, num_heads: int, mlp_ratio: float = 4.0, gelu: str = "none"
-    ):
-        super().__init__()
-        hidden = int(dim * mlp_ratio)
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
-        self.attn = Attention(dim, None, num_heads, qkv_bias=True)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
-        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(gelu), nn.Linear(hidden, dim))
-        self.emb_layers = nn.Sequential(nn.SiLU(), zero_init(nn.Linear(emb_dim, 6 * dim)))
-
-    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        """Map x [B, N, dim] and emb [B, emb_dim] to [B, N, dim]."""
-        steering = self.emb_layers(emb)[:, None, :]  # [B, 1, 6 * dim]
-        shift1, scale1, gate1, shift2, scale2, gate2 = steering.chunk(6, dim=-1)
-        x = x + gate1 * self.attn(self.norm1(x) * (1 + scale1) + shift1)
-        return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
 
 
 class TransformerMiddle(nn.Module):

@@ -26,7 +26,7 @@ ROOM = 2**20  # bytes that a disk must have left for a result
 CODE = ROOT / "code"
 # Files of libs/ that students fill in, and those with functions that a student's loop calls back
 STUDENTS = "ddpm.py unet.py ddim.py edm.py stable_diffusion.py metrics/fid.py".split()
-STUDENTS += ["metrics/memorization.py", "fm.py", "models/dit.py"]
+STUDENTS += ["metrics/memorization.py", "fm.py", "models/adaln.py", "models/dit.py"]
 CALLED_BACK = "samplers/draw.py text_to_image/draw.py runtime/progress.py".split()
 LONGEST = 500  # letters of a message
 MISSING = object()

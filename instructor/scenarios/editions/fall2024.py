@@ -4,7 +4,7 @@
 # ==== fall2024
 # about: Fall 2024. Latents of a TAESD whose weights the constructor insists on; the loss is given
 #   t.
-# lacks: bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate
+# lacks: bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # text: code/configs/afhq.yaml
 #| devices: [0]
 #| dtype: fp16

@@ -3,7 +3,7 @@
 
 # ==== fall2025
 # about: Fall 2025. The chain is called generate, the loss draws t, and FM is there beside DDPM.
-# lacks: bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# lacks: bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, dit
 # text: code/configs/afhq_ddpm.yaml
 #| devices: [0]
 #| dtype: fp16

@@ -3,7 +3,7 @@
 
 # ==== lone_files
 # about: ddpm.py and unet.py alone, as the kit had them while its options were arguments of both.
-# lacks: bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate
+# lacks: bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # file: code/libs/ddpm.py
 """Denoising diffusion probabilistic models, in pixel space and in the latent space of a VAE.
 

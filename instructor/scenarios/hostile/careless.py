@@ -68,8 +68,8 @@ def q_sample(self, x_start, t, noise=None):
 # ==== blocks_broken
 # about: blocks.py, which they may edit, has a syntax error; ddpm.py is right.
 # base: reference
-# earns: all except unet, bonus_scaling
-# may_earn: unet, bonus_scaling
+# earns: all except unet, bonus_scaling, dit
+# may_earn: unet, bonus_scaling, dit
 # text: code/libs/blocks.py
 #| class ResBlock(nn.Module:
 #|     pass
@@ -239,7 +239,7 @@ gc.freeze()
 # ==== constructor_changed
 # about: The class wants an argument that the contract does not know, so it cannot be built.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, dit
 # may_earn: q_sample, p_sample, p_sample_loop, compute_loss, latent
 # in: ddpm.end
 build = DDPM.__init__
@@ -838,7 +838,7 @@ for res_block, transformer, upsample in self.decoder:
 # ==== trains_at_import
 # about: ddpm.py trains a small model for 100 seconds when it is imported.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, dit
 # may_earn: q_sample, p_sample, p_sample_loop, compute_loss, latent
 # in: ddpm.end
 import time
