@@ -15,7 +15,7 @@ from libs.unet import UNet
 # ==== absolute_path_at_import
 # about: ddpm.py opens a file of one student's computer at import.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # reason: q_sample: /home/example/homework/config.yaml
 # in: ddpm.top
 with open("/home/example/homework/config.yaml") as file:
@@ -179,7 +179,7 @@ def p_sample_loop(self, labels):
 # ==== checkpoint_at_import
 # about: ddpm.py loads a checkpoint of a GPU at import, and the file is not in the submission.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # reason: q_sample: best_model.pth
 # in: ddpm.end
 WEIGHTS = torch.load("logs/mnist/best_model.pth", map_location="cuda:0")
@@ -218,7 +218,7 @@ def make_default():
 # ==== class_renamed
 # about: The class DDPM has another name; the network is right.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # reason: q_sample: DDPM
 # in: ddpm.end
 Diffusion = DDPM
@@ -239,7 +239,7 @@ gc.freeze()
 # ==== constructor_changed
 # about: The class wants an argument that the contract does not know, so it cannot be built.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, dit
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, dit, fm_loss, fm_generate
 # may_earn: q_sample, p_sample, p_sample_loop, compute_loss, latent
 # in: ddpm.end
 build = DDPM.__init__
@@ -328,7 +328,7 @@ def p_sample_loop(self, labels):
 # about: ddpm.py is not in the submission; unet.py is right.
 # base: reference
 # remove: code/libs/ddpm.py
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 
 
 # ==== default_device_meta
@@ -401,7 +401,7 @@ from code.libs.unet import UNet
 # ==== installs_a_package
 # about: Calls pip at import, from an index that nobody runs, and goes on without it.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # may_earn: q_sample, p_sample, p_sample_loop, compute_loss, latent
 # in: ddpm.top
 import subprocess
@@ -497,7 +497,7 @@ SCALE = 2
 # ==== missing_package_in_ddpm
 # about: ddpm.py imports a package that is not installed; the network does not.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # reason: q_sample: example_missing_package
 # reason: latent: example_missing_package
 # in: ddpm.top
@@ -527,7 +527,7 @@ except ImportError:
 # ==== notebook_commands_left_in
 # about: ddpm.py was exported from a notebook with its commands, which Python cannot read.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # reason: q_sample: in '%matplotlib inline', says Python
 # reason: latent: libs/ddpm.py
 # in: ddpm.top
@@ -641,7 +641,7 @@ def p_sample_loop(self, labels):
 # ==== python_2_prints
 # about: A print statement of Python 2 is left in ddpm.py.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # reason: q_sample: print
 # in: ddpm.top
 print "loading the diffusion model"
@@ -806,7 +806,7 @@ def q_sample(self, x_start, t, noise=None):
 # ==== syntax_error_in_ddpm
 # about: A bracket is missing in ddpm.py; unet.py is right.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # reason: q_sample: SyntaxError
 # reason: latent: SyntaxError
 # in: ddpm.end
@@ -838,7 +838,7 @@ for res_block, transformer, upsample in self.decoder:
 # ==== trains_at_import
 # about: ddpm.py trains a small model for 100 seconds when it is imported.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, dit
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, dit, fm_loss, fm_generate
 # may_earn: q_sample, p_sample, p_sample_loop, compute_loss, latent
 # in: ddpm.end
 import time

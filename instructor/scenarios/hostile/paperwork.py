@@ -271,7 +271,7 @@ x = 1
 # about: The work was done in a notebook, and ddpm.py is missing.
 # base: reference
 # remove: code/libs/ddpm.py
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # text: code/libs/ddpm.ipynb
 #| {"cells": [{"cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [], "source": ["class DDPM:\n", "    pass"]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 

@@ -166,7 +166,7 @@ def pytest_sessionfinish(session, exitstatus):
 # ==== own_helper_missing
 # about: ddpm.py imports a file of their own that is not in the submission.
 # base: reference
-# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling
+# earns: unet, bonus_evaluation, bonus_sampling, bonus_edm, bonus_scaling, fm_loss, fm_generate, dit
 # reason: q_sample: diffusion_helpers
 # in: ddpm.top
 from .diffusion_helpers import mix
