@@ -44,7 +44,6 @@ def p_sample_loop(self, labels):
 
 # ==== right_latent_by_sample
 # about: Encodes one image at a time, and decodes one latent at a time.
-# judge_only: true
 # in: ddpm.compute_loss
 def compute_loss(self, x_start, label, t, noise=None):
     if self.use_vae:
