@@ -54,6 +54,7 @@ class Chain:
     decodings: int = 0  # calls of the decoder, and
     decoded: int = 0  # pictures that it has given
     start: Any = None  # what the first step got
+    several: str | None = None  # the tensor that a step got for the number t_index
     encoded: bool = False
 
     def step(self, asked: Asked) -> Ahead | str:
@@ -69,6 +70,10 @@ class Chain:
                 return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
         if not isinstance(x, Tensor) or x.array is None:
             return f"x is {shown(x)}, not a tensor on the CPU"
+        t_index = asked.bind("x", "label", "t", "t_index").get("t_index")
+        if isinstance(t_index, Tensor) and math.prod(t_index.shape) > 1:
+            self.several = shown(t_index)
+            return f"t_index is {self.several}, expected an int"
         if not x.shape or x.array.size > MORE * math.prod(self.shape):
             return f"x is {shown(x)}, not a batch of {self.shape}"
         # To save memory, calls with more than the chain holds get one answer at a time.
@@ -131,6 +136,10 @@ class Chain:
             first = next((a for a in finding.asked if a.name in ("p_sample", "model")), None)
             if first is not None and not self.is_start(self.start, first):
                 self.check_start(self.start)
+            if self.several is not None:
+                raise Finding(
+                    f"A step got t_index = {self.several}; expected an int.", "loop_t"
+                ) from None
             if self.decodings > len(self.case.inputs["label"]):
                 raise Finding(
                     "The decoder was called in every step.", "latent_decoded_twice"

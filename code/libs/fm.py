@@ -22,23 +22,14 @@ class FM(nn.Module):
     """A flow conditioned on class labels, in pixels or in the latents of a frozen autoencoder.
 
     Args:
-        img_shape: shape of an image, (C, H, W).
         timesteps: number of sampling steps.
-        dim, context_dim, num_classes, dim_mults, attn_levels: see `UNet`.
-        use_vae: work on the latents of a VAE instead of pixels.
-        vae_encoder_weights, vae_decoder_weights: files with the VAE's weights; None leaves it
-            untrained, for a checkpoint that is loaded afterwards.
-        logit_normal: mean and standard deviation of ln(t / (1 - t)) in training; None draws t
-            uniformly.
-        heun: sample with Heun's method, which evaluates the network twice per step, instead of
-            Euler's.
-        network: makes the network, called with the arguments of `UNet`.
-        vae: an autoencoder to use instead of TAESD, see `latent_space.make_space`.
+        logit_normal: mean and deviation of ln(t / (1 - t)) in training; None: t is uniform.
+        heun: sample with Heun's method, two evaluations of the network per step, not Euler's.
+        The others: see `DDPM`.
 
     Attributes:
-        img_shape: shape (C, H, W) of the images, or with `use_vae` of their latents.
         model: the network, (x_t, label, t) -> the velocity at x_t.
-        vae: the autoencoder, with `encoder` and `decoder`; None for pixels.
+        img_shape, vae: see `DDPM`.
 
     Raises:
         ValueError: the image size cannot be halved as often as the network and the VAE do.
@@ -111,20 +102,19 @@ class FM(nn.Module):
         Returns:
             The mean squared error, a scalar.
         """
-        x_1 = x_start
         if self.use_vae:
             with torch.no_grad():
-                x_1 = self.vae.encoder(x_start)
+                x_start = self.vae.encoder(x_start)
         if t is None:
-            t = self.draw_t(len(x_1), x_1.device)
+            t = self.draw_t(len(x_start), x_start.device)
         if noise is None:
-            noise = torch.randn_like(x_1)
+            noise = torch.randn_like(x_start)
         # TODO 5 compute_loss: Let the network self.model(x_t, label, t) predict the velocity of the
         # line at self.interpolate(x_start, t, noise), and return the mean squared error of the
         # prediction (Algorithm 1).
         # BEGIN SOLUTION fm_loss
-        velocity = self.model(self.interpolate(x_1, t, noise), label, t)
-        return F.mse_loss(velocity, x_1 - noise)
+        velocity = self.model(self.interpolate(x_start, t, noise), label, t)
+        return F.mse_loss(velocity, x_start - noise)
         # END SOLUTION
 
     @torch.no_grad()

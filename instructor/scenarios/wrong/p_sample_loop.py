@@ -903,6 +903,23 @@ def p_sample_loop(self, labels):
     return self.postprocess(img)
 
 
+# ==== loop_t_as_t_index
+# about: Hands the tensor t to p_sample as t_index, too, which `if t_index == 0` cannot decide.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loop_t
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for i in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, i)
+        x = self.p_sample(x, labels, t, t)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
 # ==== loop_t_by_random
 # about: Draws t at random as in training instead of counting down.
 # fails: p_sample_loop
