@@ -217,8 +217,8 @@ class Chain:
         fault = fault_of_draw(start)
         if fault:
             reason = f"The chain's start x_T is not standard Gaussian noise: {fault[0]}."
-            shared = fault[1] in DEPENDENT
-            raise Finding(reason, fault[1] if shared else f"{self.family}_start_noise")
+            by_chance = fault[1] in DEPENDENT and fault != noise_fault(start)
+            raise Finding(reason, fault[1] if by_chance else f"{self.family}_start_noise")
 
     def time_of(self, call: dict[str, Any], inlined: bool) -> int | None:
         """The step that a call says it is."""

@@ -217,7 +217,7 @@ class Objective:
         weight = each(1 / self.case.expected["c_out"] ** 2)  # lambda, so that all count equally
         expected = float((weight * error**2).mean())
         if not close(loss, np.asarray(expected), LOSS):
-            hint = suspect({"loss": loss}, self.case.suspects, {"loss": 1e-6}, relative=2e-3)
+            hint = suspect({"loss": loss}, self.case.suspects, {"loss": 1e-6}, relative=2e-4)
             few = "loses_digits" if close(loss, np.asarray(expected), ROUNDED_LOSS) else ""
             raise Finding(
                 f"The loss is {float(loss):.5g}; expected {expected:.5g}.",

@@ -2142,23 +2142,6 @@ def sample_guided(
     return x
 
 
-# ==== sd_walk_bars_in_bfloat16
-# about: Reads the alpha_bars in bfloat16.
-# fails: bonus_scaling
-# hint: sd_walk_alpha_bar
-# in: stable_diffusion.sample_guided
-def sample_guided(
-    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
-):
-    alpha_bars = alphas_cumprod[[*times, 0]].bfloat16().tolist()
-    for i, time in enumerate(times):
-        t = torch.full((len(x),), time, device=x.device)
-        eps = guided_eps(network, x, t, context, negative, scale)
-        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
-        on_step(i, x)
-    return x
-
-
 # ==== sd_guided_rescaled
 # about: Scales the guided noise to the size of what the prompt alone gives.
 # fails: bonus_scaling
