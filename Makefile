@@ -8,7 +8,7 @@ TRAINED = $(or $(IN),$(patsubst %/,%,$(dir $(shell ls -t logs/*/*.pth 2>/dev/nul
 CONFIG = digits
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: help setup demo play grade report scorecard test test-slow test-machines coverage lint format clean
+.PHONY: help setup demo play record grade report scorecard test test-slow test-machines coverage lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ demo: $(VENV)/installed  ## train on digits, score them, make a page: under 3 mi
 play: $(PLAY)/installed  ## play with the newest run, or IN=logs/RUN, in a browser
 	@test -n "$(TRAINED)" || { echo "there is no trained model in logs/ yet: make demo comes first"; exit 2; }
 	$(PLAY)/bin/python code/play.py $(TRAINED)
+
+record: $(VENV)/installed  ## time to quality, three seeds: a row for benchmarks/RECORDS.md (CONFIG=mnist_cpu)
+	$(BIN)/python benchmarks/record.py configs/$(CONFIG).yaml
 
 grade: $(VENV)/installed  ## grade the reference itself, as a try: IN=FOLDER grades a folder of zips
 	$(BIN)/python autograder/grade.py $(or $(IN),.) --out grades

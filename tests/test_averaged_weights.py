@@ -8,6 +8,7 @@ from torch import nn
 
 from libs.config import TrainConfig
 from libs.training.ema import EMA
+from libs.training.muon import orthogonalize, split
 from libs.training.optim import make_optimizer
 
 
@@ -41,6 +42,93 @@ def test_optimizer_steps_like_adamw(model):
             optimizer.step()
     for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+class Hidden(nn.Module):
+    """A first layer, hidden ones and a last one, of a diffusion model's kinds."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.label = nn.Embedding(3, 4)
+        self.first = nn.Conv2d(2, 4, 3)
+        self.tall, self.wide = nn.Linear(4, 6), nn.Conv2d(6, 4, 2)
+        self.twin = nn.Conv2d(6, 4, 2)
+        self.last = nn.Conv2d(4, 2, 1)
+
+
+def with_gradients(seed):
+    """The same weights, with the gradients of a step."""
+    model, generator = Hidden(), torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    return model
+
+
+def test_muon_is_for_hidden_matrices():
+    """The first layer, the last one, embeddings, and all of one dimension are AdamW's."""
+    model = Hidden()
+    matrices, others = make_optimizer(model, TrainConfig(optimizer="muon")).param_groups
+    hidden = [layer.weight for layer in (model.tall, model.wide, model.twin)]
+    assert [id(p) for p in matrices["params"]] == [id(p) for p in hidden]
+    number = len(matrices["params"]) + len(others["params"])
+    assert number == len(list(model.parameters()))
+
+
+def test_muon_steps_like_that_of_torch():
+    """On flattened convolutions torch's own Muon makes the same steps, to its bf16 precision; the
+    other parameters take AdamW's."""
+    if not hasattr(torch.optim, "Muon"):
+        pytest.skip("torch.optim has no Muon before 2.9")
+    config = TrainConfig(optimizer="muon", lr=0.02, weight_decay=0.1, betas=[0.9, 0.99])
+    ours, theirs = Hidden(), Hidden()
+    optimizer = make_optimizer(ours, config)
+    matrices, rest = split(theirs)
+    flat = [nn.Parameter(p.detach().flatten(1).clone()) for p in matrices]
+    muon = torch.optim.Muon(flat, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    adamw = torch.optim.AdamW(rest, lr=0.02, weight_decay=0.1, betas=(0.9, 0.99))
+    for step in range(3):
+        for model in (ours, theirs):
+            given = with_gradients(step)
+            for parameter, like in zip(model.parameters(), given.parameters(), strict=True):
+                parameter.grad = like.grad.clone()
+        for parameter, matrix in zip(flat, matrices, strict=True):
+            parameter.grad = matrix.grad.flatten(1)
+        for one in (optimizer, muon, adamw):
+            one.step()
+    for parameter, matrix in zip(flat, split(ours)[0], strict=True):
+        torch.testing.assert_close(matrix.flatten(1), parameter, rtol=0, atol=2e-3)
+    for mine, other in zip(split(ours)[1], rest, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
+
+
+def test_orthogonalized_matrices():
+    """They keep their singular vectors, and singular values of any size come near to 1."""
+    matrices = torch.randn(2, 5, 9, generator=torch.Generator().manual_seed(0)) * 1e-3
+    for given in (matrices, matrices.mT):
+        found = orthogonalize(given)
+        u, _, vh = torch.linalg.svd(given, full_matrices=False)
+        inner = u.mT @ found @ vh.mT
+        values = inner.diagonal(dim1=1, dim2=2)
+        assert 0.6 < values.min() < values.max() < 1.3
+        torch.testing.assert_close(inner, torch.diag_embed(values), rtol=0, atol=1e-4)
+
+
+def test_muon_goes_on_where_it_was_saved():
+    """A loaded optimizer makes the step that the saved one would have made."""
+    model = with_gradients(0)
+    config = TrainConfig(optimizer="muon", lr=0.02)
+    first = make_optimizer(model, config)
+    first.step()
+    twin = copy.deepcopy(model)
+    for parameter, like in zip(twin.parameters(), model.parameters(), strict=True):
+        parameter.grad = like.grad.clone()
+    second = make_optimizer(twin, config)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for optimizer in (first, second):
+        optimizer.step()
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def randomise(model: nn.Module) -> None:

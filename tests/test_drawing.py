@@ -261,20 +261,27 @@ def test_a_sweep_is_one_sampler_for_each_scale(model):
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        ("", "ddim, 5 steps, eta 0.5, guidance 2"),
-        ("--steps 3", "ddim, 3 steps, eta 0.5, guidance 2"),
-        ("--eta 0 --guidance 4", "ddim, 5 steps, eta 0, guidance 4"),
+        ("", "ddim, 5 steps, linspace, eta 0.5, guidance 2"),
+        ("--steps 3", "ddim, 3 steps, linspace, eta 0.5, guidance 2"),
+        ("--eta 0 --guidance 4", "ddim, 5 steps, linspace, eta 0, guidance 4"),
         ("--spacing leading", "ddim, 5 steps, leading, eta 0.5, guidance 2"),
-        ("--sampler ddim", "ddim, 5 steps, eta 0.5, guidance 2"),
+        ("--sampler ddim", "ddim, 5 steps, linspace, eta 0.5, guidance 2"),
         ("--sampler own", "own, all steps, guidance 2"),
         ("--sampler dpm++", "dpm++, all steps, eta 0, guidance 2"),
         ("--sampler ddpm --steps 4", "ddpm, 4 steps, guidance 2"),
     ],
 )
 def test_what_flags_do_not_say_is_as_in_the_run(model, flags, text):
-    """Samples are drawn as the run's config says; its steps and eta are for no other sampler."""
+    """Samples are drawn as the run's config says; its steps, eta and spacing are for no other
+    sampler."""
     model.model.null_label = 2
-    train = TrainConfig(sampler="ddim", sampler_steps=5, sampler_eta=0.5, guidance=2.0)
+    train = TrainConfig(
+        sampler="ddim",
+        sampler_steps=5,
+        sampler_eta=0.5,
+        sampler_spacing="linspace",
+        guidance=2.0,
+    )
     of_run = Sampler.of_run(train)
     assert str(Sampler.from_flags(parse(*flags.split()), model, of_run)) == text
     scales = Sampler.sweep_from_flags(parse(*flags.split(), "--guidance", "0,1"), model, of_run)

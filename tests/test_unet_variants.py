@@ -20,6 +20,7 @@ from libs.models.variants import (
 from libs.runtime import checkpoint
 from libs.samplers.guidance import Guided
 from libs.unet import UNet
+from libs.utils import UserError
 
 SMALL = {"dim": 8, "context_dim": 6, "num_classes": 3, "dim_mults": [1, 2], "attn_levels": [0]}
 SIZE = {"img_shape": [1, 8, 12], "timesteps": 10}
@@ -31,6 +32,7 @@ OPTIONS = [
     {"resample": "max"},
     {"resample": "avg"},
     TRANSFORMER,
+    {"space_to_depth": 2},
 ]
 EVERYTHING = {"resblocks_per_level": 2, "dropout": 0.1, "attention": "linear", "resample": "avg"}
 EVERYTHING |= {**TRANSFORMER, "adagn": True}
@@ -238,6 +240,26 @@ def test_other_sizes_are_refused_by_the_positions_alone():
     with pytest.raises(ValueError, match=r"4x8, .* learned for 4x6"):
         make(**TRANSFORMER).model(torch.randn(1, 1, 8, 16), label, time)
     assert make().model(torch.randn(1, 1, 8, 16), label, time).shape == (1, 1, 8, 16)
+
+
+def test_space_to_depth_is_a_network_of_blocks():
+    """Each block of 2x2 pixels is one place of an ordinary UNet with four times the channels."""
+    network = randomize(VariantUNet(**SMALL, in_channels=3, space_to_depth=2))
+    plain = randomize(VariantUNet(**SMALL, in_channels=12))
+    plain.load_state_dict(network.state_dict())
+    x, label, time = torch.randn(2, 3, 8, 12), torch.tensor([0, 2]), torch.tensor([1, 5])
+    blocks = torch.cat([x[:, [c], i::2, j::2] for c in range(3) for i in (0, 1) for j in (0, 1)], 1)
+    found = network(x, label, time)
+    assert found.shape == x.shape
+    expected = plain(blocks, label, time)
+    for c, i, j in ((0, 0, 0), (1, 0, 1), (2, 1, 1)):
+        torch.testing.assert_close(found[:, c, i::2, j::2], expected[:, 4 * c + 2 * i + j])
+
+
+def test_space_to_depth_needs_blocks_that_can_be_halved():
+    """A size that does not fit is refused when the model is built, with the number to divide by."""
+    with pytest.raises(UserError, match=r"8x12 .* space_to_depth 4 .* divisible by 8"):
+        make(space_to_depth=4)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ class ModelConfig:
     bottleneck_depth: int = number(4, at_least=1)
     bottleneck_heads: int = number(8, at_least=1)
     context: Literal["class", "tokens"] = "class"
+    # Side of the blocks of pixels that become channels, before a unet and back after it
+    space_to_depth: int = number(1, at_least=1)
     # dit: a vision transformer; mlp: for points in the plane; both `dim` wide
     network: Literal["unet", "dit", "mlp"] = "unet"
     depth: int = number(6, at_least=1)  # blocks of a dit
@@ -192,8 +194,11 @@ class FMConfig:
     time: Literal["uniform", "logit_normal"] = "uniform"  # how t is drawn in training
     logit_mean: float = number(0.0)  # of ln(t / (1 - t)), for logit_normal; below 0: more noise
     logit_std: float = number(1.0, above=0)
-    prediction: Literal["velocity", "image"] = "velocity"  # of the network
+    # Of the network; residual: what a linear guess leaves of the velocity
+    prediction: Literal["velocity", "image", "residual"] = "velocity"
     solver: Literal["euler", "heun"] = "euler"  # heun: two evaluations a step
+    # Share of a batch that learns mean velocities between two times, for few large steps; 0: none
+    mean_share: float = number(0.0, at_least=0, at_most=1)
 
 
 @dataclass
@@ -209,8 +214,11 @@ class TrainConfig:
     sampler_steps: int | None = number(None, at_least=1)  # of sampler; null: all
     # Noise of ddim and dpm++, 0 to 1; null: 0
     sampler_eta: float | None = number(None, at_least=0, at_most=1)
+    # Which noise levels it visits, as --spacing; null: trailing
+    sampler_spacing: Literal["trailing", "leading", "linspace", "log_snr"] | None = None
     guidance: float | None = number(None, at_least=0)  # scale of classifier-free guidance
     max_steps: int | None = number(None, at_least=1)  # end early, in good order
+    optimizer: Literal["adamw", "muon"] = "adamw"  # muon: for matrices and convolutions
     loss: Literal["mse", "l1", "huber"] = "mse"
     # Train more on the noise that shows; 5: Hang et al. 2023
     min_snr_gamma: float | None = number(None, above=0)

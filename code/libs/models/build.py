@@ -34,7 +34,7 @@ CONTRACT = (  # arguments that every model takes; the others are passed where th
 SCHEDULE = "beta_schedule beta_start beta_end rescale_betas".split()
 NETWORK = (  # options of VariantUNet
     "conditional adagn resblocks_per_level dropout attention resample bottleneck bottleneck_depth "
-    "bottleneck_heads context"
+    "bottleneck_heads context space_to_depth"
 ).split()
 OF_DIT = "conditional depth num_heads patch_size attention qk_norm context".split()
 
@@ -65,6 +65,9 @@ def build_model(config: Config, pretrained: bool = True) -> nn.Module:
             return EDM(**arguments)
         if config.model_name == "FM":
             arguments |= fm_arguments(config.fm) | network_argument(config, None, vae)
+            if config.fm.mean_share:
+                kind = part("models.mean_flow", "MeanFlow")
+                return kind(**arguments, mean_share=config.fm.mean_share)
             return part("fm", "FM")(**arguments)
         betas = betas_of(section)
         if changed(section, SCHEDULE):
@@ -120,14 +123,19 @@ def network_argument(config: Config, betas: Tensor | None, vae: nn.Module | None
     shrink = default(vae, TAESD).factor if section.use_vae else 1
     if is_dit:
         check_patches(section, shrink)
+    levels = len(section.dim_mults)
+    check_blocks(section, shrink, levels)
+    shrink *= section.space_to_depth
     if section.bottleneck == "transformer":
-        levels = len(section.dim_mults)
         options["bottleneck_size"] = middle_size(section.img_shape, shrink, levels)
     if section.prediction != "eps":
         network = part("models.dit", "IndirectDiT") if is_dit else IndirectUNet
         return {"network": partial(network, section.prediction, betas, **options)}
-    if config.fm.prediction == "image":
-        network = part("models.flows", "ImageDiT" if is_dit else "ImageUNet")
+    prediction = {"velocity": "", "image": "Image", "residual": "Residual"}[config.fm.prediction]
+    if config.fm.mean_share:
+        network = part("models.mean_flow", f"{prediction}MeanUNet")
+    elif prediction:
+        network = part("models.flows", f"{prediction}{'DiT' if is_dit else 'UNet'}")
     elif is_dit:
         network = part("models.dit", "DiT")
     elif options:
@@ -146,6 +154,17 @@ def check_patches(section: ModelConfig, shrink: int) -> None:
             f"images of {height}x{width} cannot be cut into patches of {unit}x{unit} "
             f"(patch_size {section.patch_size}"
             + (f", and the VAE shrinks by {shrink})" if shrink > 1 else ")")
+        )
+
+
+def check_blocks(section: ModelConfig, shrink: int, levels: int) -> None:
+    """Raise ValueError where a UNet cannot halve the blocks of pixels that it works on."""
+    height, width = section.img_shape[1:]
+    unit = section.space_to_depth * shrink * 2 ** (levels - 1)
+    if section.space_to_depth > 1 and (height % unit or width % unit):
+        raise ValueError(
+            f"images of {height}x{width} do not fit: with space_to_depth "
+            f"{section.space_to_depth} height and width must be divisible by {unit}"
         )
 
 

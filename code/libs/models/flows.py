@@ -1,4 +1,7 @@
-"""Networks of a rectified flow that predict the image, and answer with the velocity it implies."""
+"""Networks of a flow that predict something else than the velocity, and answer with the velocity.
+
+Each also gives mean velocities between two times [B, 2], where its base takes two.
+"""
 
 from torch import Tensor, nn
 
@@ -6,6 +9,7 @@ from .dit import DiT
 from .variants import VariantUNet
 
 SHORTEST = 0.05  # of the times that are left; by less nothing is divided
+DATA_STD = 0.5  # about the standard deviation of images in [-1, 1], as EDM's code assumes it
 
 
 class ImageFlow(nn.Module):
@@ -20,7 +24,8 @@ class ImageFlow(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
         """The velocity at x, [B, C, H, W], at times [B] in [0, 1]; labels as the network's."""
-        left = (1 - time).clamp(min=SHORTEST)[:, None, None, None]
+        start = time if time.ndim == 1 else time[:, 0]
+        left = (1 - start).clamp(min=SHORTEST)[:, None, None, None]
         return (super().forward(x, label, time) - x) / left
 
 
@@ -30,3 +35,34 @@ class ImageUNet(ImageFlow, VariantUNet):
 
 class ImageDiT(ImageFlow, DiT):
     """A DiT that predicts images."""
+
+
+class ResidualFlow(nn.Module):
+    """What makes a network predict what the best linear guess leaves of the velocity.
+
+    For x_t = t x_1 + (1 - t) x_0 with x_0 ~ N(0, I) and x_1 of variance s^2 = `DATA_STD`^2 the
+    variance of x_t is t^2 s^2 + (1 - t)^2, and the guess (t s^2 - (1 - t)) / variance x_t. What it
+    leaves has the deviation s / sqrt(variance). The network gets x_t scaled to variance 1, and its
+    output is scaled to what is left: EDM's preconditioning (Karras et al. 2022, appendix B.6) in
+    the terms of a flow. So the noise of x_t need not pass through the network. It comes before the
+    network among the bases of a class.
+    """
+
+    def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        """The velocity at x, [B, C, H, W], at times [B] in [0, 1]; labels as the network's."""
+        start, end = (time, time) if time.ndim == 1 else time.unbind(dim=1)
+        std, std_at_end = (
+            (t**2 * DATA_STD**2 + (1 - t) ** 2).sqrt()[:, None, None, None] for t in (start, end)
+        )
+        # (std_at_end / std - 1) / (end - start), which has a limit where both times are one
+        slope = ((1 + DATA_STD**2) * (start + end) - 2)[:, None, None, None]
+        guess = slope / ((std + std_at_end) * std) * x
+        return guess + DATA_STD / std * super().forward(x / std, label, time)
+
+
+class ResidualUNet(ResidualFlow, VariantUNet):
+    """A UNet that predicts the residual of the velocity."""
+
+
+class ResidualDiT(ResidualFlow, DiT):
+    """A DiT that predicts the residual of the velocity."""

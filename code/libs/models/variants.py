@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import Attention, Downsample, LabelEmbedding, ResBlock, SpatialTransformer
 from ..unet import UNet
-from ..utils import choose
+from ..utils import choose, default
 from .adaln import AdaLNBlock
 
 
@@ -192,6 +193,8 @@ class VariantUNet(UNet):
             of one size only, `bottleneck_size` (height, width).
         context: what a label is, a "class" that the network learns to embed, or a text as "tokens",
             see `PromptTable`.
+        space_to_depth: work on blocks of so many pixels a side, whose pixels become channels; the
+            output is put together again. Fewer, wider feature maps use a processor better.
 
     Attributes:
         null_label: the label that means no class or no prompt; None without `null_class`.
@@ -215,6 +218,7 @@ class VariantUNet(UNet):
         bottleneck_heads: int = 8,
         bottleneck_size: Sequence[int] | None = None,
         context: str = "class",
+        space_to_depth: int = 1,
         **named: Any,
     ):
         # What the methods need that UNet.__init__ calls
@@ -227,6 +231,11 @@ class VariantUNet(UNet):
         )
         self.middle_sizes = bottleneck_size, bottleneck_depth, bottleneck_heads
         self.reads_tokens = choose("context", context, {"class": False, "tokens": True})
+        self.space_to_depth = space_to_depth
+        if space_to_depth > 1:
+            channels = named.get("in_channels", 3)
+            named["out_channels"] = space_to_depth**2 * default(named.get("out_channels"), channels)
+            named["in_channels"] = space_to_depth**2 * channels
         super().__init__(*arguments, **named)
 
     def make_label_embedding(self, num_classes: int) -> None:
@@ -285,6 +294,13 @@ class VariantUNet(UNet):
         if self.transformer_middle:
             return self.mid_transformer(x, t_emb, context)
         return super().middle(x, t_emb, context)
+
+    def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        """As `UNet.forward`, for x whose height and width `space_to_depth` divides, too."""
+        if self.space_to_depth == 1:
+            return super().forward(x, label, time)
+        x = F.pixel_unshuffle(x, self.space_to_depth)
+        return F.pixel_shuffle(super().forward(x, label, time), self.space_to_depth)
 
 
 def null_label(model: nn.Module) -> int | None:

@@ -48,7 +48,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--spacing",
         metavar="NAME",
-        help="time steps to visit: trailing (default, from T-1), leading (to 0), linspace (both) "
+        help="time steps to visit: trailing (from T-1; the default, unless the run's "
+        "train_cfg.sampler_spacing says otherwise), leading (to 0), linspace (both) "
         "or log_snr (both, most of them where little noise is left); for an EDM or a flow "
         "trailing (as its own steps) or log_snr",
     )

@@ -45,9 +45,12 @@ class Sampler:
     @classmethod
     def of_run(cls, train: TrainConfig) -> "Sampler":
         """The sampler of a run's pictures, as the keys from `train_cfg.sampler` on say."""
-        eta = default(train.sampler_eta, cls.eta)
         return cls(
-            default(train.sampler, cls.name), train.sampler_steps, eta, guidance=train.guidance
+            default(train.sampler, cls.name),
+            train.sampler_steps,
+            default(train.sampler_eta, cls.eta),
+            default(train.sampler_spacing, cls.spacing),
+            train.guidance,
         )
 
     @classmethod
@@ -63,8 +66,8 @@ class Sampler:
     ) -> "Sampler":
         """The sampler that flags describe.
 
-        What they do not say is as in `of_run`, the run's own sampler; its steps and eta are for no
-        other sampler.
+        What they do not say is as in `of_run`, the run's own sampler; its steps, eta and spacing
+        are for no other sampler.
 
         Raises UserError for flags that are wrong, or that do not fit each other or the model.
         """
@@ -76,7 +79,7 @@ class Sampler:
             name,
             default(flags.steps, usual.steps),
             default(flags.eta, usual.eta),
-            default(flags.spacing, cls.spacing),
+            default(flags.spacing, usual.spacing),
             usual.guidance if flags.guidance is None else _scale(flags.guidance, model),
         )
         _check_name(name)

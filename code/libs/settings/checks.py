@@ -18,7 +18,7 @@ DDPM_ONLY = (  # keys that mean nothing to another model
 ).split()
 UNET_ONLY = (  # keys that mean nothing to another network
     "dim_mults attn_levels adagn resblocks_per_level dropout resample bottleneck bottleneck_depth "
-    "bottleneck_heads"
+    "bottleneck_heads space_to_depth"
 ).split()
 DIT_ONLY = "depth num_heads patch_size qk_norm".split()
 NOT_FOR_POINTS = "use_vae prediction label_dropout attention context".split()
@@ -30,7 +30,8 @@ MEANINGLESS = {  # keys by the network that does not know them
 
 OF_SAMPLES = (  # keys that mean nothing to an autoencoder
     "train_cfg.num_eval_classes train_cfg.sampler train_cfg.sampler_steps train_cfg.sampler_eta "
-    "train_cfg.guidance train_cfg.eval_classes train_cfg.eval_sampler train_cfg.eval_steps"
+    "train_cfg.sampler_spacing train_cfg.guidance train_cfg.eval_classes train_cfg.eval_sampler "
+    "train_cfg.eval_steps"
 ).split()
 
 
@@ -69,6 +70,7 @@ def check_together(config: Any) -> None:
     _check_model_name(config)
     _check_network(config.model)
     _check_edm(config.edm)
+    _check_mean_flow(config.fm, config.model, config.train_cfg)
     _check_text(config.model, config.dataset, config.text)
     _check_scores(config.model, config.train_cfg)
     _check_samplers(config)
@@ -194,6 +196,20 @@ def _check_edm(edm: Any) -> None:
         raise UserError(f"'edm.s_min' {edm.s_min} must not be above 'edm.s_max' {edm.s_max}")
 
 
+def _check_mean_flow(fm: Any, model: Any, train: Any) -> None:
+    if not fm.mean_share:
+        return
+    if model.network != "unet":
+        raise UserError(
+            f"'fm.mean_share' needs a network that takes two times, not 'model.network: "
+            f"{model.network}': leave one of them out"
+        )
+    if fm.solver == "heun":
+        raise UserError("'fm.mean_share' draws with mean velocities: leave out 'fm.solver: heun'")
+    if train.channels_last:  # PyTorch's derivative of a norm knows one order of memory
+        raise UserError("'fm.mean_share' needs 'train_cfg.channels_last: false'")
+
+
 def _check_text(model: Any, data: Any, text: Any) -> None:
     """Refuse captions without a model that reads them, and texts without captions."""
     reads_text = model.context == "tokens"
@@ -288,6 +304,11 @@ def _check_samplers(config: Any) -> None:
         raise UserError(
             f"'train_cfg.sampler_eta' is the noise of {' and '.join(HAVE_ETA)}: set "
             "'train_cfg.sampler' to one of them"
+        )
+    if train.sampler_spacing is not None and train.sampler not in ("ddpm", "ddim", "dpm++"):
+        raise UserError(
+            "'train_cfg.sampler_spacing' is for ddpm, ddim and dpm++: set 'train_cfg.sampler' to "
+            "one of them"
         )
 
 

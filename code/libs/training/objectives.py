@@ -128,11 +128,25 @@ class FMObjective(Objective):
         return self.model.draw_t(number, **options) if training else torch.rand(number, **options)
 
 
+class MeanFlowObjective(FMObjective):
+    """Mean velocities between two times; in evaluation the velocity, at times all alike."""
+
+    def __init__(self, model: nn.Module, config: Config):
+        super().__init__(model, config)
+        self.drawn += f", mean velocities for {config.fm.mean_share:.0%} of them"
+
+    def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
+        if training:
+            return self.model.draw_times(number, generator.device, generator)
+        return super().draw_times(number, generator, training)
+
+
 # By the names of the models' classes
 OBJECTIVES: Mapping[str, Callable[[nn.Module, Config], Objective]] = {
     "DDPM": DDPMObjective,
     "EDM": EDMObjective,
     "FM": FMObjective,
+    "MeanFlow": MeanFlowObjective,
 }
 
 

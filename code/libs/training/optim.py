@@ -6,10 +6,17 @@ import torch
 from torch import nn
 
 from ..config import TrainConfig
+from . import muon
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Fused AdamW over the parameters that are trained; a frozen autoencoder is none of them."""
+    """Fused AdamW over the parameters that are trained; a frozen autoencoder is none of them.
+
+    Or Muon over them, which has AdamW for those that are no matrices.
+    """
+    if config.optimizer == "muon":
+        beta1, beta2 = config.betas
+        return muon.Muon(*muon.split(model), config.lr, (beta1, beta2), config.weight_decay)
     parameters = [p for p in model.parameters() if p.requires_grad]
     return torch.optim.AdamW(
         parameters,

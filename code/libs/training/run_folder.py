@@ -25,7 +25,7 @@ FIXED_DATA = (
     "dataset.latent_variants loader.batch_size"
 ).split()
 FIXED_EDM = ("edm.sigma_data", "edm.p_mean", "edm.p_std")
-FIXED_FM = ("fm.time", "fm.logit_mean", "fm.logit_std", "fm.prediction")
+FIXED_FM = ("fm.time", "fm.logit_mean", "fm.logit_std", "fm.prediction", "fm.mean_share")
 FIXED_TEXT = ("text.width", "text.layers", "text.heads", "text.seed")
 FREE_IN_MODEL = ("vae_encoder_weights", "vae_decoder_weights")  # files may have moved
 LONGEST_NAME = 150  # bytes of --output; file systems allow 255 for the folder's whole name
@@ -102,6 +102,7 @@ def check_same_run(config: Config, state: dict[str, Any]) -> None:
         "seed",
         "model_name",
         "vae.kind",
+        "train_cfg.optimizer",  # whose state goes on
         *model,
         *FIXED_EDM,
         *FIXED_FM,
@@ -119,7 +120,7 @@ def check_same_stage(config: AutoencoderConfig, state: dict[str, Any], number: i
     saved_stage = saved.stages[number] if number < len(saved.stages) else None
     if saved_stage != config.stages[number]:
         raise UserError(f"{path} is from another config, whose stage {number + 1} was different")
-    keys = ["seed", *of_model, *FIXED_DATA]
+    keys = ["seed", "train_cfg.optimizer", *of_model, *FIXED_DATA]
     _refuse_differences(path, saved, config.of_stage(number), keys)
 
 
