@@ -8,6 +8,7 @@ that follows.
 """
 
 import itertools
+import zlib
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -218,7 +219,9 @@ def own_scale(student: Student, case: Case) -> float:
 
     A flow that does is right: its network learns from the same times that it is asked at.
     """
-    random, size, T = np.random.default_rng(), 2, case.kwargs["timesteps"]
+    drawn = b"".join(np.asarray(value).tobytes() for value in case.inputs.values())
+    random = np.random.default_rng(zlib.crc32(drawn))  # which --seed repeats
+    size, T = 2, case.kwargs["timesteps"]
     shape = (size, *diffused_shape(case.config))
     inputs = {"label": np.arange(size), "t": np.float32([0.25, 0.75])}
     inputs |= {n: random.standard_normal(shape, np.float32) for n in ("latents", "noise", "eps")}
