@@ -1,68 +1,90 @@
-"""Grade one submission: prepare it, run pytest on it, and turn the results into points.
+"""Grade one submission: prepare it, run the rubric's tests on it, turn the results into points.
 
-pytest runs in this process, which is trusted; the submission runs in a sandbox (student.py).
+pytest collects the tests once for all submissions of a batch. They run in this process, which is
+trusted; the submission runs in a sandbox (student.py).
 """
 
 import contextlib
+import functools
+import gc
+import inspect
 import io
+import itertools
 import os
 import re
 import secrets
 import tempfile
 import time
 import traceback
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autograder.checks.cases import random_of
+from autograder.checks.findings import Finding
+from autograder.checks.student import RunState, Student
 from autograder.examine import Examination, examine, give_memory_back
 from autograder.hints import hint_text
 from autograder.reading.remarks import RefusedForNow, Remarks, listed
 from autograder.reading.submission import Refused, Submission, hash_of_file, team_of
-from autograder.results import FAILED, Grade, TestResult
+from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
 from autograder.text import visible
 
 TESTS = Path(__file__).with_name("tests")
 LOG_BYTES = 100_000
+MUCH = 1 << 23  # bytes of what a worker sent, after which memory is given back
 NOT_INSTALLED = re.compile(r"No module named '(?!libs\b)")
 FOR_GPU = ("needs_gpu", "made_elsewhere")  # hints of what may be right on a machine with a GPU
 
 
-class Recorder:
-    """A pytest plugin that collects results and hands the examination to the tests."""
+@dataclass(frozen=True)
+class RubricTest:
+    """A test of the rubric on one of its cases, as pytest collects it.
 
-    def __init__(self, examination: Examination) -> None:
-        self.examination = examination
-        self.results: list[TestResult] = []
-        self.waiting: dict[str, Any] = {}  # pytest.Item, whose module has a PART
+    Attributes:
+        part, group: whose points it decides.
+        name: with the case's, such as "test_chain[odd]".
+        place: its name among all tests, with the file's.
+        given: the values of its parameters, such as "case".
+        wanted: the names of all its arguments.
+    """
+
+    part: str
+    group: str
+    name: str
+    title: str
+    place: str
+    function: Callable[..., None]
+    given: dict[str, Any]
+    wanted: tuple[str, ...]
+
+
+class Collection:
+    """A pytest plugin that keeps what was collected."""
+
+    def __init__(self) -> None:
+        self.tests: list[RubricTest] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.waiting = {item.nodeid: item for item in session.items}
-
-    def record(self, result: TestResult | None, item: pytest.Item) -> None:
-        """Keep a test's result; None for one that does not apply to this submission."""
-        self.waiting.pop(item.nodeid, None)
-        if result is not None:
-            self.results.append(result)
-            if result.outcome == FAILED:
-                self.examination.failed.add(result.part)
-
-    def missing(self) -> list[TestResult]:
-        """A failed result for each test that should have run and has none."""
-        return [
-            TestResult(item.module.PART, item.name, FAILED, reason="The test did not run.")
-            for item in self.waiting.values()
-        ]
-
-    def pytest_configure(self, config: Any) -> None:
-        """Give pytest.Config what conftest.py hands to the tests."""
-        config.examination = self.examination
-        config.record = self.record
-        config.option.tbstyle = "native"  # others print arguments, which can take minutes
+        for item in session.items:
+            function: Any = item.function  # type: ignore[attr-defined]
+            group, call = item.get_closest_marker("group"), getattr(item, "callspec", None)
+            test = RubricTest(
+                item.module.PART,  # type: ignore[attr-defined]
+                group.args[0] if group else "",
+                item.name,
+                " ".join((function.__doc__ or "").split()),
+                item.nodeid,
+                function,
+                dict(call.params) if call else {},
+                tuple(inspect.signature(function).parameters),
+            )
+            self.tests.append(test)
 
 
 def judge(
@@ -158,10 +180,11 @@ def run_tests(
     part fails by what another left behind: one that fails with a worker of an earlier part is
     tested again with its own, and that result counts.
     """
+    tests = collected(tuple(parts), seed, public)
     examination.shares = True
     examination.state.to_come = len(parts)
     try:
-        results = run_pytest(examination, seed, public, parts)
+        results = run_each(examination, seed, tests)
         for_gpu = {result.part for result in results if result.hint_id in FOR_GPU}
         again = sorted(for_gpu | examination.reused & examination.failed)
         if again:
@@ -174,7 +197,7 @@ def run_tests(
             examination.state = replace(examination.state, **fresh)
             first = [result for result in results if result.part in again]
             results = [result for result in results if result.part not in again]
-            results += run_pytest(examination, seed, public, again)
+            results += run_each(examination, seed, [t for t in tests if t.part in again])
             examination.without_gpu = named_a_gpu(first, results)
     finally:
         examination.close()
@@ -199,22 +222,85 @@ def named_a_gpu(first: list[TestResult], second: list[TestResult]) -> str:
     )
 
 
-def run_pytest(
-    examination: Examination, seed: int, public: bool, parts: list[str]
-) -> list[TestResult]:
-    """Run the tests of these parts."""
-    recorder = Recorder(examination)
-    tests = [str(TESTS / f"test_{part}.py") for part in parts]
-    # Nobody sees what these do, and some of it takes long.
+@functools.lru_cache(1)  # a batch has one seed
+def collected(parts: tuple[str, ...], seed: int, public: bool) -> list[RubricTest]:
+    """The tests of these parts on all their cases, as pytest collects them."""
+    collection = Collection()
+    files = [str(TESTS / f"test_{part}.py") for part in parts]
     without = "cacheprovider terminal logging faulthandler warnings unraisableexception"
     plugins = [f"no:{name}" for name in [*without.split(), "threadexception"]]
-    options = ["--capture=no", *(word for name in plugins for word in ("-p", name))]
+    options = ["--collect-only", *(word for name in plugins for word in ("-p", name))]
     options += ["-c", str(TESTS / "pytest.ini"), "--rootdir", str(TESTS), f"--seed={seed}"]
+    options += ["--capture=no", "--public"] if public else ["--capture=no"]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        code = pytest.main([*options, *(["--public"] if public else []), *tests], [recorder])
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        code = pytest.main([*options, *files], [collection])
+    if code != pytest.ExitCode.OK:
         raise RuntimeError(f"pytest ended with {code!r}")
-    return recorder.results + recorder.missing()
+    gc.collect()
+    gc.freeze()  # cases and modules stay: the collector need not look at them each time
+    return collection.tests
+
+
+def run_each(examination: Examination, seed: int, tests: list[RubricTest]) -> list[TestResult]:
+    """Run tests, those of each part on one view of the submission.
+
+    pytest's own way from test to test takes as long as all that the judge computes.
+    """
+    results: list[TestResult] = []
+    for part, of_part in itertools.groupby(tests, lambda test: test.part):
+        student = examination.student(part)
+        try:
+            for test in of_part:
+                result = run_test(test, student, seed, examination.state)
+                if result is not None:
+                    results.append(result)
+                    if result.outcome == FAILED:
+                        examination.failed.add(part)
+        finally:
+            examination.take_back(student, part)
+    return results
+
+
+def run_test(test: RubricTest, student: Student, seed: int, state: RunState) -> TestResult | None:
+    """Run a test; None where it does not apply to this submission."""
+    values = {"student": student, **test.given}
+    if "random" in test.wanted:
+        values["random"] = random_of(seed, test.place)
+    result = TestResult(test.part, test.name, PASSED, test.group, title=test.title)
+    start = time.perf_counter()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            test.function(**{name: values[name] for name in test.wanted})
+    except pytest.skip.Exception:
+        return None
+    except Finding as finding:
+        result.outcome = NOT_ATTEMPTED if finding.not_attempted else FAILED
+        result.reason, result.hint_id = finding.reason, finding.hint
+        forget(finding, state)
+    except Exception as error:
+        result.outcome = FAILED
+        result.reason = f"The grader itself failed here: {type(error).__name__}: {error}"[:300]
+        result.hint_id = "grader_failed"
+        forget(error, state)
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+def forget(error: BaseException | None, state: RunState) -> None:
+    """Release what an error's frames hold.
+
+    Frames and error refer to each other, so that the megabytes of a worker would stay until Python
+    looks for such cycles.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        if isinstance(error, Finding):
+            error.asked = []
+        error = error.__context__
+    if state.received > MUCH:
+        state.received = 0
+        gc.collect()
+        give_memory_back()
 
 
 def not_judged(results: list[TestResult]) -> list[str]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from autograder.judge import Recorder
+from autograder.checks.student import RunState
+from autograder.judge import RubricTest, run_test
 from autograder.output.pages import write_submission
 from autograder.results import FAILED, Grade
 from autograder.rubric import load_rubric
@@ -189,19 +190,16 @@ def test_pytest_itself_runs_the_same_tests(hand_ins):
     assert "[q_sample_swapped]" in bad.stdout
 
 
-def test_a_test_without_a_result_is_a_failed_test():
-    """A run that breaks off midway must not look like one in which all tests passed."""
+def test_a_test_that_breaks_down_is_a_failed_test():
+    """An error of the grader must not look like a test that passed, nor end the others."""
 
-    class Item:
-        nodeid, name = "test_unet.py::test_wiring[mnist]", "test_wiring[mnist]"
-        module = type("module", (), {"PART": "unet"})
+    def broken(student: None) -> None:
+        raise ZeroDivisionError("by zero")
 
-    recorder = Recorder(None)
-    recorder.pytest_collection_finish(type("session", (), {"items": [Item]}))
-    (missing,) = recorder.missing()
-    assert (missing.part, missing.outcome) == ("unet", FAILED)
-    recorder.record(None, Item)
-    assert recorder.missing() == []
+    test = RubricTest("unet", "", "test_wiring[mnist]", "", "", broken, {}, ("student",))
+    result = run_test(test, None, 0, RunState())
+    assert (result.part, result.outcome, result.hint_id) == ("unet", FAILED, "grader_failed")
+    assert "ZeroDivisionError" in result.reason
 
 
 @pytest.mark.slow

@@ -1,13 +1,11 @@
-"""pytest's side of the autograder: options, the student under test, and the results.
+"""pytest's side of the autograder: options, the cases, and the student under test.
 
 pytest autograder/tests --submission PATH [--public] [--seed N] [--in-process]
 """
 
-import gc
 import secrets
 import sys
 import tempfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +14,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from autograder.checks.cases import Case, load_goldens
+from autograder.checks.cases import Case, load_goldens, random_of
 from autograder.checks.findings import Finding
-from autograder.checks.student import RunState, Student
-from autograder.examine import IS_STARTER, Examination, examine, give_memory_back
-from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, TestResult
-
-MUCH = 1 << 23  # bytes
+from autograder.checks.student import Student
+from autograder.examine import IS_STARTER, Examination, examine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,11 +71,7 @@ def all_cases(config: pytest.Config) -> list[Case]:
 
 @pytest.fixture(scope="session")
 def examination(request: pytest.FixtureRequest) -> Iterator[Examination]:
-    """The prepared submission with its sandbox: given by the judge, or opened for --submission."""
-    given = getattr(request.config, "examination", None)
-    if given is not None:
-        yield given
-        return
+    """The submission that --submission names, prepared, with its sandbox."""
     path = request.config.getoption("submission")
     if path is None:
         pytest.skip("needs --submission PATH")
@@ -103,52 +94,14 @@ def student(request: pytest.FixtureRequest, examination: Examination) -> Iterato
 @pytest.fixture
 def random(request: pytest.FixtureRequest) -> np.random.Generator:
     """A test's own random numbers, the same for the same --seed."""
-    test = zlib.crc32(request.node.nodeid.encode())
-    return np.random.default_rng([request.config.option.seed, test])
+    return random_of(request.config.option.seed, request.node.nodeid)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
-    """Show findings as sentences, and hand each result to the judge."""
+    """Show findings as sentences."""
     outcome = yield
     report = outcome.get_result()
     finding = call.excinfo.value if call.excinfo else None
     if isinstance(finding, Finding):
         report.longrepr = f"{finding.reason} [{finding.hint}]" if finding.hint else finding.reason
-    record = getattr(item.config, "record", None)
-    if record is not None and (call.when == "call" or finding is not None):
-        record(None if report.skipped else result_of(item, finding, call.duration), item)
-    if record is not None and finding is not None:
-        forget(finding, item.config.examination.state)
-
-
-def forget(error: BaseException | None, state: RunState) -> None:
-    """Release what an error's frames hold.
-
-    Frames and error refer to each other, so that the megabytes of a worker would stay until Python
-    looks for such cycles. pytest also keeps the last error.
-    """
-    sys.last_traceback = None
-    while error is not None:
-        error.__traceback__, error.asked = None, []
-        error = error.__context__
-    if state.received > MUCH:
-        state.received = 0
-        gc.collect()
-        give_memory_back()
-
-
-def result_of(item: pytest.Item, error: BaseException | None, seconds: float) -> TestResult:
-    """The record of one test."""
-    part = item.module.PART
-    group = item.get_closest_marker("group")
-    result = TestResult(part, item.name, PASSED, group.args[0] if group else "", seconds=seconds)
-    result.title = " ".join((item.function.__doc__ or "").split())
-    if isinstance(error, Finding):
-        result.outcome = NOT_ATTEMPTED if error.not_attempted else FAILED
-        result.reason, result.hint_id = error.reason, error.hint
-    elif error is not None:
-        result.outcome = FAILED
-        result.reason = f"The grader itself failed here: {type(error).__name__}: {error}"[:300]
-        result.hint_id = "grader_failed"
-    return result
