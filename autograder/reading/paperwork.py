@@ -34,10 +34,10 @@ COLUMNS = {  # of team.csv, as compared: without case, spaces and signs
 }
 HEADER = {column.lower(): column for column in TEAM_COLUMNS}
 EXAMPLE = dict(zip(HEADER, TEAM_TEMPLATE.lower().splitlines()[1].split(","), strict=True))
+PATH = r"/(?:home|Users|root|content|mnt|media|scratch|kaggle|Volumes)/|[A-Za-z]:[\\/]"
+PATH_START = re.compile(rf"""["' ](?:{PATH})""")  # soon found, and in few texts
 OWN_PATH = re.compile(  # in a text, behind a quote, or as a value of a YAML file
-    r"""^[^#\n]*?(?:["']|:[ ])
-    (?P<path>(?:/(?:home|Users|root|content|mnt|media|scratch|kaggle|Volumes)/|[A-Za-z]:[\\/])
-    [^"'\s]{2,})""",
+    rf"""^[^#\n]*?(?:["']|:[ ])(?P<path>(?:{PATH})[^"'\s]{{2,}})""",
     re.VERBOSE | re.MULTILINE,
 )
 
@@ -194,7 +194,7 @@ def add_own_paths(entry: Entry, remarks: Remarks) -> None:
         text = entry.read(MAX_CODE_FILE).decode("utf-8", "replace")
     except Unreadable:
         return  # noted when the code was copied
-    match = OWN_PATH.search(text)
+    match = OWN_PATH.search(text) if PATH_START.search(text) else None
     if match:
         line = text.count("\n", 0, match.start("path")) + 1
         where = f"{shown(entry.path)}, line {line} ({shown(match['path'], 60)})"

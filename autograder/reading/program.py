@@ -30,6 +30,7 @@ CONFIGS = "configs"
 REST = ("writeup", "results", "team.csv")  # beside code/
 SOURCES = (".py", ".yaml", ".yml")
 TEXTS = (".json", ".txt", ".csv", ".md", ".toml", ".cfg", ".ini", ".sh")
+TESTED = ("metrics/fid", "metrics/memorization", "models/dit")  # modules in folders of libs
 IMPORT = re.compile(r"^[ \t]*(?:from|import)\b(?:[^\n(]*\([^)]{0,500}|[^\n]*)", re.MULTILINE)
 BAD_NAME = (  # errors that a file's name may cause; all others are the machine's
     *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
@@ -316,18 +317,38 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
 
 
 def supply_bytecode(libs: Path, kit: Path) -> None:
-    """Put the compiled form beside each module that is the kit's own, byte for byte.
+    """Put the compiled form beside the modules that are the kit's own, byte for byte.
 
-    Otherwise each worker would compile them again. What a team wrote is not
-    compiled here: hostile text can end the compiler's process.
+    Otherwise each worker would compile them again. Those that no tested function needs are left
+    out. What a team wrote is not compiled here: hostile text can end the compiler's process.
     """
-    for path in libs.rglob("*.py"):
-        original = kit / path.relative_to(libs)
-        if not (path.is_file() and original.is_file()):
-            continue  # a folder may have such a name, too
-        if path.read_bytes() == original.read_bytes():
-            name = importlib.util.cache_from_source(path.relative_to(libs))
-            write_file(libs, Path(name).parts, bytecode_of(original))
+    for original in needed_modules(kit):
+        name = original.relative_to(kit)
+        path = libs / name
+        if path.is_file() and path.read_bytes() == original.read_bytes():
+            compiled = importlib.util.cache_from_source(name)
+            write_file(libs, Path(compiled).parts, bytecode_of(original))
+
+
+@functools.cache
+def needed_modules(kit: Path) -> list[Path]:
+    """The kit's modules that tested functions are in, and those that these import."""
+    by_name: dict[str, list[Path]] = {}
+    for path in kit.rglob("*.py"):
+        by_name.setdefault(path.parent.name if path.stem == "__init__" else path.stem, []).append(
+            path
+        )
+    found: set[Path] = set()
+    waiting = [*kit.glob("*.py"), *(kit / f"{name}.py" for name in TESTED)]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        lines = IMPORT.findall(path.read_text(encoding="utf-8"))
+        words = {word for line in lines for word in re.findall(r"\w+", line)}
+        waiting += [other for word in words for other in by_name.get(word, ())]
+    return sorted(found)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from autograder.sandbox import processes
+from autograder.sandbox import holes, processes
 from autograder.sandbox.confine import LINUX, Plan
 from autograder.sandbox.scratch import excess, remove_folder
 from autograder.sandbox.start import run_worker
@@ -180,6 +180,7 @@ class Watch:
         self.log, self.status = log, status
         self.stopped = ""  # why this process ended the worker
         self.ended = ""
+        self.on_disk = True  # the scratch folder; one in memory has its limit from the system
         self.worker = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
         self.poll = select.poll()
         for handle in (log.source, status.fileno(), judge, self.worker):
@@ -221,8 +222,10 @@ class Watch:
             self.heard = True
             self.poll.unregister(ready)
             os.close(ready)
-            report = self.report or b'{"error": "the worker died before it was confined"}'
-            tell(self.status, pid=self.pid, **json.loads(report))
+            text = self.report or b'{"error": "the worker died before it was confined"}'
+            report = json.loads(text)
+            self.on_disk = holes.VIEW not in report.get("layers", [])
+            tell(self.status, pid=self.pid, **report)
 
     def _gone(self) -> bool:
         pid, status, used = os.wait4(self.pid, os.WNOHANG)
@@ -244,6 +247,8 @@ class Watch:
             return f"more than {limits.memory_mb} MB of memory"
         if sum(threads for _, threads in used) > limits.processes:
             return f"more than {limits.processes} processes and threads"
+        if not self.on_disk:  # to look there takes as long as all the rest of this process
+            return ""
         return excess(self.plan.scratch, limits.disk_mb, self.pid)
 
 
