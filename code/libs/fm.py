@@ -102,19 +102,20 @@ class FM(nn.Module):
         Returns:
             The mean squared error, a scalar.
         """
+        x_1 = x_start
         if self.use_vae:
             with torch.no_grad():
-                x_start = self.vae.encoder(x_start)
+                x_1 = self.vae.encoder(x_start)
         if t is None:
-            t = self.draw_t(len(x_start), x_start.device)
+            t = self.draw_t(len(x_1), x_1.device)
         if noise is None:
-            noise = torch.randn_like(x_start)
+            noise = torch.randn_like(x_1)
         # TODO 5 compute_loss: Let the network self.model(x_t, label, t) predict the velocity of the
-        # line at self.interpolate(x_start, t, noise), and return the mean squared error of the
+        # line at self.interpolate(x_1, t, noise), and return the mean squared error of the
         # prediction (Algorithm 1).
         # BEGIN SOLUTION fm_loss
-        velocity = self.model(self.interpolate(x_start, t, noise), label, t)
-        return F.mse_loss(velocity, x_start - noise)
+        velocity = self.model(self.interpolate(x_1, t, noise), label, t)
+        return F.mse_loss(velocity, x_1 - noise)
         # END SOLUTION
 
     @torch.no_grad()
@@ -133,9 +134,8 @@ class FM(nn.Module):
     @torch.no_grad()
     def generate(self, labels: Tensor) -> Tensor:
         """Draw one image in [0, 1] for each label [B], from pure noise, [B, C, H, W]."""
-        # TODO 5 generate: Start from Gaussian noise, [B, *self.img_shape], on the device of the
-        # labels, and follow the flow with self.step from t = 0 to t = 1, in self.timesteps equal
-        # steps.
+        # TODO 5 generate: From Gaussian noise, [B, *self.img_shape], on the device of the labels,
+        # follow the flow with self.step from t = 0 to t = 1, in self.timesteps equal steps.
         # BEGIN SOLUTION fm_generate
         x = torch.randn(len(labels), *self.img_shape, device=labels.device)
         for i in range(self.timesteps):
