@@ -48,10 +48,14 @@ class Pieces:
         name: of the network, in words.
         answers: to each batch, [n, B, ...].
         again: start over when they are used up; otherwise such a call is refused.
+        expected: calls are; their answers are sent ahead.
     """
 
-    def __init__(self, name: str, answers: np.ndarray, again: bool = False) -> None:
+    def __init__(
+        self, name: str, answers: np.ndarray, again: bool = False, expected: bool = True
+    ) -> None:
         self.name, self.answers, self.again = name, answers, again
+        self.ahead = answers if expected else None
         self.rows = 0  # that were answered
 
     @property

@@ -28,6 +28,32 @@ class Ahead:
     following: np.ndarray  # [n, *value.shape]
 
 
+class Told:
+    """The double of a function that is called to tell something; each call gets the same number.
+
+    Args:
+        most: calls that need not be asked for.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.ahead = np.zeros(most, np.float32)
+
+    def answer(self, asked: Asked) -> np.ndarray:
+        """A number."""
+        return np.zeros((), np.float32)
+
+
+def known_answers(doubles: dict[str, Handler]) -> dict[str, np.ndarray]:
+    """The answers that are known before a call, so that the worker need not ask for them.
+
+    A handler may be a method of an object with `ahead`: what it answers to the next calls, [n, B,
+    ...] to calls whose first tensor has B rows, or [n] to any.
+    """
+    owners = {name: getattr(handler, "__self__", None) for name, handler in doubles.items()}
+    known = {name: getattr(owner, "ahead", None) for name, owner in owners.items()}
+    return {name: answers for name, answers in known.items() if answers is not None}
+
+
 class Calls:
     """The doubles' calls during one request, and the answers they got.
 
@@ -41,8 +67,11 @@ class Calls:
         self.asked: list[Asked] = []
         self.refused = 0
         self.kept = 0  # bytes
+        self.size = 0  # of the last call that was read
         self.given = 0  # bytes of answers, including those given ahead
         self.following: dict[str, list[np.ndarray]] = {}  # answers given ahead, last one first
+        self.ahead = known_answers(doubles) if isinstance(doubles, dict) else {}
+        self.left = {name: len(answers) for name, answers in self.ahead.items()}
         self.structure: dict[str, Any] | None = None  # of a network, and
         self.members: set[str] = set()  # the names of its levels' members
 
@@ -54,23 +83,48 @@ class Calls:
         self.members = members_of(self.structure)
 
     def take_earlier(self, messages: Any) -> None:
-        """Note calls that the worker answered with what it was given ahead."""
+        """Note calls that the worker answered with what it was given ahead, or by itself."""
         if not isinstance(messages, list):
             raise BadMessage("earlier calls without content")
         for message in messages:
             asked = self._read(message)
-            if not self.following.get(asked.name):
-                raise BadMessage("a call that got no answer ahead")
-            self._note(asked, self.following[asked.name].pop())
+            self._note(asked, self._answered(asked))
+
+    def _answered(self, asked: Asked) -> np.ndarray:
+        """The answer that the worker had to a call."""
+        value: Any = None
+        if not isinstance(self.doubles, dict):  # a network's members, whose answers follow a seed
+            self._check_member(asked)
+            if len(self.asked) < self.most:
+                value = self.doubles(asked)
+        elif self.left.get(asked.name):
+            self.left[asked.name] -= 1
+            value = self.doubles[asked.name](asked)
+        elif self.following.get(asked.name):
+            value = self.following[asked.name].pop()
+        if not isinstance(value, np.ndarray):
+            raise BadMessage("a call that got no answer ahead")
+        return value
+
+    def _check_member(self, asked: Asked) -> None:
+        """Raise BadMessage unless a call is of a member that the network said it has."""
+        if self.structure is None:
+            raise BadMessage("a call of an unknown double")
+        if "." in asked.name and asked.name not in self.members:
+            raise BadMessage("a call of an unknown member")
 
     def reply(self, message: dict[str, Any]) -> dict[str, Any]:
         """What the double's handler says to a call."""
         asked = self._read(message)
-        handler = self.doubles.get(asked.name) if isinstance(self.doubles, dict) else self.doubles
-        if handler is None or (self.structure is None and not isinstance(self.doubles, dict)):
+        handler: Handler | None = None
+        if isinstance(self.doubles, dict):
+            handler = self.doubles.get(asked.name)
+        else:
+            self._check_member(asked)
+            handler = self.doubles
+        if handler is None:
             raise BadMessage("a call of an unknown double")
-        if "." in asked.name and self.structure is not None and asked.name not in self.members:
-            raise BadMessage("a call of an unknown member")
+        self.left[asked.name] = 0  # the worker forgets them as well
         if len(self.asked) >= self.most:
             self.refused += 1
             if self.refused > MAX_REFUSED:
@@ -90,7 +144,8 @@ class Calls:
 
     def _read(self, message: Any) -> Asked:
         asked = read_asked(message)
-        if self.kept + asked.size() > MAX_KEPT:
+        self.size = asked.size()
+        if self.kept + self.size > MAX_KEPT:
             raise BadMessage("calls of doubles with far too many numbers")
         return asked
 
@@ -99,4 +154,4 @@ class Calls:
         is_part = answered is not None and answered.base is not None
         asked.answered = answered.copy() if is_part else answered
         self.asked.append(asked)
-        self.kept += asked.size()
+        self.kept += self.size + (0 if answered is None else answered.nbytes)

@@ -68,7 +68,10 @@ class Objective:
         answers = self.answers()
         if self.case.kwargs.get("use_vae"):
             answers |= {"vae.encoder": self.case.inputs["latents"], "vae.decoder": self.images}
-        pieces = {name: Pieces(name, values[None], again=True) for name, values in answers.items()}
+        pieces = {
+            name: Pieces(name, values[None], again=True, expected=name != "vae.decoder")
+            for name, values in answers.items()
+        }
         doubles = {name: piece.answer for name, piece in pieces.items()}
         options: dict[str, Any] = {"gradients": not self.options["away"], "time_at": 2}
         options |= self.options

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from autograder.checks.cases import Case, Options
-from autograder.checks.doubles import Calls, Handler
+from autograder.checks.doubles import MAX_MEMBER_CALLS, Calls, Handler
 from autograder.checks.findings import Finding, check_attempted, error_finding
 from autograder.checks.messages import (
     Answer,
@@ -122,6 +122,7 @@ class Student:
         self.fresh = False  # whether the worker has done nothing but build
         self.deaths = 0
         self.last_death = ""
+        self.runs: dict[Any, Answer | Finding] = {}  # of whole networks
 
     def hand_over(self) -> WarmWorker | None:
         """The worker for the next part, if it is alive and well; this view has none afterwards."""
@@ -277,6 +278,30 @@ class Student:
 
         return self._ask("call", request, CALL_SECONDS, {**doubles, **inside}, read)
 
+    def forward(self, key: str, inputs: list[np.ndarray], training: bool) -> Answer:
+        """Run a whole network on inputs of these shapes; once, for all who ask."""
+        asked = key, training, *(value.shape for value in inputs)
+        if asked not in self.runs:
+            try:
+                self.runs[asked] = self.call(key, "forward", *inputs, training=training)
+            except Finding as finding:
+                self.runs[asked] = finding
+        found = self.runs[asked]
+        if isinstance(found, Finding):
+            raise found
+        return found
+
+    def run_before(self, key: str, inputs: list[np.ndarray], training: bool) -> None:
+        """Run a whole network before `network`, to which it shows the shapes of all outputs.
+
+        What goes wrong is for a test of its own, unless it ends the process.
+        """
+        try:
+            self.forward(key, inputs, training)
+        except Finding:
+            if self.worker is None:
+                raise
+
     def function(
         self,
         module: str,
@@ -338,11 +363,19 @@ class Student:
         self,
         key: str,
         *args: Any,
-        handler: Callable[[Asked], np.ndarray | str],
+        handler: Callable[[Asked], np.ndarray],
+        seed: int,
         training: bool = True,
     ) -> tuple[Answer, dict[str, Any]]:
-        """Run a UNet made of doubles, all answered by the handler; also returns its structure."""
+        """Run a UNet made of doubles, all answered by the handler; also returns its structure.
+
+        Args:
+            seed: of the numbers that the handler draws, one call after the other. The worker draws
+                the same by itself. It gains nothing by knowing them: only the right calls show that
+                each went where it should.
+        """
         request = {"key": key, "args": list(args), "training": training}
+        request |= {"seed": seed, "most": MAX_MEMBER_CALLS}
 
         def read(answer: dict[str, Any], calls: Calls) -> tuple[Answer, dict[str, Any]]:
             gradients = read_gradients(answer, {asked.name for asked in calls.asked})
@@ -407,6 +440,8 @@ class Student:
         start, before = time.monotonic(), channel.received
         deadline = start + seconds
         calls = Calls(doubles)
+        if calls.ahead:
+            request = {**request, "ahead": calls.ahead}
         result = None
         try:
             if is_new and self.state.gpu:

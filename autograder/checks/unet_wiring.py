@@ -25,7 +25,7 @@ class Wiring:
 
     Args:
         needed: for each level of encoder and decoder, which of its three members must exist.
-        random: draws the answers.
+        random: draws the seed of the answers.
         batch: the samples that the network gets, which it may give to its members in pieces.
     """
 
@@ -35,6 +35,10 @@ class Wiring:
     calls: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
     by_front: dict[Any, tuple[str, np.ndarray]] = field(default_factory=dict)  # see `front`
     odd: str = ""  # a member whose output has a size that its input does not allow
+
+    def __post_init__(self) -> None:
+        self.seed = int(self.random.integers(1 << 62))
+        self.random = np.random.default_rng(self.seed)
 
     def answer(self, asked: Asked) -> np.ndarray:
         """A member's output: numbers that cannot be known beforehand."""

@@ -12,11 +12,14 @@ import sys
 import tempfile
 import traceback
 import types
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeAlias
 from unittest import mock
 
 import numpy as np
+import numpy.random  # with NumPy it comes only once it is used, in each worker
 import torch
 from torch import nn
 
@@ -26,6 +29,7 @@ from autograder.sandbox.wire import DTYPES, NAMES, Channel
 
 SHOWN = 2000  # characters of an error's text
 MOVED = 0.5  # how far parameters are moved that the judge does not know
+MAX_LATER, MOST_LATER = 1 << 23, 300  # bytes and calls that are reported with the next message
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
 TIMES = {"time", "times", "t", "timestep", "timesteps", "step"}
 CHAIN = ("p_sample_loop", "generate")  # what editions call sampling
@@ -35,6 +39,8 @@ HALVES = {  # names of an autoencoder's halves, parts or methods, in the order o
     "vae.encoder": ("encoder", "encode", "vae_encoder"),
     "vae.decoder": ("decoder", "decode", "vae_decoder"),
 }
+# For each member of a network: from the shapes of its inputs to that of its output.
+Shapes: TypeAlias = dict[str, dict[tuple, list[int]]]
 BUFFERS = (
     "betas sqrt_recip_alphas sqrt_alphas_cumprod sqrt_one_minus_alphas_cumprod posterior_variance "
     "sigma_data"
@@ -74,6 +80,8 @@ class Worker:
         self.code_folder = code_folder
         self.objects: dict[str, Any] = {}
         self.doubles: dict[str, nn.Module] = {}
+        self.shapes: dict[str, Shapes] = {}  # of the members of each object, from a run of it
+        self.members = Members(0, 0, {})
 
     def do_gpu(self) -> dict[str, Any]:
         """Pretend that there is a GPU."""
@@ -144,6 +152,7 @@ class Worker:
         time: int | None,
         away: bool,
         inside: list[str],
+        ahead: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> dict[str, Any]:
         """Call a method with test doubles in place; the arrays among the arguments become tensors.
 
@@ -153,10 +162,11 @@ class Worker:
             time: position of the time steps, left out where the method draws them itself.
             away: all arguments are on a second device.
             inside: doubles that take the place of functions that it calls.
+            ahead: answers of doubles, see Double.
         """
         built = self.objects[key].train(training)
         bound = method_of(built, method)
-        self.doubles = {n: Double(n, self.calls).train(training) for n in (*doubles, *inside)}
+        self.doubles = self.doubles_of([*doubles, *inside], ahead, training)
         if "model" in self.doubles and hasattr(built, "model"):
             self.doubles["model"].names = own_names(built.model)
         given = dict(enumerate(args))
@@ -172,10 +182,9 @@ class Worker:
                 stack.enter_context(replaced(built, own_path(built, name), self.doubles[name]))
             self.replace_functions(inside, stack)
             if away:
-                for part in built.modules():
-                    for held in (part._buffers, part._parameters):
-                        stack.enter_context(mock.patch.dict(held, as_away(held)))
-                stack.enter_context(Devices())
+                stack.enter_context(moved_away(built))
+            elif method == "forward":
+                self.shapes[key] = stack.enter_context(shapes_noted(built))
             before = switches(self.doubles)
             try:
                 result = bound(*arguments)
@@ -184,10 +193,9 @@ class Worker:
                 torch.set_grad_enabled(before["grad_mode"])
                 torch.set_default_dtype(before["default_dtype"])
         answer: dict[str, Any] = {"value": pack(result), "draws": draws}
-        answer["changed"] = changed(given, tensors) + [
-            name for name, copy in copies.items() if not same(copy, getattr(built, name))
-        ]
-        answer["changed"] += [name for name in after if after[name] != before[name]]
+        held = [name for name, copy in copies.items() if not same(copy, getattr(built, name))]
+        switched = [name for name in after if after[name] != before[name]]
+        answer["changed"] = changed(given, tensors) + held + switched
         models = {"self": built, **self.doubles}
         answer["mode_changed"] = [n for n, m in models.items() if m.training != training]
         if gradients:
@@ -204,6 +212,7 @@ class Worker:
         inside: list[str],
         keeps: list[str],
         away: bool,
+        ahead: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> dict[str, Any]:
         """Call libs.MODULE.NAME; keyword arguments named as a double are that double.
 
@@ -211,9 +220,10 @@ class Worker:
             inside: doubles that take the place of functions that it calls.
             keeps: doubles whose arguments must stay as they are after the call.
             away: all tensors are on a second device.
+            ahead: answers of doubles, see Double.
         """
         function = getattr(submitted(module), name)
-        self.doubles = {double: Double(double, self.calls) for double in (*doubles, *inside)}
+        self.doubles = self.doubles_of([*doubles, *inside], ahead)
         for double in keeps:
             self.doubles[double].kept = []
         given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
@@ -247,10 +257,18 @@ class Worker:
                 errors.append({**found, "text": found["text"][:100]})  # there may be many
         return {"values": values, "errors": errors}
 
-    def do_network(self, key: str, args: list[Any], training: bool) -> dict[str, Any]:
-        """Run the UNet with every member replaced by a double; real members only give shapes."""
+    def do_network(
+        self, key: str, args: list[Any], training: bool, seed: int, most: int
+    ) -> dict[str, Any]:
+        """Run the UNet with every member replaced by a double; real members only give shapes.
+
+        Args:
+            seed: of the doubles' answers.
+            most: calls that need not be asked for.
+        """
         unet = self.objects[key].train(training)
         self.doubles = {}
+        self.members = Members(seed, most, self.shapes.get(key, {}))
         structure: dict[str, Any] = {}
         with contextlib.ExitStack() as stack:
             for name, child in list(unet.named_children()):
@@ -276,6 +294,12 @@ class Worker:
                 stack.enter_context(replaced(level, str(j), double))
         return there
 
+    def doubles_of(
+        self, names: list[str], ahead: Mapping[str, np.ndarray], training: bool = True
+    ) -> dict[str, "Double"]:
+        """Doubles by their names, with the answers that they have got, in one mode."""
+        return {n: Double(n, self.calls, ahead.get(n)).train(training) for n in names}
+
     def replace_functions(self, names: list[str], stack: contextlib.ExitStack) -> None:
         """Put doubles in the place of functions, in each module of the submission that has them."""
         for name in names:
@@ -283,7 +307,7 @@ class Worker:
                 stack.enter_context(mock.patch.object(owner, name, self.doubles[name].__call__))
 
     def double(self, name: str, real: nn.Module) -> "Double":
-        double = Double(name, self.calls, real)
+        double = Member(name, self.calls, real, self.members)
         self.doubles[name] = double
         return double
 
@@ -345,17 +369,83 @@ class Calls:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.earlier: list[dict[str, Any]] = []  # calls not reported to the judge yet
+        self.earlier: list[dict[str, Any]] = []  # calls not reported to the judge yet, and
+        self.size = 0  # the bytes of their tensors
 
     def take(self) -> list[dict[str, Any]]:
         """The calls to report to the judge with the next message."""
-        earlier, self.earlier = self.earlier, []
+        earlier, self.earlier, self.size = self.earlier, [], 0
         return earlier
+
+    def keep(self, asked: dict[str, Any]) -> bool:
+        """Report a call of tensors and numbers later, if there is room; whether there is."""
+        size = self.size
+        for value in (*asked["args"], *asked["kwargs"].values()):
+            if isinstance(value, dict) and "tensor" in value:
+                size += getattr(value.get("array"), "nbytes", 0)
+            elif not isinstance(value, bool | int | float | None):
+                return False  # nobody knows how long it is
+        if size > MAX_LATER or len(self.earlier) >= MOST_LATER:
+            return False
+        self.earlier.append(asked)
+        self.size = size
+        return True
 
     def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Have the judge answer a call."""
         self.channel.send({**asked, "earlier": self.take()})
         return self.channel.receive()
+
+
+@dataclass
+class Members:
+    """What the doubles of a network's members share.
+
+    Args:
+        seed: of their answers.
+        left: calls that they may still answer by themselves.
+        shapes: of outputs that are known.
+    """
+
+    seed: int
+    left: int
+    shapes: Shapes
+
+    def __post_init__(self) -> None:
+        self.random = np.random.default_rng(self.seed)
+
+
+def shapes_of(inputs: list[torch.Tensor]) -> tuple:
+    """The shapes of tensors."""
+    return tuple(tuple(a.shape) for a in inputs)
+
+
+@contextlib.contextmanager
+def shapes_noted(network: nn.Module) -> Iterator[Shapes]:
+    """Within this context, note the shapes of what each member gets and gives."""
+    found: Shapes = {}
+    with contextlib.ExitStack() as stack:
+        for name, member in members_of(network):
+
+            def note(_: Any, args: Any, kwargs: Any, output: Any, name: str = name) -> None:
+                if torch.is_tensor(output):
+                    inputs = [a for a in (*args, *kwargs.values()) if torch.is_tensor(a)]
+                    found.setdefault(name, {})[shapes_of(inputs)] = list(output.shape)
+
+            stack.callback(member.register_forward_hook(note, with_kwargs=True).remove)
+        yield found
+
+
+def members_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The members of a UNet by the names of their doubles."""
+    for name, child in network.named_children():
+        if name not in ("encoder", "decoder"):
+            yield name, child
+        elif isinstance(child, nn.ModuleList):
+            for i, level in enumerate(child):
+                for j, part in enumerate(level if isinstance(level, nn.ModuleList) else ()):
+                    if part is not None:
+                        yield f"{name}.{i}.{j}", part
 
 
 class Double(nn.Module):
@@ -364,15 +454,15 @@ class Double(nn.Module):
     Args:
         name: says which one is called.
         calls: the way to the judge.
-        real: what it stands in for, if its output's shape matters; it runs on the real input.
+        ahead: answers to the first calls: [n, B, ...] if their first tensor has B rows, or [n].
     """
 
-    def __init__(self, name: str, calls: Calls, real: nn.Module | None = None) -> None:
+    def __init__(self, name: str, calls: Calls, ahead: np.ndarray | None = None) -> None:
         super().__init__()
         self.name, self.calls = name, calls
         self.names: dict[str, str] = {}  # of arguments, see `own_names`
-        self.following: list[np.ndarray] = []  # answers to the next calls, last one first
-        self.real = [real]  # in a list, so that it is not a sub-module
+        self.ahead = [] if ahead is None else list(ahead)[::-1]  # last one first; and
+        self.following: list[np.ndarray] = []  # answers to calls after one that was asked for
         self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # arguments, their copies
         self.factor = nn.Parameter(torch.ones((), dtype=torch.float32, device="cpu"))
 
@@ -398,28 +488,79 @@ class Double(nn.Module):
             kwargs = {**dict(zip(self.names, args, strict=False)), **kwargs}
             args, kwargs = (), {self.names.get(name, name): v for name, v in kwargs.items()}
         asked = {"double": self.name, "args": pack(list(args)), "kwargs": pack(kwargs)}
-        failure = None
-        if self.real[0] is not None:
-            try:
-                with torch.no_grad():
-                    asked["shape"] = list(self.real[0](*args, **kwargs).shape)
-            except Exception as error:
-                failure = error
-                asked["shape"] = None
-        if self.following and any(i.shape == self.following[-1].shape for i in inputs):
-            self.calls.earlier.append(asked)
-            value = self.following.pop()
-        else:
-            answer = self.calls.ask(asked)
-            if failure is not None:
-                raise failure
-            if "refused" in answer:
-                raise RuntimeError(answer["refused"])
-            value, self.following = answer["value"], list(answer["following"])[::-1]
-        value = tensor(value)
+        value = tensor(self.value(asked, args, kwargs, inputs))
         if not torch.is_grad_enabled():
             return value
         return PassOn.apply(value * self.factor, *inputs)
+
+    def value(
+        self,
+        asked: dict[str, Any],
+        args: tuple,
+        kwargs: dict[str, Any],
+        inputs: list[torch.Tensor],
+    ) -> np.ndarray:
+        """The numbers of the answer."""
+        rows = next((len(a) for a in inputs if a.ndim), -1)
+        if self.ahead and self.ahead[-1].ndim and len(self.ahead[-1]) != rows:
+            self.ahead = []
+        same = self.following and any(i.shape == self.following[-1].shape for i in inputs)
+        answers = self.ahead or (self.following if same else [])
+        if answers and self.calls.keep(asked):
+            return answers.pop()
+        answer = self.ask(asked)
+        self.ahead, self.following = [], list(answer["following"])[::-1]
+        return answer["value"]
+
+    def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The judge's answer; raises an error where that is a refusal."""
+        answer = self.calls.ask(asked)
+        if "refused" in answer:
+            raise RuntimeError(answer["refused"])
+        return answer
+
+
+class Member(Double):
+    """Stands in for a member of a network; each call gets random numbers in its output's shape.
+
+    Args:
+        real: what it stands in for; it runs on the real input if the shape is not known.
+    """
+
+    def __init__(self, name: str, calls: Calls, real: nn.Module, members: Members) -> None:
+        super().__init__(name, calls)
+        self.real = [real]  # in a list, so that it is not a sub-module
+        self.members = members
+
+    def value(
+        self,
+        asked: dict[str, Any],
+        args: tuple,
+        kwargs: dict[str, Any],
+        inputs: list[torch.Tensor],
+    ) -> np.ndarray:
+        """The numbers of the answer, which the judge draws as well."""
+        failure = None
+        try:
+            asked["shape"] = self.shape(args, kwargs, inputs)
+        except Exception as error:
+            failure = error
+            asked["shape"] = None
+        value = self.members.random.standard_normal(asked["shape"] or [1]).astype(np.float32)
+        self.members.left -= 1
+        if self.members.left < 0 or not self.calls.keep(asked):
+            self.ask(asked)
+        if failure is not None:
+            raise failure
+        return value
+
+    def shape(self, args: tuple, kwargs: dict[str, Any], inputs: list[torch.Tensor]) -> list[int]:
+        """The shape of the real member's output."""
+        known = self.members.shapes.get(self.name, {}).get(shapes_of(inputs))
+        if known is not None:
+            return known
+        with torch.no_grad():
+            return list(self.real[0](*args, **kwargs).shape)
 
 
 def plain(double: Double) -> Callable[..., Any]:
@@ -666,6 +807,17 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(array))
 
 
+@contextlib.contextmanager
+def moved_away(module: nn.Module) -> Iterator[None]:
+    """Within this context a module is on the second device, and all tensors know theirs."""
+    with contextlib.ExitStack() as stack:
+        for part in module.modules():
+            for held in (part._buffers, part._parameters):
+                stack.enter_context(mock.patch.dict(held, as_away(held)))
+        stack.enter_context(Devices())
+        yield
+
+
 def as_away(named: dict[Any, Any]) -> dict[Any, Any]:
     """The same with its tensors on the second device."""
     return {k: v.as_subclass(Away) if torch.is_tensor(v) else v for k, v in named.items()}
@@ -695,19 +847,21 @@ def same(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 
 def pack(value: Any) -> Any:
-    """A value as the wire can carry it: tensors as arrays, unknown things by their type's name."""
+    """A value as the wire can carry it: tensors as arrays, unknown things by their type's name.
+
+    Arrays are copies: they may be sent after the student has changed the tensor.
+    """
     if torch.is_tensor(value):
         name = str(value.dtype).removeprefix("torch.")
         if value.device.type != "cpu":
             return {"tensor": name, "device": value.device.type, "shape": list(value.shape)}
         plain = value.detach()
-        # a copy: it may be sent after the student has changed the tensor
         array = (plain if name in DTYPES else plain.float()).numpy().copy()
         return {"tensor": name, "array": array}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray) and value.dtype in NAMES:
-        return {"tensor": f"numpy {NAMES[value.dtype]}", "array": value}
+        return {"tensor": f"numpy {NAMES[value.dtype]}", "array": value.copy()}
     if isinstance(value, list | tuple):
         return [pack(item) for item in value]
     if isinstance(value, dict):

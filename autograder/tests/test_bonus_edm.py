@@ -170,7 +170,9 @@ class Objective:
             *noise,
             doubles={
                 "denoise": Pieces("denoise", inputs["denoised"][None], again=True).answer,
-                "model": Pieces("the network", inputs["answer"][None], again=True).answer,
+                "model": Pieces(
+                    "the network", inputs["answer"][None], again=True, expected=False
+                ).answer,
             },
             gradients=not away,
             training=self.training,
@@ -328,6 +330,7 @@ class Denoiser:
 
     def __init__(self, three: list[np.ndarray]) -> None:
         self.x, *self.answers = three
+        self.ahead = np.stack(self.answers)
         self.rows = [0, 0]  # that were answered at either end
         self.ends: list[int] = []  # of the calls
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from autograder.checks.batches import SIZES, Pieces, Spread, check_device, in_whole, odd
 from autograder.checks.cases import Case
+from autograder.checks.doubles import Told
 from autograder.checks.evidence import (
     FEW_DIGITS,
     check_untouched,
@@ -252,7 +253,7 @@ class Walk:
         }
         doubles: dict[str, Any] = {name: n.answer for name, n in self.networks.items()}
         if self.name != "single":  # it may be left out
-            doubles["on_step"] = lambda asked: np.zeros(1, np.float32)
+            doubles["on_step"] = Told(len(self.times)).answer
         try:
             return student.function(
                 "ddim",

@@ -50,6 +50,7 @@ SHAPES: dict[str, tuple[tuple[list[int], list[int], int], tuple[int, int]]] = {
 }
 SAMPLES = {"one_level": 1, "equal_widths": 3, "one_block": 3}  # of a batch; of others 2
 IN_EVALUATION = ("one_level", "stable_diffusion", "one_block")  # others are in training mode
+AGAIN = ("one_block",)  # which run twice, in either mode
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
@@ -72,26 +73,36 @@ def network_of(
 @shapes
 def test_forward(student: Student, shape: str, random: np.random.Generator) -> None:
     """Every block gets its input, t_emb or the context; each state goes to its decoder block."""
-    check_forward(student, shape, random, training=shape not in IN_EVALUATION)
+    training = shape not in IN_EVALUATION
+    check_forward(student, shape, random, training, fresh=shape in AGAIN)
 
 
 @pytest.mark.group("unet")
-@pytest.mark.parametrize("shape", ["one_block"])
+@pytest.mark.parametrize("shape", AGAIN)
 def test_forward_again(student: Student, shape: str, random: np.random.Generator) -> None:
     """What the network has run before does not count, nor in which mode it was."""
-    check_forward(student, shape, random, training=shape in IN_EVALUATION)
+    check_forward(student, shape, random, training=shape in IN_EVALUATION, fresh=False)
 
 
 def check_forward(
-    student: Student, shape: str, random: np.random.Generator, training: bool
+    student: Student, shape: str, random: np.random.Generator, training: bool, fresh: bool
 ) -> None:
-    """Run a network made of doubles, and follow x through it."""
+    """Run a network made of doubles, and follow x through it.
+
+    Args:
+        training: the mode it is in.
+        fresh: it has not run before.
+    """
     key, inputs = network_of(student, shape, random)
+    if not fresh:
+        student.run_before(key, inputs, training=shape in IN_EVALUATION)
     needed = needed_blocks(*SHAPES[shape][0])
     x, context, time = inputs
     walk = WholeUNet(needed, random, len(x), x=x, context=context, time=time)
     try:
-        answer, structure = student.network(key, *inputs, handler=walk.answer, training=training)
+        answer, structure = student.network(
+            key, *inputs, handler=walk.answer, seed=walk.seed, training=training
+        )
     except Finding as finding:
         if not finding.not_attempted and finding.structure:
             walk.error = finding
@@ -105,7 +116,7 @@ def check_forward(
 def test_forward_runs(student: Student, shape: str, random: np.random.Generator) -> None:
     """The network itself runs, leaves its input as it is, and returns the shape of x."""
     key, inputs = network_of(student, shape, random)
-    answer = student.call(key, "forward", *inputs, training=shape in IN_EVALUATION)
+    answer = student.forward(key, inputs, training=shape in IN_EVALUATION)
     tensor_of(answer.value, inputs[0].shape, "The network's output")
     check_untouched(answer, ["x", "context", "time"])
 

