@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.denoisers import denoiser_of, for_model
+from ..runtime.progress import counted
 from ..runtime.streams import EVAL_STREAM, generator_for
 from .patient import LOOKED_AT, Patient
 
@@ -56,8 +57,8 @@ def levels(patient: Patient, model: nn.Module | None = None) -> list[Level]:
     x_start, found = patient.x_start[:LOOKED_AT], []
     label, eigenvalues = patient.condition(len(x_start)), _eigenvalues(patient.x_start)
     noise = _noise_like(x_start)
-    for time in tenths(patient):
-        alpha, sigma = (rate.item() for rate in denoiser.rates(time[None]))
+    for time in counted(tenths(patient).split(1), TENTHS, "looking the run over", "noise level"):
+        alpha, sigma = (rate.item() for rate in denoiser.rates(time))
         x = alpha * x_start + sigma * noise
         guess = denoiser.denoised(x, label, time.expand(len(x)))
         error = (guess - x_start).square().mean().item()
@@ -103,8 +104,8 @@ def label_gain(patient: Patient) -> float:
     ) % number
     times, noise = tenths(patient), _noise_like(x_start)
     right = other = 0.0
-    for time in times[5:8]:
-        alpha, sigma = (rate.item() for rate in denoiser_of(patient.model).rates(time[None]))
+    for time in counted(times[5:8].split(1), 3, "trying other labels", "noise level"):
+        alpha, sigma = (rate.item() for rate in denoiser_of(patient.model).rates(time))
         x, t = alpha * x_start + sigma * noise, time.expand(len(x_start))
         right += (denoiser_of(patient.model).denoised(x, label, t) - x_start).square().mean().item()
         other += (denoiser_of(patient.model).denoised(x, wrong, t) - x_start).square().mean().item()
