@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 import pytest
 import torch
 
-from helpers.devtools import driven_tab
+from helpers.devtools import PATIENCE, driven_tab
 from libs.models.build import load_model
 from libs.play.studio import Studio
 from libs.utils import UserError
@@ -39,10 +39,14 @@ def tab(url, tmp_path_factory):
         yield tab
 
 
+def shown_in(name):
+    """JavaScript for where a picture of the page comes from, as soon as it shows."""
+    picture = f"document.querySelector('#{name} img')"
+    return f"(e => e && e.complete && e.naturalWidth && e.src)({picture})"
+
+
 def source(tab, name):
-    """Where a picture of the page comes from, as soon as it shows."""
-    return tab.wait_for(f"(e => e && e.complete && e.naturalWidth && e.src)"
-                        f"(document.querySelector('#{name} img'))")  # fmt: skip
+    return tab.wait_for(shown_in(name))
 
 
 def changed(tab, name, before):
@@ -56,14 +60,24 @@ def go_to(tab, number):
     tab.wait_for(f"!!(e => e && e.offsetWidth)(document.querySelector('{button}'))")
 
 
-def paint(tab, name, points):
-    """Move the mouse over a canvas, in shares of its picture's size from its middle."""
+def paint(tab, name, points, button, result):
+    """Move the mouse over a canvas, in shares of its picture's size from its middle; then press a
+    button, and all again until there is a result: nothing says when a canvas is ready.
+    """
     tab.wait_for(f"!!document.querySelector('#{name} canvas')")
-    time.sleep(1)  # until the picture is in it, which nothing says
-    x, y, *_ = tab.place(f"#{name} canvas")
-    side = 250
-    tab.drag([(x + side * right, y + side * down) for right, down in points])
-    time.sleep(0.5)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        x, y, *_ = tab.place(f"#{name} canvas")
+        side = 250
+        tab.drag([(x + side * right, y + side * down) for right, down in points])
+        time.sleep(0.5)
+        tab.click(button)
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            if found := tab.ask(shown_in(result)):
+                return found
+            time.sleep(0.1)
+    raise AssertionError(f"no picture came in {result}")
 
 
 def test_draws_two_settings_from_one_seed(tab):
@@ -87,9 +101,8 @@ def test_finishes_what_the_mouse_draws(tab):
     tab.click("#finish")
     said = tab.wait_for("(e => e && e.innerText)(document.querySelector('.toast-body'))")
     assert "nothing on the canvas" in said
-    paint(tab, "canvas", [(-0.2, -0.3), (0.2, -0.3), (0.0, 0.3)])
-    tab.click("#finish")
-    assert source(tab, "finished")
+    stroke = [(-0.2, -0.3), (0.2, -0.3), (0.0, 0.3)]
+    assert paint(tab, "canvas", stroke, "#finish", "finished")
 
 
 def test_fills_what_the_mouse_erases(tab):
@@ -97,9 +110,7 @@ def test_fills_what_the_mouse_erases(tab):
     go_to(tab, 2)
     tab.click("#new")
     tab.wait_for("document.querySelector('#hint').innerText.includes('Now paint')")
-    paint(tab, "gap", [(-0.3, 0.3), (0.3, 0.3), (-0.3, 0.1)])
-    tab.click("#fill")
-    assert source(tab, "filled")
+    assert paint(tab, "gap", [(-0.3, 0.3), (0.3, 0.3), (-0.3, 0.1)], "#fill", "filled")
 
 
 @pytest.mark.parametrize("dark", [False, True])
