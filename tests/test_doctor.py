@@ -125,7 +125,7 @@ def test_data_in_another_range_and_too_few_of_it():
     assert [f.kind for f in check_up(patient).findings] == ["scale"]
     patient = patient_of()
     patient.images = patient.images[:3].repeat(10, 1, 1, 1)
-    assert [f.kind for f in check_up(patient).findings] == ["alike"]
+    assert [f.kind for f in check_up(patient).findings] == ["few"]
 
 
 def test_errors_are_those_of_the_best_linear_denoiser():

@@ -57,10 +57,9 @@ def serve(channel: Channel, code_folder: str, shared: bool = False) -> None:
         sys.path.insert(0, code_folder)
     else:
         machine.furnish(code_folder)
+        # It compiles code for every new shape, which is slow for few calls.
+        torch.backends.mkldnn.set_flags(False)
     sys.dont_write_bytecode = True
-    torch.backends.mkldnn.set_flags(
-        False
-    )  # it compiles code for every new shape: slow for few calls
     worker = Worker(channel, code_folder)
     while True:
         request = channel.receive()

@@ -251,7 +251,7 @@ WRONG = {
     "few steps, small": Run("schedule", keys=("model.timesteps=20",)),
     "average at its start": Run("ema", owner=EMA, name="update", other=kept_average),
     "three images": Run(
-        "alike", keys=("dataset.subset=0.003", "loader.batch_size=3", "train_cfg.epochs=120")
+        "few", keys=("dataset.subset=0.003", "loader.batch_size=3", "train_cfg.epochs=120")
     ),
 }
 HEALTHY = {

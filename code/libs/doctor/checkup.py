@@ -83,7 +83,7 @@ def _data(patient: Patient) -> list[Finding]:
     different = len(x.flatten(1).unique(dim=0))
     if different < LEAST_IMAGES:
         sentence = f"There are only {different} different training images."
-        found.append(Finding("alike", sentence))
+        found.append(Finding("few", sentence))
     return found
 
 

@@ -12,6 +12,7 @@ PLACES = {
     "time": "the way of the time into the network",
     "schedule": "the noise schedule",
     "chain": "the way back from noise to images",
+    "few": "what the data set holds",
     "rate_low": "the learning rate",
     "rate_high": "the learning rate",
     "unlearned": "how long and on what it trained",
