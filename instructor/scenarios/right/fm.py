@@ -232,7 +232,6 @@ def generate(self, labels):
 
 # ==== fm_right_restores_the_mode
 # about: Draws in evaluation mode and restores the mode.
-# judge_only: true
 # in: fm.generate
 @torch.no_grad()
 def generate(self, labels):
