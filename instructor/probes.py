@@ -124,7 +124,7 @@ def probe_q_sample(libs: Any) -> Observations:
     return {
         **seen,
         **stats(schedule.noise_in(first, x, t)),
-        "draws anew": not torch.equal(first, second),
+        "draws again": not torch.equal(first, second),
     }
 
 
@@ -146,7 +146,7 @@ def probe_p_sample(libs: Any) -> Observations:
             noise = schedule.noise_of_step(second, x, eps, t_index)
             seen |= {f"{name} at {t_index}": value for name, value in stats(noise).items()}
             seen[f"~mean of its product with x at {t_index}"] = float((noise * x).mean())
-            seen[f"draws anew at {t_index}"] = not torch.equal(first, second)
+            seen[f"draws again at {t_index}"] = not torch.equal(first, second)
     same = [torch.equal(value, buffers[name]) for name, value in ddpm.named_buffers()]
     seen["nothing changed"] = all(same) and torch.equal(x, given)
     return {**seen, **asked(ddpm.model)}
@@ -180,7 +180,7 @@ def probe_p_sample_loop(libs: Any, latent: bool = False) -> Observations:
     expected = Decoder()(last) if latent else (last + 1) / 2
     seen["error of the images"] = images - expected.clamp(0, 1)
     again = ddpm.p_sample_loop(labels)
-    return {**seen, "draws anew": not torch.equal(images, again)}
+    return {**seen, "draws again": not torch.equal(images, again)}
 
 
 def probe_compute_loss(libs: Any, latent: bool = False) -> Observations:
@@ -354,7 +354,7 @@ def probe_fm_loss(libs: Any) -> Observations:
         seen[f"error of the mix {option}"] = call["x"] - s * x - (1 - s) * noise
         seen[f"different times {option}"] = len(t.unique()) > 3900
         flow.compute_loss(x, torch.zeros(4000, dtype=torch.long), None, noise)
-        seen[f"draws anew {option}"] = not torch.equal(flow.model.calls[-1]["time"], call["time"])
+        seen[f"draws again {option}"] = not torch.equal(flow.model.calls[-1]["time"], call["time"])
     return seen
 
 
@@ -375,7 +375,7 @@ def probe_fm_generate(libs: Any) -> Observations:
         last = ends[-1].float()
         expected = Decoder()(last) if latent else (last + 1) / 2
         found["error of the images"] = images - expected.clamp(0, 1)
-        found["draws anew"] = not torch.equal(images, flow.generate(labels))
+        found["draws again"] = not torch.equal(images, flow.generate(labels))
         seen |= {f"{name}, latent {latent}": value for name, value in found.items()}
     return seen
 

@@ -61,7 +61,7 @@ class RunState:
         forged: messages that were forged, in any part.
         received: bytes of what a worker sent, since garbage was collected.
         failed: the findings of failed builds, by key, or by the module that cannot be imported.
-        stand_in: libs/unet.py is broken: an empty network stands in for it.
+        stand_in: libs/unet.py is broken: an empty network replaces it.
         gpu: workers pretend to have a GPU, for code that names one.
     """
 
@@ -143,7 +143,7 @@ class Student:
         """Construct libs.MODULE.NAME once.
 
         A broken libs/unet.py must not cost the points of the models that use it: where building
-        with it fails, an empty network stands in for it.
+        with it fails, an empty network replaces it.
 
         Args:
             optional: sets of further arguments, see cases.py.

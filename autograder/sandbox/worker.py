@@ -448,7 +448,7 @@ def members_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 class Double(nn.Module):
-    """Stands in for a network or a function: passes each call on to the judge, who answers it.
+    """Replaces a network or a function: passes each call on to the judge, who answers it.
 
     Args:
         name: says which one is called.
@@ -520,10 +520,10 @@ class Double(nn.Module):
 
 
 class Member(Double):
-    """Stands in for a member of a network; each call gets random numbers in its output's shape.
+    """Replaces a member of a network; each call gets random numbers in its output's shape.
 
     Args:
-        real: what it stands in for; it runs on the real input if the shape is not known.
+        real: what it replaces; it runs on the real input if the shape is not known.
     """
 
     def __init__(self, name: str, calls: Calls, real: nn.Module, members: Members) -> None:
@@ -593,7 +593,8 @@ def submitted(module: str) -> types.ModuleType:
     """Import libs.MODULE.
 
     A broken libs/ddim.py must not cost the points of libs/stable_diffusion.py, whose calls of it go
-    to a double: where this one's import fails before the other is there, an empty module stands in.
+    to a double: where this one's import fails before the other is there, an empty module takes its
+    place.
     """
     try:
         return importlib.import_module(f"libs.{module}")

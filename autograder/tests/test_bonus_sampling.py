@@ -170,7 +170,7 @@ def test_clipping(student: Student, case: Case, random: np.random.Generator) -> 
         }
         raise Finding(
             "With clip_x0 the step leads elsewhere than clipping x_0 to [-1, 1] and computing eps "
-            f"anew (up to {np.abs(state - expected).max():.3g} away).",
+            f"again (up to {np.abs(state - expected).max():.3g} away).",
             suspect({"clipped": state}, wrong, {"clipped": 1e-3}) or "ddim_clip",
         )
 

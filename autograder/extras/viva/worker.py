@@ -321,7 +321,8 @@ class Observer:
     def pictures(self) -> dict[str, Any]:
         """Two pictures of one figure: by the whole chain, and by every fourth step of it.
 
-        A network stands in that knows the figure, and whose answers are no larger than noise is.
+        The network is replaced by one that knows the figure, and whose answers are no larger than
+        noise is.
         """
         self.steps, steps = DRAWN_STEPS, self.steps
         self.shape, shape = [1, SIDE, SIDE], self.shape

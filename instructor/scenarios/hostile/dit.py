@@ -61,7 +61,7 @@ class DiT(nn.Module):
 
 
 # ==== dit_gives_back_what_doubles_answer
-# about: Calls whatever stands in for its own functions, and returns the last answer.
+# about: Calls whatever replaces its own functions, and returns the last answer.
 # base: reference
 # earns: all except dit
 # may_earn: dit

@@ -384,7 +384,7 @@ def compute_loss(self, x_start, label, t=None, noise=None):
 
 
 # ==== fm_loss_other_noise
-# about: Draws the noise of the target anew.
+# about: Draws new noise for the target.
 # fails: fm_loss
 # hint: fm_other_noise
 # in: fm.compute_loss
