@@ -8,7 +8,6 @@ missing, unless code or config have changed.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -33,6 +32,7 @@ from libs.metrics.evaluation import Looks, Request, gather_evidence
 from libs.models.build import load_model
 from libs.models.denoisers import denoiser_of
 from libs.runtime import cli
+from libs.runtime.hashes import hash_of_files
 from libs.runtime.progress import say
 from libs.samplers.sampler import Sampler
 from libs.utils import ROOT, UserError, save_json
@@ -86,12 +86,6 @@ def parse_seeds(text: str) -> list[int]:
         return [int(seed) for seed in text.split(",")]
     except ValueError:
         raise UserError(f"--seeds: give numbers such as 0,1,2, not '{text}'") from None
-
-
-def code_state() -> str:
-    """A hash of the files that train and score: the same code gives the same one."""
-    files = sorted((ROOT / "code").rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def commit() -> str:
@@ -230,7 +224,12 @@ def main() -> None:
     folder: Path = config.output_folder / "record" / name
     config.output_folder = folder
     text = dump_config(config, ROOT)
-    key = {"code": code_state(), "config": text, "samples": str(args.num), "machine": machine()}
+    key = {
+        "code": hash_of_files((ROOT / "code").rglob("*.py")),
+        "config": text,
+        "samples": str(args.num),
+        "machine": machine(),
+    }
     results = finished(seeds, key, folder, lambda seed: run_seed(config, seed, args.num))
     print(f"{machine()}; {args.num} samples\n{row(name, results)}")
     for line in missed(results) or ["the bar is reached by all seeds"]:

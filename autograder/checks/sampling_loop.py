@@ -63,14 +63,14 @@ class Chain:
         A submission gains nothing by knowing the next answers: the record of a right chain has each
         answer fed back at the right step, and only running the chain makes that record.
         """
-        x = asked.bind("x").get("x")
+        call = asked.bind("x", "label", "t", "t_index")
+        x, t_index = call.get("x"), call.get("t_index")
         if self.start is None:
             self.start = x
             if not self.is_start(x, asked):
                 return f"x_T is {shown(x)}, expected a tensor of shape {self.shape}"
         if not isinstance(x, Tensor) or x.array is None:
             return f"x is {shown(x)}, not a tensor on the CPU"
-        t_index = asked.bind("x", "label", "t", "t_index").get("t_index")
         if isinstance(t_index, Tensor) and math.prod(t_index.shape) > 1:
             self.several = shown(t_index)
             return f"t_index is {self.several}, expected an int"

@@ -102,13 +102,13 @@ def label_gain(patient: Patient) -> float:
     wrong = (
         label + 1 + torch.arange(len(label), device=label.device) % max(1, number - 1)
     ) % number
-    times, noise = tenths(patient), _noise_like(x_start)
+    denoiser, times, noise = denoiser_of(patient.model), tenths(patient), _noise_like(x_start)
     right = other = 0.0
     for time in counted(times[5:8].split(1), 3, "trying other labels", "noise level"):
-        alpha, sigma = (rate.item() for rate in denoiser_of(patient.model).rates(time))
+        alpha, sigma = (rate.item() for rate in denoiser.rates(time))
         x, t = alpha * x_start + sigma * noise, time.expand(len(x_start))
-        right += (denoiser_of(patient.model).denoised(x, label, t) - x_start).square().mean().item()
-        other += (denoiser_of(patient.model).denoised(x, wrong, t) - x_start).square().mean().item()
+        right += (denoiser.denoised(x, label, t) - x_start).square().mean().item()
+        other += (denoiser.denoised(x, wrong, t) - x_start).square().mean().item()
     return other / max(right, 1e-12)
 
 
@@ -117,12 +117,13 @@ def time_change(patient: Patient) -> float:
     """How much the network's answer changes, relative to itself, with the time of another image."""
     x_start = patient.x_start[: 6 * TENTHS]
     times = tenths(patient).repeat(math.ceil(len(x_start) / TENTHS))[: len(x_start)]
-    alpha, sigma = (rate[:, None, None, None] for rate in denoiser_of(patient.model).rates(times))
+    denoiser = denoiser_of(patient.model)
+    alpha, sigma = (rate[:, None, None, None] for rate in denoiser.rates(times))
     x = alpha * x_start + sigma * _noise_like(x_start)
     calls: list[tuple[Tensor, ...]] = []
     hook = patient.model.model.register_forward_pre_hook(lambda module, args: calls.append(args))
     try:
-        denoiser_of(patient.model).denoised(x, patient.condition(len(x)), times)
+        denoiser.denoised(x, patient.condition(len(x)), times)
     finally:
         hook.remove()
     raw = {"raw": True} if hasattr(patient.model.model, "prediction") else {}
