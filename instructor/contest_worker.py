@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from autograder.sandbox import machine
 from autograder.sandbox.wire import Channel
 
 MAX_TENSORS = 5000
@@ -17,8 +18,7 @@ class RefusedWeights(Exception):
 def serve(channel: Channel, folder: str) -> None:
     """Receive what `drawn` takes, and send what it returns, or {"refused": why}."""
     sys.path.insert(0, folder)
-    sys.dont_write_bytecode = True
-    torch.backends.mkldnn.set_flags(False)
+    machine.spare()
     request = channel.receive()
     try:
         answer = drawn(Path(folder), **request)

@@ -1,6 +1,8 @@
 """A test's verdict that something is wrong, and those for errors in the student's code."""
 
 import re
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from autograder.checks.messages import WHOLE, Asked
@@ -28,6 +30,27 @@ class Finding(AssertionError):
         # What had happened when the student's code raised an error.
         self.structure: dict[str, Any] = {}
         self.asked: list[Asked] = []
+
+
+@contextmanager
+def under(circumstance: str, hint: str, instead_of: Container[str]) -> Iterator[None]:
+    """Within this context a Finding says in which circumstance it came; "not attempted" stays.
+
+    Args:
+        circumstance: such as "In a batch of 17".
+        hint: of the circumstance, for a Finding whose own hint knows nothing of it.
+        instead_of: these hints.
+
+    Raises:
+        Finding
+    """
+    try:
+        yield
+    except Finding as finding:
+        if finding.not_attempted:
+            raise
+        hint = hint if finding.hint in instead_of else finding.hint
+        raise Finding(f"{circumstance}: {finding.reason}", hint) from None
 
 
 def check_attempted(finding: Finding, module: str) -> None:

@@ -32,6 +32,13 @@ NOTHING_TO_DO = (
 ZERO = "current_device max_memory_allocated memory_allocated max_memory_reserved".split()
 
 
+def spare() -> None:
+    """Do without what pays in long runs alone: files of bytecode, and oneDNN, which compiles code
+    for every new shape."""
+    sys.dont_write_bytecode = True
+    torch.backends.mkldnn.set_flags(False)
+
+
 def furnish(code_folder: str) -> None:
     """Prepare this process for a submission's modules, and move it to a folder to run them in."""
     sys.path.insert(0, code_folder)

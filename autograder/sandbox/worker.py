@@ -55,11 +55,10 @@ def serve(channel: Channel, code_folder: str, shared: bool = False) -> None:
     """
     if shared:
         sys.path.insert(0, code_folder)
+        sys.dont_write_bytecode = True
     else:
         machine.furnish(code_folder)
-        # It compiles code for every new shape, which is slow for few calls.
-        torch.backends.mkldnn.set_flags(False)
-    sys.dont_write_bytecode = True
+        machine.spare()
     worker = Worker(channel, code_folder)
     while True:
         request = channel.receive()

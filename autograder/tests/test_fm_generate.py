@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from autograder.checks.batches import SIZES, check_device
 from autograder.checks.cases import Case
-from autograder.checks.findings import Finding
+from autograder.checks.findings import Finding, under
 from autograder.checks.flow import FlowChain, follow
 from autograder.checks.independence import check_independent
 from autograder.checks.sampling_loop import other_labels
@@ -25,14 +25,9 @@ def test_any_batch(student: Student, case: Case, random: np.random.Generator) ->
     sizes = SIZES[2:3] if case.kwargs.get("use_vae") else SIZES[1:]
     for number, size in enumerate(sizes):
         many = other_labels(case, size, random)
-        try:
+        general = ("fm_result", "shape_error", "raises")
+        with under(f"With {size} labels", "mixes_samples", general):
             follow(student, many, random, training=number % 2 == 0)
-        except Finding as finding:
-            if finding.not_attempted:
-                raise
-            general = finding.hint in ("fm_result", "shape_error", "raises")
-            hint = "mixes_samples" if general else finding.hint
-            raise Finding(f"With {size} labels: {finding.reason}", hint) from None
 
 
 @pytest.mark.configs("odd")

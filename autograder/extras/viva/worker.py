@@ -39,8 +39,7 @@ def serve(channel: Channel, code_folder: str) -> None:
     With "gpu" the CPU pretends to be one, for code that names a GPU.
     """
     machine.furnish(code_folder)
-    sys.dont_write_bytecode = True
-    torch.backends.mkldnn.set_flags(False)
+    machine.spare()
     request = channel.receive()
     if request.pop("gpu"):
         machine.pretend_gpu()

@@ -55,7 +55,7 @@ def levels(patient: Patient, model: nn.Module | None = None) -> list[Level]:
     """The network's errors at ten noise levels; of other weights where a model is given."""
     denoiser = denoiser_of(patient.model) if model is None else denoiser_of(model)
     x_start, found = patient.x_start[:LOOKED_AT], []
-    label, eigenvalues = patient.condition(len(x_start)), _eigenvalues(patient.x_start)
+    label, eigenvalues = patient.condition(len(x_start)), patient.eigenvalues
     noise = _noise_like(x_start)
     for time in counted(tenths(patient).split(1), TENTHS, "looking the run over", "noise level"):
         alpha, sigma = (rate.item() for rate in denoiser.rates(time))
@@ -73,13 +73,6 @@ def levels(patient: Patient, model: nn.Module | None = None) -> list[Level]:
             )
         )
     return found
-
-
-def _eigenvalues(x_start: Tensor) -> Tensor:
-    """Those of the covariance of images [N, C, H, W], float64 [C * H * W]."""
-    centred = (x_start - x_start.mean(dim=0)).flatten(1).double().cpu()
-    values = torch.linalg.svdvals(centred) ** 2 / max(1, len(centred) - 1)
-    return torch.cat([values, values.new_zeros(max(0, centred.shape[1] - len(values)))])
 
 
 def _correlation(one: Tensor, other: Tensor) -> float:

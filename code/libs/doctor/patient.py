@@ -68,6 +68,13 @@ class Patient:
             return 2 * self.images.to(self.device) - 1
         return torch.cat([self.model.vae.encoder(x.to(self.device)) for x in self.images.split(32)])
 
+    @cached_property
+    def eigenvalues(self) -> Tensor:
+        """Those of the covariance of `x_start`, float64 [C * H * W]."""
+        centred = (self.x_start - self.x_start.mean(dim=0)).flatten(1).double().cpu()
+        values = torch.linalg.svdvals(centred) ** 2 / max(1, len(centred) - 1)
+        return torch.cat([values, values.new_zeros(max(0, centred.shape[1] - len(values)))])
+
     def condition(self, number: int) -> Tensor:
         """What the network takes for the first so many images, [number]; no text for all."""
         labels = self.labels[:number].to(self.device)
