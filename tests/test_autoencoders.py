@@ -341,7 +341,7 @@ def test_perceptual_loss_that_cannot_be_had(tmp_path, monkeypatch, backbones):
     def never(*args):
         raise AssertionError("a download was tried")
 
-    monkeypatch.setattr("urllib.request.urlopen", never)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", never)
     loss, reason = perceptual.perceptual_loss("vgg", folder=tmp_path)
     assert loss is None
     assert "without the perceptual loss" in reason

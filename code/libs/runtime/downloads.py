@@ -64,7 +64,8 @@ def _name(url: str) -> str:
 
 def _download(url: str, path: Path) -> None:
     say(f"downloading {url}")
-    with urllib.request.urlopen(url, timeout=SECONDS) as reply, path.open("wb") as file:
+    opener = urllib.request.build_opener()  # urlopen would keep the proxies of its first call
+    with opener.open(url, timeout=SECONDS) as reply, path.open("wb") as file:
         size = int(reply.headers.get("Content-Length", 0))
         with progress_bar(size, "downloading", "byte") as bar:
             while chunk := reply.read(CHUNK):
