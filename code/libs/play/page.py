@@ -123,27 +123,46 @@ def _drawing_tab(studio: Playground) -> None:
     button.click(draw, [*columns[0], *columns[1], seed], results)
 
 
-def _finishing_tab(studio: Playground) -> None:
-    gr.Markdown("Draw with the mouse, white on black, and let the model finish it (SDEdit).")
+def _painting(
+    studio: Playground, result: tuple[str, str], brush: tuple[int, str], **options: Any
+) -> tuple[gr.ImageEditor, gr.Image]:
+    """A canvas to paint on, and beside it the picture that comes of it.
+
+    Args:
+        result: label and id of that picture.
+        brush: which part of the canvas's width it has, as 9 for a ninth, and its colour.
+        options: more of the canvas.
+    """
     height, width = studio.blank().shape[:2]
-    brush = gr.Brush(default_size=width // 9, colors=["#ffffff"], color_mode="fixed")
+    part, colour = brush
     with gr.Row():
         with gr.Column(min_width=300):
             canvas = gr.ImageEditor(
-                value=studio.blank(),
-                label="Canvas",
-                elem_id="canvas",
                 type="numpy",
-                image_mode="RGB",
-                sources=(),
                 transforms=(),
-                layers=False,
-                brush=brush,
+                brush=gr.Brush(default_size=width // part, colors=[colour], color_mode="fixed"),
                 canvas_size=(width, height),
                 fixed_canvas=True,
+                **options,
             )
         with gr.Column(min_width=300):
-            result = _picture("Finished", "finished")
+            shown = _picture(*result)
+    return canvas, shown
+
+
+def _finishing_tab(studio: Playground) -> None:
+    gr.Markdown("Draw with the mouse, white on black, and let the model finish it (SDEdit).")
+    canvas, result = _painting(
+        studio,
+        ("Finished", "finished"),
+        brush=(9, "#ffffff"),
+        value=studio.blank(),
+        label="Canvas",
+        elem_id="canvas",
+        image_mode="RGB",
+        sources=(),
+        layers=False,
+    )
     button = gr.Button("Finish it", variant="primary", elem_id="finish")
     strength = gr.Slider(0.05, 1, STRENGTH, label="Strength (how much to replace)")
     seed = gr.Number(0, precision=0, label="Seed")
@@ -158,26 +177,18 @@ def _finishing_tab(studio: Playground) -> None:
 
 def _filling_tab(studio: Playground) -> None:
     gr.Markdown("Paint over a part of a picture, and let the model draw it again (RePaint).")
-    height, width = studio.blank().shape[:2]
-    brush = gr.Brush(default_size=width // 6, colors=[ERASER], color_mode="fixed")
     new = gr.Button("Draw a picture to begin with", elem_id="new")
     hint = gr.Markdown("Or upload one.", elem_id="hint")
-    with gr.Row():
-        with gr.Column(min_width=300):
-            canvas = gr.ImageEditor(
-                label="Picture",
-                elem_id="gap",
-                type="numpy",
-                image_mode="RGBA",
-                sources=("upload",),
-                transforms=(),
-                layers=gr.LayerOptions(allow_additional_layers=False),
-                brush=brush,
-                canvas_size=(width, height),
-                fixed_canvas=True,
-            )
-        with gr.Column(min_width=300):
-            result = _picture("Filled", "filled")
+    canvas, result = _painting(
+        studio,
+        ("Filled", "filled"),
+        brush=(6, ERASER),
+        label="Picture",
+        elem_id="gap",
+        image_mode="RGBA",
+        sources=("upload",),
+        layers=gr.LayerOptions(allow_additional_layers=False),
+    )
     button = gr.Button("Fill the gap", variant="primary", elem_id="fill")
     seed = gr.Number(0, precision=0, label="Seed")
     settings = _settings(studio, "ddim", drawing=False)
