@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from release import OVERLAY, build, goes_out, tracked_files, write_folder
+from release import OVERLAY, build, tracked_files, write_folder
 
 from helpers.files import ROOT
 from helpers.scripts import ENVIRONMENT
@@ -23,10 +23,8 @@ GRADED = ("code/libs/ddpm.py", "code/libs/unet.py")
 
 @pytest.fixture(scope="module")
 def starter() -> dict[str, bytes]:
-    """As released; with files that git does not know yet."""
-    here = [p.relative_to(ROOT).as_posix() for p in (ROOT / "autograder").rglob("*") if p.is_file()]
-    here = [name for name in here if "__pycache__" not in name and goes_out(name)]
-    return build(ROOT, sorted({*tracked_files(), *here, f"{OVERLAY}/{FILE}"}))
+    """As released."""
+    return build(ROOT, tracked_files())
 
 
 @pytest.fixture(scope="module")

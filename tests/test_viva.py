@@ -1,16 +1,19 @@
 """Questions on a submission's own code: the keys are true, and nobody gets another one's."""
 
 import ast
+import contextlib
 import importlib
 import io
 import json
 import math
 import re
+import signal
 import sys
 import textwrap
 import types
 import xml.etree.ElementTree as ET
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,7 @@ OUTCOMES = {
     "A result of the same shape, with other numbers.": "other",
     "A result of another shape.": "shape",
     "It returns None.": "nothing",
+    "It never ends.": "endless",
 }
 CORE = "q_sample p_sample p_sample_loop compute_loss unet latent several editions".split()
 
@@ -140,6 +144,22 @@ def test_what_does_not_run_is_said(tmp_path):
     sheet = make_sheet("x.zip", "x", Facts(setting_of(1)), tmp_path)
     assert not sheet.questions
     assert "does not run" in as_text([sheet]) or "not run" in sheet.trouble
+
+
+def test_a_line_without_which_a_loop_never_ends(tmp_path):
+    """The line that counts down is left out: the answer is that, and the others still follow."""
+    (scenario,) = (s for s in scenarios("right") if s.name == "right_loop_while")
+    path = scenario.zip_to(tmp_path / "loop.zip")
+    code = open_submission(path, tmp_path / "loop", ROOT / "code").code_folder
+    with libs_of(code):
+        observer = Observer(str(code), 1, 8, [1, 4, 4], 1)
+        built, function = observer.functions()["p_sample_loop"]
+        counts, asks = (
+            next(s for s in function.statements.values() if ast.unparse(s).startswith(text))
+            for text in ("step -= 1", "x = self.p_sample")
+        )
+        found = [observer.without("p_sample_loop", built, function, s)[-2] for s in (counts, asks)]
+    assert found == ["endless", "other"]
 
 
 @pytest.mark.slow
@@ -292,7 +312,10 @@ def true_left_out(question: Question, sheet: Sheet, code_folder: Path) -> bool:
     before = made(sheet, code_folder, fact.call, None)
     try:
         module = run_module("\n".join(lines), fact.lines.file, code_folder)
-        after = made(sheet, code_folder, fact.call, module)
+        with limited_to(20):
+            after = made(sheet, code_folder, fact.call, module)
+    except TimeoutError:
+        return OUTCOMES[question.right] == "endless"
     except Exception:
         return OUTCOMES[question.right] == "error"
     if after is None:
@@ -301,6 +324,22 @@ def true_left_out(question: Question, sheet: Sheet, code_folder: Path) -> bool:
         return OUTCOMES[question.right] == "shape"
     equal = torch.allclose(before, after, rtol=1e-5, atol=1e-6)
     return OUTCOMES[question.right] == ("same" if equal else "other")
+
+
+@contextlib.contextmanager
+def limited_to(seconds: int) -> Iterator[None]:
+    """End what takes longer with TimeoutError."""
+
+    def end(*_: Any) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def true_pictures(question: Question, sheet: Sheet, code_folder: Path) -> bool:

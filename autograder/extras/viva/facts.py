@@ -14,7 +14,7 @@ SERVE = "autograder.extras.viva.worker:serve"
 SECONDS = 60.0
 TRIES = 8  # statements that are left out
 FILES = ("libs/ddpm.py", "libs/unet.py")
-OUTCOMES = ("same", "other", "shape", "nothing", "error")
+OUTCOMES = ("same", "other", "shape", "nothing", "error", "endless")
 SIDE = 24
 
 

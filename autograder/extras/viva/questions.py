@@ -20,6 +20,7 @@ OUTCOMES = {
     "other": "A result of the same shape, with other numbers.",
     "shape": "A result of another shape.",
     "nothing": "It returns None.",
+    "endless": "It never ends.",
 }
 
 
@@ -192,7 +193,7 @@ def left_out_question(
         text = text.replace("The network is replaced by a small one", "The weights are random")
         text = text.replace(" whose answer depends on all its inputs", "")
     wrong = [words for outcome, words in OUTCOMES.items() if outcome != one.outcome]
-    wrong = wrong[: ANSWERS - 1] if one.outcome != "nothing" else draw.sample(wrong, ANSWERS - 1)
+    wrong = draw.sample(wrong, ANSWERS - 1)
     return multiple_choice("left_out", text, OUTCOMES[one.outcome], wrong, draw, source, one)
 
 

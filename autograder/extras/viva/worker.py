@@ -30,7 +30,9 @@ LINES = 400  # reported at most
 SIDE = 24  # of the pictures, in pixels
 DRAWN_STEPS = 100  # of the chain that draws them
 SKIPPED = 4  # of which the second picture has every fourth
-OUTCOMES = SAME, OTHER, SHAPE, NOTHING, ERROR = ("same", "other", "shape", "nothing", "error")
+LONGER = 100  # a call that runs so many times the lines of the whole function has no end
+OUTCOMES = ("same", "other", "shape", "nothing", "error", "endless")
+SAME, OTHER, SHAPE, NOTHING, ERROR, ENDLESS = OUTCOMES
 
 
 def serve(channel: Channel, code_folder: str) -> None:
@@ -44,6 +46,10 @@ def serve(channel: Channel, code_folder: str) -> None:
     if request.pop("gpu"):
         machine.pretend_gpu()
     channel.send(Observer(code_folder, **request).observe())
+
+
+class Endless(BaseException):
+    """A call has run so many lines that it will not end; no submission catches this."""
 
 
 class Toy(nn.Module):
@@ -303,7 +309,7 @@ class Observer:
     def without(self, call: str, built: Any, function: Function, statement: ast.stmt) -> list[Any]:
         """What a call comes to where a statement is left out."""
         where = [function.file, statement.lineno, statement.end_lineno, call]
-        before = self.call(call, built)
+        before, ran = self.counted(partial(self.call, call, built), math.inf)
         try:
             module = function.without(statement)
             with_it = sys.modules[module.__name__]
@@ -312,10 +318,34 @@ class Observer:
                 other = self.unet(module) if call == "forward" else self.ddpm(module)
             finally:
                 sys.modules[module.__name__] = with_it
-            after = self.call(call, other)
+            after, _ = self.counted(partial(self.call, call, other), LONGER * (ran + 10))
+        except Endless:
+            return [*where, ENDLESS, ""]
         except Exception as error:
             return [*where, ERROR, type(error).__name__]
         return [*where, outcome(before, after), ""]
+
+    def counted(self, call: Callable[[], Any], most: float) -> tuple[Any, int]:
+        """What a call returns, and how many lines of the submission it ran.
+
+        Raises:
+            Endless: it ran more than `most`.
+        """
+        ran, folder = 0, os.path.realpath(self.code_folder) + os.sep
+
+        def local(frame: Any, event: str, _: Any) -> Any:
+            nonlocal ran
+            ran += event == "line"
+            if ran > most:
+                raise Endless
+            return local
+
+        def enter(frame: Any, event: str, _: Any) -> Any:
+            file = frame.f_code.co_filename
+            return local if file.startswith((folder, self.code_folder)) else None
+
+        with traced(enter):
+            return call(), ran
 
     def pictures(self) -> dict[str, Any]:
         """Two pictures of one figure: by the whole chain, and by every fourth step of it.
@@ -403,10 +433,17 @@ def watched(call: Callable[[], Any], function: Function, left: Callable[..., Non
     def enter(frame: Any, event: str, _: Any) -> Any:
         return local if frame.f_code is function.code else None
 
+    with traced(enter):
+        return call()
+
+
+@contextlib.contextmanager
+def traced(enter: Callable[..., Any]) -> Iterator[None]:
+    """Trace with `enter`, then as before."""
     earlier = sys.gettrace()
     sys.settrace(enter)
     try:
-        return call()
+        yield
     finally:
         sys.settrace(earlier)
 
