@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".venv-machines"
+INSTALLED = ("requirements.txt", "requirements/dev.txt")  # as `make test` installs
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 ACCURACY = 0.97  # of the demo, as .ci/run asks
@@ -197,7 +198,7 @@ def interpreter(machine: Machine) -> str:
     python = folder / "bin" / "python"
     files = {
         path.relative_to(ROOT).as_posix(): pinned(path.read_text(encoding="utf-8"), machine.pins)
-        for path in requirements()
+        for path in [ROOT / "requirements.txt", *sorted(ROOT.glob("requirements/*.txt"))]
     }
     installed = folder / "installed.json"
     wanted = json.dumps(files)
@@ -208,14 +209,9 @@ def interpreter(machine: Machine) -> str:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
-        subprocess.run([*pip, *(f"-r{folder / name}" for name in files)], check=True)
+        subprocess.run([*pip, *(f"-r{folder / name}" for name in INSTALLED)], check=True)
         installed.write_text(wanted, encoding="utf-8")
     return str(python)
-
-
-def requirements() -> list[Path]:
-    """All requirements files."""
-    return [ROOT / "requirements.txt", *sorted(ROOT.glob("requirements/*.txt"))]
 
 
 def pinned(text: str, pins: Mapping[str, str]) -> str:

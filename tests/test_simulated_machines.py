@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,8 +60,8 @@ def test_list_names_all_and_what_is_set(capsys: pytest.CaptureFixture):
     assert "ATEN_CPU_CAPABILITY=avx2" in next(line for line in lines if line.startswith("avx2"))
 
 
-def test_environment_holds_all_requirements_at_the_pinned_versions(tmp_path, monkeypatch):
-    """What is tested is what is written down, installed once."""
+def test_environment_holds_what_make_test_installs_at_the_pinned_versions(tmp_path, monkeypatch):
+    """It is installed once. Other files, such as play.txt, cannot be installed beside these."""
     commands = []
     monkeypatch.setattr(machines, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(machines.subprocess, "run", lambda words, **_: commands.append(words))
@@ -70,9 +71,14 @@ def test_environment_holds_all_requirements_at_the_pinned_versions(tmp_path, mon
     for _ in range(2):  # the second time all is there
         assert machines.interpreter(machine) == str(folder / "bin" / "python")
     _, pip = commands
-    installed = [Path(word.removeprefix("-r")) for word in pip if str(word).startswith("-r")]
-    assert {path.name for path in installed} == {path.name for path in machines.requirements()}
-    assert "torch==2.6.0" in "".join(path.read_text(encoding="utf-8") for path in installed)
+    installed = [word.removeprefix("-r") for word in pip if str(word).startswith("-r")]
+    wanted = re.findall(r"install .*-r (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    names = [os.path.relpath(path, folder) for path in installed]
+    assert names == [f for f in wanted if f in ("requirements.txt", "requirements/dev.txt")]
+    assert "torch==2.6.0" in Path(installed[0]).read_text(encoding="utf-8")
+    nested = re.findall(r"^-r (\S+)", Path(installed[1]).read_text(encoding="utf-8"), re.M)
+    assert nested
+    assert all((folder / "requirements" / name).is_file() for name in nested)
 
 
 def test_machine_that_cannot_be_had_is_named_with_the_reason():
