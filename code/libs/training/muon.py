@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ROUNDS = 5
@@ -92,22 +93,18 @@ class Muon(torch.optim.Optimizer):
                 weight.sub_(group["lr"] * scale * direction.view_as(weight))
 
     def _step_others(self, group: dict) -> None:
-        """AdamW (Loshchilov and Hutter 2019, Algorithm 2)."""
-        beta1, beta2 = group["betas"]
-        for weight in group["params"]:
-            if weight.grad is None:
-                continue
-            state = self.state[weight]
-            if not state:
-                state["step"] = torch.zeros(())
-                state["mean"], state["square"] = (torch.zeros_like(weight) for _ in range(2))
-            state["step"] += 1
-            steps = state["step"].item()
-            state["mean"].lerp_(weight.grad, 1 - beta1)
-            state["square"].lerp_(weight.grad.square(), 1 - beta2)
-            spread = (state["square"] / (1 - beta2**steps)).sqrt_().add_(1e-8)
-            weight.mul_(1 - group["lr"] * group["weight_decay"])
-            weight.addcdiv_(state["mean"], spread, value=-group["lr"] / (1 - beta1**steps))
+        """AdamW as torch computes it (Loshchilov and Hutter 2019, Algorithm 2)."""
+        weights = [weight for weight in group["params"] if weight.grad is not None]
+        for weight in weights:
+            if not self.state[weight]:
+                moments = {name: torch.zeros_like(weight) for name in ("mean", "square")}
+                self.state[weight] = {"step": torch.zeros(()), **moments}
+        names = "mean", "square", "step"
+        means, squares, steps = ([self.state[w][name] for w in weights] for name in names)
+        options = {"lr": group["lr"], "weight_decay": group["weight_decay"], "eps": 1e-8}
+        options |= {"amsgrad": False, "maximize": False}
+        options["beta1"], options["beta2"] = group["betas"]
+        adamw(weights, [w.grad for w in weights], means, squares, [], steps, **options)
 
 
 def split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
