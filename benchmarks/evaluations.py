@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import kit  # noqa: F401
+import kit
 
 # isort: split
 
@@ -125,12 +125,9 @@ def table(points: list[Point]) -> str:
 
 def plot(points: list[Point], file: Path) -> None:
     """Draw all lines into one picture: FID against evaluations, both logarithmic."""
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator
-    except ImportError:
-        raise UserError("the plot needs a package: pip install matplotlib") from None
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = kit.new_figure(8, 5)
+    from matplotlib.ticker import LogLocator
+
     axes = figure.subplots()
     runs = list(dict.fromkeys(p.run for p in points))
     samplers = list(dict.fromkeys(p.sampler for p in points))

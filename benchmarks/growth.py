@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import kit  # noqa: F401
+import kit
 
 # isort: split
 
@@ -39,7 +39,7 @@ from libs.runtime.processes import Processes
 from libs.runtime.progress import say
 from libs.training.diffusion_losses import TrainingLoss
 from libs.training.updater import Updater
-from libs.utils import UserError, save_json
+from libs.utils import save_json
 
 SLACK = 0.3  # by which an order in seconds may exceed the expected one
 ROUNDING = 1e-6  # the same for FLOPs, which are exact
@@ -208,12 +208,8 @@ def table(found: list[Growth]) -> str:
 
 def plot(found: list[Growth], file: Path) -> None:
     """Draw seconds against sizes, one quantity a panel; dashed lines grow as expected."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("the plot needs a package: pip install matplotlib") from None
     quantities = list(dict.fromkeys(g.quantity for g in found))
-    figure = Figure(figsize=(16, 8), layout="constrained")
+    figure = kit.new_figure(16, 8)
     for number, quantity in enumerate(quantities, 1):
         axes = figure.add_subplot(2, 4, number, xscale="log", yscale="log")
         here = [g for g in found if g.quantity == quantity]

@@ -10,14 +10,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import kit  # noqa: F401
+import kit
 
 # isort: split
 
 from libs.metrics import FEATURES, PUBLISHED_CLIP, parse_metrics
 from libs.runtime import cli
 from libs.samplers import flags
-from libs.utils import UserError, save_json
+from libs.utils import save_json
 
 if TYPE_CHECKING:  # torch is imported late, so that --help is fast
     from libs.metrics.evidence import Score
@@ -87,13 +87,9 @@ def main() -> None:
 
 def plot(scores: "dict[str, list[Score]]", file: Path) -> None:
     """Draw each metric against the scale of guidance, with a line where real images are."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("the plot needs a package: pip install matplotlib") from None
     scales = sorted(scores, key=float)
     metrics = scores[scales[0]]
-    figure = Figure(figsize=(4.5 * len(metrics), 3.6), layout="constrained")
+    figure = kit.new_figure(4.5 * len(metrics), 3.6)
     for i, axes in enumerate(figure.subplots(1, len(metrics), squeeze=False)[0]):
         values, errors = zip(
             *((scores[s][i].samples, scores[s][i].error) for s in scales), strict=True

@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import kit  # noqa: F401
+import kit
 
 # isort: split
 
@@ -155,12 +155,9 @@ def table(results: list[Result]) -> str:
 
 def plot(results: list[Result], file: Path) -> None:
     """Draw the FID against network evaluations and seconds, and the grain against evaluations."""
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator
-    except ImportError:
-        raise UserError("the plot needs a package: pip install matplotlib") from None
-    figure = Figure(figsize=(13, 4), layout="constrained")
+    figure = kit.new_figure(13, 4)
+    from matplotlib.ticker import LogLocator
+
     panels = figure.subplots(1, 3)
     shown = (("evaluations", "fid", "floor"), ("seconds", "fid", "floor"))
     shown += (("evaluations", "grain", "grain_floor"),)
