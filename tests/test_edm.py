@@ -13,6 +13,8 @@ import torch
 from diffusers import EDMEulerScheduler
 from torch import nn
 
+from helpers.resume import assert_resumes_exactly
+from helpers.resume import make_trainer as make_trainer_of
 from helpers.scripts import run_script
 from libs.config import load_config
 from libs.datasets import load_digits
@@ -23,7 +25,6 @@ from libs.models.variants import VariantUNet, null_label
 from libs.runtime import checkpoint
 from libs.runtime.cache import Store
 from libs.runtime.device import Precision
-from libs.runtime.processes import Processes
 from libs.samplers import flags as of_sampler
 from libs.samplers.draw import draw_samples
 from libs.samplers.film import Film
@@ -31,9 +32,7 @@ from libs.samplers.flags import SamplerFlags
 from libs.samplers.guidance import guided
 from libs.samplers.sampler import Sampler
 from libs.tiny_autoencoder import TAESD
-from libs.training.diffusion_learner import DiffusionLearner
 from libs.training.run_folder import check_same_run
-from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -628,27 +627,12 @@ def settings(tmp_path):
 def make_trainer(settings, tmp_path):
     """Build trainers of that run in tmp_path/run."""
 
-    def trainer(*overrides, state=None):
-        config = load_config("configs/mnist_edm.yaml", [*settings, *overrides])
-        learner = DiffusionLearner(config, FP32, Processes())
-        return Trainer(learner, config, tmp_path / "run", FP32, Processes(), state=state)
-
-    return trainer
+    return partial(make_trainer_of, "mnist_edm", tmp_path, *settings)
 
 
-def test_resume_is_exact(make_trainer, tmp_path):
+def test_resume_is_exact(settings, tmp_path):
     """N steps, resume, N steps: weights, averages and measured sigma_data as without the stop."""
-    straight = make_trainer("train_cfg.max_steps=6", "model.label_dropout=0.2")
-    straight.fit()
-    make_trainer("train_cfg.max_steps=3", "model.label_dropout=0.2").fit()
-    state = checkpoint.read(tmp_path / "run" / "model_final.pth")
-    resumed = make_trainer("train_cfg.max_steps=6", "model.label_dropout=0.2", state=state)
-    resumed.fit()
-    one, two = (t.learner.model.state_dict() for t in (straight, resumed))
-    assert all(torch.equal(one[key], two[key]) for key in one)
-    one, two = (t.learner.updater.ema.average for t in (straight, resumed))
-    assert all(torch.equal(one[key], two[key]) for key in one)
-    assert straight.epoch_losses == resumed.epoch_losses
+    assert_resumes_exactly("mnist_edm", tmp_path, *settings, "model.label_dropout=0.2")
 
 
 def test_loss_falls(make_trainer):

@@ -13,6 +13,8 @@ from flow_matching.solver import ODESolver
 from torch import nn
 
 from helpers.captioned import build_trainer, write_pictures
+from helpers.resume import assert_resumes_exactly
+from helpers.resume import make_trainer as make_trainer_of
 from helpers.scripts import run_script
 from libs.config import load_config
 from libs.fm import FM
@@ -22,14 +24,11 @@ from libs.models.flows import SHORTEST, ImageDiT, ImageUNet
 from libs.models.variants import VariantUNet, null_label
 from libs.runtime import checkpoint
 from libs.runtime.device import Precision
-from libs.runtime.processes import Processes
 from libs.samplers.draw import draw_samples
 from libs.samplers.film import Film
 from libs.samplers.guidance import guided
 from libs.tiny_autoencoder import TAESD
-from libs.training.diffusion_learner import DiffusionLearner
 from libs.training.run_folder import check_same_run
-from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -395,29 +394,13 @@ def settings(tmp_path):
 def make_trainer(settings, tmp_path):
     """Build trainers of that run in tmp_path/run."""
 
-    def trainer(*overrides, state=None):
-        config = load_config("configs/digits_fm.yaml", [*settings, *overrides])
-        learner = DiffusionLearner(config, FP32, Processes())
-        return Trainer(learner, config, tmp_path / "run", FP32, Processes(), state=state)
-
-    return trainer
+    return partial(make_trainer_of, "digits_fm", tmp_path, *settings)
 
 
 @pytest.mark.parametrize("time", ["uniform", "logit_normal"])
-def test_resume_is_exact(make_trainer, tmp_path, time):
+def test_resume_is_exact(settings, tmp_path, time):
     """N steps, resume, N steps: weights and averages as without the stop."""
-    time = f"fm.time={time}"
-    straight = make_trainer("train_cfg.max_steps=6", time)
-    straight.fit()
-    make_trainer("train_cfg.max_steps=3", time).fit()
-    state = checkpoint.read(tmp_path / "run" / "model_final.pth")
-    resumed = make_trainer("train_cfg.max_steps=6", time, state=state)
-    resumed.fit()
-    one, two = (t.learner.model.state_dict() for t in (straight, resumed))
-    assert all(torch.equal(one[key], two[key]) for key in one)
-    one, two = (t.learner.updater.ema.average for t in (straight, resumed))
-    assert all(torch.equal(one[key], two[key]) for key in one)
-    assert straight.epoch_losses == resumed.epoch_losses
+    assert_resumes_exactly("digits_fm", tmp_path, *settings, f"fm.time={time}")
 
 
 @pytest.mark.parametrize("prediction", ["velocity", "image"])

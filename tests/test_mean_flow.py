@@ -6,19 +6,16 @@ import torch
 from torch import nn
 
 from helpers.files import ROOT
+from helpers.resume import assert_resumes_exactly
 from libs.config import load_config
 from libs.fm import FM
 from libs.models.build import build_model, load_model
 from libs.models.flows import DATA_STD, ResidualUNet
 from libs.models.mean_flow import SMALLEST, ImageMeanUNet, MeanFlow, MeanUNet, ResidualMeanUNet
-from libs.runtime import checkpoint
 from libs.runtime.device import Precision
-from libs.runtime.processes import Processes
 from libs.samplers.draw import draw_samples
 from libs.samplers.sampler import Sampler
-from libs.training.diffusion_learner import DiffusionLearner
 from libs.training.objectives import objective_of
-from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -226,18 +223,5 @@ def test_training_goes_on_where_it_was_saved(tmp_path, optimizer):
     """A run of digits_few that was stopped ends with the weights of one that was not."""
     small = ["dataset.subset=0.1", "dataset.test_split=null", "model.dim=8", "loader.batch_size=32"]
     small += ["train_cfg.num_eval_samples=1", f"train_cfg.optimizer={optimizer}"]
-
-    def trainer(steps, state=None):
-        settings = [*small, f"train_cfg.max_steps={steps}", f"output_folder={tmp_path}"]
-        config = load_config(str(ROOT / "configs/digits_few.yaml"), settings)
-        learner = DiffusionLearner(config, FP32, Processes())
-        return Trainer(learner, config, tmp_path / "run", FP32, Processes(), state=state)
-
-    straight = trainer(4)
-    straight.fit()
-    trainer(2).fit()
-    resumed = trainer(4, checkpoint.read(tmp_path / "run" / "model_final.pth"))
-    resumed.fit()
-    one, two = (t.learner.updater.ema.average for t in (straight, resumed))
-    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert_resumes_exactly("digits_few", tmp_path, *small, f"output_folder={tmp_path}", steps=2)
     assert type(load_model(tmp_path / "run", CPU).model) is MeanFlow

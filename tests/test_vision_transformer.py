@@ -8,6 +8,7 @@ from diffusers.models.embeddings import get_2d_sincos_pos_embed
 from torch import nn
 
 from helpers.models import make_model
+from helpers.resume import assert_resumes_exactly
 from libs.config import load_config
 from libs.ddpm import DDPM
 from libs.edm import EDM
@@ -15,11 +16,7 @@ from libs.fm import FM
 from libs.models.build import build_model, load_model
 from libs.models.dit import DiT, IndirectDiT, positions
 from libs.models.variants import LinearAttention, null_label
-from libs.runtime import checkpoint
 from libs.runtime.device import Precision
-from libs.runtime.processes import Processes
-from libs.training.diffusion_learner import DiffusionLearner
-from libs.training.trainer import Trainer
 from libs.utils import UserError
 
 CPU = torch.device("cpu")
@@ -283,22 +280,10 @@ def test_patches_must_divide_what_is_diffused():
 @pytest.mark.parametrize("model_name", KINDS)
 def test_resume_is_exact(tmp_path, model_name):
     """N steps, resume, N steps: weights as without the stop; the checkpoint loads."""
-
-    def trainer(steps, state=None):
-        settings = ["dataset.subset=0.1", "model.dim=16", "train_cfg.num_eval_samples=0"]
-        settings += ["model.label_dropout=0.2", "dataset.test_split=null", "model.depth=2"]
-        settings += [f"model_name={model_name}", f"train_cfg.max_steps={steps}"]
-        if model_name != "FM":
-            settings += ["fm.time=uniform", "model.timesteps=100"]
-        config = load_config("configs/digits_dit.yaml", settings)
-        learner = DiffusionLearner(config, FP32, Processes())
-        return Trainer(learner, config, tmp_path / "run", FP32, Processes(), state=state)
-
-    straight = trainer(6)
-    straight.fit()
-    trainer(3).fit()
-    resumed = trainer(6, checkpoint.read(tmp_path / "run" / "model_final.pth"))
-    resumed.fit()
-    one, two = (t.learner.model.state_dict() for t in (straight, resumed))
-    assert all(torch.equal(one[key], two[key]) for key in one)
+    settings = ["dataset.subset=0.1", "model.dim=16", "train_cfg.num_eval_samples=0"]
+    settings += ["model.label_dropout=0.2", "dataset.test_split=null", "model.depth=2"]
+    settings += [f"model_name={model_name}"]
+    if model_name != "FM":
+        settings += ["fm.time=uniform", "model.timesteps=100"]
+    assert_resumes_exactly("digits_dit", tmp_path, *settings)
     assert isinstance(load_model(tmp_path / "run", CPU).model.model, DiT)
