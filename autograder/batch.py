@@ -1,4 +1,4 @@
-"""Grade many submissions in several processes, each with its own warm sandbox."""
+"""Grade many submissions in several processes, each with a sandbox that it reuses."""
 
 import atexit
 import functools
@@ -20,20 +20,20 @@ from autograder.sandbox.sandbox import Sandbox
 
 @dataclass(frozen=True)
 class Order:
-    """How to grade."""
+    """How to grade a batch."""
 
     rubric: Rubric
     seed: int
     public: bool = False
     only: str | None = None
     trust: bool = False  # grade even where a submission could grade itself
-    names: Mapping[Path, str] = field(default_factory=dict)  # of submissions, as results call them
+    names: Mapping[Path, str] = field(default_factory=dict)  # what results call each submission
     private: tuple[str, ...] = ()  # folders of submissions and grades, which no worker may read
 
 
 @functools.cache
 def own_sandbox(trusted: bool, private: tuple[str, ...]) -> Sandbox:
-    """This process's own sandbox, warm from the first call on; ends with the process."""
+    """This process's own sandbox: started by the first call, ended with the process."""
     sandbox = Sandbox(trusted=trusted, private=private).__enter__()
     atexit.register(sandbox.close)
     return sandbox
@@ -43,7 +43,7 @@ def grade_one(path: Path, order: Order) -> Grade:
     """Grade a submission with this process's own sandbox.
 
     Raises:
-        SandboxError: nothing can be graded on this machine, or only with `order.trust`.
+        SandboxError: this machine cannot grade, or only with `order.trust`.
     """
     grade = judge(
         path,
@@ -58,14 +58,13 @@ def grade_one(path: Path, order: Order) -> Grade:
 
 
 def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
-    """Grade submissions, and yield each as it is done.
+    """Grade submissions, and yield each grade when it is done.
 
-    A process that dies costs no other submission its points: those that were being graded are
-    graded again, one by one, and one whose process dies a second time gets no points and a note
-    for a person.
+    If a process dies, the submissions that were being graded are graded again, one by one. One
+    whose process dies a second time gets no points and a note for a person; no other loses any.
 
     Args:
-        jobs: number of processes; with one submission or one job, this process does it.
+        jobs: number of processes; with one submission or one job, this process does the work.
     """
     if jobs == 1 or len(paths) <= 1:
         for path in paths:
@@ -88,16 +87,16 @@ def grade_all(paths: list[Path], order: Order, jobs: int) -> Iterator[Grade]:
 def _in_processes(
     paths: list[Path], order: Order, jobs: int, running: dict[Future, Path]
 ) -> Iterator[tuple[Path, Grade]]:
-    """Path and grade of each submission, until all are done or a process dies.
+    """Yield the path and grade of each submission, until all are done or a process dies.
 
-    `running` then holds those that were being graded.
+    In that case `running` holds the submissions that were being graded.
     """
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, initializer=_begin)
     try:
         waiting = iter(paths)
         while True:
-            # few at a time, so that an interrupt waits for little
+            # only as many as can run, so that an interrupt waits for no queue
             for path in waiting:
                 running[pool.submit(grade_one, path, order)] = path
                 if len(running) >= jobs:
@@ -114,14 +113,14 @@ def _in_processes(
 
 
 def _begin() -> None:
-    """Prepare a process of the pool: it ends when its parent does, not before."""
+    """Prepare a process of the pool: it ignores Ctrl-C, and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group
     if sys.platform == "linux":
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def died(path: Path, order: Order) -> Grade:
-    """The grade of a submission on which the grader's own process dies."""
+    """The grade of a submission on which the grader's own process died twice."""
     grade = new_grade(path, order.seed, order.public)
     grade.submission = order.names.get(path, path.name)
     grade.needs_look.append("The grader's process died on it twice: grade it by hand.")

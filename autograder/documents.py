@@ -1,6 +1,6 @@
-"""Reading YAML files strictly, in bounded time and memory: no key twice, all keys text.
+"""Read YAML files strictly, in bounded time and memory: no key twice, and all keys are text.
 
-`code/libs/runtime/documents.py` does the same for configs; the grader imports nothing of code/.
+`code/libs/runtime/documents.py` does the same for configs; the grader imports nothing from code/.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ import yaml
 
 from autograder.text import InputError, one_line
 
-MAX_BYTES = 200_000  # PyYAML needs a second for these at worst
-MAX_NODES = 10_000  # values, aliases written out
+MAX_BYTES = 200_000  # which take PyYAML a second at worst
+MAX_NODES = 10_000  # values, with aliases expanded
 MAX_DEPTH = 32  # of nested values
-MAX_DIGITS = 300  # of a whole number; a float holds as many
+MAX_DIGITS = 300  # of a whole number; about as many as a float can hold
 TAG = "tag:yaml.org,2002:"
 TAGS = {TAG + kind for kind in "map seq str int float bool null timestamp merge".split()}
 Lines = dict[tuple[str | int, ...], int]
@@ -22,12 +22,12 @@ MISTAKES = (ValueError, KeyError, AttributeError, IndexError, TypeError, Overflo
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what is ambiguous, such as a key that appears twice, and what explodes."""
+    """Refuses ambiguous YAML, such as a repeated key, and aliases that expand to huge values."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.depth = self.nodes = 0
-        self.sizes: dict[str, int | None] = {}  # nodes below an anchor; None while it is read
+        self.sizes: dict[str, int | None] = {}  # nodes below an anchor; None while it is being read
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
         event, before = self.peek_event(), self.nodes
@@ -79,20 +79,20 @@ def _mistake(problem: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds, None where it is empty.
+    """Read a YAML file; None if it is empty.
 
     Raises:
-        InputError: it cannot be read, or is too large, ambiguous or no YAML; one sentence that
-            names the file and, for mistakes of syntax, the line.
+        InputError: it cannot be read, or it is too large, ambiguous or not YAML; one sentence that
+            names the file and, for syntax errors, the line.
     """
     return read_with_lines(path)[0]
 
 
 def read_with_lines(path: Path) -> tuple[Any, Lines]:
-    """What a YAML file holds, and the line of each value or its key, counted from 1.
+    """Read a YAML file; returns its content, and the line of each value or its key, from 1.
 
-    A value is found by the keys and positions that lead to it, such as ("parts", 0, "id"); the
-    whole by ().
+    The lines' keys are the keys and positions that lead to a value, such as ("parts", 0, "id");
+    () is the whole file.
 
     Raises:
         InputError: see `read_yaml`.
@@ -119,7 +119,7 @@ def read_with_lines(path: Path) -> tuple[Any, Lines]:
 
 
 def _lines(node: yaml.Node, way: tuple) -> Iterator[tuple[tuple, int]]:
-    """Way and line of each value in a value."""
+    """Yield the path and line of each value below a node, whose own path is `way`."""
     entries: list[tuple[Any, yaml.Node, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
         entries = [(key.value, key, value) for key, value in node.value]
@@ -131,7 +131,7 @@ def _lines(node: yaml.Node, way: tuple) -> Iterator[tuple[tuple, int]]:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    """What PyYAML found, in words."""
+    """PyYAML's complaint, in words."""
     if isinstance(error, yaml.reader.ReaderError):
         return f"the character U+{error.character:04X} is not allowed"
     context, problem = getattr(error, "context", None), getattr(error, "problem", None)

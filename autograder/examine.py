@@ -16,27 +16,27 @@ from autograder.sandbox.wire import Channel
 
 KIT_CODE = Path(__file__).resolve().parents[1] / "code"
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of glibc's mallopt
-LARGE = 1 << 23  # bytes of an array that goes back to the system as soon as it is freed, and
-KEPT = 1 << 26  # of smaller ones that are kept for the next
-# A starter's grader has no hidden tests, and grades the work of whoever runs it.
+LARGE = 1 << 23  # bytes: larger arrays go back to the system as soon as they are freed
+KEPT = 1 << 26  # bytes of smaller freed ones that are kept for reuse
+# The starter's grader has no hidden tests: students grade their own work with it.
 IS_STARTER = not Path(__file__).with_name("hidden").joinpath("oracles.py").exists()
 
 
 @dataclass
 class Examination:
-    """A prepared submission and the way to its workers."""
+    """A prepared submission, and how to start workers that run it."""
 
     submission: Submission
     start_worker: Callable[[], Any]
     state: RunState = field(default_factory=RunState)
     shares: bool = False  # a part whose tests all passed hands its worker on
-    warm: WarmWorker | None = None  # for the next part
-    reused: set[str] = field(default_factory=set)  # parts that began with another one's worker
-    failed: set[str] = field(default_factory=set)  # parts with a test that failed
-    without_gpu: str = ""  # what a person should know of code that names a GPU
+    warm: WarmWorker | None = None  # the worker handed to the next part
+    reused: set[str] = field(default_factory=set)  # parts that took over a worker
+    failed: set[str] = field(default_factory=set)  # parts with a failed test
+    without_gpu: str = ""  # see judge.named_a_gpu
 
     def student(self, part: str) -> Student:
-        """A view for the tests of one part, with a worker of its own or an earlier part's."""
+        """The submission as one part's tests see it, with a new worker or an earlier part's."""
         warm, self.warm = self.warm, None
         if warm is not None:
             self.reused.add(part)
@@ -51,7 +51,7 @@ class Examination:
             student.stop()
 
     def close(self) -> None:
-        """End a worker that is kept for a next part."""
+        """End the worker that is kept for the next part, if there is one."""
         Student(self.start_worker, self.state, self.warm).stop()
         self.warm = None
 
@@ -65,8 +65,8 @@ def examine(
     Args:
         path: a zip or a folder.
         work: an empty folder for the prepared copy and the log.
-        in_process: run student code in this very process, without protection.
-        sandbox: a warm one to use; without it, one is started for this submission.
+        in_process: run student code in this process, without protection.
+        sandbox: a started one to use; without it, one is started for this submission.
 
     Raises:
         Refused: the submission cannot be read.
@@ -83,7 +83,7 @@ def examine(
 
 
 class LocalWorker:
-    """A worker without a sandbox: a thread of this process, so that a debugger can reach it."""
+    """A worker without a sandbox: a thread of this process, for a debugger to reach."""
 
     def __init__(self, code_folder: Path) -> None:
         from autograder.sandbox.worker import serve
@@ -100,22 +100,22 @@ class LocalWorker:
             serve(*arguments, shared=True)
 
     def kill(self) -> None:
-        """Hang up, and wait: a thread still inside torch would crash Python's shutdown."""
+        """Close the channel and wait: a thread still inside torch would crash Python's shutdown."""
         self.channel.close()
         self.thread.join(5)
 
     def end(self, timeout: float) -> str:
-        """How it ended."""
+        """How the worker ended, in words."""
         return "the thread ended"
 
 
 def give_memory_back() -> None:
-    """Give the memory of an earlier submission back to the system, and keep little from now on.
+    """Return freed memory to the system, and set how much glibc may keep from now on.
 
-    Asking the system for each array of a megabyte takes longer than computing with it; but what
-    glibc keeps by default grows without bound, in fragments, while a worker sends large messages.
+    Asking the system for each megabyte array takes longer than computing with it. But what glibc
+    keeps by default grows without bound, in fragments, while a worker sends large messages.
     """
-    with contextlib.suppress(AttributeError, OSError):  # other systems
+    with contextlib.suppress(AttributeError, OSError):  # systems without glibc
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGE)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT)

@@ -1,8 +1,8 @@
-"""Grade submissions: python autograder/grade.py PATH... [--out DIR]
-Zip the reports:   python autograder/grade.py feedback DIR --canvas | --moodle
-Ask about it:      python autograder/grade.py viva DIR
+"""Grade submissions:       python autograder/grade.py PATH... [--out DIR]
+Zip reports for upload:  python autograder/grade.py feedback DIR --canvas | --moodle
+Write oral questions:    python autograder/grade.py viva DIR
 
-PATH is a zip, a submission's folder, or a folder of them. Student code runs in a sandbox only.
+PATH is a zip, a submission's folder, or a folder of these. Student code runs only in a sandbox.
 """
 
 import argparse
@@ -47,34 +47,44 @@ try:
     from autograder.rubric import Rubric, load_rubric
     from autograder.sandbox.limits import SandboxError
 
-    check_installed("torch")  # which the sandbox imports later
+    check_installed("torch")  # the sandbox imports it later
 except ImportError as error:
     print(f"error: {not_installed(error)}", file=sys.stderr)
     sys.exit(2)
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Parse and check the command line; a wrong one exits with code 2."""
     parser = argparse.ArgumentParser(description="Grade submissions.")
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the results go (grades)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the results go (default grades)"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count(),
+        metavar="N",
+        help="processes (default all cores)",
+    )
     parser.add_argument(
         "--rubric",
         type=Path,
         default=RUBRIC,
         metavar="FILE",
-        help="that of an edition's starter (default: autograder/rubric.yaml)",
+        help="the rubric, such as an edition's (default: autograder/rubric.yaml)",
     )
-    parser.add_argument("--only", metavar="PART", help="test this part alone")
-    parser.add_argument("--public", action="store_true", help="the tests that students have")
-    parser.add_argument("--seed", type=int, metavar="N", help="repeats the hidden tests of a run")
-    parser.add_argument("--resume", action="store_true", help="skip what DIR holds already")
-    parser.add_argument("--manual", type=Path, metavar="FILE.csv", help="a person's points to add")
+    parser.add_argument("--only", metavar="PART", help="test only this part")
+    parser.add_argument("--public", action="store_true", help="run the tests that students have")
+    parser.add_argument("--seed", type=int, metavar="N", help="repeat the hidden tests of a run")
+    parser.add_argument("--resume", action="store_true", help="skip what DIR has grades for")
+    parser.add_argument(
+        "--manual", type=Path, metavar="FILE.csv", help="add points given by people"
+    )
     parser.add_argument("--roster", type=Path, metavar="FILE.csv", help="who is in the course")
-    parser.add_argument("--against", type=Path, metavar="OLD", help="say who gained or lost since")
-    parser.add_argument("--part", metavar="PART", help="test it again for all who attempted it")
-    parser.add_argument("--hint", metavar="ID", help="test again those who got this hint")
+    parser.add_argument("--against", type=Path, metavar="OLD", help="list changes since OLD")
+    parser.add_argument("--part", metavar="PART", help="retest this part for all who attempted it")
+    parser.add_argument("--hint", metavar="ID", help="retest those who got this hint")
     parser.add_argument("--similarity", action="store_true", help="also compare the submissions")
     parser.add_argument("--dask", metavar="ADDRESS", help="grade on a Dask cluster")
     parser.add_argument(
@@ -82,7 +92,7 @@ def parse_args() -> argparse.Namespace:
     )
     args = parser.parse_args()
     if (args.part or args.hint) and not args.paths:
-        parser.error("--part and --hint need the submissions, of which they choose")
+        parser.error("--part and --hint need the paths of the submissions to choose from")
     if not (args.paths or args.manual or args.roster or args.against):
         parser.error("name a zip, a submission's folder, or a folder of them")
     if args.jobs < 1:
@@ -90,8 +100,8 @@ def parse_args() -> argparse.Namespace:
     if args.seed is not None and args.seed < 0:
         parser.error("--seed must be 0 or more")
     if args.only and (args.part or args.hint):
-        parser.error("--only tests one part of all; --part and --hint choose by earlier results")
-    args.public |= IS_STARTER  # which has no others
+        parser.error("--only cannot be combined with --part or --hint")
+    args.public |= IS_STARTER  # a starter has no hidden tests
     for flag, module in (("similarity", "similarity"), ("dask", "cluster")):
         if getattr(args, flag) and not (ROOT / "autograder" / "extras" / f"{module}.py").exists():
             parser.error(f"--{flag} is for instructors; this copy of the grader does not have it")
@@ -114,7 +124,7 @@ def main() -> int:
         return viva_command(sys.argv[2:])
     args = parse_args()
     rubric = load_rubric(args.rubric)
-    hints()  # read now, so that a mistake in their file shows before anything is graded
+    hints()  # read now, so that a mistake in hints.yaml shows before anything is graded
     check_part(args, rubric)
     paths = find_submissions([path.absolute() for path in args.paths]) if args.paths else []
     for flag, file in (("--manual", args.manual), ("--roster", args.roster)):
@@ -128,7 +138,7 @@ def main() -> int:
     if args.out:
         check_stored(stored, set(names.values()), args)
         if args.roster:
-            read_roster(args.roster)  # before anything is graded
+            read_roster(args.roster)  # its mistakes show before anything is graded
     old = results_of(args.against) if args.against else None
     only, concerns = args.only, set(names.values())
     if args.part or args.hint:
@@ -137,12 +147,12 @@ def main() -> int:
         check_folder(args.out)
         keep_places(args.out, names)
     own = IS_STARTER or all(path.resolve() == ROOT for path in paths)
-    trust = args.trust or own  # one's own work needs no protection from itself
+    trust = args.trust or own  # your own work needs no protection from itself
     private = private_paths(paths, args.out)
     order = Order(rubric, seed_of(args, stored), args.public, only, trust, names, private)
     left = [p for p in paths if names[p] in concerns]
     if len(left) < len(paths):
-        print(f"{len(left)} of {len(paths)} are concerned")
+        print(f"{len(left)} of {len(paths)} submissions to retest")
     left = [p for p in left if not (args.resume and is_done(stored.get(names[p]), p, order))]
     if args.resume and len(left) < len(paths):
         print(f"{len(paths) - len(left)} of {len(paths)} are graded already")
@@ -164,12 +174,12 @@ def grade_left(
     old: list[Grade] | None,
     own: bool,
 ) -> bool:
-    """Grade, write and print; returns whether all tests passed that had to.
+    """Grade, write and print; returns whether every required test passed (see `is_fine`).
 
     Args:
         stored: results of earlier runs, by submission.
-        old: results to compare with.
-        own: whether these are one's own work.
+        old: results to compare with (--against).
+        own: whether the submissions are the grading person's own work.
     """
     rubric = order.rubric
     all_passed, holes = True, {}
@@ -191,7 +201,7 @@ def grade_left(
 
 
 def check_part(args: argparse.Namespace, rubric: Rubric) -> None:
-    """--only and --part name parts that the tests grade; raises InputError."""
+    """Raise InputError unless --only and --part name parts that are tested automatically."""
     automatic = [part.id for part in rubric.parts if part.automatic]
     for flag, part in (("--only", args.only), ("--part", args.part)):
         if part and part not in automatic:
@@ -201,15 +211,15 @@ def check_part(args: argparse.Namespace, rubric: Rubric) -> None:
 
 
 def results_of(folder: Path) -> list[Grade]:
-    """The results to compare with, read before any of them is overwritten; raises InputError."""
+    """The results for --against, read before any is overwritten; InputError if there are none."""
     found = load_grades(folder) if folder.is_dir() else []
     if not found:
-        raise InputError(f"--against: {folder} holds no results; name the folder of a grading")
+        raise InputError(f"--against: {folder} holds no results; name the --out folder of a run")
     return found
 
 
 def seed_of(args: argparse.Namespace, stored: dict[str, Grade]) -> int:
-    """The seed of the hidden tests: the given one, that of the run which goes on, or a new one."""
+    """The seed of the hidden tests: the given one, the resumed run's, or a new one."""
     if args.seed is not None:
         return args.seed
     seeds = Counter(grade.seed for grade in stored.values() if grade.public == args.public)
@@ -219,20 +229,20 @@ def seed_of(args: argparse.Namespace, stored: dict[str, Grade]) -> int:
 
 
 def private_paths(paths: list[Path], out: Path | None) -> tuple[str, ...]:
-    """The folders that hold submissions and grades, where there is more than one's own."""
+    """Folders that no worker may read: those of several submissions, and of the grades."""
     folders = {path.parent for path in paths} if len(paths) > 1 else set()
     return tuple(sorted(str(path.absolute()) for path in folders | ({out} if out else set())))
 
 
 def is_fine(part: PartResult, rubric: Rubric) -> bool:
-    """Whether a part's tests passed, or there was none to pass: bonus parts may be left out."""
+    """Whether a part passed or need not: a person grades it, or it is a bonus not attempted."""
     if part.points is None or part.status == PASSED:
         return True
     return part.status == NOT_ATTEMPTED and rubric.part(part.id).bonus
 
 
 def run(paths: list[Path], order: Order, args: argparse.Namespace) -> Iterator[Grade]:
-    """Yield the grades, from this machine or from a cluster."""
+    """Yield the grades as they are done, on this machine or on a cluster."""
     if args.dask:
         from autograder.extras.cluster import grade_on_cluster
 
@@ -247,15 +257,15 @@ def summarise(
     rubric: Rubric,
     old: list[Grade] | None = None,
 ) -> None:
-    """Write the sheets, the overview and the reports with a person's points in them.
+    """Write the sheets, the overview and the reports, with the points that people gave.
 
     Args:
-        manual: a person's points to add.
-        people: a roster, in place of the one that the folder has.
-        old: earlier results, to say what changed since.
+        manual: CSV of points that people gave.
+        people: a roster that replaces the one stored in the folder.
+        old: earlier results, to report what changed since.
 
     Raises:
-        InputError: the manual file has mistakes; all is written without it.
+        InputError: the manual file has mistakes; everything else is written first.
     """
     found = load_grades(folder)
     if not found:
@@ -282,7 +292,7 @@ def summarise(
 
 
 def left_out(grades: list[Grade], course: Course | None) -> Iterator[str]:
-    """Who is left out of the sheets and why, a line each."""
+    """Lines that say who is left out of the sheets, and why."""
     heading, lacking = without_key(recipients(grades, course))
     if lacking:
         names = ", ".join(map(str, lacking[:5])) + (" and others" if len(lacking) > 5 else "")
@@ -301,10 +311,10 @@ def left_out(grades: list[Grade], course: Course | None) -> Iterator[str]:
 
 
 def check_stored(stored: dict[str, Grade], names: set[str], args: argparse.Namespace) -> None:
-    """--resume and --manual need the results of an earlier run, which a typing error may miss.
+    """Check that --out holds the earlier results that --resume, --manual and others build on.
 
     Raises:
-        InputError
+        InputError: it holds none, or only other submissions': --out is probably mistyped.
     """
     flags = [flag for flag in ("manual", "roster", "part", "hint") if getattr(args, flag)]
     if flags and not stored and (not names or flags[-1] in ("part", "hint")):
@@ -312,21 +322,21 @@ def check_stored(stored: dict[str, Grade], names: set[str], args: argparse.Names
         raise InputError(f"{flag}: {args.out} holds no results; name their folder with --out DIR")
     if args.resume and not stored:
         raise InputError(
-            f"--resume: {args.out} holds no results to go on from; name the folder of the run that "
-            "was stopped with --out DIR, or leave --resume out"
+            f"--resume: {args.out} holds no results to continue; name the folder of the stopped "
+            "run with --out DIR, or leave out --resume"
         )
     if args.resume and not names & set(stored):
         raise InputError(
-            f"--resume: {args.out} holds results of other submissions, such as {min(stored)}, and "
-            "of none of these; name another folder with --out DIR, or leave --resume out"
+            f"--resume: {args.out} holds results of other submissions, such as {min(stored)}, but "
+            "of none of these; name another folder with --out DIR, or leave out --resume"
         )
 
 
 def check_folder(folder: Path) -> None:
-    """The output folder can be written to.
+    """Make the output folder, and check that it can be written to.
 
     Raises:
-        InputError
+        InputError: it cannot.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -340,14 +350,14 @@ def check_folder(folder: Path) -> None:
 
 
 def is_done(grade: Grade | None, path: Path, order: Order) -> bool:
-    """Whether a grade is that of this very submission, from tests of this kind."""
+    """Whether a stored grade is complete, of these same files, and from the same kind of tests."""
     if grade is None or grade.public != order.public or order.only:
         return False
     return path.is_dir() or grade.sha256 == hash_of_file(path)
 
 
 def with_part(stored: dict[str, Grade], now: Grade, order: Order) -> Grade:
-    """After `--only`: the stored grade of the same submission, with the part that was tested."""
+    """After `--only`: the stored grade of the same files, with the tested part replaced."""
     before = stored.get(now.submission)
     if not order.only or not before or (before.sha256, before.public) != (now.sha256, now.public):
         return now
@@ -356,7 +366,7 @@ def with_part(stored: dict[str, Grade], now: Grade, order: Order) -> Grade:
 
 
 if __name__ == "__main__":
-    for stream in (sys.stdout, sys.stderr):  # a terminal may lack a letter of a name, or the signs
+    for stream in (sys.stdout, sys.stderr):  # a terminal's encoding may lack letters or symbols
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -367,8 +377,8 @@ if __name__ == "__main__":
     except OSError as error:  # such as a full disk
         name = one_line(str(error.filename or "a file"))
         print(f"error: {name}: {error.strerror or error}", file=sys.stderr)
-        print("what is graded stays; --resume goes on", file=sys.stderr)
+        print("finished grades are kept; --resume continues", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nstopped: what is graded stays; --resume goes on", file=sys.stderr)
+        print("\nstopped: finished grades are kept; --resume continues", file=sys.stderr)
         sys.exit(130)

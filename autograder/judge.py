@@ -1,7 +1,7 @@
 """Grade one submission: prepare it, run the rubric's tests on it, turn the results into points.
 
-pytest collects the tests once for all submissions of a batch. They run in this process, which is
-trusted; the submission runs in a sandbox (student.py).
+pytest collects the tests once for all submissions of a batch. The tests run in this process, which
+is trusted; the submission's code runs in a sandbox (see checks/student.py).
 """
 
 import contextlib
@@ -37,21 +37,22 @@ from autograder.text import visible
 
 TESTS = Path(__file__).with_name("tests")
 LOG_BYTES = 100_000
-MUCH = 1 << 23  # bytes of what a worker sent, after which memory is given back
+MUCH = 1 << 23  # bytes received from a worker before memory is given back to the system
 NOT_INSTALLED = re.compile(r"No module named '(?!libs\b)")
-FOR_GPU = ("needs_gpu", "made_elsewhere")  # hints of what may be right on a machine with a GPU
+FOR_GPU = ("needs_gpu", "made_elsewhere")  # hints for code that may be right on a GPU machine
 
 
 @dataclass(frozen=True)
 class RubricTest:
-    """A test of the rubric on one of its cases, as pytest collects it.
+    """One test on one case, as pytest collects it.
 
     Attributes:
-        part, group: whose points it decides.
-        name: with the case's, such as "test_chain[odd]".
-        place: its name among all tests, with the file's.
+        part, group: the rubric's part, and its group of partial credit, that the test decides.
+        name: the test's name with its case, such as "test_chain[odd]".
+        title: its docstring.
+        place: pytest's node id: file and name.
         given: the values of its parameters, such as "case".
-        wanted: the names of all its arguments.
+        wanted: the names of all the function's arguments, parameters and fixtures.
     """
 
     part: str
@@ -65,7 +66,7 @@ class RubricTest:
 
 
 class Collection:
-    """A pytest plugin that keeps what was collected."""
+    """A pytest plugin that keeps the collected tests."""
 
     def __init__(self) -> None:
         self.tests: list[RubricTest] = []
@@ -100,10 +101,10 @@ def judge(
 
     Args:
         path: a zip or a folder.
-        sandbox: a warm one; it serves many submissions one after another.
-        seed: of the hidden cases.
+        sandbox: a started one; it serves many submissions one after another.
+        seed: seed of the hidden cases.
         public: run the public cases instead of the hidden ones.
-        only: id of the one part to test.
+        only: id of the single part to test.
 
     Raises:
         SandboxError: no worker can be started, or a submission could grade itself.
@@ -112,8 +113,8 @@ def judge(
     give_memory_back()
     grade = new_grade(path, seed, public)
     with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
-        # The worker may run as another user, who gets to its own submission and to no other: the
-        # name of the folder inside cannot be guessed, nor found by listing.
+        # The worker may run as another user. It must reach its own submission and no other, so the
+        # inner folder has a random name, and the outer one cannot be listed.
         Path(folder).chmod(0o711)
         work = Path(folder) / secrets.token_hex(16)
         work.mkdir(0o755)
@@ -129,8 +130,8 @@ def judge(
             results = all_failed(rubric, "reading", str(refusal), "unreadable")
             if path.is_file() and not isinstance(refusal, RefusedForNow):
                 with contextlib.suppress(OSError):
-                    grade.sha256 = hash_of_file(path)  # by which --resume recognises it
-        except Exception as error:  # a fault of the grader must not end the batch
+                    grade.sha256 = hash_of_file(path)  # --resume recognises it by this
+        except Exception as error:  # a bug in the grader must not end the batch
             text = "".join(traceback.format_exception(error))
             grade.needs_look.append(f"The grader failed on it: {type(error).__name__}: {error}")
             grade.log += f"\nThe grader failed:\n{text}"
@@ -146,7 +147,7 @@ def judge(
 
 
 def new_grade(path: Path, seed: int, public: bool) -> Grade:
-    """A grade with what the name of the submission says, whether it can be read or not."""
+    """A grade that holds only what the file's name says: team and origin of the hand-in."""
     remarks = Remarks()
     team, origin = team_of(Path(os.path.abspath(path)), remarks)
     grade = Grade(path.name, team=team, origin=origin, seed=seed, public=public)
@@ -155,7 +156,7 @@ def new_grade(path: Path, seed: int, public: bool) -> Grade:
 
 
 def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
-    """Copy what reading the submission showed."""
+    """Copy into the grade what was found while reading the submission."""
     grade.sha256, grade.members = submission.sha256, submission.members
     grade.notes, grade.needs_look = list(submission.notes), list(submission.needs_look)
     grade.samples = submission.samples
@@ -164,9 +165,9 @@ def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
 
 
 def parts_to_test(rubric: Rubric, only: str | None) -> list[str]:
-    """The parts whose tests run, in the order of their files' names.
+    """The ids of the parts to test, sorted.
 
-    The tests of parts that the rubric does not have, which are other editions', do not run.
+    Tests of parts that this rubric does not list, since they belong to other editions, do not run.
     """
     return [only] if only else sorted(part.id for part in rubric.parts if part.automatic)
 
@@ -174,11 +175,11 @@ def parts_to_test(rubric: Rubric, only: str | None) -> list[str]:
 def run_tests(
     examination: Examination, seed: int, public: bool, parts: list[str]
 ) -> list[TestResult]:
-    """Run the tests of these parts in this process; returns what they found.
+    """Run the tests of these parts in this process, and return their results.
 
-    Parts whose tests pass share one worker, since starting one takes longer than most tests. No
-    part fails by what another left behind: one that fails with a worker of an earlier part is
-    tested again with its own, and that result counts.
+    Parts share one worker as long as their tests pass, since starting a worker takes longer than
+    most tests. No part may fail because of what another one left behind: a part that fails in a
+    worker taken over from an earlier part is tested again in a new one, and that result counts.
     """
     tests = collected(tuple(parts), seed, public)
     examination.shares = True
@@ -205,11 +206,11 @@ def run_tests(
 
 
 def named_a_gpu(first: list[TestResult], second: list[TestResult]) -> str:
-    """What a person should know about parts that named a GPU and were tested on the CPU instead.
+    """A note for a person on parts whose code names a GPU and ran on the CPU; "" if there are none.
 
     Args:
-        first: what their tests found where there was none.
-        second: what they found while the worker pretended to have one.
+        first: results without a GPU.
+        second: results of the same tests while the worker pretended to have one.
     """
     parts = {result.part for result in first if result.hint_id == "needs_gpu"}
     parts -= {result.part for result in second if result.hint_id == "needs_gpu"}
@@ -217,8 +218,8 @@ def named_a_gpu(first: list[TestResult], second: list[TestResult]) -> str:
         return ""
     names = ", ".join(dict.fromkeys(r.part for r in first if r.part in parts))
     return (
-        f"The code names a GPU, and there is none here: {names} ran on the CPU instead. "
-        "On a machine with a GPU it may mix tensors of both, which does not show here."
+        f"The code names a GPU, and this machine has none: {names} ran on the CPU instead. "
+        "On a GPU machine the code may mix tensors of both devices, which does not show here."
     )
 
 
@@ -237,14 +238,14 @@ def collected(parts: tuple[str, ...], seed: int, public: bool) -> list[RubricTes
     if code != pytest.ExitCode.OK:
         raise RuntimeError(f"pytest ended with {code!r}")
     gc.collect()
-    gc.freeze()  # cases and modules stay: the collector need not look at them each time
+    gc.freeze()  # cases and modules stay: the collector need not scan them each time
     return collection.tests
 
 
 def run_each(examination: Examination, seed: int, tests: list[RubricTest]) -> list[TestResult]:
-    """Run tests, those of each part on one view of the submission.
+    """Run the tests, with one view of the submission for each part.
 
-    pytest's own way from test to test takes as long as all that the judge computes.
+    They are called directly: pytest's own runner takes as long as all of the judge's computations.
     """
     results: list[TestResult] = []
     for part, of_part in itertools.groupby(tests, lambda test: test.part):
@@ -262,7 +263,7 @@ def run_each(examination: Examination, seed: int, tests: list[RubricTest]) -> li
 
 
 def run_test(test: RubricTest, student: Student, seed: int, state: RunState) -> TestResult | None:
-    """Run a test; None where it does not apply to this submission."""
+    """Run a test; None if it skips itself because it does not apply to this submission."""
     values = {"student": student, **test.given}
     if "random" in test.wanted:
         values["random"] = random_of(seed, test.place)
@@ -287,10 +288,10 @@ def run_test(test: RubricTest, student: Student, seed: int, state: RunState) -> 
 
 
 def forget(error: BaseException | None, state: RunState) -> None:
-    """Release what an error's frames hold.
+    """Release the memory that an error's frames hold.
 
-    Frames and error refer to each other, so that the megabytes of a worker would stay until Python
-    looks for such cycles.
+    An error and its frames refer to each other, so the megabytes that a worker sent would stay in
+    memory until Python's cycle collector runs.
     """
     while error is not None:
         error.__traceback__ = None
@@ -304,10 +305,10 @@ def forget(error: BaseException | None, state: RunState) -> None:
 
 
 def not_judged(results: list[TestResult]) -> list[str]:
-    """What could not be judged, and why.
+    """Notes for a person on parts that could not be judged completely, with the reason.
 
-    The time ran out, names differ, a package is not installed here, or this Python cannot read a
-    file that a newer one may.
+    The time ran out, the names differ from the assignment's, a package is not installed here, or
+    this Python cannot parse a file that a newer one may.
     """
     first: dict[str, str] = {}
     for result in results:

@@ -1,4 +1,4 @@
-"""What late hand-ins cost: the policy of the rubric, and its bill line by line."""
+"""What late hand-ins cost: the rubric's policy, and the deduction explained line by line."""
 
 import datetime
 import math
@@ -11,28 +11,28 @@ from autograder.text import number
 
 LATE_KEYS = {"percent": (int, float)}
 OPTIONAL_LATE_KEYS = {"grace": (int, float), "days": int, "budget": int}
-# How Moodle writes times in English, and how people do.
+# How Moodle writes times in English, and how people write them in Europe.
 FORMATS = (
     "%A, %d %B %Y, %I:%M %p",
     "%A, %B %d, %Y, %I:%M %p",
     "%A, %d %B %Y, %H:%M",
     "%d.%m.%Y %H:%M",
 )
-UNKNOWN = "Marked as late, and nothing says by how much: counted as one day"
+UNKNOWN = "Marked as late, by how much is unknown: counted as one day"
 
 
 @dataclass(frozen=True)
 class LatePolicy:
-    """`late` in the rubric."""
+    """The policy for late hand-ins: `late` in the rubric."""
 
-    percent: float  # of the core points, for each day begun
+    percent: float  # of the core points, for each day or part of a day
     due: datetime.datetime | None = None
-    grace: float = 0.0  # minutes after `due` that do not count
-    days: int | None = None  # a hand-in that is later earns nothing
+    grace: float = 0.0  # minutes after the deadline that do not count
+    days: int | None = None  # a hand-in later than this earns nothing
     budget: int = 0  # days that each team may be late for free
 
     def days_late(self, time: datetime.datetime, due: datetime.datetime) -> int:
-        """The days begun since the hand-in was due; 0 where it was on time, or within the grace."""
+        """Days late, rounded up; 0 if the hand-in was on time or within the grace."""
         late = time - due
         grace = datetime.timedelta(minutes=self.grace)
         return 0 if late <= grace else math.ceil(late / datetime.timedelta(days=1))
@@ -40,13 +40,13 @@ class LatePolicy:
     def bill(
         self, days: int, core: float, *, extension: int = 0, budget: int | None = None
     ) -> tuple[float, list[str]]:
-        """Points to take off, at most `core`, and how they come about, a line each.
+        """The points to deduct, and lines that explain them; inf if the hand-in earns nothing.
 
         Args:
-            days: late, 0 or more.
-            core: the core points of the assignment.
-            extension: days that were granted.
-            budget: late days that the team has left; None takes the rubric's.
+            days: days late, 0 or more.
+            core: the core points of the assignment; the most that is deducted otherwise.
+            extension: days of extension granted.
+            budget: free late days that the team has left; None means the rubric's.
         """
         if days <= 0:
             return 0.0, []
@@ -78,14 +78,15 @@ def charge(
     extension: int = 0,
     budget: int | None = None,
 ) -> Grade:
-    """The grade with what its lateness costs among the deductions, and a line for each step.
+    """The grade with the cost of its lateness added to the deductions, with lines that explain it.
 
     Args:
         core: the core points of the assignment.
-        days: late, as a person says; None counts them, from `time` or the hand-in's own, or takes
-            one day where the system marks it as late and no time is known.
-        extension: days that were granted.
-        budget: late days that the team has left; None takes the policy's.
+        days: days late as a person gave them. None computes them from the system's time, or else
+            from `time`; without either, a hand-in that the system marks as late counts as one day.
+        time: when it was handed in, if the system does not say.
+        extension: days of extension granted.
+        budget: free late days that the team has left; None means the policy's.
     """
     due = time_of(grade.origin.due) or policy.due
     time = time_of(grade.origin.time) or time
@@ -104,12 +105,12 @@ def charge(
     charged.deductions = round(grade.deductions + points, 6)
     charged.deduction_reasons = [*grade.deduction_reasons, *said, *lines]
     if said == [UNKNOWN]:
-        charged.needs_look = [*grade.needs_look, f"{UNKNOWN}; say it under 'days_late'"]
+        charged.needs_look = [*grade.needs_look, f"{UNKNOWN}; enter the days under 'days_late'"]
     return charged
 
 
 def read_late(problems: Any, values: Any) -> LatePolicy | None:
-    """`late` of a rubric's file; None, with the problems noted, where it is wrong or missing."""
+    """Parse the rubric's `late`; None if it is missing, or wrong, which is added to `problems`."""
     if values is None:
         return None
     if not isinstance(values, dict):
@@ -129,7 +130,7 @@ def read_late(problems: Any, values: Any) -> LatePolicy | None:
 
 
 def time_of(text: str, zone: datetime.tzinfo | None = None) -> datetime.datetime | None:
-    """A time as ISO 8601 or Moodle writes it, in `zone` where it names none; None for others."""
+    """Parse a time in ISO 8601 or Moodle's format; `zone` is used if the text names none."""
     text = " ".join(text.split())
     found = None
     for candidate in (text, text.replace(" +", "+").replace(" -", "-")):
@@ -150,7 +151,7 @@ def time_of(text: str, zone: datetime.tzinfo | None = None) -> datetime.datetime
 
 
 def latest(times: Iterable[datetime.datetime | None]) -> datetime.datetime | None:
-    """The last of the times that are known and have a zone."""
+    """The latest of the times that are known and have a zone; None if there are none."""
     return max((time for time in times if time and time.tzinfo), default=None)
 
 

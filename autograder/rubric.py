@@ -24,13 +24,13 @@ from autograder.text import InputError, did_you_mean, number
 
 DEFAULT = Path(__file__).with_name("rubric.yaml")
 ID = re.compile(r"[a-z][a-z0-9_]*")
-# Columns of the sheets, beside the parts.
+# Columns of the sheets other than the parts.
 RESERVED = (
     *("submission", "team", "member", "netid", "deductions", "total"),
     *("override", "days_late", "people", "comment"),
 )
 NUMBER = (int, float)
-RULES = {  # of a team's hand-ins, which counts
+RULES = {  # which of a team's hand-ins counts
     "latest": "the latest hand-in counts",
     "best": "the best hand-in counts",
     "on-time": "the latest hand-in on time counts",
@@ -48,22 +48,22 @@ PART_KEYS = {
 }
 OPTIONAL_KEYS = {"bonus": bool, "look_for": list, "credit": dict, "human": NUMBER}
 TYPE_NAMES = {str: "text", dict: "a mapping", list: "a list", bool: "true or false", int: "a whole"}
-NO_RESULT = "No test of this part finished: the run broke down before."
+NO_RESULT = "No test of this part finished: the run broke off before."
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part as the rubric describes it."""
+    """One part, as the rubric describes it."""
 
     id: str
     title: str
     points: float
     automatic: bool
-    task: str  # a heading of docs/assignment.md
+    task: str  # the heading of docs/assignment.md that it belongs to
     bonus: bool = False
     look_for: tuple[str, ...] = ()
-    credit: dict[str, float] = field(default_factory=dict)  # group of tests: share of the points
-    human: float = 0.0  # of an automatic part's points, those that a person gives
+    credit: dict[str, float] = field(default_factory=dict)  # share of the points, by group of tests
+    human: float = 0.0  # the points of an automatic part that a person gives
 
     @property
     def by_tests(self) -> float:
@@ -76,7 +76,7 @@ class Part:
         return self.points - self.by_tests
 
     def mark(self, tests: list[TestResult], broken: str = NO_RESULT) -> PartResult:
-        """Points for the outcomes of this part's tests, 0 to `by_tests`; see `Rubric.mark`."""
+        """The result of this part, with 0 to `by_tests` points; see `Rubric.mark`."""
         if not self.automatic:
             return PartResult(self.id, self.points, None, MANUAL, tests=tests)
         if not tests:
@@ -107,10 +107,10 @@ class Part:
         )
 
     def _share(self, tests: list[TestResult], missed: list[TestResult]) -> float:
-        """The share of the points that is earned; exactly 1 if everything is."""
+        """The share of the points that is earned; exactly 1 if all are."""
         if not self.credit:
             return 0.0 if missed else 1.0
-        # a test without a group judges what all groups need
+        # a failed test without a group concerns all groups
         if any(test.group not in self.credit for test in missed):
             return 0.0
         ran, lost = {test.group for test in tests}, {test.group for test in missed}
@@ -122,23 +122,23 @@ class Part:
 
 @dataclass(frozen=True)
 class Rubric:
-    """All parts, in the order of the file."""
+    """The rubric: all parts, in the order of the file."""
 
     path: Path
     assignment: str
-    core: float  # points of the parts that are not a bonus
+    core: float  # points of the parts that are not bonus parts
     bonus: float
     percent: float  # of the core points, for each instruction not followed
-    free: int  # number of such instructions that cost nothing
+    free: int  # how many such instructions cost nothing
     parts: tuple[Part, ...]
-    others: tuple[Part, ...] = ()  # of other editions: they count nowhere here
+    others: tuple[Part, ...] = ()  # parts of other editions, which do not count here
     hand_ins: str = "latest"  # one of RULES
     late: LatePolicy | None = None
-    bonus_assignment: str = ""  # the column of the bonus points in canvas.csv
+    bonus_assignment: str = ""  # the name of the bonus column in canvas.csv
 
     @property
     def ids(self) -> list[str]:
-        """The parts' ids in order."""
+        """The ids of the parts, in order."""
         return [part.id for part in self.parts]
 
     @property
@@ -147,7 +147,7 @@ class Rubric:
         return [part.id for part in self.parts if part.by_hand]
 
     def part(self, part_id: str) -> Part:
-        """The part of this id; KeyError where there is none."""
+        """The part with this id; KeyError if there is none."""
         return {part.id: part for part in self.parts}[part_id]
 
     def mark(
@@ -156,15 +156,15 @@ class Rubric:
         only: Collection[str] | None = None,
         broken: str = NO_RESULT,
     ) -> list[PartResult]:
-        """Turn one submission's tests into a result for each part, in the rubric's order.
+        """Turn one submission's test results into a result for each part, in the rubric's order.
 
-        A part without a test result earns nothing: silence is never a pass. Reason and hint
-        are those of the test that `most_telling` picks.
+        A part without a test result earns nothing. Reason and hint are those of the test that
+        `most_telling` picks.
 
         Args:
             tests: of all parts, in the order in which they ran.
-            only: ids of the parts that were asked for; the others are left out.
-            broken: the reason for parts without results, one sentence.
+            only: ids of the parts to return; None returns all.
+            broken: the reason for parts without test results, one sentence.
 
         Raises:
             InputError: a test or `only` names a part that the rubric does not have.
@@ -181,10 +181,10 @@ class Rubric:
         ]
 
     def deduct(self, problems: list[str]) -> tuple[float, list[str]]:
-        """Points to deduct for instructions not followed, and a reason for each of them.
+        """The points to deduct for instructions that were not followed, and a reason for each.
 
         Args:
-            problems: one sentence for each instruction not followed, without its full stop.
+            problems: one sentence for each instruction not followed, without a full stop.
         """
         each = self.core * self.percent / 100
         costs = [0.0 if n < self.free else each for n in range(len(problems))]
@@ -198,8 +198,8 @@ class Rubric:
 def most_telling(missed: list[TestResult]) -> TestResult:
     """The failed test whose reason and hint are shown for its part; an empty one if none failed.
 
-    It is the first with a hint. If that hint is a general one, the same test on another
-    configuration goes before it if it names the mistake: some mistakes look alike on one schedule.
+    This is the first one with a hint. If that hint is a general one, the same test on another
+    configuration is preferred if its hint is specific: on some schedules mistakes look alike.
     """
     failed = [test for test in missed if test.outcome != NOT_ATTEMPTED] or missed
     hinted = [test for test in failed if test.hint_id]
@@ -240,12 +240,12 @@ def load_rubric(path: Path = DEFAULT) -> Rubric:
 
 
 def _title(assignment: str) -> str:
-    """An assignment's name without the number that Canvas puts behind it."""
+    """An assignment's name without the number that Canvas appends."""
     return re.sub(r"\s*\(\d+\)$", "", assignment)
 
 
 class _Problems:
-    """What is wrong with a rubric, collected so that all of it can be corrected at once."""
+    """Collects what is wrong with a rubric, so that all of it can be corrected at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -261,7 +261,7 @@ class _Problems:
     def check_keys(
         self, where: str, values: Any, required: dict[str, Any], optional: dict[str, Any]
     ) -> bool:
-        """Whether the mapping has these keys and no others, with values of these types."""
+        """Whether exactly these keys are there, with values of these types; notes problems."""
         before = len(self.found)
         if not isinstance(values, dict):
             self.add(where, f"must be a mapping with the keys {', '.join(required)}")
@@ -278,7 +278,7 @@ class _Problems:
         return len(self.found) == before
 
     def check_type(self, key: str, value: Any, kind: Any) -> bool:
-        """Whether the value is of this type; numbers must also be finite and not negative."""
+        """Whether the value has this type; numbers must also be finite and not negative."""
         if kind in (NUMBER, int):
             fits = isinstance(value, kind) and not isinstance(value, bool)
             if not fits or not math.isfinite(value) or value < 0:
@@ -292,7 +292,7 @@ class _Problems:
 
 
 def _read_part(problems: _Problems, key: str, position: int, values: Any) -> Part | None:
-    """One entry of `parts` or `others`; None, with the problems noted, where it is wrong."""
+    """One entry of `parts` or `others`; None if it is wrong, which is added to `problems`."""
     name = values.get("id") if isinstance(values, dict) else None
     where = f"{key}[{position}]" + (f" ({name})" if isinstance(name, str) else "")
     if not problems.check_keys(where, values, PART_KEYS, OPTIONAL_KEYS):
@@ -307,15 +307,15 @@ def _read_part(problems: _Problems, key: str, position: int, values: Any) -> Par
         problems.check_type(f"{where}.look_for", line, str)
     human = values.get("human", 0)
     if (not values["automatic"] or human) and "look_for" not in values:
-        problems.add(where, "a part for a person needs the key 'look_for': what earns the points")
+        problems.add(where, "a part for a person needs the key 'look_for': what earns points")
     if human and not (values["automatic"] and human < values["points"]):
         problems.add(
             f"{where}.human",
-            "is the person's share of an automatic part, and less than its points; a part that "
+            "must be less than the part's points, and needs 'automatic: true'; a part that "
             "only a person grades has 'automatic: false'",
         )
     if not values["automatic"] and "credit" in values:
-        problems.add(where, "'credit' is for automatic parts; a person gives any points")
+        problems.add(where, "'credit' is only for automatic parts; a person can give any points")
     _check_credit(problems, f"{where}.credit", values.get("credit", {}))
     return Part(**{**values, "look_for": tuple(values.get("look_for", ()))})
 
@@ -336,7 +336,7 @@ def _check_sums(problems: _Problems, rubric: Rubric) -> None:
     for part_id in dict.fromkeys(ids):
         times = ids.count(part_id)
         if times > 1:
-            problems.add("parts", f"the id '{part_id}' is there {times} times")
+            problems.add("parts", f"the id '{part_id}' appears {times} times")
     for kind, stated in (("core", rubric.core), ("bonus", rubric.bonus)):
         found = sum(part.points for part in rubric.parts if part.bonus == (kind == "bonus"))
         if not math.isclose(found, stated, abs_tol=1e-6):

@@ -1,4 +1,4 @@
-"""Text: errors as sentences, invisible characters made visible, files written whole or not."""
+"""Text: errors as sentences, invisible characters made visible, files written atomically."""
 
 import difflib
 import importlib.util
@@ -10,20 +10,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
-# Control, format (which includes all that change the direction of writing), surrogates, separators.
+# Control, format (with all that change the writing direction), surrogate, separator.
 HIDDEN_KINDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"  # names in Persian and Hindi need them
 
 
 class InputError(ValueError):
-    """A mistake that whoever grades can correct; its text is one sentence for each problem."""
+    """A mistake that the grading person can correct; one sentence for each problem."""
 
 
 def visible(text: str) -> str:
     """The text with control characters, terminal escapes and direction marks spelled out.
 
-    Line ends, tabs and letters of all scripts stay; an escape becomes the four letters `\\x1b`.
-    The result can be written as UTF-8.
+    Line ends, tabs and letters of all scripts stay; an escape character becomes the text `\x1b`.
+    The result can be encoded as UTF-8.
     """
     return UNUSUAL.sub(_spelled, text.replace("\r\n", "\n"))
 
@@ -36,22 +36,22 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text in one line, white space collapsed, invisible characters spelled out."""
+    """The text on one line: white space collapsed, invisible characters spelled out."""
     return " ".join(visible(text).split())
 
 
 def alike(name: str) -> str:
-    """The same text for names that a file system, a spreadsheet or a reader may take for equal.
+    """A key that is equal for names that a file system, a spreadsheet or a reader may confuse.
 
-    Blanks, case, Unicode's forms, joiners and the apostrophe that a sheet puts before a formula are
-    ignored.
+    It ignores extra white space, case, Unicode's equivalent forms, joiners, and apostrophes, which
+    a spreadsheet puts before a formula.
     """
     kept = one_line(name).translate(dict.fromkeys(map(ord, f"'{JOINERS}")))
     return unicodedata.normalize("NFKC", kept).casefold()
 
 
 def number(value: float) -> str:
-    """Points as people write them: 1, 0.5, 3.3333."""
+    """Points as people write them, with at most 4 decimals: 1, 0.5, 3.3333."""
     return f"{round(value, 4):g}"
 
 
@@ -74,7 +74,7 @@ def not_installed(error: ImportError) -> str:
     """What to do about a package that cannot be imported, in one sentence.
 
     Raises:
-        ImportError: this same error, if it is about a file of the kit.
+        ImportError: this same error, if the missing module is one of the kit's own.
     """
     module = (error.name or "autograder").partition(".")[0]
     if module in ("autograder", "libs"):
@@ -86,10 +86,10 @@ def not_installed(error: ImportError) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 so that the file is complete or unchanged; makes its folder.
+    """Write UTF-8 atomically: the file is complete or unchanged; makes its folder.
 
     Raises:
-        OSError: the folder cannot be written; an earlier file of that name survives.
+        OSError: it cannot be written; an earlier file of that name survives.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -276,7 +276,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tmp_path, monkeypatc
     sheet = tmp_path / "points.csv"
     sheet.write_text("submission,report_unet\nteam-01.zip,1\n", encoding="utf-8")
     done = call_program("autograder/grade.py", "--manual", sheet, "--out", out)
-    assert_refused(done, "grades.csv: No space left on device", "what is graded stays")
+    assert_refused(done, "grades.csv: No space left on device", "finished grades are kept")
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_goes_on(many, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=900)
     assert process.returncode == 130, errors
-    assert "--resume goes on" in errors
+    assert "--resume continues" in errors
     assert "Traceback" not in errors
     kept = {row["submission"]: row for row in rows(out)}
     assert 1 <= len(kept) < 8

@@ -103,7 +103,7 @@ def test_a_regrade_of_a_part_touches_nothing_else(out):
     args = (out.parent, "--out", out, "--part", "q_sample", "--against", out)
     done = call_program("autograder/grade.py", *args)
     assert done.returncode == 0, done.stderr
-    assert "2 of 3 are concerned" in done.stdout
+    assert "2 of 3 submissions to retest" in done.stdout
     assert "seed 7: --seed 7 repeats" in done.stdout
     assert "1 gained, 0 lost, 2 as before" in done.stdout
     assert points(out) == {**before, "a.zip": [1, 1, 1]}
@@ -119,7 +119,7 @@ def test_a_regrade_by_hint(out):
     """`--hint` tests again only the submissions that got this hint."""
     done = call_program("autograder/grade.py", out.parent, "--out", out, "--hint", "p_sample_mean")
     assert done.returncode == 0, done.stderr
-    assert "1 of 3 are concerned" in done.stdout
+    assert "1 of 3 submissions to retest" in done.stdout
     assert points(out)["b.zip"] == [1, 1, 0], "unet was not tested again"
 
 
