@@ -303,7 +303,7 @@ def left_out(grades: list[Grade], course: Course | None) -> Iterator[str]:
             yield f"Left out of canvas.csv and moodle.csv: {netid}, a member of {totals}"
         return
     graded = sum(one.grade is not None for one in course.seats)
-    yield f"{graded} of {len(course.seats)} people of the roster have a grade"
+    yield f"{graded} of {len(course.seats)} people on the roster have a grade"
     for one in course.undecided():
         yield f"Left out of the sheets: {one.person}: {one.note}"
     for grade in course.unmatched(grades):

@@ -139,7 +139,7 @@ def test_points_of_comments_stay_within_the_part(tmp_path):
     ("text", "words"),
     [
         ("[a, b]", "must hold names"),
-        ("a b: {text: x}", "a name is letters"),
+        ("a b: {text: x}", "a name may have only letters"),
         ("a: {points: 1}", "needs a text"),
         ("a: {text: x, point: 1}", "unknown key 'point' (did you mean 'points'?)"),
         ("a: {text: x, points: .nan}", "points must be a number"),

@@ -122,7 +122,7 @@ def test_the_command_says_what_it_wrote(tmp_path):
     graded(tmp_path, Grade(NAMES[0][0], team="alphaada", origin=origin), Grade("odd.zip"))
     done = call_program("autograder/grade.py", "feedback", tmp_path, "--canvas")
     assert done.returncode == 0, done.stderr
-    assert "1 files; 1 hand-ins have no name of Canvas" in done.stdout
+    assert "1 files; 1 hand-ins have no name from Canvas" in done.stdout
 
 
 def test_paper_is_white_and_pages_are_one_file():

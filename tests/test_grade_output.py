@@ -257,17 +257,17 @@ def test_the_overview_shows_the_class(written, tmp_path):
     grades[7].members.append({"member": "Example", "netid": " TEAM-05A"})
     pages.write_class(grades, RUBRIC, tmp_path)
     page = Page(tmp_path / "index.html")
-    assert "The same files, byte by byte, as team-02.zip" in page.text
+    assert "The same files, byte for byte, as team-02.zip" in page.text
     assert "It opens /proc/self/mem." in page.text
     assert "team-05a is also a member of team-08.zip; canvas.csv and moodle.csv" in page.text
     assert "Need a human look 4 " in page.text  # 1 and 2, 5, 8
     # the most frequent hint first: three teams' p_sample, two teams' q_sample
-    hints = page.text.split("the most frequent first")[1]
+    hints = page.text.split("most frequent first")[1]
     first, second = hints.index("Look at p_sample."), hints.index("Look at q_sample.")
     assert "3 teams" in hints[:first]
     assert "2 teams" in hints[first:second]
     # p_sample: 1, 2, 7 and 8 passed, 3, 5 and 6 failed, 4 is a stub
-    went = page.text.split("How the parts went")[1].split("One step back p_sample")[1]
+    went = page.text.split("Results by part")[1].split("One step back p_sample")[1]
     assert went.startswith(" 0.50 of 1 4 ✓ passed 3 ✗ failed 1 ○ not attempted")
     assert len(page.all("img", "src")) == 7
     assert len(page.all("td", "data-value")) == 8 * (1 + 13 + 1)

@@ -158,7 +158,7 @@ def test_an_override_takes_the_tests_place_and_survives_a_regrade(tmp_path):
         ("p_sample_loop 1", "PART POINTS, REASON"),
         ("p_sample_loop, because", "PART POINTS, REASON"),
         ("p_sample_lop 1, why", "did you mean 'p_sample_loop'"),
-        ("report_unet 1, why", "the tests grade no part 'report_unet'"),
+        ("report_unet 1, why", "no tests grade a part 'report_unet'"),
         ("unet 1.5, why", "between 0 and 1, not 1.5"),
         ("bonus_edm 3, why", "between 0 and 2, not 3"),
         ("unet nan, why", "PART POINTS"),

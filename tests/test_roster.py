@@ -289,7 +289,7 @@ def test_unreadable_files_keep_their_person_and_late(tmp_path, sandbox, monkeypa
     (grade,) = load_grades(out)
     assert (grade.origin.person, grade.origin.late, grade.team) == ("1001", True, "alphaada")
     assert "Canvas marks this submission as late" in grade.needs_look
-    assert "1 of 4 people of the roster have a grade" in done.stdout
+    assert "1 of 4 people on the roster have a grade" in done.stdout
     assert (out / "roster.csv").read_text(encoding="utf-8").startswith("Student,ID")
 
 

@@ -257,7 +257,7 @@ def test_the_overview_says_what_was_not_protected(tmp_path):
     write_class(grades, load_rubric(), tmp_path)
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     row = page[page.index("<h2>Need a human look") : page.index("<h2>Points")]
-    assert "graded without full protection" in row
+    assert "Graded without full protection" in row
     assert "A submission could &lt;do&gt; it." in row
     write_class(grades[1:], load_rubric(), tmp_path)
     assert "protection" not in (tmp_path / "index.html").read_text(encoding="utf-8")

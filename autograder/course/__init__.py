@@ -1,1 +1,1 @@
-"""What the course knows besides the submissions: its people, and points that a person gave."""
+"""The course around the submissions: its people, and the points that people gave."""

@@ -1,10 +1,10 @@
-"""Comments with a name, given to many and changed once: COMMENTS_FILE in the folder of results.
+"""A library of named comments, used for many teams and changed in one place: COMMENTS_FILE.
 
     missing-axis: {text: An axis has no label., points: -0.25, part: report_mnist}
 
-The cell `comment` of manual.csv names them, with semicolons between them and other words:
-"c: missing-axis; good pictures". Their points change those that a person gave for `part`; without a
-part they change the total.
+The file is in the folder of results. A cell `comment` of manual.csv names comments, separated by
+semicolons from each other and from other text: "c: missing-axis; good pictures". The points of a
+comment change those that a person gave for `part`; without a part they change the total.
 """
 
 import math
@@ -28,8 +28,8 @@ class Comment:
 
     name: str
     text: str
-    points: float = 0.0  # mostly below 0
-    part: str = ""  # one that a person grades
+    points: float = 0.0  # usually negative
+    part: str = ""  # id of a part that a person grades; "": the total
 
     def __str__(self) -> str:
         points = f"{self.points:+g}" if self.points else ""
@@ -38,10 +38,10 @@ class Comment:
 
 
 def read_comments(folder: Path, rubric: Rubric) -> dict[str, Comment]:
-    """The library of a folder of results, by name; empty where it has none.
+    """The comments of a folder of results, by name; empty if it has no file.
 
     Raises:
-        InputError: the file has mistakes; a sentence for each.
+        InputError: the file has mistakes; one sentence for each.
     """
     file = folder / COMMENTS_FILE
     if not file.exists():
@@ -64,7 +64,7 @@ def read_comments(folder: Path, rubric: Rubric) -> dict[str, Comment]:
 
 def _problem(name: str, values: object, rubric: Rubric) -> str:
     if not NAME.fullmatch(f"c: {name}"):
-        return "a name is letters, digits, '-', '_' and '.'"
+        return "a name may have only letters, digits, '-', '_' and '.'"
     if not isinstance(values, dict) or not isinstance(values.get("text"), str):
         return "needs a text"
     if unknown := sorted(set(values) - KEYS):
@@ -79,7 +79,7 @@ def _problem(name: str, values: object, rubric: Rubric) -> str:
 
 
 def named_in(cell: str) -> tuple[list[str], str]:
-    """The names that a cell gives, each once, and the other words in it."""
+    """The comments that a cell names, each once, and its other text."""
     names: dict[str, None] = {}
     rest = []
     for text in re.split(r"[;\n]", cell):
@@ -91,7 +91,7 @@ def named_in(cell: str) -> tuple[list[str], str]:
 
 
 def unknown_names(cell: str, library: dict[str, Comment]) -> list[str]:
-    """A sentence for each name that the library lacks."""
+    """A sentence for each comment named that the library lacks."""
     names, _ = named_in(cell)
     return [
         f"there is no comment '{name}' in {COMMENTS_FILE}{did_you_mean(name, library)}"
@@ -101,7 +101,7 @@ def unknown_names(cell: str, library: dict[str, Comment]) -> list[str]:
 
 
 def comment_on(grade: Grade, cell: str, library: dict[str, Comment]) -> Grade:
-    """The grade with the comments that a cell names, their points, and its other words."""
+    """The grade with the comments that a cell names, their points, and the cell's other text."""
     names, rest = named_in(cell)
     given = [library[name] for name in names if name in library]
     off = -sum(comment.points for comment in given if not comment.part)
@@ -119,7 +119,7 @@ def comment_on(grade: Grade, cell: str, library: dict[str, Comment]) -> Grade:
 
 
 def _changed(part: PartResult, given: list[Comment]) -> PartResult:
-    """A part with the points of the comments on it, where a person gave it any; never below 0."""
+    """A part with the points of its comments added to a person's points, if there are any; >= 0."""
     change = sum(comment.points for comment in given if comment.part == part.id)
     if not change:
         return part

@@ -1,9 +1,9 @@
 """Classical item analysis of a class: how hard parts and tests were, and what they separate.
 
-Difficulty is the mean share of a part's points; discrimination the correlation of a part's points
-with those of all other parts, so that no part is compared with itself (Crocker and Algina,
-Introduction to Classical and Modern Test Theory, 1986, chapter 14; Moodle calls them facility index
-and discrimination).
+Difficulty is the mean share of a part's points. Discrimination is the correlation of a part's
+points with the points of all other parts, without the part itself (Crocker and Algina, Introduction
+to Classical and Modern Test Theory, 1986, chapter 14; Moodle calls the two facility index and
+discrimination).
 """
 
 import math
@@ -15,37 +15,37 @@ from dataclasses import dataclass, field
 from autograder.results import FAILED, NOT_ATTEMPTED, Grade
 from autograder.rubric import Rubric
 
-FEWEST = 5  # submissions that a correlation is computed from
+FEWEST = 5  # submissions needed for a correlation
 
 
 @dataclass
 class Item:
-    """One part in the class."""
+    """The statistics of one part over the class."""
 
     id: str
-    number: int  # submissions with points in it
-    difficulty: float  # mean share of the points, 0 (nobody has any) to 1
-    discrimination: float | None  # -1 to 1; None where there is too little to compute it from
+    number: int  # submissions graded in this part
+    difficulty: float  # mean share of the points, 0 (nobody earned any) to 1
+    discrimination: float | None  # -1 to 1; None if there are too few submissions
 
 
 @dataclass
 class Failed:
-    """A test that somebody failed."""
+    """A test that at least one submission failed."""
 
     part: str
     name: str
     title: str
     tried: int  # submissions that attempted it
-    grades: list[Grade] = field(default_factory=list)  # that failed it
+    grades: list[Grade] = field(default_factory=list)  # those that failed it
 
     @property
     def share(self) -> float:
-        """Of those who attempted it, 0 to 1."""
+        """The share of those who attempted it that failed, 0 to 1."""
         return len(self.grades) / self.tried
 
 
 def items(grades: list[Grade], rubric: Rubric) -> list[Item]:
-    """The parts of the rubric that have points, in its order."""
+    """Statistics of the parts that somebody was graded in, in the rubric's order."""
     found = []
     for part in rubric.parts:
         pairs = []
@@ -62,14 +62,14 @@ def items(grades: list[Grade], rubric: Rubric) -> list[Item]:
 
 
 def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Pearson's, -1 to 1; None for fewer than FEWEST pairs, or where all of one are equal."""
+    """Pearson's r, -1 to 1; None for fewer than FEWEST pairs, or if one sequence is constant."""
     if len(a) < FEWEST or len(set(a)) < 2 or len(set(b)) < 2:
         return None
     return max(-1.0, min(1.0, statistics.correlation(a, b)))
 
 
 def failed_tests(grades: list[Grade]) -> list[Failed]:
-    """The tests that somebody failed, those with the largest share first."""
+    """The tests that somebody failed, largest share first."""
     found: dict[tuple[str, str], Failed] = {}
     tried: Counter[tuple[str, str]] = Counter()
     for grade in grades:
@@ -86,7 +86,7 @@ def failed_tests(grades: list[Grade]) -> list[Failed]:
 
 
 def histogram(points: Sequence[float], most: float, bins: int = 12) -> list[int]:
-    """Counts of points in equal bins from 0 to `most`."""
+    """How many of the points are in each of `bins` equal intervals from 0 to `most`."""
     counts = [0] * bins
     for value in points:
         place = math.floor(value / most * bins) if most else 0
@@ -95,7 +95,7 @@ def histogram(points: Sequence[float], most: float, bins: int = 12) -> list[int]
 
 
 def by_tests(grade: Grade, rubric: Rubric) -> float:
-    """The points that the tests of the core parts gave, before a person changed any."""
+    """The points that the tests gave for the core parts, before any person changed them."""
     ids = {part.id for part in rubric.parts if part.automatic and not part.bonus}
     return sum(
         (part.points if part.tests_gave is None else part.tests_gave) or 0.0

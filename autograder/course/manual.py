@@ -1,8 +1,8 @@
-"""The points that a person gives.
+"""The points that people give.
 
-A folder of results holds manual.csv, one row per submission, with the points that a person gave.
-`--manual FILE.csv` is checked as a whole and then added to it, cell by cell; grading again never
-changes it. The file may also be edited in place.
+A folder of results holds manual.csv, one row per submission, with the points that people gave.
+`--manual FILE.csv` is checked as a whole, and then merged into it, cell by cell. Grading again
+never changes it. The file may also be edited in place.
 """
 
 import math
@@ -44,23 +44,22 @@ def merge_manual(
     file: Path | None = None,
     roster: Roster | None = None,
 ) -> list[Grade]:
-    """Add a person's file to the folder's manual.csv; returns the grades with all that is there.
+    """Merge a file into the folder's manual.csv; returns the grades with everything in it applied.
 
-    A cell with a value replaces what was there; empty cells, and submissions that `file` leaves
-    out, change nothing. A number under `deductions` takes the place of what the grader found, a
-    comment becomes a note. manual.csv gets a row for each submission. The grades given stay as
-    they are: what write_submission stores is the grader's own result. With a roster, a team's
-    points stay when it hands in again: where a hand-in's cell is empty, that of the team's other
-    hand-ins counts, the latest one's first.
-
+    A cell with a value replaces the earlier one. Empty cells, and submissions that `file` leaves
+    out, change nothing. A number under `deductions` replaces the grader's deductions; a comment
+    becomes a note. manual.csv gets a row for each submission. The given grades are not modified:
+    write_submission stores the grader's own results. With a roster, a team keeps its points when
+    it hands in again: an empty cell of a hand-in is filled from the team's other hand-ins, the
+    latest one first.
     Args:
-        grades: of the whole class.
-        file: what `--manual` names, with a column `submission` or `team`.
+        grades: of the whole class, as the grader found them.
+        file: the CSV that `--manual` names, with a column `submission` or `team`.
         roster: the people of the course, whom the column `people` may name.
 
     Raises:
-        InputError: `file` or manual.csv has mistakes; one sentence for each of them, and nothing
-            is written.
+        InputError: `file` or manual.csv has mistakes; one sentence for each, and nothing is
+            written.
     """
     store = folder / MANUAL_FILE
     library = read_comments(folder, rubric)
@@ -96,27 +95,27 @@ def merge_manual(
 def _shared_in_teams(
     grades: list[Grade], kept: dict[str, Row], claims: dict[str, Claims]
 ) -> dict[str, Row]:
-    """Each hand-in's row, its empty cells filled from the other hand-ins of its team."""
+    """Each hand-in's row, with empty cells filled from the other hand-ins of its team."""
     rows: dict[str, Row] = {}
     for team in teams_of(grades, claims):
         of_team: Row = {}
         for grade in team:
             of_team |= kept.get(grade.submission, {})
-        of_team.pop("days_late", None)  # of one hand-in
+        of_team.pop("days_late", None)  # concerns one hand-in only
         for grade in team:
             rows[grade.submission] = {**of_team, **kept.get(grade.submission, {})}
     return rows
 
 
 def _logins(cell: str) -> list[str]:
-    """The people that a cell names, between blanks, commas or semicolons."""
+    """The people that a cell names, separated by spaces, commas or semicolons."""
     return re.split(r"[\s,;]+", cell.strip()) if cell.strip() else []
 
 
 def _write_manual(
     columns: list[str], names: list[str], store: Path, kept: dict[str, Row], unknown: list[Row]
 ) -> None:
-    """Write manual.csv where it changed; rows of submissions that are not there come last."""
+    """Write manual.csv if it changed; rows of unknown submissions come last."""
     rows = [{**kept.get(name, {}), "submission": name} for name in names]
     text = as_csv([columns, *([cell(row.get(c, "")) for c in columns] for row in rows + unknown)])
     if not store.exists() or store.read_text(encoding="utf-8-sig") != text:
@@ -128,7 +127,7 @@ def _manual_columns(rubric: Rubric) -> list[str]:
 
 
 def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person]) -> Grade:
-    """The grade with what a person gave and what its lateness costs."""
+    """The grade with the points of a person's row, and with the cost of its lateness."""
     changes = {change.part: change for change in overrides(row.get("override", ""))}
     parts = []
     for part in grade.parts:
@@ -150,21 +149,21 @@ def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person]) -> Grad
         )
     if "deductions" in row:
         merged.deductions = float(row["deductions"])
-        reason = f"The person who graded decided: {number(merged.deductions)} points in all"
+        reason = f"Set by a person: {number(merged.deductions)} points in all"
         merged.deduction_reasons = [*merged.deduction_reasons, reason]
     return merged
 
 
 @dataclass(frozen=True)
 class Override:
-    """Points that a person gave instead of the tests."""
+    """Points that a person gave in place of the tests'."""
 
     part: str
     points: float
     reason: str
 
     def applied(self, part: PartResult) -> PartResult:
-        """The part with these points, which remembers what the tests gave."""
+        """The part with these points, and with the tests' points kept in `tests_gave`."""
         status = PARTIAL if self.points else FAILED
         if self.points == part.max_points:
             status = PASSED
@@ -179,10 +178,10 @@ class Override:
 
 
 def overrides(cell: str) -> list[Override]:
-    """What a cell `override` says: "PART POINTS, reason", several with semicolons between them.
+    """Parse a cell `override`: "PART POINTS, reason", or several separated by semicolons.
 
     Raises:
-        InputError: it says something else.
+        InputError: it has another form.
     """
     found = []
     for text in re.split(r"[;\n]", cell):
@@ -199,7 +198,7 @@ def overrides(cell: str) -> list[Override]:
 
 
 def _with_human_points(part: PartResult, points: float) -> PartResult:
-    """The part with what a person gives, alone or beside the tests' points."""
+    """The part with a person's points, in addition to the tests' points if it has tests."""
     if part.status == MANUAL:
         return replace(part, points=points)
     return replace(part, by_person=points)
@@ -213,10 +212,12 @@ def _read_manual(
     roster: Roster | None = None,
     strangers: bool = False,
 ) -> tuple[dict[str, Row], list[Row]]:
-    """Filled cells by submission, numbers as float() reads them; and rows of unknown submissions.
+    """Read a manual file: the filled cells by submission, and the rows of unknown submissions.
+
+    Numbers in cells are as float() reads them.
 
     Args:
-        strangers: whether rows of submissions that are not there are kept instead of refused.
+        strangers: keep rows of unknown submissions instead of refusing them.
     """
     names = {name: grade.submission for grade in grades for name in _spellings(grade.submission)}
     of = {grade.submission: grade for grade in grades}
@@ -244,7 +245,7 @@ def _read_manual(
         unknown_comments = unknown_names(row.get("comment", ""), library)
         problems += [f"{where}: {text}" for text in unknown_comments]
         if len(problems) > MAX_PROBLEMS:
-            problems[MAX_PROBLEMS:] = [f"{file}: and more; mend these first"]
+            problems[MAX_PROBLEMS:] = [f"{file}: and more; correct these first"]
             break
         if submission is None and strangers and "submission" in row:
             unknown.append(row)
@@ -260,27 +261,27 @@ def _read_manual(
 
 
 def _spellings(name: str) -> set[str]:
-    """A name as it is, and as a sheet shows it."""
+    """A name as it is, and as the sheets write it."""
     return {name, cell(name)}
 
 
 def _find(
     row: Row, names: dict[str, str], teams: dict[str, list[str]], strangers: bool
 ) -> tuple[str | None, str]:
-    """The submission a row speaks of; or None, and why not."""
+    """The submission that a row is about, or None and the reason."""
     if "submission" in row:
         name = row["submission"]
         if name in names:
             return names[name], ""
-        guess = "" if strangers else did_you_mean(name, names)  # which takes long for many rows
+        guess = "" if strangers else did_you_mean(name, names)  # guessing takes long for many rows
         return None, f"there is no submission '{one_line(name)}'{guess}"
     if "team" not in row:
-        return None, "neither a submission nor a team"
+        return None, "names neither a submission nor a team"
     name = row["team"]
     found = teams.get(name, [])
     if len(found) > 1:
         several = ", ".join(map(one_line, sorted(found)))
-        return None, f"several submissions are of the team '{one_line(name)}': {several}"
+        return None, f"the team '{one_line(name)}' has several submissions: {several}"
     if found:
         return found[0], ""
     return None, f"there is no team '{one_line(name)}'{did_you_mean(name, teams)}"
@@ -293,9 +294,9 @@ def _header_problems(rubric: Rubric, file: Path, header: list[str]) -> list[str]
         problems.append(f"{file}: needs a column 'submission' or 'team'")
     for name in dict.fromkeys(header):
         if header.count(name) > 1:
-            problems.append(f"{file}: the column '{one_line(name)}' is there more than once")
+            problems.append(f"{file}: the column '{one_line(name)}' appears more than once")
         if name in rubric.ids and name not in known:
-            problems.append(f"{file}: the column '{name}' is of a part that the tests grade")
+            problems.append(f"{file}: the column '{name}' is for a part that only tests grade")
         elif name not in known:
             shown = one_line(name)
             problems.append(f"{file}: unknown column '{shown}'{did_you_mean(name, known)}")
@@ -305,7 +306,7 @@ def _header_problems(rubric: Rubric, file: Path, header: list[str]) -> list[str]
 def _cell_problems(rubric: Rubric, row: Row, grade: Grade | None) -> Iterable[str]:
     """What is wrong with a row's numbers; rewrites decimal commas in it.
 
-    Where the tests found nothing to grade in a part, a person may give all of its points: a team
+    If a part was not attempted as far as the tests see, a person may give all of its points: a team
     that builds another sampler or model than the tests know can still earn the whole part.
     """
     limits = {part_id: rubric.part(part_id).by_hand for part_id in rubric.manual_ids}
@@ -325,7 +326,7 @@ def _cell_problems(rubric: Rubric, row: Row, grade: Grade | None) -> Iterable[st
         elif not 0 <= value <= limits[key]:
             yield f"{key} must be between 0 and {number(limits[key])}, not {number(value)}"
         elif key == "days_late" and value != int(value):
-            yield f"days_late must be a whole number, days begun, not {number(value)}"
+            yield f"days_late must be a whole number of days, not {number(value)}"
 
 
 def _override_problems(rubric: Rubric, row: Row) -> Iterable[str]:
@@ -339,7 +340,7 @@ def _override_problems(rubric: Rubric, row: Row) -> Iterable[str]:
     for change in found:
         if change.part not in limits:
             guess = did_you_mean(change.part, limits)
-            yield f"override: the tests grade no part '{change.part}'{guess}"
+            yield f"override: no tests grade a part '{change.part}'{guess}"
         elif change.points > limits[change.part]:
             limit = f"between 0 and {number(limits[change.part])}"
             yield f"override: {change.part} must be {limit}, not {number(change.points)}"
@@ -351,4 +352,4 @@ def _strangers(row: Row, roster: Roster | None) -> Iterable[str]:
         if not roster.by_login(login):
             close = ", ".join(map(str, roster.nearest([login])))
             guess = f"; the nearest are {close}" if close else ""
-            yield f"there is no '{one_line(login)}' on the roster{guess}"
+            yield f"nobody on the roster has the login '{one_line(login)}'{guess}"

@@ -1,9 +1,9 @@
-"""Whose hand-in is it, and which of several counts: from submissions to the people of a roster.
+"""Match submissions to the people of a roster: whose hand-in it is, and which of several counts.
 
-A hand-in belongs to the person whose id its name carries, and to those whom its team.csv names;
-what `people` in manual.csv says comes before both. Whoever handed in gets the points of this
-hand-in, whatever another team's file says. Where teams with different totals name somebody who
-handed in nothing, a person decides.
+A hand-in belongs to the person whose id its file name carries, and to the people in its team.csv.
+The cell `people` in manual.csv overrides both. Whoever handed in gets the points of that hand-in,
+even if another team's file names them too. If teams with different totals name someone who handed
+in nothing, a person has to decide.
 """
 
 from collections import Counter
@@ -20,12 +20,14 @@ HANDED_IN, NAMED, BY_HAND = "handed in", "team.csv", "manual.csv"
 
 @dataclass
 class Claims:
-    """To whom one hand-in belongs."""
+    """The people to whom one hand-in belongs."""
 
-    sure: set[Person] = field(default_factory=set)  # by the name's id, or as a person decided
-    named: set[Person] = field(default_factory=set)  # by team.csv alone
-    strangers: list[str] = field(default_factory=list)  # in team.csv and not on the roster
-    elsewhere: set[Person] = field(default_factory=set)  # in team.csv, and in another team
+    sure: set[Person] = field(default_factory=set)  # by the id in the file name, or by manual.csv
+    named: set[Person] = field(default_factory=set)  # only by team.csv
+    strangers: list[str] = field(default_factory=list)  # in team.csv but not on the roster
+    elsewhere: set[Person] = field(
+        default_factory=set
+    )  # in team.csv, but in another team on the roster
     by_hand: bool = False
 
     @property
@@ -35,32 +37,32 @@ class Claims:
 
 @dataclass
 class Seat:
-    """What one person of the roster gets."""
+    """A person on the roster, and the grade that this person gets."""
 
     person: Person
     grade: Grade | None = None
     how: str = ""  # HANDED_IN, NAMED or BY_HAND
-    others: list[Grade] = field(default_factory=list)  # where a person has to decide: all of them
+    others: list[Grade] = field(default_factory=list)  # all that name the person
     note: str = ""
 
 
 @dataclass
 class Course:
-    """The people of a roster with their grades, and what fits nobody."""
+    """The people of a roster with their grades, and the hand-ins that match nobody."""
 
     roster: Roster
     rule: str
     seats: list[Seat]
     claims: dict[str, Claims]  # by submission
-    replaced: dict[str, str]  # submission: the one that counts in its place
+    replaced: dict[str, str]  # a submission, and the one that counts instead
 
     def remarks(self, grade: Grade) -> list[str]:
-        """Remarks on a hand-in for a person: whom it matches, and whom it does not."""
+        """Notes for a person on a hand-in: whom it does not match, or what replaced it."""
         found = self.claims[grade.submission]
         if grade.submission in self.replaced:
             return [f"Replaced by {self.replaced[grade.submission]}: {RULES[self.rule]}"]
         lines = [
-            f"{one_line(name)} is in team.csv and not on the roster{self._nearest([name])}"
+            f"{one_line(name)} is in team.csv but not on the roster{self._nearest([name])}"
             for name in found.strangers
         ]
         lines += [
@@ -72,8 +74,8 @@ class Course:
             why = f"its name carries the id {carried}, " if carried else "its name carries no id, "
             words = [grade.team, *_words(grade)]
             lines.append(
-                f"Nobody of the roster: {why}and team.csv names nobody of it"
-                f"{self._nearest(words)}; say whose it is under 'people' in manual.csv"
+                f"Nobody on the roster: {why}and team.csv names nobody on it"
+                f"{self._nearest(words)}; enter whose it is under 'people' in manual.csv"
             )
         return lines
 
@@ -82,23 +84,23 @@ class Course:
         return f" (nearest: {close})" if close else ""
 
     def undecided(self) -> list[Seat]:
-        """People whom several hand-ins name, or whose own was replaced by one without them."""
+        """People for whom a person has to decide, as the seat's note says."""
         return [seat for seat in self.seats if seat.note]
 
     def absent(self) -> list[Person]:
-        """People without a hand-in."""
+        """People who are in no hand-in."""
         return [seat.person for seat in self.seats if not seat.grade and not seat.note]
 
     def unmatched(self, grades: list[Grade]) -> list[Grade]:
-        """Hand-ins that fit nobody."""
+        """Hand-ins that match nobody on the roster."""
         return [grade for grade in grades if not self.claims[grade.submission].all]
 
 
 def claims_of(grades: list[Grade], roster: Roster) -> dict[str, Claims]:
-    """For each submission, to whom it belongs.
+    """For each submission, the people to whom it belongs.
 
     Args:
-        grades: with what `people` in manual.csv says of them.
+        grades: with `people` filled in from manual.csv.
     """
     return {grade.submission: _claims(grade, roster) for grade in grades}
 
@@ -126,8 +128,8 @@ def _claims(grade: Grade, roster: Roster) -> Claims:
 
 
 def teams_of(grades: list[Grade], claims: Mapping[str, Claims]) -> list[list[Grade]]:
-    """The hand-ins of each team, the latest last: of one account, or of the same people."""
-    teams: dict[object, list[Grade]] = {}  # by each key of a team; lists are shared
+    """Group the hand-ins by team, latest last: those of one account, or of the same people."""
+    teams: dict[object, list[Grade]] = {}  # a team's keys share one list
     for grade in grades:
         found = claims[grade.submission]
         keys: list[object] = [frozenset(found.all)] if found.all else [grade.submission]
@@ -145,10 +147,10 @@ def teams_of(grades: list[Grade], claims: Mapping[str, Claims]) -> list[list[Gra
 
 
 def counted(team: list[Grade], rule: str) -> Grade:
-    """The hand-in of a team that counts, by one of RULES.
+    """The hand-in of a team that counts by a rule, one of RULES.
 
     Args:
-        team: its hand-ins, the latest last, with a person's points.
+        team: its hand-ins, latest last, with the points that people gave.
     """
     if rule == "best":
         return max(reversed(team), key=lambda grade: grade.total)
@@ -157,17 +159,17 @@ def counted(team: list[Grade], rule: str) -> Grade:
 
 
 def seat(grades: list[Grade], roster: Roster, rule: str) -> Course:
-    """Give each person of the roster a grade, or say why not.
+    """Give each person on the roster a grade, or note why there is none.
 
     Args:
-        grades: of the whole class, with a person's points.
+        grades: of the whole class, with the points that people gave.
         rule: which of a team's hand-ins counts, one of RULES.
     """
     claims = claims_of(grades, roster)
     replaced: dict[str, str] = {}
     sure: dict[Person, list[Grade]] = {}
     named: dict[Person, list[Grade]] = {}
-    left: dict[Person, str] = {}  # named by a hand-in that is replaced
+    left: dict[Person, str] = {}  # people in a hand-in that is replaced
     for team in teams_of(grades, claims):
         best = counted(team, rule)
         for grade in team:
@@ -184,7 +186,7 @@ def seat(grades: list[Grade], roster: Roster, rule: str) -> Course:
         one = Seat(person, others=found)
         if len({number(grade.total) for grade in found}) > 1:
             several = ", ".join(f"{g.submission} ({number(g.total)})" for g in found)
-            one.note = f"{several}: which counts is for a person to say"
+            one.note = f"{several}: a person has to decide which counts"
         elif found:
             one.grade = found[0]
             by_hand = claims[found[0].submission].by_hand

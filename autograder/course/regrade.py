@@ -1,4 +1,4 @@
-"""Grading again: who is concerned by a change of the grader, and what it changed."""
+"""Grading again after the grader changed: which submissions to retest, and what changed."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,18 +10,18 @@ from autograder.results import NOT_ATTEMPTED, Grade, PartResult
 from autograder.text import InputError, did_you_mean, number, one_line, write_text
 
 CHANGES_FILE = "changes.csv"
-SHOWN = 40  # lines in a terminal
+SHOWN = 40  # most changes printed in the terminal
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a part of one submission is worth now, and why that is another number or hint."""
+    """What changed in one part of one submission: points, tests, hint."""
 
     submission: str
     part: str
-    before: float  # points by the tests
+    before: float  # the tests' points
     after: float
-    tests: tuple[str, ...]  # that changed: "test_mean[mnist]: failed, now passed"
+    tests: tuple[str, ...]  # those that changed: "test_mean[mnist]: failed, now passed"
     hint_before: str = ""  # ids
     hint_after: str = ""
 
@@ -36,10 +36,10 @@ class Change:
 
 
 def compare(old: Iterable[Grade], new: Iterable[Grade]) -> list[Change]:
-    """The parts that the tests judge differently, in the order of `new`.
+    """The parts whose test results changed, in the order of `new`.
 
     Args:
-        old, new: the grader's own results, without a person's points.
+        old, new: the grader's own results, without points that people gave.
     """
     before = {grade.submission: grade for grade in old}
     changes = []
@@ -81,7 +81,7 @@ def write_changes(changes: list[Change], folder: Path) -> None:
 
 
 def in_words(changes: list[Change], old: list[Grade], new: list[Grade]) -> list[str]:
-    """The changes in words: how many gained and lost, then each of them, the first ones."""
+    """Lines for the terminal: how many gained and lost points, then the first changes."""
     gain: dict[str, float] = defaultdict(float)
     for one in changes:
         gain[one.submission] += one.after - one.before
@@ -102,15 +102,15 @@ def in_words(changes: list[Change], old: list[Grade], new: list[Grade]) -> list[
 def concerned(
     stored: Iterable[Grade], part: str | None, hint: str | None
 ) -> tuple[set[str], str | None]:
-    """The submissions to grade again, and the one part to test; None where there are several.
+    """The submissions to retest, and the single part to test; None if there are several parts.
 
     Args:
         stored: earlier results.
-        part: a part whose tests changed: concerns all who attempted it.
-        hint: the id of a hint or of the mistake behind it: concerns all who got it.
+        part: a part whose tests changed: selects all who attempted it.
+        hint: the id of a hint: selects all who got it.
 
     Raises:
-        InputError: nobody has got the hint.
+        InputError: nobody got the hint.
     """
     found: dict[str, set[str]] = {}
     known = set()
@@ -123,7 +123,7 @@ def concerned(
                 found.setdefault(grade.submission, set()).add(one.id)
     if hint and hint not in known:
         raise InputError(
-            f"--hint: nobody has got '{one_line(hint)}'{did_you_mean(hint, known)}; nothing to do"
+            f"--hint: nobody got '{one_line(hint)}'{did_you_mean(hint, known)}; nothing to do"
         )
     parts = {one for ids in found.values() for one in ids}
     return set(found), next(iter(parts)) if len(parts) == 1 else None

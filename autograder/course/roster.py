@@ -1,12 +1,12 @@
-"""Who is in the course: `--roster FILE` as Canvas, Moodle and Gradescope export it, or plain CSV.
+"""Who is in the course: `--roster FILE`, exported from Canvas, Moodle or Gradescope, or plain CSV.
 
-The columns are found by their headings. What is known of them:
+The columns are found by their headings:
 
-- Canvas, Grades > Export: Student, ID, SIS User ID, SIS Login ID, Section; ID is the user id that
-  names of downloaded files carry. Rows of points and of the test student are not people.
-- Moodle, an assignment's grading worksheet: Identifier ("Participant 123", the number that names of
-  downloaded folders carry), Full name, Email address; or Grades > Export: First name, Surname, ID
-  number, Email address.
+- Canvas, Grades > Export: Student, ID, SIS User ID, SIS Login ID, Section. ID is the user id that
+  the names of downloaded files carry. The rows of points and of the test student are ignored.
+- Moodle, an assignment's grading worksheet: Identifier ("Participant 123", the number that the
+  names of downloaded folders carry), Full name, Email address; or Grades > Export: First name,
+  Surname, ID number, Email address.
 - Gradescope, Roster > Download: First Name, Last Name, SID, Email, Role.
 - Plain CSV: name, id, netid, email.
 - Any of them may have columns team, extension (days granted) and late_days (left of the budget).
@@ -30,7 +30,7 @@ GRADESCOPE, PLAIN = "gradescope", "plain"
 MAX_PEOPLE = 20_000
 MAX_PROBLEMS = 20
 MAX_CELL = 300
-HEADINGS = {  # letters and digits of a heading: field of a person
+HEADINGS = {  # a heading's letters and digits, and the field of a person that it fills
     "student": "name", "name": "name", "fullname": "name", "studentname": "name",
     "firstname": "first", "givenname": "first", "lastname": "last", "surname": "last",
     "familyname": "last", "id": "id", "identifier": "id", "participantid": "id",
@@ -54,17 +54,17 @@ class Person:
     name: str
     netid: str = ""  # Canvas's SIS Login ID, Moodle's username
     email: str = ""
-    id: str = ""  # what names of files carry: Canvas's user id, Moodle's participant number
+    id: str = ""  # in file names: Canvas's user id, Moodle's participant number
     sis_id: str = ""  # Canvas's SIS User ID, Moodle's ID number, Gradescope's SID
     section: str = ""
-    team: str = ""  # where the course made the teams
+    team: str = ""  # if the course assigns the teams
     extension: int = 0  # days granted
-    late_days: int | None = None  # left of the team's budget; None: all of it
-    time: str = ""  # of the last hand-in, as the system writes it
+    late_days: int | None = None  # late days left of the team's budget; None: all
+    time: str = ""  # of the last hand-in, as the system exports it
 
     @property
     def login(self) -> str:
-        """The name by which sheets and people call this person."""
+        """The login by which sheets and messages name this person."""
         return self.netid or self.email or self.sis_id or self.id
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Roster:
-    """All people of a course, in the order of the file."""
+    """The people of a course, in the order of the file."""
 
     kind: str  # CANVAS, MOODLE, GRADESCOPE or PLAIN
     people: tuple[Person, ...]
@@ -98,23 +98,23 @@ class Roster:
         return next(iter(found)) if len(found) == 1 else None
 
     def by_id(self, number: str) -> Person | None:
-        """Who has the id that a file's name carries."""
+        """The person with this id, which file names carry; None if there is no single one."""
         return self._one("id", number)
 
     def by_login(self, login: str) -> Person | None:
-        """Who has this NetID, email address or SIS id, in any case; an address fits its NetID."""
+        """The person with this NetID, email or SIS id, in any case; an email matches its NetID."""
         key = alike(login.strip())
         if ("login", key) in self._by_key:
             return self._one("login", key)
         return self._one("mailbox", key.partition("@")[0])
 
     def by_name(self, name: str) -> Person | None:
-        """Who is called so, where only one is."""
+        """The person with this name; None if there is no single one."""
         return self._one("name", _plain_name(name))
 
     @cached_property
     def _spelled(self) -> list[tuple[Person, list[str], set[str]]]:
-        """Each person's name and logins as `alike` spells them, and how their words begin."""
+        """Each person with name and logins in the form of `alike`, and their words' beginnings."""
         found = []
         for person in self.people:
             texts = [alike(t)[:100] for t in (person.name, person.netid, person.email) if t]
@@ -123,12 +123,12 @@ class Roster:
         return found
 
     def nearest(self, words: Iterable[str], number: int = 3) -> list[Person]:
-        """The people whose names and logins look most like one of the words."""
+        """The people whose names or logins are most similar to one of the words."""
         words = [alike(word)[:100] for word in words if len(alike(word)) > 2][:20]
         starts = {word[:2] for text in words for word in re.split(r"\W+", text) if len(word) > 2}
         close: dict[Person, float] = {}
         for person, texts, begun in self._spelled:
-            if starts & begun:  # few people: comparing takes long
+            if starts & begun:  # compare only with few people, since it takes long
                 pairs = ((a, b) for a in words for b in texts)
                 close[person] = max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
         best = sorted(close, key=lambda person: -close[person])[:number]
@@ -169,7 +169,7 @@ def read_roster(file: Path) -> Roster:
     if len(people) > MAX_PEOPLE:
         problems = [f"{file} has more than {MAX_PEOPLE:,} people; name the roster of one course"]
     elif not people and not problems:
-        problems = [f"{file} has headings, and nobody below them"]
+        problems = [f"{file} has headings but nobody below them"]
     if problems:
         more = len(problems) - MAX_PROBLEMS
         problems[MAX_PROBLEMS:] = [f"{file}: and {more} more"] if more > 0 else []
@@ -178,7 +178,7 @@ def read_roster(file: Path) -> Roster:
 
 
 def keep_roster(folder: Path, file: Path | None) -> Roster | None:
-    """The roster of a folder of results, replaced by `file` if given; None without either."""
+    """The roster stored in a folder of results, first replaced by `file` if one is given."""
     kept = folder / ROSTER_FILE
     if file:
         roster = read_roster(file)
@@ -200,7 +200,7 @@ def _kind(header: list[str]) -> str:
 def _person(
     header: list[str], fields: list[str], row: dict, where: str, problems: list[str]
 ) -> Person | None:
-    """The person of a row; None for rows that are none."""
+    """The person in a row; None for rows that are not about a student."""
     found: dict[str, Any] = {}
     for heading, name in zip(header, fields, strict=True):
         text = one_line(row.get(heading) or "")[:MAX_CELL]
@@ -225,7 +225,7 @@ def _person(
 
 
 def _doubles(file: Path, people: dict[Person, int]) -> list[str]:
-    """A sentence for each id that two people have; drops rows that say the same of one person."""
+    """A sentence for each id that two people share; drops repeated rows of the same person."""
     seen: dict[tuple[str, str], Person] = {}
     problems = []
     for person in list(people):
@@ -235,7 +235,7 @@ def _doubles(file: Path, people: dict[Person, int]) -> list[str]:
             if other is person or person not in people:
                 continue
             if replace(other, section="", team="") == replace(person, section="", team=""):
-                del people[person]  # in two sections
+                del people[person]  # the same person in two sections
                 continue
             lines = f"lines {people[other]} and {people[person]}"
             problems.append(f"{file}, {lines}: two people have the {key} '{getattr(person, key)}'")

@@ -186,8 +186,8 @@ class Cluster:
             yield
         except (OSError, CancelledError) as error:
             raise InputError(
-                f"--dask: the scheduler {self.address} is gone; what is graded stays, and "
-                "--resume goes on"
+                f"--dask: the scheduler {self.address} is gone; finished grades are kept, and "
+                "--resume continues"
             ) from error
 
 

@@ -1,1 +1,1 @@
-"""What is written out: pages, sheets, and the terminal's table."""
+"""Output: the HTML pages, the CSV sheets, and the table in the terminal."""

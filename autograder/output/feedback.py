@@ -1,6 +1,6 @@
-"""Feedback goes back: python autograder/grade.py feedback OUT --canvas | --moodle
+"""Zip the reports to return them: python autograder/grade.py feedback OUT --canvas | --moodle
 
-Writes OUT/feedback_canvas.zip or OUT/feedback_moodle.zip, as each system takes it.
+Writes OUT/feedback_canvas.zip or OUT/feedback_moodle.zip, in the layout that each system imports.
 """
 
 import argparse
@@ -26,11 +26,11 @@ REPORT = "report.html"
 def canvas_files(
     grades: list[Grade], _: Course | None, report_of: Callable[[Grade], bytes]
 ) -> Iterator[tuple[str, bytes]]:
-    """Names and contents for Canvas: Download Submissions' menu, Upload Submissions.
+    """Yield file names and contents for Canvas: Download Submissions' menu, Upload Submissions.
 
     Canvas finds a person by the first two numbers between underscores, user and upload, and shows
-    the file under the name that was handed in (`infer_comment_context_from_filename` of
-    canvas-lms, assignment.rb). So each report is in a zip that is called as the hand-in was.
+    the file under the name of the original hand-in (`infer_comment_context_from_filename` of
+    canvas-lms, assignment.rb). So each report is in a zip that is named like the hand-in.
     """
     for grade in grades:
         origin = grade.origin
@@ -38,10 +38,12 @@ def canvas_files(
             continue
         name = grade.submission.split("/")[-1]
         start, number, end = name.partition(f"_{origin.upload}_")
-        # numbers in a team's name would be taken for the user
+        # Canvas would take a number in the team's name for the user
         team = re.sub(r"_(?=\d+(?:_|$))", "", grade.team) if origin.person else start
         who = f"{team}_{origin.person}" if origin.person else start
-        end = end.split(" [")[0] if end.endswith("]") else end  # a hash behind equal names
+        end = (
+            end.split(" [")[0] if end.endswith("]") else end
+        )  # names_of adds a hash to equal names
         stem = end[:-4] if end.lower().endswith(".zip") else end
         yield f"{who}{number}{stem}.zip", _zip([(REPORT, report_of(grade))])
 
@@ -49,10 +51,10 @@ def canvas_files(
 def moodle_files(
     grades: list[Grade], course: Course | None, report_of: Callable[[Grade], bytes]
 ) -> Iterator[tuple[str, bytes]]:
-    """Names and contents for Moodle: Upload multiple feedback files in a zip.
+    """Yield file names and contents for Moodle: Upload multiple feedback files in a zip.
 
     Moodle finds a person by the folder NAME_PARTICIPANT_assignfeedback_file
-    (mod/assign/feedback/file/importziplib.php). Everybody of a team gets the report.
+    (mod/assign/feedback/file/importziplib.php). Every member of a team gets the report.
     """
     found: dict[str, tuple[str, Grade]] = {}
     for grade in grades:
@@ -74,12 +76,12 @@ def write_feedback(folder: Path, system: str, rubric: Rubric) -> tuple[Path, int
     """Write the zip for a system; returns its path, the files in it, and the hand-ins left out.
 
     Raises:
-        InputError: the folder holds no results, or none that the system would find.
+        InputError: the folder holds no results, or none that the system could assign to a person.
         OSError: it cannot be written; an earlier zip survives.
     """
     found = load_grades(folder) if folder.is_dir() else []
     if not found:
-        raise InputError(f"feedback: {folder} holds no results; name the folder of a grading")
+        raise InputError(f"feedback: {folder} holds no results; name the --out folder of a run")
     roster = keep_roster(folder, None)
     final = merge_manual(found, rubric, folder, roster=roster)
     course = seat(final, roster, rubric.hand_ins) if roster else None
@@ -91,8 +93,8 @@ def write_feedback(folder: Path, system: str, rubric: Rubric) -> tuple[Path, int
     files = dict(SYSTEMS[system](counting, course, report_of))
     if not files:
         raise InputError(
-            f"feedback: no hand-in has a name as {system.capitalize()} gives it, with the id of "
-            "its person; grade the files as they were downloaded"
+            f"feedback: no hand-in has a name as {system.capitalize()} gives it, with an id; "
+            "grade the files under the names with which they were downloaded"
         )
     path = folder / f"feedback_{system}.zip"
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -105,7 +107,7 @@ def write_feedback(folder: Path, system: str, rubric: Rubric) -> tuple[Path, int
 
 
 def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
-    """A zip of names and contents, the same bytes for the same files."""
+    """A zip of these files; the same files give the same bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in sorted(files):
@@ -119,12 +121,12 @@ def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
 def feedback_command(arguments: list[str], rubric: Rubric) -> int:
     """`grade.py feedback`; returns the exit code."""
     parser = argparse.ArgumentParser("grade.py feedback", description="Zip the reports.")
-    parser.add_argument("folder", type=Path, metavar="OUT", help="of a grading")
+    parser.add_argument("folder", type=Path, metavar="OUT", help="the --out folder of a run")
     system = parser.add_mutually_exclusive_group(required=True)
     system.add_argument("--canvas", dest="system", action="store_const", const=CANVAS)
     system.add_argument("--moodle", dest="system", action="store_const", const=MOODLE)
     args = parser.parse_args(arguments)
     path, files, left = write_feedback(args.folder, args.system, rubric)
-    more = f"; {left} hand-ins have no name of {args.system.capitalize()}" if left else ""
+    more = f"; {left} hand-ins have no name from {args.system.capitalize()}" if left else ""
     print(one_line(f"{path}: {files} files{more}"))
     return 0

@@ -1,6 +1,6 @@
 """The pages: report.html for each submission, and index.html for the whole class.
 
-They load nothing from anywhere and run only the script that sorts the overview's table, which their
+They load nothing and run only the script that sorts the overview's table, which their
 Content-Security-Policy names by its hash. Everything that may come from students is escaped twice:
 as HTML, and with control characters and direction marks spelled out.
 """
@@ -39,19 +39,19 @@ from autograder.text import alike, number, visible, write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 AUTOMATIC = [PASSED, PARTIAL, FAILED, NOT_ATTEMPTED]
-MOST_TESTS = 60  # that the overview lists
-GALLERY = 6  # pictures a submission in the overview
+MOST_TESTS = 60  # most failed tests listed in the overview
+GALLERY = 6  # most pictures of each submission in the overview
 
 
 def write_submission(
     grade: Grade, rubric: Rubric, folder: Path, final: Grade | None = None
 ) -> None:
-    """Write a submission's log.txt, report.html and results.json (last: it says all is there).
+    """Write a submission's log.txt, report.html and, as a sign that all is there, results.json.
 
     Args:
-        grade: what the grader found; `load_grades` gives it back.
-        folder: of the whole class.
-        final: the same with a person's points; what people read shows these.
+        grade: the grader's own result, which `load_grades` reads back.
+        folder: the results folder of the whole class.
+        final: the same with the points that people gave, which the pages show.
     """
     final = final or grade
     place = submission_folder(folder, grade.submission)
@@ -61,7 +61,7 @@ def write_submission(
 
 
 def report_page(grade: Grade, rubric: Rubric) -> str:
-    """The page for a team, as HTML."""
+    """The report for a team, as HTML."""
     automatic = [part for part in grade.parts if part.status != MANUAL]
     return (
         _environment()
@@ -94,8 +94,8 @@ def write_class(
     """Write index.html, the class overview.
 
     Args:
-        grades: of the whole class, with a person's points where there are any.
-        course: the people of the roster, where there is one.
+        grades: of the whole class, with the points that people gave.
+        course: the people of the roster, if there is one.
         old: earlier results, for plots of before and after.
     """
     grades = sorted(grades, key=lambda grade: grade.submission)
@@ -133,7 +133,7 @@ def write_class(
 
 
 def _waiting(grade: Grade, rubric: Rubric) -> float:
-    """Points that a person still has to give; without bonus points, which few teams try for."""
+    """Points that a person has yet to give, without bonus points, which few teams try for."""
     describe = about(rubric)
     parts = [part for part in grade.parts if not describe(part.id).bonus]
     return sum(part.max_points for part in parts if part.points is None)
@@ -147,13 +147,13 @@ def _is_png(data: str) -> bool:
 
 
 def _link(folder: Path, grade: Grade) -> str:
-    """The report's address in index.html; begins with ./ so that no name is a protocol."""
+    """The report's address in index.html; it begins with ./ so that no name acts as a protocol."""
     name = submission_folder(folder, grade.submission).name
     return f"./{urllib.parse.quote(name)}/report.html"
 
 
 def _distribution(grades: list[Grade], rubric: Rubric) -> list[dict[str, Any]]:
-    """For each part: its states with the number of submissions, and where on the bar they are."""
+    """For each part: its mean, and a bar with the number of submissions in each state."""
     rows = []
     for part in rubric.parts:
         results = [p for grade in grades for p in grade.parts if p.id == part.id]
@@ -178,12 +178,12 @@ def _distribution(grades: list[Grade], rubric: Rubric) -> list[dict[str, Any]]:
 
 
 def _counting(grades: list[Grade], course: Course | None) -> list[Grade]:
-    """Without those that another hand-in of the team replaced."""
+    """The grades that count: without those that another hand-in of the team replaced."""
     return [g for g in grades if course is None or g.submission not in course.replaced]
 
 
 def _plots(grades: list[Grade], rubric: Rubric, old: list[Grade] | None) -> list[dict[str, Any]]:
-    """Small plots: each a title, its range, and bars of one height a range of points."""
+    """Histograms of points: each a title, its range, median, and bars in a box of 120 x 40."""
     if not grades:
         return []
     core, bonus = zip(*(core_and_bonus(grade, rubric) for grade in grades), strict=True)
@@ -211,14 +211,14 @@ def _plots(grades: list[Grade], rubric: Rubric, old: list[Grade] | None) -> list
 
 
 def _state(part: PartResult) -> str:
-    """A part's status; for a person's points by how many there are."""
+    """A part's status; for a part that a person grades, from its points."""
     if part.status != MANUAL:
         return part.status
     return PASSED if part.points == part.max_points else PARTIAL if part.points else FAILED
 
 
 def _hints(grades: list[Grade]) -> list[dict[str, Any]]:
-    """Hints given, the most frequent first, each with its text and the submissions it went to."""
+    """The hints given, most frequent first, each with its text and the grades that got it."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for grade in grades:
         for part in grade.parts:
@@ -231,7 +231,7 @@ def _hints(grades: list[Grade]) -> list[dict[str, Any]]:
 
 
 def _needs_look(grades: list[Grade], course: Course | None = None) -> list[tuple[Grade, list[str]]]:
-    """Submissions a person should look at, with the reasons; some show only in the whole class."""
+    """Submissions that a person should look at, with reasons; some concern the whole class."""
     by_hash, by_netid, left_out = defaultdict(list), defaultdict(list), contested(grades)
     for grade in grades:
         if grade.sha256:
@@ -243,13 +243,13 @@ def _needs_look(grades: list[Grade], course: Course | None = None) -> list[tuple
         reasons = list(grade.needs_look)
         same = [s for s in by_hash.get(grade.sha256, []) if s != grade.submission]
         if same:
-            reasons.append(f"The same files, byte by byte, as {', '.join(same)}")
+            reasons.append(f"The same files, byte for byte, as {', '.join(same)}")
         if course:
             reasons += course.remarks(grade)
         for netid, names in by_netid.items() if course is None else ():
             others = [name for name in names if name != grade.submission]
             if others and grade.submission in names:
-                sheets = "canvas.csv and moodle.csv leave it out, for the totals differ"
+                sheets = "canvas.csv and moodle.csv leave it out, since the totals differ"
                 reason = f"{netid} is also a member of {', '.join(others)}"
                 reasons.append(f"{reason}; {sheets}" if netid in left_out else reason)
         if reasons:
@@ -258,7 +258,7 @@ def _needs_look(grades: list[Grade], course: Course | None = None) -> list[tuple
 
 
 def _holes(grades: list[Grade]) -> dict[str, list[Grade]]:
-    """What the sandbox did not protect against, with the grades that were made so."""
+    """What the sandbox did not protect against, with the grades that this concerns."""
     found: dict[str, list[Grade]] = defaultdict(list)
     for grade in grades:
         if grade.hole:
@@ -267,7 +267,7 @@ def _holes(grades: list[Grade]) -> dict[str, list[Grade]]:
 
 
 def render(template: Path, **values: Any) -> str:
-    """A page from the template in a file, with all texts among the values escaped."""
+    """Render the template in a file; all texts among the values are escaped."""
     return _environment().from_string(template.read_text(encoding="utf-8")).render(**values)
 
 
@@ -279,7 +279,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # text, unlike a template's own markup, has its invisible characters spelled out
+        # invisible characters in values are spelled out; the templates' own markup stays as it is
         finalize=lambda v: visible(v) if isinstance(v, str) and not isinstance(v, Markup) else v,
     )
     environment.filters["number"] = number
@@ -288,12 +288,12 @@ def _environment() -> jinja2.Environment:
 
 
 def _inline(name: str) -> Markup:
-    """One of our styles or scripts, to be put inside a page."""
+    """A style or script from the templates' folder, to be put inside a page."""
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def _policy(style: str, script: str = "") -> Markup:
-    """The Content-Security-Policy of a page that has this style and script only."""
+    """The Content-Security-Policy of a page with only this style and script."""
     rules = {"default-src": "'none'", "img-src": "data:", "style-src": _digest(style)}
     if script:
         rules["script-src"] = _digest(script)
@@ -302,5 +302,5 @@ def _policy(style: str, script: str = "") -> Markup:
 
 
 def _digest(source: str) -> str:
-    """The name of an inline style or script in a Content-Security-Policy."""
+    """The hash that names an inline style or script in a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

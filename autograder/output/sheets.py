@@ -1,4 +1,4 @@
-"""The sheets: grades.csv for people, canvas.csv, moodle.csv and moodle_worksheet.csv to import."""
+"""The sheets: grades.csv for people; canvas.csv, moodle.csv and moodle_worksheet.csv to import."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,18 +19,18 @@ from autograder.rubric import Rubric
 from autograder.text import alike, number, one_line, write_text
 
 WORKSHEET = "moodle_worksheet.csv"
-# How Moodle finds people: its form's name for a column, and the field of a person.
+# How Moodle finds people: the column's name in its form, and the field of Person.
 MOODLE_KEYS = {"Email address": "email", "Username": "netid", "ID number": "sis_id"}
 
 
 def write_sheets(
     grades: list[Grade], rubric: Rubric, folder: Path, course: Course | None = None
 ) -> None:
-    """Write grades.csv, canvas.csv and moodle.csv, and a worksheet where Moodle's ids are known.
+    """Write grades.csv, canvas.csv and moodle.csv, and a worksheet if Moodle's ids are known.
 
     Args:
-        grades: of the whole class, with a person's points where there are any (`merge_manual`).
-        course: the people of the roster with their grades; without it, those of the team files.
+        grades: of the whole class, with the points that people gave (`merge_manual`).
+        course: the people of the roster with their grades; None takes the people from team.csv.
     """
     grades = sorted(grades, key=lambda grade: grade.submission)
     rows = people_rows(course, rubric) if course else grades_rows(grades, rubric)
@@ -55,7 +55,7 @@ def _points(grade: Grade, rubric: Rubric) -> list[str]:
 
 
 def grades_rows(grades: list[Grade], rubric: Rubric) -> list[list[str]]:
-    """The header, then one row per member, or one row where the team is not known."""
+    """The header, then one row per team member, or one per submission if none is known."""
     rows = [_header(rubric)]
     for grade in grades:
         for member in grade.members or [{}]:
@@ -76,7 +76,7 @@ def people_rows(course: Course, rubric: Rubric) -> list[list[str]]:
 
 
 def recipients(grades: list[Grade], course: Course | None) -> list[tuple[Person, Grade]]:
-    """Each person who can be given one total, once, with the grade that counts."""
+    """Each person with a single total, once, with the grade that counts."""
     if course:
         return [(seat.person, seat.grade) for seat in course.seats if seat.grade]
     found = []
@@ -98,12 +98,12 @@ def canvas_rows(
 ) -> list[list[str]]:
     """Rows for Canvas: Grades > Import.
 
-    Of its importer (gradebook_importer.rb of canvas-lms): the first columns are Student, ID, SIS
-    User ID, SIS Login ID and Section; it finds people by the first of the ids that is filled in; a
-    column "Name (id)" is the assignment of that id, any other name one to ask about; the row with
-    "Points Possible" sets an assignment's points. Bonus points are a column of their own, with 0
-    points possible: that makes them extra credit. An empty cell would delete a score that is there,
-    so whoever has no grade has no row. The points are those so far.
+    What its importer does (gradebook_importer.rb of canvas-lms): the first columns are Student, ID,
+    SIS User ID, SIS Login ID and Section. It finds people by the first id that is filled in. A
+    column "Name (id)" is the assignment with that id; for any other name it asks. The row "Points
+    Possible" sets an assignment's points. Bonus points are a column of their own with 0 points
+    possible, which makes them extra credit. An empty cell would delete an existing score, so people
+    without a grade have no row. The points are those so far.
     """
     columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     rows = [
@@ -121,12 +121,12 @@ def canvas_rows(
 def moodle_rows(people: list[tuple[Person, Grade]], rubric: Rubric) -> list[list[str]]:
     """Rows for Moodle: Grades > Import > CSV file, with the feedback for each person.
 
-    Of its importer (grade/import/csv/classes/load_data.php): one column finds people, chosen in
-    its form under "Map from" and "Map to"; a row where it is empty would go to the person of the
-    row before, and one unknown person or a grade above the maximum ends the import. So the first
-    column is what the most people have; whoever lacks it is left out. "Grade" goes to the
+    What its importer does (grade/import/csv/classes/load_data.php): it finds people by one column,
+    chosen in its form under "Map from" and "Map to". If that cell is empty, it grades the person of
+    the row before; one unknown person or a grade above the maximum ends the import. So the first
+    column is the key that most people have, and people without it are left out. "Grade" goes to the
     assignment's item, "Bonus" to an item of its own, "Feedback comments" to the feedback of the
-    first. Moodle keeps usernames in small letters, and compares addresses with their case.
+    first. Moodle stores usernames in lower case, and compares addresses case-sensitively.
     """
     heading = moodle_key(people)
     columns = with_bonus(rubric, "Grade", "Bonus")
@@ -142,12 +142,12 @@ def moodle_rows(people: list[tuple[Person, Grade]], rubric: Rubric) -> list[list
 
 
 def with_bonus(rubric: Rubric, core: str, bonus: str) -> list[str]:
-    """Cells of core and bonus points; an edition without bonus parts has the first alone."""
+    """Cells of core and bonus points; an edition without bonus parts has only the first."""
     return [core, bonus] if rubric.bonus else [core]
 
 
 def moodle_key(people: list[tuple[Person, Grade]]) -> str:
-    """The heading of the column by which moodle.csv finds people: what the most of them have."""
+    """The heading of moodle.csv's first column, which finds people: the one most people have."""
     have: Counter[str] = Counter(dict.fromkeys(MOODLE_KEYS, 0))
     for person, _ in people:
         have.update(heading for heading, key in MOODLE_KEYS.items() if getattr(person, key))
@@ -155,16 +155,16 @@ def moodle_key(people: list[tuple[Person, Grade]]) -> str:
 
 
 def without_key(people: list[tuple[Person, Grade]]) -> tuple[str, list[Person]]:
-    """The heading of moodle.csv's first column, and the people left out without one."""
+    """The heading of moodle.csv's first column, and the people who are left out without it."""
     heading = moodle_key(people)
     return heading, [person for person, _ in people if not getattr(person, MOODLE_KEYS[heading])]
 
 
 def worksheet_rows(people: list[tuple[Person, Grade]], rubric: Rubric) -> list[list[str]]:
-    """Rows of an assignment's grading worksheet, which finds people whose names are hidden, too.
+    """Rows of Moodle's grading worksheet, which also finds people whose names are hidden.
 
-    Of its importer (mod/assign/feedback/offline/importgradeslib.php): Identifier, Grade and "Last
-    modified (grade)" must be there; the number is what follows "Participant ".
+    What its importer does (mod/assign/feedback/offline/importgradeslib.php): it needs Identifier,
+    Grade and "Last modified (grade)"; a person's number is what follows "Participant ".
     """
     rows = [["Identifier", "Full name", "Grade", "Last modified (grade)", "Feedback comments"]]
     for person, grade in people:
@@ -177,9 +177,9 @@ def worksheet_rows(people: list[tuple[Person, Grade]], rubric: Rubric) -> list[l
 
 
 def contested(grades: list[Grade]) -> dict[str, list[Grade]]:
-    """The netids, as `alike` spells them, that several submissions with different totals name.
+    """NetIDs (in the form of `alike`) that several submissions with different totals name.
 
-    Only a person can say whose points these are, so canvas.csv and moodle.csv leave them out.
+    Only a person can decide which of them counts, so canvas.csv and moodle.csv leave them out.
     """
     of: dict[str, list[Grade]] = {}
     for grade in grades:
@@ -192,7 +192,7 @@ def contested(grades: list[Grade]) -> dict[str, list[Grade]]:
 
 
 def feedback(grade: Grade, rubric: Rubric) -> str:
-    """What a team reads beside its points: a line per part, shared hints, deductions and notes."""
+    """A team's feedback as text: a line per part, then shared hints, deductions and notes."""
     lines = []
     parts = [part for part in grade.parts if part.points is not None]
     shared, again, describe = shared_hints(parts), first_with_reason(parts), about(rubric)

@@ -1,4 +1,4 @@
-"""What is kept of each submission: its folder, and results.json, which a later run reads back."""
+"""What is stored of each submission: its folder, and results.json, which later runs read back."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ PLACES_FILE = "places.json"
 
 
 def submission_folder(folder: Path, submission: str) -> Path:
-    """The folder of a submission's files: a different one for each name, never outside `folder`."""
+    """The folder of a submission's results: another one for each name, never outside `folder`."""
     name = re.sub(r"[/\\:]|^\.+", "_", one_line(submission))
     name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
-    # grades.csv, index.html and the like are beside the folders
+    # must not clash with grades.csv, index.html and the like, which are beside it
     if name != submission or not name or name.endswith((".csv", ".html")):
         digest = hashlib.sha256(submission.encode(errors="surrogatepass")).hexdigest()
         name = f"{name}-{digest[:8]}"
@@ -31,8 +31,8 @@ def write_results(place: Path, grade: Grade, final: Grade, rubric: Rubric) -> No
     """Write results.json to a submission's folder.
 
     Args:
-        grade: what the grader found; `load_grades` gives it back.
-        final: the same with a person's points, which Gradescope's format shows.
+        grade: the grader's own result, which `load_grades` reads back.
+        final: the same with the points that people gave, which the part for Gradescope shows.
     """
     results = {**gradescope_results(final, rubric), "extra_data": grade.to_dict()}
     write_text(place / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
@@ -50,21 +50,21 @@ def load_grades(folder: Path) -> list[Grade]:
             grades.append(Grade.from_dict(json.loads(file.read_bytes())["extra_data"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
-                f"{file} cannot be read as a result of this grader; remove its folder "
-                "to have that submission graded again"
+                f"{file} cannot be read as a result of this grader; remove its folder to have that "
+                "submission graded again"
             ) from error
     return sorted(grades, key=lambda grade: grade.submission)
 
 
 def keep_places(folder: Path, names: Mapping[Path, str]) -> None:
-    """Note where submissions are, for commands that read them again; earlier ones stay."""
+    """Store the paths of submissions for commands that read them again; earlier ones stay."""
     places = places_of(folder) | {name: path for path, name in names.items()}
     texts = {name: str(path) for name, path in sorted(places.items())}
     write_text(folder / PLACES_FILE, json.dumps(texts, indent=1) + "\n")
 
 
 def places_of(folder: Path) -> dict[str, Path]:
-    """Where the submissions were when they were graded, by name; empty where nothing is noted."""
+    """The paths of the graded submissions, by name; empty if none are stored."""
     try:
         found = json.loads((folder / PLACES_FILE).read_bytes())
         return {name: Path(path) for name, path in found.items()}
@@ -75,7 +75,7 @@ def places_of(folder: Path) -> dict[str, Path]:
 def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
     """A grade in the format of Gradescope's results.json, without extra_data.
 
-    One test per part; parts that wait for a person are left out.
+    One test per part; parts that a person has yet to grade are left out.
     https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format
     """
     tests = []
@@ -106,7 +106,7 @@ def gradescope_results(grade: Grade, rubric: Rubric) -> dict[str, Any]:
 
 
 def _output(part: PartResult) -> list[str]:
-    """Reason, hint and the tests of a part, one per line."""
+    """Lines with a part's reason, its hint and its tests."""
     lines = [part.reason, part.hint and f"Hint: {part.hint}", ""]
     lines += [f"{SIGNS.get(t.outcome, '?')} {one_line(t.title or t.name)}" for t in part.tests]
     return [line for n, line in enumerate(lines) if line or (n == 2 and part.tests and lines[0])]

@@ -1,4 +1,4 @@
-"""A grade in short: points with their maxima, what a person grades, and hints that parts share."""
+"""A grade in short: points with their maxima, what people grade, and hints that parts share."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,16 +27,16 @@ class Points:
 
 @dataclass
 class Tally:
-    """The points by who gives them, and what is still open."""
+    """A grade's points by who gives them, and what a person has yet to grade."""
 
-    tests: Points  # of the parts that are not a bonus
+    tests: Points  # of the core parts, by their tests
     bonus: Points  # of the bonus parts, by their tests
-    person: Points  # where a person has given points already
-    open_parts: list[tuple[str, float]]  # title and points of what a person still has to grade
+    person: Points  # given by a person so far
+    open_parts: list[tuple[str, float]]  # titles and points of parts yet to be graded
     deductions: float
 
     def sentences(self) -> list[str]:
-        """The points so far, and below them what a person grades."""
+        """Lines: the points so far, then what a person has yet to grade."""
         lines = [f"{self.tests} by the autograder"] if self.tests.possible else []
         if self.bonus.possible:
             lines = [", ".join([*lines, f"bonus: {self.bonus}"])]
@@ -51,7 +51,7 @@ class Tally:
 
 
 def about(rubric: Rubric) -> Callable[[str], Part]:
-    """A function from a part's id to its description; empty if an edited rubric lacks the part."""
+    """A function that describes a part by its id, also if an edited rubric lacks the part."""
     parts = {part.id: part for part in rubric.parts}
     return lambda part_id: parts.get(part_id, Part(part_id, part_id, 0, False, ""))
 
@@ -70,14 +70,14 @@ def tally(grade: Grade, rubric: Rubric) -> Tally:
         if by_hand and given is None:
             found.open_parts.append((one_line(described.title), by_hand))
         elif given is not None:
-            found.person.add(given, max(by_hand, given))  # more where no test ran
+            found.person.add(given, max(by_hand, given))  # may exceed by_hand if no test ran
     return found
 
 
 def core_and_bonus(grade: Grade, rubric: Rubric) -> tuple[float, float]:
-    """The points as a course counts them, each from 0 to the rubric's; together the total.
+    """Core and bonus points, each between 0 and the rubric's; their sum is the total.
 
-    Deductions come off the core points, and off the bonus points where those do not suffice.
+    Deductions reduce the core points first, then the bonus points.
     """
     bonus_ids = {part.id for part in rubric.parts if part.bonus}
     bonus = sum(part.earned or 0.0 for part in grade.parts if part.id in bonus_ids)
@@ -88,7 +88,7 @@ def core_and_bonus(grade: Grade, rubric: Rubric) -> tuple[float, float]:
 
 
 def overridden(part: PartResult) -> str:
-    """What a person changed of the tests' points, and why; empty where nothing."""
+    """How a person changed the tests' points, and why; "" if nobody did."""
     if not part.override:
         return ""
     gave = f"{number(part.points or 0)}, the tests {number(part.tests_gave or 0)}"
@@ -96,7 +96,7 @@ def overridden(part: PartResult) -> str:
 
 
 def shared_hints(parts: Iterable[PartResult]) -> dict[str, list[str]]:
-    """Hints that several parts share, such as that nothing is filled in: hint, ids of the parts."""
+    """Hints that several parts got, such as that nothing is implemented: the ids by hint."""
     by_hint: dict[str, list[str]] = {}
     for part in parts:
         if part.hint:
@@ -105,7 +105,7 @@ def shared_hints(parts: Iterable[PartResult]) -> dict[str, list[str]]:
 
 
 def first_with_reason(parts: Iterable[PartResult]) -> dict[str, str]:
-    """For each part whose reason an earlier one gave word for word, the id of that one."""
+    """Parts that repeat an earlier part's reason word for word: that part's id, by their id."""
     first: dict[str, str] = {}
     again: dict[str, str] = {}
     for part in parts:

@@ -12,10 +12,10 @@ from autograder.text import number, one_line
 def table(grade: Grade, rubric: Rubric, width: int | None = None) -> str:
     """Part, points, reason and hint of one submission, for a terminal.
 
-    What several parts share is said once: a hint after the table, a reason where it first appears.
+    What several parts share is printed once: a hint below the table, a reason at its first part.
 
     Args:
-        width: in characters; None takes the terminal's.
+        width: in characters; None means the terminal's.
     """
     width = max(40, width or shutil.get_terminal_size().columns)
     parts = [part for part in grade.parts if part.points is not None]
@@ -41,7 +41,7 @@ def table(grade: Grade, rubric: Rubric, width: int | None = None) -> str:
 
 
 def _wrapped(start: str, texts: list[str], width: int) -> list[str]:
-    """Lines that begin with `start`, followed by the texts, one below the other."""
+    """Lines with the texts below each other, in a column to the right of `start`."""
     lines = [line for t in texts for line in textwrap.wrap(one_line(t), width - len(start)) or [""]]
     indent = " " * len(start)
     return [f"{start if n == 0 else indent}{line}".rstrip() for n, line in enumerate(lines)]

@@ -46,7 +46,7 @@ def viva_command(arguments: list[str]) -> int:
         parser.error("--jobs must be at least 1")
     grades = load_grades(args.folder) if args.folder.is_dir() else []
     if not grades:
-        raise InputError(f"viva: {args.folder} holds no results; name the folder of a grading")
+        raise InputError(f"viva: {args.folder} holds no results; name the --out folder of a run")
     places = places_of(args.folder)
     if args.paths:
         found = find_submissions([path.absolute() for path in args.paths])

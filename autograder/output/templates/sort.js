@@ -1,4 +1,4 @@
-// A click on a header sorts the rows by its column: numbers by data-value, all else as text.
+// A click on a header sorts the rows by its column: numbers by data-value, everything else as text.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const headers = [...table.tHead.rows[0].cells];
