@@ -1001,7 +1001,7 @@ def test_a_killed_supervisor_takes_its_worker_along(labs):
             worker.channel.send({"code": "while True: pass"})
             pid = worker.pid
             os.kill(supervisor_of(worker), signal.SIGKILL)
-            assert worker.end(5) == "ended without a word"
+            assert worker.end(5) == "ended without a report"
             assert soon(lambda pid=pid: gone(pid)), only
     assert soon(lambda: not scratch_folders())
 

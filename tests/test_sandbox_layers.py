@@ -176,7 +176,7 @@ def test_no_code_of_a_submission_meets_a_sandbox_that_refuses(tmp_path):
     settings = {"_without": without, "_preload": (), "_helpers": (str(SANDBOXED),)}
     with Sandbox("hostile_worker:serve", **settings) as sandbox:
         for _ in range(2):  # also when it is asked again
-            with pytest.raises(SandboxError, match="Nothing of it was run"):
+            with pytest.raises(SandboxError, match="Its code was not run"):
                 sandbox.worker(tmp_path, tmp_path / "log")
         with pytest.raises(SandboxError, match="--trust"):
             _ = sandbox.protections
@@ -240,9 +240,9 @@ def test_a_worker_that_lacks_what_an_earlier_one_had_is_refused_as_well():
         sandbox = Sandbox()
         for layers in first:
             sandbox.check(worker(layers))
-        with pytest.raises(SandboxError, match="Nothing of it was run"):
+        with pytest.raises(SandboxError, match="Its code was not run"):
             sandbox.check(worker([]))
-        with pytest.raises(SandboxError, match="Nothing of it was run"):
+        with pytest.raises(SandboxError, match="Its code was not run"):
             _ = sandbox.protections
     assert killed == [[], []]
 
@@ -298,7 +298,7 @@ def test_grade_py_refuses_says_how_to_go_on_and_then_says_what_was_not_protected
 
     refused = both()
     assert refused.returncode == 2, refused.stderr
-    assert "Nothing of it was run" in refused.stderr
+    assert "Its code was not run" in refused.stderr
     assert not list((team / "out").glob("*/results.json"))
     trusted = both("--trust")
     assert trusted.returncode == 0, trusted.stderr

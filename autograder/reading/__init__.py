@@ -1,1 +1,1 @@
-"""Reading what teams hand in, without trusting a byte of it."""
+"""Reads what teams hand in, without trusting a byte of it."""

@@ -1,7 +1,7 @@
-"""What is in a zip or folder from outside: names, sizes and bytes, none of them trusted.
+"""The files of a zip or folder: names, sizes and bytes, none of them trusted.
 
-Nothing is written here. Names are taken apart and cleaned, links are not followed, archives inside
-the archive are not opened, and sizes are enforced while reading, not believed from headers.
+Nothing is written here. Names are split and cleaned, links are not followed, archives inside the
+archive are not opened, and sizes are enforced while reading instead of believing the headers.
 """
 
 import contextlib
@@ -26,15 +26,15 @@ from autograder.reading.remarks import (
 )
 
 MAX_ARCHIVE = 4 << 30  # bytes of a zip: a team may have left its data in
-MAX_DIRECTORY = 6 << 20  # bytes of a zip's list of files, which has to be read in one piece
+MAX_DIRECTORY = 6 << 20  # bytes of a zip's list of files, which must be read in one piece
 BLOCK = 1 << 16  # bytes read at once
-MAX_ENTRIES, MAX_FOLDERS = 50_000, 10_000  # files and folders; distinct folders
+MAX_ENTRIES, MAX_FOLDERS = 50_000, 10_000  # files and folders; folders alone
 MAX_RATIO, RATIO_FROM = 200, 100_000_000  # unpacked over packed size; checked above this many bytes
 MAX_NAME, MAX_PATH, MAX_DEPTH = 255, 1000, 40  # bytes of a name and of a path, folders in folders
 LITTER = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", "__pycache__", "site-packages"}
 LITTER_LEFT_OUT = "Caches, environments and litter were left out"
 LITTER |= {"node_modules", ".git", ".venv", ".ipynb_checkpoints", "pyvenv.cfg"}
-OTHER_KINDS = {  # the first bytes of files that come with a zip's name
+OTHER_KINDS = {  # the first bytes of other files that teams name .zip
     b"Rar!\x1a\x07": "RAR archive",
     b"7z\xbc\xaf\x27\x1c": "7z archive",
     b"\x1f\x8b": "gzip archive",
@@ -47,19 +47,19 @@ OTHER_KINDS = {  # the first bytes of files that come with a zip's name
     b"\xd0\xcf\x11\xe0": "Microsoft Office document",
 }
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
-SPARE = 1000  # bytes by which a packed file may exceed its content, beside 1%
+SPARE = 1000  # bytes, in addition to 1%, by which a packed file may exceed its content
 NAMES_OF_FILES = re.compile(r".*\.(?:py|zip)|team\.csv", re.IGNORECASE | re.DOTALL)
-Name = tuple[str, ...]  # of a file or folder, taken apart at the slashes
+Name = tuple[str, ...]  # of a file or folder, split at the slashes
 
 
 @dataclass(frozen=True)
 class Entry:
     """One regular file of a submission."""
 
-    parts: Name  # of its name, none of them "..", empty or with a slash or NUL
-    size: int  # in bytes, as the header or the file system says
+    parts: Name  # of its name; none is "..", empty, or has a slash or NUL
+    size: int  # bytes, according to the header or the file system
     opener: Callable[[], IO[bytes]]  # may raise anything
-    checksum: int | None = None  # CRC-32, as a zip's header says
+    checksum: int | None = None  # CRC-32, according to the zip's header
 
     @property
     def path(self) -> str:
@@ -68,14 +68,14 @@ class Entry:
 
     @cached_property
     def suffix(self) -> str:
-        """In lower case, with its dot; "" where there is none."""
+        """The suffix in lower case, with its dot; "" if there is none."""
         return os.path.splitext(self.parts[-1])[1].lower()
 
     def blocks(self, limit: int) -> Generator[bytes, None, None]:
-        """The content, piece by piece, at most `limit` bytes.
+        """Yield the content, piece by piece, at most `limit` bytes.
 
         Raises:
-            Unreadable: also for a file with more bytes.
+            Unreadable: the file is damaged, or has more bytes.
         """
         total = 0
         try:
@@ -109,7 +109,7 @@ class Entry:
 
 @contextlib.contextmanager
 def opened(path: Path, remarks: Remarks) -> Iterator[list[Entry]]:
-    """The regular files of a zip or folder, sorted, readable in the `with`; fills the remarks.
+    """The regular files of a zip or folder, sorted, readable within the `with`; adds remarks.
 
     Raises:
         Refused
@@ -131,14 +131,14 @@ def opened(path: Path, remarks: Remarks) -> Iterator[list[Entry]]:
 
 
 class Folders:
-    """The folders of a submission, each examined once, however many files are in it."""
+    """The folders of a submission, each examined only once, however many files it has."""
 
     def __init__(self, is_bad: Callable[[Name], bool]) -> None:
         self.is_bad = is_bad
         self.found: dict[Name, bool] = {(): False}
 
     def add(self, folder: Name) -> bool:
-        """Whether a folder or one above it is bad. Raises Refused above MAX_FOLDERS."""
+        """Whether a folder or one above it is bad. Raises Refused for more than MAX_FOLDERS."""
         new = []
         while folder not in self.found:
             new.append(folder)
@@ -152,7 +152,7 @@ class Folders:
 
 
 def tidied(entries: Iterable[Entry], remarks: Remarks) -> list[Entry]:
-    """The entries without litter, each name once and no name both file and folder."""
+    """The entries without litter; each name occurs once, and not as both a file and a folder."""
     every = Folders(lambda folder: is_litter(folder[-1]))
     environments: set[Name] = set()
     kept = []
@@ -197,7 +197,7 @@ def compare_spellings(names: list[Name], remarks: Remarks) -> None:
 
 
 def folded(name: str) -> str:
-    """A name as systems compare it that ignore case and how letters are composed."""
+    """A name as compared by systems that ignore case and Unicode composition."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
@@ -209,7 +209,7 @@ def is_litter(name: str) -> bool:
 
 
 def cleaned(name: str, remarks: Remarks) -> Name | None:
-    """The parts of a name that stays inside its folder; None, with a remark, for the others."""
+    """The parts of a name, cleaned so that it stays inside its folder; None if that fails."""
     if "\\" in name:
         remarks.note("Backslashes in names were read as slashes", name)
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
@@ -230,7 +230,7 @@ def cleaned(name: str, remarks: Remarks) -> Name | None:
 
 
 def folder_entries(root: Path, remarks: Remarks) -> Iterator[Entry]:
-    """The regular files below a folder; raises Refused above MAX_ENTRIES."""
+    """Yield the regular files below a folder; raises Refused for more than MAX_ENTRIES."""
     stack: list[Name] = [()]
     seen = visited = 0
     while stack:
@@ -267,7 +267,7 @@ def folder_entries(root: Path, remarks: Remarks) -> Iterator[Entry]:
 
 
 def open_regular(path: str) -> BinaryIO:
-    """Open a file that is not a link and not a pipe, and that cannot block us."""
+    """Open a file, unless it is a link, a pipe or anything else that could block."""
     flags = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")  # not all on every system
     number = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
     file = os.fdopen(number, "rb")
@@ -278,7 +278,7 @@ def open_regular(path: str) -> BinaryIO:
 
 
 def add_link(name: str, remarks: Remarks) -> None:
-    """Note that a link is not followed; for one in place of code a person should look."""
+    """Note that a link is not followed; ask a person to look if it is in place of code."""
     remarks.note("Links were not followed", name)
     last = name.rstrip("/").split("/")[-1].lower()
     if last.endswith(".py") or last in ("libs", "code"):
@@ -286,7 +286,7 @@ def add_link(name: str, remarks: Remarks) -> None:
 
 
 def zip_entries(file: BinaryIO, remarks: Remarks) -> Iterator[Entry]:
-    """The regular files of a zip. Raises Refused."""
+    """Yield the regular files of a zip. Raises Refused."""
     size = refuse_other_kinds(file)
     try:
         archive = zipfile.ZipFile(_Capped(file))
@@ -326,7 +326,7 @@ def zip_entries(file: BinaryIO, remarks: Remarks) -> Iterator[Entry]:
 
 
 def name_of(info: zipfile.ZipInfo) -> str:
-    """An entry's name; UTF-8 without its mark, as macOS writes it, is read as UTF-8."""
+    """An entry's name; UTF-8 without the flag for it, as macOS writes it, is recognised."""
     with contextlib.suppress(UnicodeError):
         if not info.flag_bits & 0x800:
             return info.orig_filename.encode("cp437").decode("utf-8")
@@ -334,7 +334,7 @@ def name_of(info: zipfile.ZipInfo) -> str:
 
 
 def open_packed(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
-    """Open one entry of a zip, of a method with bounded memory: bzip2 and LZMA have none here."""
+    """Open one entry of a zip; only stored and deflated ones, which unpack in bounded memory."""
     if info.flag_bits & 0x41:
         raise Unreadable("is encrypted with a password")
     if info.compress_type not in (STORED, DEFLATED):
@@ -345,7 +345,7 @@ def open_packed(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
 
 
 def refuse_other_kinds(file: BinaryIO) -> int:
-    """The size of a file that may be a zip; raises Refused for one that is something else."""
+    """The size of a file that may be a zip; raises Refused for a file that is something else."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     start = file.read(512)
@@ -372,7 +372,7 @@ def refuse_other_kinds(file: BinaryIO) -> int:
 
 
 class _Capped:
-    """A file for zipfile, which reads a zip's list of files in one piece, whatever its length."""
+    """Bounds each read for zipfile, which reads a zip's list of files in one piece."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file

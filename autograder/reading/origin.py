@@ -1,4 +1,4 @@
-"""Where a hand-in comes from: what Canvas and Moodle write into the names of files and folders."""
+"""Where a hand-in comes from, read from the names that Canvas and Moodle give to its files."""
 
 import contextlib
 import datetime
@@ -8,23 +8,23 @@ from pathlib import Path
 from autograder.reading.remarks import shown
 from autograder.results import CANVAS, MOODLE, Origin
 
-# Canvas names a file of its "Download Submissions" name_LATE_user_upload_file (content_zipper.rb of
-# canvas-lms); where names are hidden, anon_ and five letters replace name and user.
+# A file from Canvas's "Download Submissions" is named name_LATE_user_upload_file (content_zipper.rb
+# of canvas-lms). With hidden names, anon_ and five letters replace name and user.
 NAMED = re.compile(r"(?P<team>.+?)(?P<late>_LATE)?_(?P<person>\d{3,})_(?P<upload>\d{3,})_.+", re.S)
 HIDDEN = re.compile(r"(?P<late>LATE_)?(?P<team>anon_[0-9A-Za-z]{5})_(?P<upload>\d{3,})_.+", re.S)
-# Moodle's folders, and files where it makes no folders: name_participant_assignsubmission_file_
-# (download_submissions of mod/assign); where names are hidden, "Participant" replaces the name.
+# A folder from Moodle, or a file if it makes no folders: name_participant_assignsubmission_file_
+# (download_submissions of mod/assign). With hidden names, "Participant" replaces the name.
 FOLDER = re.compile(r"(?P<team>.+?)_(?P<person>\d+)_assignsubmission_file_?", re.S)
 FILE = re.compile(r"(?P<team>.+?)_(?P<person>\d+)_assignsubmission_file_.+", re.S)
 NOBODY = "Participant"
 
 
 def origin_of(path: Path, stem: str) -> tuple[str, Origin]:
-    """The team's name as the system writes it, "" where none did, and what else the name says.
+    """The team's name as the system writes it ("" if there is no system), and the origin.
 
     Args:
-        path: of the zip or folder.
-        stem: its name without the ending of an archive.
+        path: the zip or folder.
+        stem: its name, without the suffix of an archive.
     """
     date = ""
     with contextlib.suppress(OSError, OverflowError, ValueError):

@@ -1,4 +1,4 @@
-"""What is handed in beside the code: the team file, the report, results, and what they lack."""
+"""Reads what is handed in beside the code (team file, report, results), and what is missing."""
 
 import base64
 import contextlib
@@ -19,10 +19,10 @@ MAX_TEXT = 100_000  # bytes of team.csv and PROBLEMS.txt
 MAX_REPORT = 20_000_000  # bytes of a PDF whose texts are read
 MAX_MEMBERS, MAX_FIELD, MAX_PROBLEMS = 20, 300, 20
 MAX_SAMPLES, MAX_SAMPLE, MAX_PIXELS = 4, 1_000_000, 25_000_000
-MAX_SEGMENTS = 2000  # of a JPEG before the one that holds its size
-MAX_TRIES = 20  # files that may be a report or a sample, of which some are damaged
+MAX_SEGMENTS = 2000  # of a JPEG, before the one with its size
+MAX_TRIES = 20  # candidates for a report or sample that are opened
 
-COLUMNS = {  # of team.csv, as compared: without case, spaces and signs
+COLUMNS = {  # of team.csv; headings are compared without case, spaces and punctuation
     "member": "member",
     "members": "member",
     "membername": "member",
@@ -35,15 +35,15 @@ COLUMNS = {  # of team.csv, as compared: without case, spaces and signs
 HEADER = {column.lower(): column for column in TEAM_COLUMNS}
 EXAMPLE = dict(zip(HEADER, TEAM_TEMPLATE.lower().splitlines()[1].split(","), strict=True))
 PATH = r"/(?:home|Users|root|content|mnt|media|scratch|kaggle|Volumes)/|[A-Za-z]:[\\/]"
-PATH_START = re.compile(rf"""["' ](?:{PATH})""")  # soon found, and in few texts
-OWN_PATH = re.compile(  # in a text, behind a quote, or as a value of a YAML file
+PATH_START = re.compile(rf"""["' ](?:{PATH})""")  # fast, and rarely matches
+OWN_PATH = re.compile(  # after a quote, or as a value in a YAML file; not in a comment
     rf"""^[^#\n]*?(?:["']|:[ ])(?P<path>(?:{PATH})[^"'\s]{{2,}})""",
     re.VERBOSE | re.MULTILINE,
 )
 
 
 def read_team(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict[str, str]]:
-    """The members that team.csv names: records with the keys member, netid, contribution."""
+    """The members in team.csv, as records with the keys member, netid, contribution."""
     named = [entry for entry in entries if entry.parts[-1].lower() == "team.csv"]
     if not named:
         remarks.find("There is no team.csv")
@@ -69,13 +69,13 @@ def read_team(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict
 
 
 def separator_of(text: str) -> str:
-    """The comma, semicolon or tab that is most frequent in the first line that is not empty."""
+    """The most frequent of comma, semicolon and tab in the first line that is not empty."""
     first = text.strip().split("\n", 1)[0]
     return max(",;\t", key=first.count)
 
 
 def members_of(rows: list[list[str]], remarks: Remarks) -> list[dict[str, str]]:
-    """The members in the rows of team.csv, the first of which holds the names of the columns."""
+    """The members in the rows of team.csv; the first row holds the column names."""
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     if not rows:
         remarks.find("team.csv is empty")
@@ -97,7 +97,7 @@ def members_of(rows: list[list[str]], remarks: Remarks) -> list[dict[str, str]]:
 
 
 def member_of(row: list[str], places: dict[str, int], remarks: Remarks) -> dict[str, str] | None:
-    """One row's member, without what is left of the template; None if nobody is named."""
+    """The member in one row, without remains of the template; None if it names nobody."""
     member = {column: "" for column in HEADER}
     empty = []
     for column, place in places.items():
@@ -116,13 +116,13 @@ def member_of(row: list[str], places: dict[str, int], remarks: Remarks) -> dict[
 
 
 def check_report(entries: list[Entry], place: Place, remarks: Remarks) -> None:
-    """Find out whether there is a report: a file that begins as a PDF does, best in writeup/."""
+    """Look for a report, preferably in writeup/: a file that begins as a PDF does."""
     pdfs = [entry for entry in entries if entry.suffix == ".pdf"]
     pdfs.sort(key=lambda entry: place.below_root(entry)[0].lower() != "writeup")
     for entry in pdfs[:MAX_TRIES]:
         if b"%PDF-" in started(entry)[:1024]:
             if place.below_root(entry)[0].lower() != "writeup":
-                remarks.note("The report is not in writeup/; taken for it", entry.path)
+                remarks.note("The report is not in writeup/; this file was taken", entry.path)
             check_answers(entry, remarks)
             return
     if pdfs:
@@ -132,7 +132,7 @@ def check_report(entries: list[Entry], place: Place, remarks: Remarks) -> None:
 
 
 def check_answers(report: Entry, remarks: Remarks) -> None:
-    """Note what a report still holds of the template, as zip_submission.py does."""
+    """Note placeholders of the template left in the report, as zip_submission.py does."""
     try:
         content = report.read(MAX_REPORT)
     except Unreadable:
@@ -147,7 +147,7 @@ def check_answers(report: Entry, remarks: Remarks) -> None:
 
 
 def started(entry: Entry) -> bytes:
-    """The first bytes of a file; none where it cannot be read."""
+    """The first bytes of a file; none if it cannot be read."""
     try:
         return entry.start()
     except Unreadable:
@@ -155,7 +155,7 @@ def started(entry: Entry) -> bytes:
 
 
 def check_rest(entries: list[Entry], place: Place, remarks: Remarks) -> None:
-    """Find what else is missing, the problems shown while packing, and the team's own paths."""
+    """Check the rest: missing folders, problems noted while packing, paths of the team's own."""
     tops = {place.below_root(entry)[0].lower() for entry in entries}
     folders = {part.lower() for above in {e.parts[:-1] for e in entries} for part in above}
     if "results" not in tops:
@@ -176,7 +176,7 @@ def check_rest(entries: list[Entry], place: Place, remarks: Remarks) -> None:
 
 
 def add_problems(entry: Entry, remarks: Remarks) -> None:
-    """Repeat the complaints of zip_submission.py, if the team packed despite them."""
+    """Repeat the problems that zip_submission.py found, if the team packed despite them."""
     try:
         lines = entry.read(MAX_TEXT).decode("utf-8", "replace").splitlines()
     except Unreadable as error:
@@ -202,7 +202,7 @@ def add_own_paths(entry: Entry, remarks: Remarks) -> None:
 
 
 def read_samples(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict[str, str]]:
-    """The first pictures in results/, undecoded: {"name", "png": base64 of a PNG or JPEG file}."""
+    """The first pictures in results/, not decoded: {"name", "png": base64 of a PNG or JPEG}."""
     pictures = [
         entry
         for entry in entries
@@ -227,7 +227,7 @@ def read_samples(entries: list[Entry], place: Place, remarks: Remarks) -> list[d
 
 
 def pixels_of(picture: bytes) -> int:
-    """The number of pixels that the header of a PNG or JPEG names; 0 for anything else."""
+    """The number of pixels according to a PNG or JPEG header; 0 for anything else."""
     if picture[:16] == b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" and len(picture) > 24:
         width, height = struct.unpack(">II", picture[16:24])
         return width * height

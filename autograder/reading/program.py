@@ -1,4 +1,4 @@
-"""A submission's code as files that a worker can run: `libs/` and what is beside it."""
+"""Copies a submission's code, `libs/` and its neighbours, to a folder where a worker runs it."""
 
 import ast
 import errno
@@ -17,11 +17,11 @@ from autograder.text import visible
 
 MAX_CODE_FILE, MAX_CODE_BYTES = 2_000_000, 20_000_000
 MAX_CODE_FILES, MAX_CODE_FOLDERS = 2000, 500
-MAX_DAMAGED = 20  # files that are tried: each may cost as much as a good one
+MAX_DAMAGED = 20  # damaged files tried: each may cost as much time as a good one
 
 GRADED = ("ddpm.py", "unet.py")
 HELPERS = ("__init__", "utils", "schedules", "tiny_autoencoder", "blocks", "latent_space")
-FORMER_KIT = Path(__file__).with_name("former_kit")  # helpers that the kit had once
+FORMER_KIT = Path(__file__).with_name("former_kit")  # helpers that the kit once had
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx")
 DATA = (".npy", ".npz", ".h5", ".hdf5", ".parquet", ".lmdb", ".tfrecord")
@@ -32,7 +32,7 @@ SOURCES = (".py", ".yaml", ".yml")
 TEXTS = (".json", ".txt", ".csv", ".md", ".toml", ".cfg", ".ini", ".sh")
 TESTED = ("metrics/fid", "metrics/memorization", "models/dit")  # modules in folders of libs
 IMPORT = re.compile(r"^[ \t]*(?:from|import)\b(?:[^\n(]*\([^)]{0,500}|[^\n]*)", re.MULTILINE)
-BAD_NAME = (  # errors that a file's name may cause; all others are the machine's
+BAD_NAME = (  # errors that a file's name may cause; the machine causes all others
     *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL),
 )
@@ -42,18 +42,18 @@ BAD_NAME = (  # errors that a file's name may cause; all others are the machine'
 class Place:
     """Where the code is in a submission."""
 
-    folder: Name  # holds libs/, or, where `flat`, the modules themselves
+    folder: Name  # holds libs/, or, if `flat`, the modules themselves
     flat: bool
     root: Name  # holds code/, writeup/ and so on
 
     def below_root(self, entry: Entry) -> Name:
-        """An entry's name as seen from the root; the whole name if it is elsewhere."""
+        """An entry's name relative to the root; the whole name if it is outside."""
         depth = len(self.root)
         return entry.parts[depth:] if entry.parts[:depth] == self.root else entry.parts
 
 
 def find_code(entries: list[Entry], remarks: Remarks) -> Place:
-    """The shallowest folder with libs/ddpm.py or libs/unet.py, else with these two modules alone.
+    """The shallowest folder with libs/ddpm.py or libs/unet.py, else with just these modules.
 
     Raises:
         Refused: there is none.
@@ -73,7 +73,7 @@ def find_code(entries: list[Entry], remarks: Remarks) -> Place:
 
 
 def find_root(entries: list[Entry], folder: Name) -> Name:
-    """The folder nearest above the code, or the code's, that holds the rest of a submission."""
+    """The nearest folder at or above the code that holds the rest of the submission."""
     while folder and folder[-1].lower() == "code":
         folder = folder[:-1]
     depths = {depth for depth, part in enumerate(folder) if part.lower() in REST}
@@ -86,7 +86,7 @@ def find_root(entries: list[Entry], folder: Name) -> Name:
 
 
 def choose_folder(places: dict[Name, int], flat: bool, remarks: Remarks) -> Name:
-    """The shallowest of several folders; among those, one with both modules, then one "code"."""
+    """The shallowest of several folders; then the one with both modules, or named "code"."""
     first, *others = sorted(
         places, key=lambda name: (len(name), -places[name], name[-1:] not in ((), ("code",)), name)
     )
@@ -102,7 +102,7 @@ def choose_folder(places: dict[Name, int], flat: bool, remarks: Remarks) -> Name
 
 
 def instead(entries: list[Entry], remarks: Remarks) -> str:
-    """What a submission without code holds."""
+    """What a submission without code holds instead, in words."""
     archives = [entry.path for entry in entries if entry.suffix in ARCHIVES]
     if archives:
         return f"it holds {first_of(archives)}, and archives inside are not opened"
@@ -115,7 +115,7 @@ def without_data(entries: list[Entry], place: Place, remarks: Remarks) -> list[E
     """The entries without checkpoints, data, archives and the trained model."""
     packages = {entry.parts[:-1] for entry in entries if entry.suffix in SOURCES}
     of_data = Folders(lambda f: f[-1].lower() in DATA_FOLDERS and f not in packages)
-    of_data.found[place.root] = False  # whatever is its name
+    of_data.found[place.root] = False  # whatever its name
     kept = []
     for entry in entries:
         name = place.below_root(entry)
@@ -135,11 +135,11 @@ def without_data(entries: list[Entry], place: Place, remarks: Remarks) -> list[E
 
 
 def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) -> Path:
-    """Write the code folder's files below WORK/code; returns that folder.
+    """Copy the code folder's files to WORK/code, and return that folder.
 
     Raises:
-        Refused: a Python file that the graded ones need is damaged or encrypted.
-        OSError: the disk is full, or something else that is not the submission's fault.
+        Refused: a Python file that the graded modules need is damaged or encrypted.
+        OSError: the disk is full, or another problem that is not the submission's fault.
     """
     target = work / "code"
     work.mkdir(parents=True, exist_ok=True)
@@ -184,9 +184,9 @@ def copy_code(entries: list[Entry], place: Place, work: Path, remarks: Remarks) 
 
 
 def imported_words(libs: Path) -> set[str]:
-    """The words of the lines in which the graded modules, and those they import, import others.
+    """The words in the import lines of the graded modules, and of the modules that these import.
 
-    A submission's text is searched, not parsed: hostile text can end the parser's process.
+    A submission's text is searched, not parsed: hostile text can crash the parser's process.
     """
     words = {"__init__", *(name.removesuffix(".py") for name in GRADED)}
     waiting = [libs / f"{word}.py" for word in words]
@@ -201,7 +201,7 @@ def imported_words(libs: Path) -> set[str]:
 
 
 def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, Entry]:
-    """The files to copy by their names below the code folder, those that matter most first."""
+    """The files to copy, by their names below the code folder, the most important first."""
     depth = len(place.folder)
     inside = [entry for entry in entries if entry.parts[:depth] == place.folder]
     if place.folder == place.root:  # without a code/, the rest of the submission is beside it
@@ -209,7 +209,9 @@ def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, 
         inside = [entry for entry in inside if entry.parts[depth].lower() not in others]
     prefix = ("libs",) if place.flat else ()
     names = {(*prefix, *entry.parts[depth:]): entry for entry in inside}
-    if not any(name[0] == CONFIGS for name in names):  # modules may read those beside the code
+    if not any(
+        name[0] == CONFIGS for name in names
+    ):  # modules may read the configs beside the code
         beside = [(place.below_root(entry), entry) for entry in entries]
         texts = SOURCES[1:] + TEXTS
         names |= {n: e for n, e in beside if n[0] == CONFIGS and len(n) > 1 and e.suffix in texts}
@@ -224,7 +226,7 @@ def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, 
 
 
 def expected_name(name: Name) -> Name:
-    """The name with `libs`, and the modules that the contract names, in lower case."""
+    """The name with `libs`, and the contract's modules in it, in lower case."""
     if len(name) < 2 or name[0].lower() != "libs":
         return name
     known = {*GRADED, *(f"{helper}.py" for helper in HELPERS)}
@@ -234,7 +236,7 @@ def expected_name(name: Name) -> Name:
 
 
 def importance(item: tuple[Name, Entry]) -> tuple:
-    """For sorting: the modules in libs, other modules, texts, the rest; flat before deep."""
+    """A sort key: the modules in libs, other modules, texts, the rest; flat before deep."""
     name, entry = item
     is_python = entry.suffix == ".py"
     in_libs = is_python and len(name) == 2 and name[0].lower() == "libs"
@@ -243,7 +245,7 @@ def importance(item: tuple[Name, Entry]) -> tuple:
 
 
 def write_file(root: Path, name: Name, content: bytes) -> bool:
-    """Write a new file below a folder; False if no file can have this name.
+    """Write a new file below a folder; False if the name is not possible here.
 
     Raises:
         OSError: for any other reason.
@@ -271,10 +273,10 @@ def write_file(root: Path, name: Name, content: bytes) -> bool:
 
 
 def is_importable(content: bytes) -> bool:
-    """False for text that no Python reads: NULs, or no UTF-8 and no line that names a coding."""
+    """Whether Python can read a module's text: UTF-8 or a declared encoding, no NULs."""
     first_lines = b"\n".join(content.split(b"\n", 2)[:2])
     if re.search(rb"^[ \t\f]*#.*?coding[:=]", first_lines, re.MULTILINE):
-        return b"\0" not in content  # not decoded here: some codings take forever
+        return b"\0" not in content  # not decoded here: some encodings take forever
     try:
         return "\0" not in content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -282,11 +284,11 @@ def is_importable(content: bytes) -> bool:
 
 
 def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
-    """Copy the helpers that a submission lacks from the kit's libs; raises OSError.
+    """Copy helpers that a submission lacks from the kit's libs; raises OSError.
 
-    Where a copied helper needs names that the team's own version of another helper does not have,
-    as an earlier edition's, it gets the kit's version of that one under another name. Where the
-    team's code imports helpers that the kit no longer has, it gets those of `former_kit`.
+    If a copied helper needs names that the team's own version of another helper does not define,
+    such as one from an earlier edition, it gets the kit's version under another name. If the team's
+    code imports helpers that the kit no longer has, they come from `former_kit`.
     """
     own = {path.name.removesuffix(".py") for path in libs.iterdir()}
     former = modules_of(FORMER_KIT)
@@ -301,7 +303,7 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
         folder = FORMER_KIT if target in former else kit
         text = (folder / f"{source}.py").read_text(encoding="utf-8")
         for module, names in imports_of(text):
-            if module.startswith("kit_"):  # a former helper, made of the kit's own
+            if module.startswith("kit_"):  # a former helper builds on the kit's own
                 wanted.append((module.removeprefix("kit_"), module))
                 continue
             if module in own and not defines(libs / f"{module}.py", names):
@@ -317,10 +319,10 @@ def supply_helpers(libs: Path, kit: Path, remarks: Remarks) -> None:
 
 
 def supply_bytecode(libs: Path, kit: Path) -> None:
-    """Put the compiled form beside the modules that are the kit's own, byte for byte.
+    """Add the bytecode of modules that are identical to the kit's.
 
-    Otherwise each worker would compile them again. Those that no tested function needs are left
-    out. What a team wrote is not compiled here: hostile text can end the compiler's process.
+    Otherwise each worker would compile them again. Modules that no tested function needs are left
+    out. What a team wrote is not compiled here: hostile text can crash the compiler's process.
     """
     for original in needed_modules(kit):
         name = original.relative_to(kit)
@@ -332,7 +334,7 @@ def supply_bytecode(libs: Path, kit: Path) -> None:
 
 @functools.cache
 def needed_modules(kit: Path) -> list[Path]:
-    """The kit's modules that tested functions are in, and those that these import."""
+    """The kit's modules with tested functions, and all that these import."""
     by_name: dict[str, list[Path]] = {}
     for path in kit.rglob("*.py"):
         by_name.setdefault(path.parent.name if path.stem == "__init__" else path.stem, []).append(
@@ -353,7 +355,7 @@ def needed_modules(kit: Path) -> list[Path]:
 
 @functools.cache
 def bytecode_of(path: Path) -> bytes:
-    """A module of the kit as Python would cache it, valid for any copy of the file."""
+    """The bytecode of a module of the kit, as Python caches it, valid for any copy of the file."""
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "compiled"
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -364,7 +366,7 @@ def bytecode_of(path: Path) -> bytes:
 
 
 def imports_of(text: str) -> list[tuple[str, list[str]]]:
-    """Modules of the same folder that a module of the kit imports from, with the names it takes."""
+    """The neighbours that a module of the kit imports from, with the names it imports."""
     return [
         (node.module, [alias.name for alias in node.names])
         for node in ast.walk(ast.parse(text))
@@ -378,7 +380,7 @@ def modules_of(libs: Path) -> set[str]:
 
 
 def imports(path: Path, modules: set[str]) -> bool:
-    """Whether a submission's module imports one of these neighbours, as far as its lines show."""
+    """Whether a submission's module imports one of these neighbours, judged by its text."""
     if not path.is_file():
         return False
     text = path.read_bytes()[:MAX_CODE_FILE].decode("utf-8", "replace")
@@ -387,19 +389,19 @@ def imports(path: Path, modules: set[str]) -> bool:
 
 
 def defines(path: Path, names: list[str]) -> bool:
-    """Whether a module's text gives each of the names a meaning, as far as its lines show.
+    """Whether a module defines or imports each of the names, judged by its text.
 
-    A submission's text is searched, not parsed: hostile text can end the parser's process.
+    A submission's text is searched, not parsed: hostile text can crash the parser's process.
     """
     if not path.is_file():
-        return True  # a package: its authors know
+        return True  # a package: trust its authors
     text = path.read_bytes().decode("utf-8", "replace")
     definition = r"^(?:class|def)[ \t]+{0}\b|^{0}[ \t]*[:=]|^(?:from|import)\b.*\b{0}\b"
     return all(re.search(definition.format(re.escape(name)), text, re.MULTILINE) for name in names)
 
 
 def constructor_names(path: Path, name: str, argument: str) -> bool:
-    """Whether the constructor of a module's class names an argument, as far as its text shows."""
+    """Whether the constructor of a module's class has an argument, judged by its text."""
     if not path.is_file():
         return False
     text = path.read_bytes()[:MAX_CODE_FILE].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What is said about a submission: why it is refused, and what was odd on the way."""
+"""What is remarked about a submission: why it is refused, and what was odd in it."""
 
 from dataclasses import dataclass, field
 
@@ -12,16 +12,16 @@ class Refused(Exception):
 
 
 class RefusedForNow(Refused):
-    """The same, for a reason that is this machine's: the next try may succeed."""
+    """The same, for a reason on this machine's side: another try may succeed."""
 
 
 class Unreadable(Exception):
-    """Why one file cannot be read; follows its name in a sentence."""
+    """Why one file cannot be read: the rest of a sentence that begins with its name."""
 
 
 @dataclass
 class Names:
-    """The first names that a remark is about, and how many there are: a zip may list thousands."""
+    """The first names that a remark is about, and their number: a zip may list thousands."""
 
     first: list[str] = field(default_factory=list)
     number: int = 0
@@ -33,27 +33,27 @@ class Names:
 
 @dataclass
 class Remarks:
-    """What was found on the way: reasons, each with the names it is about."""
+    """What was found while reading a submission: reasons, each with the names it is about."""
 
-    notes: dict[str, Names] = field(default_factory=dict)  # odd, and handled
-    needs_look: dict[str, Names] = field(default_factory=dict)  # a person should look
-    findings: dict[str, Names] = field(default_factory=dict)  # instructions not followed
+    notes: dict[str, Names] = field(default_factory=dict)  # oddities, and how they were handled
+    needs_look: dict[str, Names] = field(default_factory=dict)  # why a person should look
+    findings: dict[str, Names] = field(default_factory=dict)  # instructions that were not followed
 
     def note(self, reason: str, *names: str) -> None:
-        """Say what was odd, and how it was handled."""
+        """Add an oddity, and how it was handled."""
         self.notes.setdefault(reason, Names()).add(names)
 
     def look(self, reason: str, *names: str) -> None:
-        """Ask for a person to look."""
+        """Add a reason why a person should look."""
         self.needs_look.setdefault(reason, Names()).add(names)
 
     def find(self, reason: str, *names: str) -> None:
-        """Say which instruction was not followed."""
+        """Add an instruction that was not followed."""
         self.findings.setdefault(reason, Names()).add(names)
 
 
 def listed(remarks: dict[str, Names]) -> list[str]:
-    """Each reason with the first of its names, one line each."""
+    """One line for each reason, with the first of its names."""
     return [
         f"{reason}: {first_of(names.first, names.number)}" if names.number else reason
         for reason, names in remarks.items()
@@ -61,20 +61,20 @@ def listed(remarks: dict[str, Names]) -> list[str]:
 
 
 def first_of(names: list[str], number: int | None = None) -> str:
-    """The first names, and how many more there are of a number of them (default: all given)."""
+    """The first names, and how many more there are; `number` counts all (default: those given)."""
     more = (len(names) if number is None else number) - MAX_LISTED
     return ", ".join(map(shown, names[:MAX_LISTED])) + (f" and {more} more" if more > 0 else "")
 
 
 def shown(text: str, limit: int = 120) -> str:
-    """A name from outside as one line without control characters, capped.
+    """A name from a submission as one line without control characters, shortened.
 
-    Markup stays: whatever writes a page escapes it.
+    Markup stays: what writes a page escapes it.
     """
     text = one_line(text[:2000])
     return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-15:]}"
 
 
 def shown_size(size: int) -> str:
-    """A number of bytes in words."""
+    """A number of bytes as text, such as 1.5 MB."""
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -1,7 +1,7 @@
-"""Reads what a team handed in, a zip or a folder: the code to run, and all that is said about it.
+"""Reads what a team handed in, as a zip or a folder: the code to run, and everything else.
 
-Only the code is written to disk, file by file, into a folder of the grader; the team file, the
-report and the pictures are read where they are. Whatever is handed in becomes a `Submission` or
+Only the code is written to disk, file by file, into a folder of the grader. The team file, the
+report and the pictures are read where they are. Whatever was handed in becomes a `Submission`, or
 `Refused` with one sentence.
 """
 
@@ -32,9 +32,11 @@ from autograder.text import alike
 
 __all__ = ["Refused", "Submission", "find_submissions", "names_of", "open_submission", "team_of"]
 
-MAX_HASHED = 50_000_000  # bytes of a file; of a larger one only name and size count
+MAX_HASHED = 50_000_000  # bytes of a file; of larger files only name and size are hashed
 PARTS_OF_A_SUBMISSION = {"code", "libs", "writeup", "team.csv", *GRADED}
-UNNAMED = re.compile(r"submission[\s_(-]*\d*\)?", re.IGNORECASE)  # as zip_submission.py calls it
+UNNAMED = re.compile(
+    r"submission[\s_(-]*\d*\)?", re.IGNORECASE
+)  # the name that zip_submission.py gives
 
 
 @dataclass
@@ -42,19 +44,19 @@ class Submission:
     """What a team handed in, ready to be run by a worker."""
 
     name: str  # the zip's or folder's
-    sha256: str  # of the zip; of a folder: of the names and contents of its files but data
-    code_folder: Path  # a copy, which holds `libs/`
+    sha256: str  # of the zip, or of a folder's names and contents without data
+    code_folder: Path  # a copy, which contains `libs/`
     team: str
     origin: Origin = field(default_factory=Origin)
     members: list[dict[str, str]] = field(default_factory=list)  # keys member, netid, contribution
-    notes: list[str] = field(default_factory=list)  # what was odd, and how it was handled
+    notes: list[str] = field(default_factory=list)  # oddities, and how they were handled
     needs_look: list[str] = field(default_factory=list)  # why a person should look at it
     findings: list[str] = field(default_factory=list)  # instructions that were not followed
     samples: list[dict[str, str]] = field(default_factory=list)  # {"name", "png"}: base64
 
 
 def find_submissions(paths: list[Path]) -> list[Path]:
-    """The zips and submission folders that the paths name or hold, sorted per path, each once.
+    """The zips and submission folders among the paths and in them, each once, sorted per path.
 
     Raises:
         Refused: a path does not exist or holds nothing.
@@ -79,7 +81,7 @@ def find_submissions(paths: list[Path]) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """The submissions in a folder, or the folder itself where it is one; raises OSError."""
+    """The submissions in a folder, or the folder itself if it is one; raises OSError."""
     if _is_submission(folder):
         return [folder]
     found: list[Path] = []
@@ -91,12 +93,12 @@ def _in_folder(folder: Path) -> list[Path]:
             unknown += [] if below else [child]
         elif child.is_file() and child.suffix.lower() in ARCHIVES:
             found.append(child)
-    # beside submissions, a folder without code is one as well: it must not vanish from the grades
+    # a folder without code beside submissions counts too: it must not vanish from the grades
     return sorted(found + unknown) if found else []
 
 
 def _below(folder: Path) -> list[Path]:
-    """The submissions that a folder in the class's folder holds; none if that is unclear."""
+    """The submissions in one folder of the class's folder; none if that is unclear."""
     if not os.access(folder, os.R_OK | os.X_OK):
         return []
     if _is_submission(folder):
@@ -105,7 +107,7 @@ def _below(folder: Path) -> list[Path]:
     zips = [path for path in children if path.is_file() and path.suffix.lower() in ARCHIVES]
     folders = [path for path in children if path.is_dir() and _is_submission(path)]
     if len(folders) == 1 and not zips:
-        return [folder]  # with an extra top folder: the outer name is the team's
+        return [folder]  # an extra folder around the submission: the outer name is the team's
     return zips + folders
 
 
@@ -119,15 +121,15 @@ def _is_submission(folder: Path) -> bool:
 
 
 def names_of(paths: list[Path], known: Collection[str] = ()) -> dict[Path, str]:
-    """A name for each submission; all differ by more than blanks, case and Unicode's forms.
+    """A name for each submission; they differ by more than spaces, case and Unicode's forms.
 
-    It is the file's name. In Moodle's folders, and for a `submission.zip`, the name of the folder
-    around it comes before it, whether it is graded alone or with the class. So it does where names
-    are alike otherwise; where that does not help, a hash of the path comes behind it.
+    This is the file's name. In Moodle's folders, and for a `submission.zip`, the name of the folder
+    around it is put in front, whether it is graded alone or with the class. The same is done for
+    names that would be alike otherwise; if that does not help, a hash of the path is appended.
 
     Args:
         paths: absolute.
-        known: names of earlier results; where one fits a path, it is that submission's again.
+        known: names in earlier results; a path that matches one keeps that name.
     """
     names: dict[Path, str] = {}
     for path in paths:
@@ -148,13 +150,13 @@ def names_of(paths: list[Path], known: Collection[str] = ()) -> dict[Path, str]:
 
 
 def _is_named_by_folder(path: Path) -> bool:
-    """Whether the folder around a submission names its team."""
+    """Whether the folder around a submission, and not the file, is named after the team."""
     is_unnamed = path.suffix.lower() in ARCHIVES and UNNAMED.fullmatch(path.stem)
     return bool(is_unnamed or FOLDER.fullmatch(path.parent.name))
 
 
 def _with_folders(path: Path, depth: int) -> str:
-    """A path's name with the names of that many parent folders."""
+    """A path's name, preceded by the names of `depth` parent folders."""
     return "/".join([*path.parts[1:-1], path.name][-1 - depth :])
 
 
@@ -162,9 +164,9 @@ def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:
     """Copy the code of a submission to WORK/code and read the rest.
 
     Args:
-        path: a zip or a folder; nothing is changed in it.
-        work: made where it is missing; must not hold `code` yet. Folders get mode 0755, files 0644.
-        kit_code: the kit's own code folder, for helpers that the submission lacks.
+        path: a zip or a folder; it is not changed.
+        work: made if it is missing; must not contain `code` yet. Folders get mode 0755, files 0644.
+        kit_code: the kit's own code folder, the source of helpers that the submission lacks.
 
     Raises:
         Refused
@@ -201,7 +203,7 @@ def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:
 
 
 def team_of(path: Path, remarks: Remarks) -> tuple[str, Origin]:
-    """The team's name, from the file's or, as in Moodle's downloads, its folder's name."""
+    """The team's name, from the name of the file or, as in Moodle's downloads, of its folder."""
     stem = path.stem if path.suffix.lower() in ARCHIVES else path.name
     team, origin = origin_of(path, stem)
     if origin.late:
@@ -216,7 +218,7 @@ def hash_of_file(path: Path) -> str:
 
 
 def hash_of_folder(entries: list[Entry]) -> str:
-    """The SHA-256 of names and contents, in the order of the names, as hexadecimal digits."""
+    """The SHA-256 of all names and contents, in the order of the names, as hexadecimal digits."""
     total = hashlib.sha256()
     for entry in entries:  # sorted by `opened`
         content = hashlib.sha256()

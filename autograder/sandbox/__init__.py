@@ -1,1 +1,1 @@
-"""Where student code runs: confined processes that answer questions over a pipe."""
+"""The sandbox for student code: confined processes that answer requests over a pipe."""

@@ -1,6 +1,6 @@
-"""What a worker does to itself before it meets student code: every layer the system allows.
+"""Confines a worker, before it sees student code, with every layer that the system allows.
 
-The layers overlap on purpose. If the system refuses one, it is left out, and the record says so.
+The layers overlap on purpose. A layer that the system refuses is left out, and recorded as missing.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ if LINUX:
     from autograder.sandbox import kernel, landlock, seccomp, user, view
 
 MB = 1 << 20
-MEMORY_SLACK_MB = 1024  # address space that a program asks for and never touches
+MEMORY_SLACK_MB = 1024  # address space that a program reserves but never uses
 DEVICES = ["/dev/null", "/dev/zero"]
 SYSTEM = ["/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ld.so.cache", "/etc/localtime"]
-# What torch and glibc ask about the processors, and a source of random bytes.
+# What torch and glibc read about the processors, and a source of random bytes.
 HARDWARE = ["/sys/devices/system/cpu", "/proc/cpuinfo", "/dev/urandom", "/dev/random"]
 
 
@@ -31,23 +31,25 @@ class Plan:
     """How a worker is to be confined."""
 
     code_folder: str
-    scratch: str  # a folder for this worker, used where it cannot have its own file system
+    scratch: str  # this worker's folder, used if it cannot have its own file system
     root: str  # the repository, which no worker may see
     limits: Limits
-    private: tuple[str, ...] = ()  # what else holds other submissions or grades
-    without: tuple[str, ...] = ()  # layers left out: only tests do that
-    landlock: int = 99  # the newest version of Landlock to use: only tests set it
+    private: tuple[str, ...] = ()  # other folders with submissions or grades
+    without: tuple[str, ...] = ()  # layers left out, only by tests
+    landlock: int = 99  # the newest version of Landlock to use; only tests set it
     isolation: str = ""  # how the pid namespace was made: "root", "user", or "" for none
 
 
 @dataclass
 class Record:
-    """What is in force and what is missing, by subject."""
+    """The protections in force and those missing, by subject."""
 
     in_force: dict[str, list[str]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
-    layers: set[str] = field(default_factory=set)  # as holes.py names them
-    open_paths: list[str] = field(default_factory=list)  # that permissions should close
+    layers: set[str] = field(default_factory=set)  # the names of holes.py
+    open_paths: list[str] = field(
+        default_factory=list
+    )  # that permissions should close to other users
 
     def add(self, subject: str, words: str) -> None:
         self.in_force.setdefault(subject, []).append(words)
@@ -56,7 +58,7 @@ class Record:
         self.missing.setdefault(subject, []).append(words)
 
     def attempt(self, layer: str, subjects: dict[str, str], action: Callable[[], object]) -> bool:
-        """Try a layer; notes it, and for each subject what it gives, or why it is missing."""
+        """Try a layer; record it, and for each subject what it protects or why it is missing."""
         try:
             action()
         except OSError as error:
@@ -82,18 +84,18 @@ class Record:
 def readable_paths(code_folder: str) -> list[str]:
     """What student code may read: Python, its packages, the system's libraries, its own files."""
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
-    # Not the prefix itself: it may be a home folder.
+    # Not the prefix itself, which may be a home folder.
     parts = [f"{p}/{name}" for p in sorted(prefixes) for name in ("bin", "lib", "lib64", "share")]
-    # Only these: a package under development may have put its own folder there.
+    # Only these: packages under development may have added their own folders to sys.path.
     packages = [p for p in sys.path if p.endswith(("/site-packages", "/dist-packages"))]
     return [*SYSTEM, *HARDWARE, *parts, *packages, code_folder]
 
 
 def confine(plan: Plan) -> Record:
-    """Confine this process for good, and move it into an empty scratch folder.
+    """Confine this process for good, and change to an empty scratch folder.
 
     Returns:
-        What is in force, and what is missing.
+        The protections in force, and those missing.
     """
     record = Record()
     os.setsid()
@@ -104,21 +106,21 @@ def confine(plan: Plan) -> Record:
         scratch = plan.scratch
         set_limits(plan.limits, 0, record, count_processes=False)
         for subject in ("files", "network", "processes", "limits"):
-            record.lacks(subject, "all protections that only Linux has")
+            record.lacks(subject, "all protections that exist only on Linux")
     record.add("limits", "a supervisor that looks every 50 ms")
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
-    tempfile.tempdir = None  # it may have been asked for before the environment changed
+    tempfile.tempdir = None  # it may be cached from before the environment changed
     return record
 
 
 def _confine_on_linux(plan: Plan, record: Record) -> str:
-    """Every layer, in the one order in which none prevents the next."""
+    """Apply every layer, in the only order in which none prevents the next."""
     readable, scratch = readable_paths(plan.code_folder), plan.scratch
     data_mb = private_mb() + plan.limits.memory_mb + MEMORY_SLACK_MB
     note_places(plan, readable, record)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")  # where memory runs out, this one goes first
+        file.write("1000")  # if memory runs out, the kernel kills this process first
     may_change = "user" not in plan.without and user.can_change()
     new_uid = user.choose_uid() if may_change else None
     note_permissions(plan, record)
@@ -141,7 +143,7 @@ def _confine_on_linux(plan: Plan, record: Record) -> str:
 
 def leave_namespaces(plan: Plan, record: Record) -> None:
     """A network without any address, and its own shared memory and queues."""
-    if plan.isolation:  # made by the supervisor, for a pid namespace begins with a fork
+    if plan.isolation:  # made by the supervisor, since a pid namespace begins with a fork
         record.add("processes", holes.PID_NAMESPACE)
         record.layers.add(holes.PID_NAMESPACE)
     else:
@@ -161,7 +163,7 @@ def leave_namespaces(plan: Plan, record: Record) -> None:
 
 
 def set_limits(limits: Limits, data_mb: int, record: Record, count_processes: bool) -> None:
-    """The limits that the system itself keeps; `data_mb` of private memory, 0 for no limit."""
+    """Set the limits that the system enforces; `data_mb` of private memory, 0 for no limit."""
     wanted: dict[str, tuple[int, tuple[int, int]]] = {
         "core files": (resource.RLIMIT_CORE, (0, 0)),
         "processor time": (resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1)),
@@ -174,7 +176,7 @@ def set_limits(limits: Limits, data_mb: int, record: Record, count_processes: bo
         wanted["processes"] = (resource.RLIMIT_NPROC, (limits.processes,) * 2)
     for name, (number, pair) in wanted.items():
         hard = resource.getrlimit(number)[1]
-        # A limit that is tighter already stays.
+        # Existing limits that are tighter stay.
         if hard != resource.RLIM_INFINITY:
             pair = min(pair[0], hard), min(pair[1], hard)
         try:
@@ -190,7 +192,7 @@ def set_limits(limits: Limits, data_mb: int, record: Record, count_processes: bo
 def become_harmless(
     plan: Plan, readable: list[str], scratch: str, new_uid: int | None, record: Record
 ) -> None:
-    """Landlock, another user without capabilities, and the filter of system calls."""
+    """Apply Landlock, the change of user without capabilities, and the filter of system calls."""
     files_closed = "files" in record.in_force
     if "landlock" not in plan.without:
         files_closed |= enter_landlock(plan, readable, scratch, record)
@@ -198,7 +200,7 @@ def become_harmless(
         record.add("files", "only the permission bits of the system")
     filtered = "seccomp" not in plan.without and seccomp.available()
     change_user(plan, readable, scratch, new_uid, files_closed and filtered, record)
-    # After the change of user, which would clear it. The supervisor's end is the worker's.
+    # After the change of user, which would clear it. The worker ends with its supervisor.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 9)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     if "seccomp" not in plan.without:
@@ -208,7 +210,7 @@ def become_harmless(
 
 
 def enter_landlock(plan: Plan, readable: list[str], scratch: str, record: Record) -> bool:
-    """Use the newest Landlock there is; returns whether there is any."""
+    """Use the newest Landlock available; returns whether it worked."""
     abi = min(landlock.version(), plan.landlock)
     words = {"files": f"Landlock (ABI {abi})"}
     if abi >= 4:
@@ -224,7 +226,7 @@ def enter_landlock(plan: Plan, readable: list[str], scratch: str, record: Record
 
 
 def note_permissions(plan: Plan, record: Record) -> None:
-    """Note whether permissions alone would keep another user from the tests and the grades."""
+    """Record which tests and grades permissions alone would not keep from another user."""
     closed = [path for path in (f"{plan.root}/autograder", f"{plan.root}/code", *plan.private)]
     record.open_paths = [p for p in closed if os.path.exists(p) and user.open_to_others(p)]
 
@@ -237,11 +239,11 @@ def change_user(
     safe_to_read: bool,
     record: Record,
 ) -> None:
-    """Drop every capability, and root.
+    """Drop every capability, and become another user if this is root.
 
-    Where Python is in a folder that others may not enter, reading must stay possible: student
-    code imports modules late. With other layers in force that say which files there are, the
-    worker keeps the one capability that reads them; without, it stays root without capabilities.
+    If Python is in a folder that others may not enter, reading must stay possible, since student
+    code imports modules late. If other layers limit which files exist, the worker keeps the one
+    capability that reads them; otherwise it stays root, without capabilities.
     """
     kernel.drop_bounding_set()
     if new_uid is None:
@@ -268,14 +270,14 @@ def change_user(
 
 
 def give_up_capabilities() -> str:
-    """Drop every capability, and stay the same user; returns the words for it."""
+    """Drop every capability, but stay the same user; returns the words for the record."""
     kernel.set_capabilities(0)
     who = "root" if os.geteuid() == 0 else "the judge's own"
     return f"{who}, without capabilities"
 
 
 def private_mb() -> int:
-    """The private memory this process already has by the kernel's count; 0 where unknown."""
+    """The private memory in MB that the kernel counts for this process; 0 if unknown."""
     with contextlib.suppress(OSError), open("/proc/self/status") as file:
         for line in file:
             if line.startswith("VmData"):
@@ -284,7 +286,7 @@ def private_mb() -> int:
 
 
 def note_places(plan: Plan, readable: list[str], record: Record) -> None:
-    """Note where the repository, a submission or a grade is inside what a worker may read."""
+    """Record whether the repository, a submission or a grade is inside what a worker may read."""
     for hidden in map(os.path.realpath, (plan.root, *plan.private)):
         for path in readable:
             if os.path.commonpath([hidden, os.path.realpath(path)]) == os.path.realpath(path):

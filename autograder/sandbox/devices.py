@@ -1,9 +1,9 @@
-"""A second device that every machine has: tensors keep their values, and remember where they are.
+"""A simulated second device, for every machine: tensors keep their values and know their device.
 
-On a GPU, code fails that makes a tensor on the CPU and adds it to its input. Torch's own
-"meta" device has no values, and its first sum imports torch's compiler, which takes seconds. Here
-tensors really stay on the CPU, and `Devices` watches what they are mixed with. A GPU that is named
-is that device.
+On a GPU, code fails if it makes a tensor on the CPU and adds it to its input. Torch's own "meta"
+device has no values, and its first sum imports torch's compiler, which takes seconds. Here tensors
+really stay on the CPU, and `Devices` checks what they are mixed with. A GPU that code names is this
+device.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
-AWAY = torch.device("meta")  # what tensors on the second device say
+AWAY = torch.device("meta")  # the device that tensors on the second device report
 MISMATCH = "Expected all tensors to be on the same device"
 MOVES = ("to", "cpu", "cuda", "copy_", "type_as", "__setitem__")
 
@@ -25,7 +25,7 @@ class Away(torch.Tensor):
 class Home(torch.Tensor):
     """A tensor made without naming a device, or moved to the CPU.
 
-    The device of other tensors, such as those that compiled code returns, is not known.
+    The device of other tensors, such as those that compiled code returns, is unknown.
     """
 
 
@@ -41,7 +41,7 @@ class Devices(TorchFunctionMode):
         is_away = any(isinstance(value, Away) for value in given)
         if getattr(func, "__self__", None) is torch.Tensor.device:
             return AWAY if is_away else torch.device("cpu")
-        picks = name == "__getitem__" and isinstance(args[0], Away)  # an index may be anywhere
+        picks = name == "__getitem__" and isinstance(args[0], Away)  # an index may be on any device
         if name not in MOVES and not picks:
             check(given)
         default = Away if is_away_by_default() else Home
@@ -62,10 +62,10 @@ class Devices(TorchFunctionMode):
 
 
 def check(values: list[torch.Tensor]) -> None:
-    """Raise torch's own error unless the tensors are on one device; single numbers may be anywhere.
+    """Raise torch's own error unless the tensors are on one device; scalars may be anywhere.
 
     Raises:
-        RuntimeError
+        RuntimeError: tensors of both devices are mixed.
     """
     homes = [value for value in values if isinstance(value, Home) and value.ndim]
     if homes and any(isinstance(value, Away) for value in values):
@@ -96,7 +96,7 @@ def is_away_name(value: Any) -> bool:
 
 
 def is_away_by_default() -> bool:
-    """Whether tensors that name no device are on the second one, as code may have asked for."""
+    """Whether new tensors are on the second device by default, because the code asked for that."""
     modes = _get_current_function_mode_stack()
     return any(
         isinstance(mode, DeviceContext) and getattr(mode, "is_away", False) for mode in modes
@@ -104,12 +104,12 @@ def is_away_by_default() -> bool:
 
 
 def here(value: Any) -> Any:
-    """The value, with the CPU in place of the second device."""
+    """The value, or the CPU if it names the second device."""
     return torch.device("cpu") if is_away_name(value) else value
 
 
 def target_of(name: str, args: tuple, kwargs: dict[str, Any]) -> torch.device | None:
-    """The device that `to` and its like move to; None if they do not."""
+    """The device that `to` and similar methods move to; None if they do not move."""
     if name == "cpu":
         return torch.device("cpu")
     for value in (*args[1:], kwargs.get("device"), kwargs.get("other")):
@@ -121,7 +121,7 @@ def target_of(name: str, args: tuple, kwargs: dict[str, Any]) -> torch.device | 
 
 
 def placed(value: Any, kind: type[torch.Tensor]) -> Any:
-    """A result with its tensors on a device; those that are on one already stay there."""
+    """A result with its tensors on a device, except those that already have one."""
     if isinstance(value, torch.Tensor):
         return value if isinstance(value, Away | Home) else value.as_subclass(kind)
     if isinstance(value, list | tuple) and next(tensors_in(value), None) is not None:

@@ -1,14 +1,14 @@
-"""What a submission could do where layers of the sandbox are missing.
+"""What a submission could do if layers of the sandbox are missing.
 
-Each hole names the layers that close it. Through a decisive hole a submission could grade itself:
-then nothing is run unless the person who grades allows it.
+Each hole names the layers that close it. Through a decisive hole a submission could grade itself;
+then nothing is run unless the grading person allows it (--trust).
 """
 
 import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-# The layers, by the names that confine.py notes.
+# The layers, by the names that confine.py records.
 VIEW = "a file system of its own"
 LANDLOCK = "Landlock"
 LANDLOCK_SIGNALS = "Landlock for signals"
@@ -27,8 +27,8 @@ MEMORY_LIMIT = "a limit on memory"
 class Hole:
     """Something that no submission may do."""
 
-    words: str  # behind "a submission could"
-    closed_by: tuple[set[str], ...]  # each of these sets of layers closes it
+    words: str  # the rest of the sentence "a submission could ..."
+    closed_by: tuple[set[str], ...]  # any one of these sets of layers closes it
     decides: bool = False
 
 
@@ -79,17 +79,17 @@ def found(layers: Collection[str]) -> list[str]:
 
 
 def sentence(names: Iterable[str]) -> str:
-    """One sentence on these holes; "" where there is none."""
+    """One sentence about these holes; "" if there are none."""
     words = [HOLES[name].words for name in names]
     listed = "; ".join(words[:-1]) + ("; and " if words[:-1] else "") + "".join(words[-1:])
     return f"On this machine a submission could {listed}." if words else ""
 
 
 def refusal(layers: Collection[str], open_paths: Iterable[str]) -> str:
-    """Why nothing is run, and what to do about it; "" where no hole decides.
+    """Why nothing is run, and what to do about it; "" if no hole is decisive.
 
     Args:
-        open_paths: what permissions should close to a user of its own
+        open_paths: what permissions should close to other users, and do not
     """
     deciding = [name for name in found(layers) if HOLES[name].decides]
     if not deciding:
@@ -97,4 +97,4 @@ def refusal(layers: Collection[str], open_paths: Iterable[str]) -> str:
     remedy = REMEDY
     if deciding == ["read"] and USER in layers:
         remedy = f"`chmod 700 {' '.join(map(shlex.quote, open_paths))}` closes this"
-    return f"{sentence(deciding)} Nothing of it was run. {remedy}; --trust grades all the same."
+    return f"{sentence(deciding)} Its code was not run. {remedy}; --trust grades it anyway."

@@ -1,4 +1,4 @@
-"""Landlock: a process limits itself to some folders; needs Linux 5.13, no privileges."""
+"""Landlock: a process limits itself to some folders; needs Linux 5.13, but no privileges."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK = 1 << 6, 1 << 9, 1 << 11
 TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 READ = EXECUTE | READ_FILE | READ_DIR
-# The number of rights on files that each version of the interface knows.
+# How many rights on files each version of the interface knows.
 RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 BIND_AND_CONNECT = 3
 ABSTRACT_SOCKETS_AND_SIGNALS = 3
@@ -28,7 +28,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def version() -> int:
-    """The kernel's version of the interface; 0 where there is none."""
+    """The kernel's version of the interface; 0 if it has none."""
     try:
         return kernel.syscall(CREATE_RULESET, None, 0, 1)
     except OSError:
@@ -45,7 +45,7 @@ def restrict(abi: int, readable: list[str], devices: list[str], writable: str) -
         writable: a folder
 
     Raises:
-        OSError where the system has no Landlock.
+        OSError: the system has no Landlock.
     """
     if not abi:
         raise OSError("the kernel has no Landlock")

@@ -1,4 +1,4 @@
-"""What a worker may use, and the errors of the sandbox. Imported by both sides, needs no torch."""
+"""What a worker may use, and the sandbox's error. Judge and worker import it; it needs no torch."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ MAX_ENTRIES = 4096  # files and folders in a worker's scratch folder
 
 @dataclass(frozen=True)
 class Limits:
-    """A worker that goes over one of these is stopped, or gets an error from the system."""
+    """Limits of a worker; one that exceeds them is stopped, or gets an error from the system."""
 
-    seconds: float = 120.0  # wall clock of the worker's whole life
+    seconds: float = 120.0  # wall-clock time of the worker's whole life
     cpu_seconds: int = 120  # processor time
     memory_mb: int = 3000  # resident, of all its processes together
     processes: int = 128  # processes and threads together
-    file_mb: int = 16  # one file
+    file_mb: int = 16  # size of one file
     disk_mb: int = 64  # all files in its scratch folder
-    log_kb: int = 256  # what is kept of stdout and stderr
+    log_kb: int = 256  # most that is kept of stdout and stderr
     open_files: int = 256
 
 
 class SandboxError(Exception):
-    """A worker could not be started, through no fault of the submission."""
+    """A worker could not be started, for a reason that is not the submission's fault."""

@@ -1,8 +1,8 @@
-"""What a submission finds on the machine where it was written, as far as a worker can offer it.
+"""Makes a worker resemble the machine on which a submission was written, as far as possible.
 
-Nothing here judges: it keeps code that ran before it was handed in from failing. Compiled code runs
-uncompiled, the command line's arguments take their defaults, and what only shows pictures and
-progress is replaced by something that shows nothing.
+Nothing here judges; it keeps code that ran before it was handed in from failing. Compiled code runs
+uncompiled, command-line arguments get their defaults, and what only shows pictures and progress is
+replaced by something that shows nothing.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from torch.overrides import TorchFunctionMode
 
 from autograder.sandbox.devices import here, is_away_name
 
-# Packages that only show or log: where one is not installed, a stand-in takes its place.
+# Packages that only show or log; a stand-in replaces each that is not installed.
 SHOWS = {"IPython", "ipywidgets", "matplotlib", "seaborn", "tensorboard", "tensorboardX", "wandb"}
-MAX_LINKS = 50  # to what is in the folder code
+MAX_LINKS = 50  # to the contents of the folder code
 NOTHING_TO_DO = (
     "empty_cache manual_seed manual_seed_all reset_peak_memory_stats set_device synchronize"
 ).split()
@@ -33,14 +33,14 @@ ZERO = "current_device max_memory_allocated memory_allocated max_memory_reserved
 
 
 def spare() -> None:
-    """Do without what pays in long runs alone: files of bytecode, and oneDNN, which compiles code
-    for every new shape."""
+    """Turn off what pays only in long runs: bytecode files, and oneDNN, which compiles code for
+    every new shape."""
     sys.dont_write_bytecode = True
     torch.backends.mkldnn.set_flags(False)
 
 
 def furnish(code_folder: str) -> None:
-    """Prepare this process for a submission's modules, and move it to a folder to run them in."""
+    """Prepare this process for a submission's modules, and change to a folder to run them in."""
     sys.path.insert(0, code_folder)
     sys.meta_path.insert(0, OtherNames(code_folder))
     sys.meta_path.append(StandIns())
@@ -50,9 +50,9 @@ def furnish(code_folder: str) -> None:
 
 
 def move_in(code_folder: str) -> None:
-    """Work in a folder from which paths lead to the submission as they did for its authors.
+    """Change to a folder from which relative paths work as they did for the authors.
 
-    It holds what the top folder and the folder code hold, and the folder above it holds the same.
+    It contains links to the contents of the top folder and of `code`; so does its parent folder.
     """
     os.makedirs("top/run", exist_ok=True)
     names = [name for name in sorted(os.listdir(code_folder)) if name not in ("code", "run")]
@@ -66,9 +66,9 @@ def move_in(code_folder: str) -> None:
 
 
 class OtherNames(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds `libs` as `code.libs` too, and notebooks' progress bars as plain ones.
+    """Finds `libs` also as `code.libs`, and tqdm.notebook as plain tqdm.
 
-    Python has a module `code` of its own, so that its name leads to the submission only from the
+    Python has a module named `code`, so the name would lead to the submission only from the
     submission's top folder.
     """
 
@@ -79,30 +79,30 @@ class OtherNames(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """A spec for the names that this knows."""
+        """A spec for these other names."""
         if name in ("code.libs", "tqdm.notebook") or name.startswith("code.libs."):
             return importlib.machinery.ModuleSpec(name, self)
         return None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        """The module of the other name."""
+        """The module that the other name means."""
         other = "tqdm.std" if spec.name == "tqdm.notebook" else spec.name.removeprefix("code.")
         module = importlib.import_module(other)
         self.specs[spec.name] = module.__spec__
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """It has run under its own name, which it keeps."""
+        """The module has already run under its own name; restore its spec."""
         module.__spec__ = self.specs[module.__spec__.name]
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds modules that do nothing in place of packages that show things."""
+    """Replaces packages that only show things, if they are missing, by modules that do nothing."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """A spec where nothing else has found the package."""
+        """A spec if nothing else has found the package."""
         if name.partition(".")[0] not in SHOWS:
             return None
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
@@ -127,7 +127,7 @@ class Showing(types.ModuleType):
 
 
 class Nothing:
-    """Can be called, entered, indexed and taken apart, and does nothing."""
+    """Can be called, entered, indexed and unpacked, and does nothing."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> "Nothing":
         return self
@@ -154,12 +154,12 @@ class Nothing:
 
 
 def uncompiled(model: Any = None, **_: Any) -> Any:
-    """torch.compile without a compiler, which takes minutes and files that a worker lacks."""
+    """Replaces torch.compile, which takes minutes and needs files that a worker lacks."""
     return model if model is not None else lambda function: function
 
 
 def with_defaults(parser: type[argparse.ArgumentParser]) -> None:
-    """Let modules parse the command line at import: what is required there takes its default."""
+    """Let modules parse the command line at import: required arguments get their defaults."""
     parse = parser.parse_known_args
 
     def lenient(self: Any, args: Any = None, namespace: Any = None) -> Any:
@@ -168,11 +168,11 @@ def with_defaults(parser: type[argparse.ArgumentParser]) -> None:
                 wanted.required = False
         return parse(self, args, namespace)
 
-    parser.parse_known_args = lenient  # type: ignore[method-assign]  # for whoever imports it
+    parser.parse_known_args = lenient  # type: ignore[method-assign]  # also for those who imported it before
 
 
 class Gpu(TorchFunctionMode):
-    """Within this context a GPU that is named is the CPU."""
+    """Within this context, naming a GPU means the CPU."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -186,7 +186,7 @@ class Gpu(TorchFunctionMode):
 
 
 def pretend_gpu() -> None:
-    """From now on there is a GPU, which really is the CPU, for code that names one."""
+    """From now on, pretend that there is a GPU, which is really the CPU."""
     device_context = torch.utils._device.DeviceContext
     start = device_context.__init__
 

@@ -1,4 +1,4 @@
-"""Measures and ends a process with all its descendants, by /proc."""
+"""Measures and ends a process with all its descendants, through /proc."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import signal
 
 
 def descendants(pid: int) -> list[int]:
-    """The pids of a process's children, their children and so on; [] where there is no /proc."""
+    """The pids of a process's children, their children and so on; [] without /proc."""
     found: list[int] = []
     waiting = [pid]
     while waiting:
@@ -21,9 +21,9 @@ def descendants(pid: int) -> list[int]:
 
 
 def usage(pid: int) -> tuple[int, int]:
-    """Memory of one process in kB, without files that are merely mapped; and its threads.
+    """A process's memory in kB, without files that are merely mapped, and its number of threads.
 
-    (0, 0) where the process is gone or there is no /proc.
+    (0, 0) if the process is gone or there is no /proc.
     """
     memory = threads = 0
     with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
@@ -37,12 +37,12 @@ def usage(pid: int) -> tuple[int, int]:
 
 
 def end_all(own_pid: int, group: int) -> None:
-    """Kill all descendants of the calling process, until none is left.
+    """Kill all descendants of the calling process until none is left.
 
-    All are stopped before the first is killed, so that processes that fork cannot run ahead.
+    All are stopped before any is killed, so that processes that keep forking cannot escape.
 
     Args:
-        group: a process group to kill as well: without /proc nothing else is known
+        group: a process group to kill as well; without /proc nothing else is known
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""Starts confined worker processes for the judge, quickly, and says how they ended.
+"""Starts confined worker processes for the judge, quickly, and reports how they ended.
 
     judge --> zygote, which has imported torch --fork--> supervisor --fork--> worker
 
-The zygote is a fresh interpreter without anything of the judge. A worker gets one end of a
+The zygote is a fresh interpreter that holds nothing of the judge. A worker gets one end of a
 pipe (`wire.Channel`), a log, and one folder of student code.
 """
 
@@ -37,23 +37,23 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages: a fork copies a third less
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # huge pages: a fork copies a third less
     "CUDA_VISIBLE_DEVICES": "",
-    # A worker's uid has no name in the system's list of users, and libraries ask for one.
+    # A worker's uid has no entry in the system's user list, and libraries ask for a name.
     "USER": "student",
     "LOGNAME": "student",
 }
 
 
 class Sandbox:
-    """A warm process that workers are forked from; a context manager that threads can share.
+    """Starts workers by forking a prepared process; a context manager for any number of threads.
 
     Args:
         serve: "module:function" of trusted code that a worker calls with its channel and the name
-            of its code folder; it must import all it needs of the repository at once, since the
-            worker cannot read the repository any more.
-        trusted: run workers even where a submission could grade itself.
-        private: other paths that no worker may read, such as those of all submissions.
+            of its code folder. It must import all it needs from the repository right away, since a
+            confined worker cannot read the repository.
+        trusted: run workers even if a submission could grade itself.
+        private: more paths that no worker may read, such as the folders of submissions.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Sandbox:
         *,
         trusted: bool = False,
         private: tuple[str, ...] = (),
-        _without: tuple[str, ...] = (),  # for tests: layers to leave out,
-        _landlock: int = 99,  # the newest version of Landlock to use,
-        _preload: tuple[str, ...] = ("torch",),  # what to import instead of torch,
-        _helpers: tuple[str, ...] = (),  # and folders where to find `serve`
+        _without: tuple[str, ...] = (),  # these are for tests: layers to leave out
+        _landlock: int = 99,  # the newest version of Landlock to use
+        _preload: tuple[str, ...] = ("torch",),  # what to import instead of torch
+        _helpers: tuple[str, ...] = (),  # folders in which to find `serve`
     ) -> None:
         self._settings = {
             "serve": serve,
@@ -79,7 +79,7 @@ class Sandbox:
         self._zygote: _Zygote | None = None
         self._trusted = trusted
         self._protections: dict[str, str] = {}
-        self._layers: list[str] | None = None  # not yet known
+        self._layers: list[str] | None = None  # None: not yet known
         self._hole = self._refusal = ""
 
     def __enter__(self) -> "Sandbox":
@@ -92,10 +92,10 @@ class Sandbox:
 
     @property
     def protections(self) -> dict[str, str]:
-        """What is in force for every worker, in words by subject; starts one to find out.
+        """The protections in force, in words by subject; starts a worker to find out.
 
         Raises:
-            SandboxError
+            SandboxError: no worker can be started, or a submission could grade itself.
         """
         if self._refusal:
             raise SandboxError(self._refusal)
@@ -106,10 +106,10 @@ class Sandbox:
 
     @property
     def hole(self) -> str:
-        """What a submission could still do here, in one sentence; "" for nothing.
+        """What a submission could still do on this machine, in one sentence; "" for nothing.
 
         Raises:
-            SandboxError
+            SandboxError: see `protections`.
         """
         return self._hole if self.protections else ""
 
@@ -117,12 +117,12 @@ class Sandbox:
         """Fork a fresh confined worker.
 
         Args:
-            code_folder: the only files of others that the worker can read. Where the system has no
-                Landlock and no namespaces, other users must be able to enter it.
-            log: gets, at the end, what the worker prints; an open file descriptor stays open
+            code_folder: the folder of student code, which the worker can read. Without Landlock and
+                namespaces, other users must be able to enter it.
+            log: gets what the worker prints, appended; an open file descriptor stays open
 
         Raises:
-            SandboxError where no worker can be started, or a submission could grade itself.
+            SandboxError: no worker can be started, or a submission could grade itself.
         """
         if self._refusal:
             raise SandboxError(self._refusal)
@@ -150,9 +150,9 @@ class Sandbox:
         return worker
 
     def check(self, worker: "Worker") -> None:
-        """Note the protections of a new worker, and refuse it if a decisive one is missing.
+        """Record the protections of a new worker, and refuse it if a decisive one is missing.
 
-        It may lack a layer that an earlier one had.
+        Each worker is checked, since it may lack a layer that an earlier one had.
         """
         if worker.layers == self._layers:
             return
@@ -165,14 +165,14 @@ class Sandbox:
         self._protections, self._layers = worker.protections, worker.layers
 
     def close(self) -> None:
-        """End the zygote. Workers that are still alive go on until they or the judge end."""
+        """End the zygote. Workers that are still alive continue until they or the judge end."""
         with self._lock:
             if self._zygote is not None:
                 self._zygote.close()
                 self._zygote = None
 
     def _fork(self, request: dict[str, Any], handles: list[int]) -> None:
-        """Have the zygote fork; one that has died is started again, once."""
+        """Have the zygote fork; if it has died, start it again, once."""
         with self._lock:
             for _ in range(2):
                 if self._zygote is None:
@@ -195,7 +195,7 @@ class _Lines:
         self.connection, self.data = connection, b""
 
     def next(self, seconds: float) -> dict[str, Any]:
-        """The next line; EOFError where the other side is gone, TimeoutError where it is late."""
+        """The next line; EOFError if the other side is gone, TimeoutError if it is late."""
         deadline = time.monotonic() + seconds
         while b"\n" not in self.data:
             left = max(0.0, deadline - time.monotonic())
@@ -212,13 +212,13 @@ class _Lines:
 
 
 class _Zygote:
-    """The process that has imported torch, seen from the judge; starts without waiting for it."""
+    """The judge's side of the zygote; its start does not wait until torch is imported."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.control, theirs = socket.socketpair()
         self.lines = _Lines(self.control)
         self.ready = False
-        # Tells the zygote when this very process ends, even where forks of it hold the sockets.
+        # Lets the zygote see when this process ends, even if its forks still hold the sockets.
         judge = os.pidfd_open(os.getpid()) if hasattr(os, "pidfd_open") else None
         settings = settings | {
             "control": theirs.fileno(),
@@ -242,7 +242,7 @@ class _Zygote:
                 os.close(judge)
 
     def fork(self, request: dict[str, Any], handles: list[int]) -> None:
-        """Have a worker started; OSError or EOFError where the zygote is gone."""
+        """Have a worker started; OSError or EOFError if the zygote is gone."""
         if not self.ready:
             answer = self.lines.next(START_SECONDS)
             if "error" in answer:
@@ -252,7 +252,7 @@ class _Zygote:
         self.lines.next(READY_SECONDS)
 
     def close(self) -> None:
-        """End it, and wait until it has."""
+        """End the zygote, and wait for it."""
         self.control.close()
         try:
             self.process.wait(GONE_SECONDS)
@@ -265,7 +265,7 @@ class Worker:
     """A confined process, ready for messages.
 
     Raises:
-        SandboxError where it did not come up.
+        SandboxError: it did not start.
     """
 
     def __init__(self, channel: Channel, status: socket.socket) -> None:
@@ -286,11 +286,11 @@ class Worker:
         self.open_paths: list[str] = report["open_paths"]
 
     def kill(self) -> str:
-        """End it now, with all that it started; returns how it ended, as `end` does."""
+        """End the worker now, with all its descendants; returns how it ended, see `end`."""
         return self.end(0)
 
     def end(self, timeout: float) -> str:
-        """Close the channel, let it end by itself or kill it, and wait until nothing is left.
+        """Close the channel, let the worker end by itself or kill it, and wait until all is gone.
 
         Args:
             timeout: seconds
@@ -314,8 +314,8 @@ class Worker:
         except TimeoutError:
             return ""
         except (EOFError, OSError, KeyError):
-            return "ended without a word"
+            return "ended without a report"
 
     def _stop(self) -> str:
-        self._status.shutdown(socket.SHUT_WR)  # to the supervisor this means that the judge is gone
+        self._status.shutdown(socket.SHUT_WR)  # the supervisor takes this as the judge's end
         return self._wait(GONE_SECONDS) or "did not end"

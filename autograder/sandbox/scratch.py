@@ -1,4 +1,4 @@
-"""The scratch folder of a worker, where it is on disk: how much is in it, and removing it."""
+"""A worker's scratch folder, if it is on disk: measuring and removing it."""
 
 import contextlib
 import os
@@ -7,10 +7,10 @@ from autograder.sandbox.limits import MAX_ENTRIES
 
 
 def excess(folder: str, disk_mb: int, pid: int) -> str:
-    """What a process keeps in its scratch folder above the limits; "" where all is well.
+    """Which limit on its scratch folder a process exceeds, in words; "" if none.
 
     Args:
-        pid: the process, which may hold files that have no name any more
+        pid: the process, which may hold deleted files open
     """
     size, entries = deleted_size(pid, folder), 0
     waiting = [folder]
@@ -19,7 +19,7 @@ def excess(folder: str, disk_mb: int, pid: int) -> str:
             with os.scandir(waiting.pop()) as found:
                 for entry in found:
                     entries += 1
-                    if entries > MAX_ENTRIES:  # also keeps this quick
+                    if entries > MAX_ENTRIES:  # a bound on the time, too
                         return f"more than {MAX_ENTRIES} files"
                     size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
@@ -32,7 +32,7 @@ def excess(folder: str, disk_mb: int, pid: int) -> str:
 
 
 def deleted_size(pid: int, folder: str) -> int:
-    """Bytes on disk of the files below a folder that were removed while a process holds them."""
+    """Bytes on disk of deleted files below a folder that a process still holds open or mapped."""
     size = 0
     with contextlib.suppress(OSError):
         for handle in os.listdir(f"/proc/{pid}/fd"):
@@ -48,9 +48,10 @@ def deleted_size(pid: int, folder: str) -> int:
 
 
 def remove_folder(folder: str) -> None:
-    """Remove a folder however deep it is; ignores what cannot be removed.
+    """Remove a folder of any depth; ignores what cannot be removed.
 
-    Folders are emptied into the top one before they go: neither recursion nor long names.
+    The contents of inner folders are moved to the top one first, which needs neither recursion nor
+    long paths.
     """
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -1,7 +1,8 @@
 """A filter on the system calls of a worker, written as a program for the kernel (seccomp BPF).
 
-Harmless calls are allowed; what starts processes, talks to the network, touches other processes
-or changes the system is answered with EPERM. Calls newer than this file do not exist (ENOSYS).
+Harmless calls are allowed. Calls that start processes, use the network, touch other processes or
+change the system fail with EPERM. Calls newer than this file fail with ENOSYS, as if they did not
+exist.
 """
 
 import ctypes
@@ -15,33 +16,33 @@ NEWEST = 467  # the highest number this file knows about
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 LOAD, EQUAL, GREATER, AND, RETURN = 0x20, 0x15, 0x25, 0x54, 0x06
 NUMBER, ARCHITECTURE, ARGUMENT = 0, 4, 16  # offsets in seccomp_data; arguments take 8 bytes each
-CLONE_THREAD, CLONE_NEW = 0x10000, 0x7E020000  # and all flags that make a namespace
+CLONE_THREAD, CLONE_NEW = 0x10000, 0x7E020000  # the latter: all flags that make a namespace
 ACCESS_MODE, O_TRUNC = 3, 0x200
-# Name or read a thread, name memory: glibc and torch do.
+# They name a thread or memory, or read a thread's state, as glibc and torch do.
 HARMLESS_PRCTL = {3: "GET_DUMPABLE", 15: "SET_NAME", 16: "GET_NAME", 0x53564D41: "SET_VMA"}
-# Not those that have the kernel send signals (SETOWN, SETSIG, NOTIFY), or keep others from opening
-# a file (SETLEASE).
+# Without those that make the kernel send signals (SETOWN, SETSIG, NOTIFY) or keep others from
+# opening a file (SETLEASE).
 HARMLESS_FCNTL = {
     0: "DUPFD", 1: "GETFD", 2: "SETFD", 3: "GETFL", 4: "SETFL", 5: "GETLK", 6: "SETLK",
     7: "SETLKW", 9: "GETOWN", 36: "OFD_GETLK", 37: "OFD_SETLK", 38: "OFD_SETLKW",
     1030: "DUPFD_CLOEXEC", 1031: "SETPIPE_SZ", 1032: "GETPIPE_SZ", 1033: "ADD_SEALS",
     1034: "GET_SEALS",
 }  # fmt: skip
-# What Python and C ask of any file; not SETOWN and SPGRP, nor what pushes letters into a terminal,
-# sets flags of files, or speaks to a device.
+# What Python and C use on any file. Without SETOWN and SPGRP, and those that push characters into a
+# terminal, set flags of files, or control a device.
 HARMLESS_IOCTL = {
     0x5401: "TCGETS", 0x802C542A: "TCGETS2", 0x540F: "TIOCGPGRP", 0x5413: "TIOCGWINSZ",
     0x541B: "FIONREAD", 0x5421: "FIONBIO", 0x5450: "FIONCLEX", 0x5451: "FIOCLEX",
     0x40049409: "FICLONE",
 }  # fmt: skip
-# What Python asks of a socket that it is given; not PEERCRED and PEERPIDFD, which name the judge.
+# What Python asks of an open socket; without PEERCRED and PEERPIDFD, which identify the judge.
 HARMLESS_SOCKOPT = {3: "TYPE", 4: "ERROR", 38: "PROTOCOL", 39: "DOMAIN"}
 
-# Name: number on x86_64, number on aarch64 (None where it does not exist).
+# By name, the number on x86_64 and on aarch64 (None if the call does not exist there).
 DENIED: dict[str, tuple[int | None, int | None]] = {
-    # new programs and processes; clone is handled apart, so that threads can start
+    # new programs and processes; clone is handled separately, so that threads can start
     "execve": (59, 221), "execveat": (322, 281), "fork": (57, None), "vfork": (58, None),
-    # sockets; the worker's own is open already, send and recv need none of these
+    # sockets; the worker's own is already open, and send and recv need none of these
     "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
     "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242), "sendmsg": (46, 211),
     "sendmmsg": (307, 269), "setsockopt": (54, 208),
@@ -108,13 +109,13 @@ class _Program(ctypes.Structure):
 
 
 def restrict(own_pid: int) -> None:
-    """Put the filter on this process, for good.
+    """Apply the filter to this process, for good.
 
     Args:
         own_pid: the one process that may be signalled
 
     Raises:
-        OSError where the system has no such filters.
+        OSError: the system has no such filters.
     """
     if kernel.MACHINE not in ARCHITECTURES:
         raise OSError(f"no filter is written for {kernel.MACHINE} processors")
@@ -126,7 +127,7 @@ def restrict(own_pid: int) -> None:
 
 
 def program(machine: str, own_pid: int) -> bytes:
-    """The filter for "x86_64" or "aarch64", 8 bytes an instruction."""
+    """The filter for "x86_64" or "aarch64", 8 bytes per instruction."""
     column = list(ARCHITECTURES).index(machine)
     number = {name: numbers[column] for name, numbers in OTHERS.items()}
     denied = ERRNO | errno.EPERM
@@ -136,12 +137,12 @@ def program(machine: str, own_pid: int) -> bytes:
         _line(RETURN, KILL),  # 32-bit calls have other numbers
         _line(LOAD, NUMBER),
         _line(GREATER, NEWEST, 0, 1),
-        _line(RETURN, ERRNO | errno.ENOSYS),  # the x32 calls too, they begin at 0x40000000
+        _line(RETURN, ERRNO | errno.ENOSYS),  # also the x32 calls, which begin at 0x40000000
     ]
     for numbers in DENIED.values():
         if numbers[column] is not None:
             lines += [_line(EQUAL, numbers[column], 0, 1), _line(RETURN, denied)]
-    # A filter cannot see the flags of these two. glibc goes on with clone, others with openat.
+    # A filter cannot see the flags of these two; glibc falls back to clone, others to openat.
     for name in ("clone3", "openat2"):
         lines += [_line(EQUAL, number[name], 0, 1), _line(RETURN, ERRNO | errno.ENOSYS)]
     lines += [
@@ -167,8 +168,8 @@ def program(machine: str, own_pid: int) -> bytes:
 
 
 def _opens(number: int, argument: int, denied: int) -> list[bytes]:
-    """Deny opening in the way that empties a file without the right to write, which Landlock 1 and
-    2 let pass, and in the mode without a name, which asks for neither right."""
+    """Deny two ways to open a file: truncating it without write access, which Landlock 1 and 2 let
+    pass, and the nameless access mode 3, which asks for neither read nor write permission."""
     lines = [
         _line(LOAD, ARGUMENT + 8 * argument),
         _line(AND, ACCESS_MODE | O_TRUNC),
@@ -195,7 +196,7 @@ def _line(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 
 def available() -> bool:
-    """Whether this system could take the filter, as far as one can tell beforehand."""
+    """Whether this system supports the filter, as far as one can tell without applying it."""
     try:
         kernel.prctl(21)  # PR_GET_SECCOMP
     except OSError:

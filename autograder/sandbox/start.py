@@ -13,14 +13,14 @@ from typing import NoReturn
 from autograder.sandbox.confine import Plan, confine
 from autograder.sandbox.wire import Channel, Closed
 
-YOUNG = 30_000  # objects before Python looks for cycles: at 700 that takes a twentieth of the time
-CHANNEL = 3  # the only handle, beside the standard three, that a worker keeps
+YOUNG = 30_000  # objects before Python looks for cycles; the default of 700 costs 5% of the time
+CHANNEL = 3  # the only handle that a worker keeps besides the standard three
 
 
 def run_worker(
     plan: Plan, serve: Callable[[Channel, str], None], channel: int, log: int, ready: int
 ) -> NoReturn:
-    """Confine this process, tell the supervisor through `ready`, and serve until it is over.
+    """Confine this process, report to the supervisor through `ready`, and serve to the end.
 
     Args:
         channel: the worker's end of the pipe to the judge
@@ -54,9 +54,9 @@ def run_worker(
 
 
 def _keep_only(channel: int, log: int, ready: int) -> tuple[int, int]:
-    """Close every handle but these, which move to the lowest numbers."""
+    """Close all handles except these, which move to the lowest numbers."""
     empty = os.open(os.devnull, os.O_RDONLY)
-    # First out of the way of the numbers they get.
+    # First move them away from the numbers that they will get.
     moved = [os.dup(handle) for handle in (channel, ready)]
     while min(moved) <= CHANNEL + 1:
         moved = [os.dup(handle) for handle in moved]

@@ -1,6 +1,6 @@
-"""Watches one worker from outside: starts it, keeps its limits, ends it, cleans up after it.
+"""Watches one worker from outside: starts it, enforces its limits, ends it, cleans up after it.
 
-A process of its own, forked from the zygote, that runs no student code. It ends when the worker
+A separate process, forked from the zygote, that runs no student code. It ends when the worker
 does, and ends the worker when the judge closes the channel or dies.
 """
 
@@ -24,25 +24,25 @@ from autograder.sandbox.wire import Channel
 if LINUX:
     from autograder.sandbox import kernel
 
-LOOK_EVERY = 0.05  # seconds between two looks at a worker's memory and files
+LOOK_EVERY = 0.05  # seconds between checks of a worker's memory and files
 CHUNK = 1 << 16
 Serve = Callable[[Channel, str], None]
 
 
 @dataclass
 class Handles:
-    """File descriptors that the judge sent along."""
+    """File descriptors that the judge sent with its request."""
 
     channel: int  # the worker's end of the pipe to the judge
     log: int
-    status: int  # where this process tells the judge how the worker is
+    status: int  # the socket on which this process reports to the judge
 
 
 def supervise(plan: Plan, handles: Handles, judge: int | None, serve: Serve) -> None:
-    """Run one worker to its end, and tell the judge: when it is ready, and how it ended.
+    """Run one worker to its end; report to the judge when it is ready, and how it ended.
 
     Args:
-        judge: a pidfd of the judge's process, where the system has those
+        judge: a pidfd of the judge's process, if the system has pidfds
     """
     _leave_the_zygote()
     status = socket.socket(fileno=handles.status)
@@ -84,18 +84,18 @@ def _leave_the_zygote() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if LINUX:
-        # A grandchild whose parent is gone comes to this process, which so finds every one.
+        # Orphaned descendants become children of this process, so it can find all of them.
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def isolate_processes(isolation: str) -> None:
-    """Have the next fork start a pid namespace, all of which ends with its first process.
+    """Have the next fork start a pid namespace, which ends as a whole with its first process.
 
     Args:
-        isolation: "root", "user" for a user namespace around it, or "" for none
+        isolation: "root"; "user" for a user namespace around it; "" for none
 
     Raises:
-        OSError where the system does not allow it.
+        OSError: the system does not allow it.
     """
     if isolation == "root":
         kernel.unshare(kernel.CLONE_NEWPID)
@@ -109,13 +109,13 @@ def isolate_processes(isolation: str) -> None:
 
 
 def find_isolation(without: tuple[str, ...]) -> str:
-    """The argument for `isolate_processes` that works here; tried out in a child.
+    """The argument for `isolate_processes` that works here, found by trying it in a child.
 
-    Where root may not make namespaces, there are none: in a user namespace the worker could not
-    become a separate user, which protects the rest of the system from it.
+    If root may not make pid namespaces, there are none: inside a user namespace the worker could
+    not become a separate user, which protects the rest of the system from it.
 
     Args:
-        without: layers to do without
+        without: layers to leave out
     """
     if not LINUX or "namespaces" in without:
         return ""
@@ -131,13 +131,13 @@ def find_isolation(without: tuple[str, ...]) -> str:
 
 
 def tell(status: socket.socket, **message: object) -> None:
-    """Send the judge a line of JSON; ignores a judge that is gone."""
+    """Send the judge a line of JSON; does nothing if the judge is gone."""
     with contextlib.suppress(OSError):
         status.sendall(json.dumps(message).encode() + b"\n")
 
 
 class Log:
-    """Keeps the beginning of what a worker prints, and reads on so that it never waits."""
+    """Keeps the beginning of what a worker prints; reads on, so that the worker never blocks."""
 
     def __init__(self, source: int, target: int, limit: int) -> None:
         self.source, self.target, self.left = source, target, limit
@@ -145,7 +145,7 @@ class Log:
         os.set_blocking(source, False)
 
     def drain(self) -> bool:
-        """Take what there is, at most CHUNK bytes; False where there is nothing yet."""
+        """Read what is available, at most CHUNK bytes; False if there is nothing."""
         try:
             data = os.read(self.source, CHUNK)
         except OSError:
@@ -178,9 +178,9 @@ class Watch:
     ) -> None:
         self.plan, self.pid, self.started = plan, pid, started
         self.log, self.status = log, status
-        self.stopped = ""  # why this process ended the worker
+        self.stopped = ""  # why this process ended the worker; "" if it did not
         self.ended = ""
-        self.on_disk = True  # the scratch folder; one in memory has its limit from the system
+        self.on_disk = True  # whether scratch is on disk; the system limits one in memory
         self.worker = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
         self.poll = select.poll()
         for handle in (log.source, status.fileno(), judge, self.worker):
@@ -198,7 +198,7 @@ class Watch:
                 if handle == ready:
                     self._hear(ready)
                 elif handle == self.log.source and not self.log.drain():
-                    self.poll.unregister(handle)  # closed by all of the worker
+                    self.poll.unregister(handle)  # the worker has closed it
                 elif handle in self.judge_handles and not self.stopped:
                     self._stop("stopped by the judge")
                     self.poll.unregister(handle)
@@ -215,7 +215,7 @@ class Watch:
         return self.ended
 
     def _hear(self, ready: int) -> None:
-        """Pass on what the worker says of its protections, which ends with the pipe's end."""
+        """Pass on the worker's report on its protections, which ends when it closes the pipe."""
         part = os.read(ready, CHUNK)
         self.report += part
         if not part:
@@ -238,7 +238,7 @@ class Watch:
         processes.send(self.pid, signal.SIGKILL)
 
     def _excess(self) -> str:
-        """What the worker uses too much of; "" where all is well."""
+        """Which limit the worker exceeds, in words; "" if none."""
         limits = self.plan.limits
         if time.monotonic() - self.started > limits.seconds:
             return f"more than {limits.seconds:g} s"
@@ -247,13 +247,13 @@ class Watch:
             return f"more than {limits.memory_mb} MB of memory"
         if sum(threads for _, threads in used) > limits.processes:
             return f"more than {limits.processes} processes and threads"
-        if not self.on_disk:  # to look there takes as long as all the rest of this process
+        if not self.on_disk:  # looking there costs as much time as the rest of this process
             return ""
         return excess(self.plan.scratch, limits.disk_mb, self.pid)
 
 
 def in_words(status: int, used: resource.struct_rusage, plan: Plan) -> str:
-    """How a process ended by itself, from the status of wait4."""
+    """How a process ended by itself, in words, from wait4's status."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"exited with code {code}"

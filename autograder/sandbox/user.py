@@ -1,4 +1,4 @@
-"""The user that a worker becomes, so that it cannot touch anything of root's."""
+"""The user that a worker becomes, so that it cannot touch what belongs to root."""
 
 import contextlib
 import os
@@ -7,26 +7,26 @@ import stat
 
 from autograder.sandbox import kernel
 
-# No system gives these to people, so no other process is counted with the worker's.
+# No system assigns these, so limits per user count no other processes.
 FREE_UIDS = range(2_000_000_000, 2_140_000_000)
 FEW_UIDS = 5000
 
 
 def can_change() -> bool:
-    """Whether this process may become another user, and give files to that one."""
+    """Whether this process may become another user, and give files to that user."""
     needed = (kernel.CAP_CHOWN, kernel.CAP_SETGID, kernel.CAP_SETUID)
     held = kernel.capabilities()
     return os.geteuid() == 0 and all(held >> number & 1 for number in needed)
 
 
 def right_to_read() -> int:
-    """The mask of the least capability held that reads any file; 0 where there is none."""
+    """The mask of the weakest held capability that reads any file; 0 if there is none."""
     masks = [1 << kernel.CAP_DAC_READ_SEARCH, 1 << kernel.CAP_DAC_OVERRIDE]
     return next((mask for mask in masks if kernel.capabilities() & mask), 0)
 
 
 def become(uid: int, capabilities: int) -> None:
-    """Turn from root into another user, for good, with no capabilities but those in a mask."""
+    """Turn from root into another user, for good, keeping only the capabilities in a mask."""
     kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -35,9 +35,9 @@ def become(uid: int, capabilities: int) -> None:
 
 
 def own_copy(folder: str, scratch: str, uid: int) -> str:
-    """A copy of a folder that belongs to a user, and that other workers' users cannot enter."""
+    """Copy a folder for a user, so that the users of other workers cannot enter the copy."""
     copy = f"{scratch}/code"
-    inside = os.path.basename(scratch)  # never into itself
+    inside = os.path.basename(scratch)  # do not copy it into itself
     with contextlib.suppress(shutil.Error):  # a file above the limits is left out
         shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns(inside))
     for at, folders, files in os.walk(copy):
@@ -47,7 +47,7 @@ def own_copy(folder: str, scratch: str, uid: int) -> str:
 
 
 def open_to_others(path: str) -> bool:
-    """Whether every user of the system may read this path, as its permission bits say."""
+    """Whether every user of the system may read this path, by its permission bits."""
     path = os.path.realpath(path)
     mode = os.stat(path).st_mode
     wanted = 0o5 if stat.S_ISDIR(mode) else 0o4

@@ -1,7 +1,7 @@
-"""A worker's own file system: it holds only what the worker may see, and only scratch is writable.
+"""A worker's own file system: it shows only what the worker may see; only scratch is writable.
 
-Needs a mount namespace, so root or user namespaces. The scratch folder is in memory, has a hard
-limit, and vanishes with the worker.
+It needs a mount namespace, so either root or user namespaces. The scratch folder is in memory, has
+a hard limit, and vanishes with the worker.
 """
 
 import os
@@ -12,24 +12,24 @@ from autograder.sandbox.limits import MAX_ENTRIES
 SCRATCH = "/scratch"
 NOSUID, NODEV, NOEXEC = 2, 4, 8
 READ_ONLY, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 32, 4096, 16384, 1 << 18
-# Flags that a mount may already have and that a user namespace must not take away. The first four
-# are the same numbers in statvfs and in mount.
+# Flags that a mount may have and that a user namespace must not remove. The first four have the
+# same numbers in statvfs and in mount.
 KEPT = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
-BASE = "/tmp"  # where the new root is put together, invisible to all others
+BASE = "/tmp"  # where the new root is assembled, invisible to all other processes
 
 
 def enter(readable: list[str], devices: list[str], disk_mb: int, owner: int) -> None:
-    """Move this process into a file system that holds these paths and an empty SCRATCH.
+    """Move this process into a file system with only these paths and an empty SCRATCH.
 
     Args:
-        readable: folders and files, seen read-only under the same names; missing ones are ignored
-        devices: may be written too
+        readable: folders and files, read-only under the same names; missing ones are ignored
+        devices: device files, which may also be written
         disk_mb: size of the scratch folder
-        owner: uid that the scratch folder belongs to
+        owner: uid of the scratch folder's owner
 
     Raises:
-        OSError where the system does not allow it; then nothing has changed for other processes,
-        and nothing for this one.
+        OSError: the system does not allow it; then nothing has changed, for this process or
+            others.
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount(None, "/", None, RECURSIVE | PRIVATE)
@@ -53,7 +53,7 @@ def enter(readable: list[str], devices: list[str], disk_mb: int, owner: int) -> 
 
 
 def _outermost(paths: list[str]) -> list[str]:
-    """The paths that exist, without those inside another."""
+    """The paths that exist, without those inside another one."""
     found: list[str] = []
     for path in sorted({os.path.abspath(path) for path in paths}):
         inside = any(path == outer or path.startswith(outer + "/") for outer in found)
@@ -63,7 +63,7 @@ def _outermost(paths: list[str]) -> list[str]:
 
 
 def _show(path: str, handle: int, writable: bool) -> None:
-    # The path itself may be below BASE, and so hidden by now: go through the open handle.
+    # The path itself may be below BASE, hidden by now, so use the open handle.
     source, target = f"/proc/self/fd/{handle}", BASE + path
     if os.path.isdir(source):
         os.makedirs(target)
@@ -73,7 +73,7 @@ def _show(path: str, handle: int, writable: bool) -> None:
             pass
     try:
         kernel.mount(source, target, None, BIND)
-    except OSError:  # in a user namespace, what is mounted below must come along
+    except OSError:  # in a user namespace, mounts below it must be included
         kernel.mount(source, target, None, BIND | RECURSIVE)
     if not writable:
         has = os.statvfs(target).f_flag

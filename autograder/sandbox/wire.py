@@ -1,11 +1,11 @@
 """The pipe between the judge and a worker: messages of plain values and raw arrays, no pickle.
 
-A message is a JSON header with the arrays' bytes behind it:
+A message is a JSON header, followed by the arrays' bytes:
 
     4 bytes: length of the header | header | 4 bytes: length of the arrays | arrays, one by one
 
-In the header an array is {"__array__": [dtype, shape]}. The judge reads with limits and a
-deadline, and trusts nothing: what does not fit this description raises `BadMessage`.
+In the header, an array is {"__array__": [dtype, shape]}. The judge reads with limits and a
+deadline, and trusts nothing: what does not match this format raises `BadMessage`.
 """
 
 import json
@@ -20,14 +20,14 @@ import numpy as np
 
 MAX_HEADER = 1 << 18  # bytes
 MAX_ARRAYS = 1 << 24  # bytes
-PIECE = 1 << 18  # bytes to receive at once: more than a socket holds
-LATE = 3000.0  # milliseconds after the deadline in which what arrived in time may still be read
+PIECE = 1 << 18  # bytes to receive at once: more than a socket buffers
+LATE = 3000.0  # milliseconds after the deadline in which data that arrived in time is still read
 DTYPES = {
     name: np.dtype(name)
     for name in "float16 float32 float64 int8 int16 int32 int64 uint8 bool complex64".split()
 }
-NAMES = {dtype: name for name, dtype in DTYPES.items()}  # numpy takes long to name one
-PLAIN = (str, int, float, bool, type(None))  # kinds of most values: they hold no array
+NAMES = {dtype: name for name, dtype in DTYPES.items()}  # np.dtype.name is slow
+PLAIN = (str, int, float, bool, type(None))  # types of most values, none of which can hold an array
 
 
 class BadMessage(Exception):
@@ -56,7 +56,7 @@ class Channel:
         self.received = 0  # bytes, so far
 
     def send(self, message: dict[str, Any], deadline: float | None = None) -> None:
-        """Send a message: JSON's values, with numpy arrays anywhere in them.
+        """Send a message: values that JSON can hold, and numpy arrays anywhere in them.
 
         Raises:
             Closed, Slow
@@ -126,7 +126,7 @@ class Channel:
 
     def _wait(self, deadline: float | None, write: bool) -> None:
         left = None if deadline is None else (deadline - time.monotonic()) * 1000
-        if left is not None and left < -LATE:  # there may be no end to what comes
+        if left is not None and left < -LATE:  # data may keep coming forever
             raise Slow
         poll = select.poll()
         poll.register(self.connection, select.POLLOUT if write else select.POLLIN)
@@ -135,7 +135,7 @@ class Channel:
 
 
 class Body:
-    """The bytes of the arrays, taken from the front."""
+    """The arrays' bytes, read from the front."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
@@ -163,7 +163,7 @@ class Body:
 
 
 def pack(value: Any, arrays: list[bytes]) -> Any:
-    """The value with its arrays moved to the list."""
+    """The value with its arrays replaced by descriptions, and their bytes added to the list."""
     if isinstance(value, np.ndarray):
         arrays.append(np.ascontiguousarray(value).tobytes())
         return {"__array__": [NAMES[value.dtype], list(value.shape)]}

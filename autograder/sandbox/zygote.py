@@ -1,7 +1,7 @@
 """Imports torch once, and forks a supervised worker whenever the judge asks for one.
 
 Started by path in a fresh isolated interpreter: `python -I -B zygote.py SETTINGS`, where SETTINGS
-is JSON as `sandbox.Sandbox` writes it. Never runs a torch operation: a child forked after one
+is the JSON that `sandbox._Zygote` writes. It never runs a torch operation: a child forked after one
 hangs in OpenMP.
 """
 
@@ -43,7 +43,7 @@ def main() -> None:
     for handle in (control.fileno(), wake_read, judge):
         if handle is not None:
             poll.register(handle, select.POLLIN)
-    scratch: dict[int, str] = {}  # of each supervisor
+    scratch: dict[int, str] = {}  # scratch folder of each supervisor, by its pid
     while True:
         ready = [handle for handle, _ in poll.poll()]
         if judge in ready:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def prepare(settings: dict[str, Any]) -> Any:
-    """Import all that a worker needs of ours, and torch; returns what the workers serve with."""
+    """Import torch and what a worker needs from the repository; returns the function `serve`."""
     sys.path += [path for path in settings["packages"] if path not in sys.path]
     own = [str(ROOT), *settings["helpers"]]
     sys.path[:0] = own
@@ -63,12 +63,12 @@ def prepare(settings: dict[str, Any]) -> Any:
         importlib.import_module(name)
     module, _, function = settings["serve"].partition(":")
     serve = getattr(importlib.import_module(module), function)
-    # Student code must not find the repository, though it could not read it anyway.
+    # Student code must not find the repository in sys.path, though it could not read it anyway.
     sys.path[: len(own)] = []
     from autograder.sandbox.supervisor import find_isolation
 
     settings["isolation"] = find_isolation(settings["without"])
-    # Objects alive now are shared with all workers: the collector leaves them alone.
+    # All workers share the objects alive now; the garbage collector must not touch (and copy) them.
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -82,7 +82,7 @@ def take_request(
     settings: dict[str, Any],
     scratch: dict[int, str],
 ) -> bool:
-    """Fork a supervisor for one request; False where the judge is gone."""
+    """Fork a supervisor for one request; False if the judge is gone."""
     from autograder.sandbox.confine import Plan
     from autograder.sandbox.limits import Limits
     from autograder.sandbox.supervisor import Handles, supervise
@@ -106,7 +106,7 @@ def take_request(
             control.close()
             supervise(plan, Handles(*received), judge, serve)
         except BaseException:
-            # The judge sees the status pipe close, and the reason is in it.
+            # The judge reads the reason from the status socket, and sees it close.
             with contextlib.suppress(BaseException):
                 os.write(received[1], traceback.format_exc().encode())
         finally:
@@ -123,7 +123,7 @@ def _answer(control: socket.socket, **message: object) -> None:
 
 
 def reap(wake: int, scratch: dict[int, str]) -> None:
-    """Collect supervisors that have ended, and clean up after one that was killed."""
+    """Collect supervisors that have ended, and clean up after those that were killed."""
     from autograder.sandbox.scratch import remove_folder
 
     with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""Blocks with the options of the kit's former edition, all of them off."""
+"""Blocks that take the options of a former version of the kit, with all options off."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class ResBlock(kit_blocks.ResBlock):
 
 
 class SpatialTransformer(kit_blocks.SpatialTransformer):
-    """A transformer of full attention."""
+    """A transformer with full attention."""
 
     def __init__(self, *arguments: Any, self_attention: Any = None, **named: Any) -> None:
         super().__init__(*arguments, **named)

@@ -1,4 +1,4 @@
-"""What `ddpm.py` of the kit's former edition imports, with all options off."""
+"""What `ddpm.py` of a former version of the kit imports, with all options off."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from .unet import UNet
 
 
 def predicting(*options: Any) -> type[UNet]:
-    """The network for other targets than the noise, which the assignment does not ask for."""
+    """The network class for other targets than the noise; the plain UNet, as none is asked for."""
     return UNet

@@ -1,4 +1,4 @@
-"""What `ddpm.py` and `unet.py` of the kit's former edition import, with all options off."""
+"""What `ddpm.py` and `unet.py` of a former version of the kit import, with all options off."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ DOWNSAMPLERS = {"conv": Downsample}
 
 
 class ResBlocks(nn.Sequential):
-    """Only made for several blocks per level."""
+    """Only used with several blocks per level."""
 
 
 class TransformerMiddle(nn.Module):
-    """Only made for a transformer in the middle."""
+    """Only used with a transformer in the middle."""
 
 
 def null_label(num_classes: int, label_dropout: float, options: dict[str, Any]) -> int | None:
-    """The label that stands for no class, which only guidance needs."""
+    """The label that means no class; only guidance needs it."""
     return num_classes if label_dropout else None
 
 
 def sized(options: dict[str, Any], *shapes: Any) -> dict[str, Any]:
-    """The network's options as they are."""
+    """The network's options, unchanged."""
     return options
