@@ -315,7 +315,7 @@ def _read_part(problems: _Problems, key: str, position: int, values: Any) -> Par
             "only a person grades has 'automatic: false'",
         )
     if not values["automatic"] and "credit" in values:
-        problems.add(where, "'credit' is only for automatic parts; a person can give any points")
+        problems.add(where, "'credit' is for automatic parts; a person can give any points")
     _check_credit(problems, f"{where}.credit", values.get("credit", {}))
     return Part(**{**values, "look_for": tuple(values.get("look_for", ()))})
 

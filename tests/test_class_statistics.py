@@ -81,7 +81,7 @@ def test_the_overview_shows_them(grades, tmp_path):
     for words in ("Difficulty 0.", "discrimination ", "Core so far, 0 to 12", "and now", "before"):
         assert words in page, words
     share = 100 * sum(g.part("unet").points == 0 for g in grades) / 8
-    failed = page.split("Tests that failed")[1]
+    failed = page.split("Failed tests")[1]
     assert re.search(rf"About unet.*?{share:.0f}% <small>of 8.*?team-0\d\.zip/report", failed, re.S)
     heights = [float(h) for h in re.findall(r'class="column"[^>]*height="([\d.]+)"', page)]
     assert max(heights) == 40

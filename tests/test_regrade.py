@@ -160,7 +160,7 @@ def test_mistakes_are_sentences_and_change_nothing(out, args, words):
 def test_a_choice_needs_submissions_and_results(tmp_path):
     """`--part` is refused without submissions or without earlier results."""
     done = call_program("autograder/grade.py", "--part", "unet", "--out", tmp_path)
-    assert_refused(done, "--part and --hint need the submissions")
+    assert_refused(done, "--part and --hint need the paths of the submissions")
     (tmp_path / "a.zip").write_bytes(b"zip")
     args = (tmp_path / "a.zip", "--part", "unet", "--out", tmp_path / "x")
     assert_refused(call_program("autograder/grade.py", *args), "holds no results")

@@ -417,5 +417,7 @@ def test_people_of_manual_csv_must_be_on_the_roster(tmp_path):
     """An unknown person in manual.csv is refused with the nearest names."""
     roster = roster_of(tmp_path)
     file = write(tmp_path, ["submission,people", "a.zip,aa11"])
-    with pytest.raises(InputError, match=r"no 'aa11' on the roster; the nearest are Alpha, Ada"):
+    with pytest.raises(
+        InputError, match=r"nobody on the roster has the login 'aa11'; the nearest are Alpha, Ada"
+    ):
         merge_manual([hand_in("a.zip")], RUBRIC, tmp_path, file, roster)

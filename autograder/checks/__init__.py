@@ -1,1 +1,1 @@
-"""How answers are judged: what the tests of all parts have in common."""
+"""How answers are judged: code that the tests of several parts share."""

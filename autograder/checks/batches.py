@@ -1,4 +1,4 @@
-"""Batches of other sizes made of a case's numbers, and networks that are called piece by piece."""
+"""Batches of other sizes made from a case's numbers, and networks that are called in pieces."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,46 +9,46 @@ from autograder.checks.findings import Finding
 from autograder.checks.messages import Asked, Tensor
 
 SIZES = (2, 1, 17, 33)
-MISMATCH = "Expected all tensors to be on the same device"  # as sandbox/devices.py says it
+MISMATCH = "Expected all tensors to be on the same device"  # as in sandbox/devices.py
 
 
 class Spread:
-    """Puts a case's numbers into a batch of another size.
+    """Rearranges a case's numbers into a batch of another size.
 
-    For functions that treat each number by itself: all arrays, including right and wrong answers,
-    are rearranged alike, so that they still belong together.
+    For elementwise functions: all arrays, including right and wrong answers, are rearranged in the
+    same way, so that they still belong together.
 
     Args:
-        random: draws which number goes where.
-        shape: of the case's batches, [B, C, H, W].
-        size: how many samples the other batch has.
+        random: draws the positions.
+        shape: the shape of the case's batches, [B, C, H, W].
+        size: the number of samples in the new batch.
     """
 
     def __init__(self, random: np.random.Generator, shape: tuple[int, ...], size: int) -> None:
         self.index = random.integers(np.prod(shape), size=(size, *shape[1:]))
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
-        """An array [..., B, C, H, W] as [..., size, C, H, W]."""
+        """Rearrange an array [..., B, C, H, W] to [..., size, C, H, W]."""
         flat = array.reshape(*array.shape[: array.ndim - self.index.ndim], -1)
         return flat[..., self.index]
 
 
 def odd(random: np.random.Generator, values: np.ndarray) -> np.ndarray:
-    """A little smaller, with more digits than half precision holds.
+    """The values scaled down a little, so that they have more digits than half precision.
 
-    Stored cases are float16 numbers, which a round trip through float16 leaves as they are.
+    Stored cases are float16 numbers, which a round trip through float16 does not change.
     """
     return values * np.float32(random.uniform(0.8, 1))
 
 
 class Pieces:
-    """Answers of a network to one batch after another, which may be asked for in pieces.
+    """A network's answers to one batch after another; a batch may arrive in pieces.
 
     Args:
-        name: of the network, in words.
-        answers: to each batch, [n, B, ...].
-        again: start over when they are used up; otherwise such a call is refused.
-        expected: calls are; their answers are sent ahead.
+        name: the network's name in sentences.
+        answers: the answers to n batches, [n, B, ...].
+        again: start over when they are used up; otherwise refuse further calls.
+        expected: whether calls are expected, so that answers are sent ahead.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Pieces:
     ) -> None:
         self.name, self.answers, self.again = name, answers, again
         self.ahead = answers if expected else None
-        self.rows = 0  # that were answered
+        self.rows = 0  # rows answered so far
 
     @property
     def too_many(self) -> bool:
@@ -68,7 +68,7 @@ class Pieces:
         batch = self.answers.shape[1]
         step, row = divmod(self.rows, batch)
         rows = rows_of([*asked.args, *asked.kwargs.values()])
-        if not 0 < rows <= batch - row:  # an odd call, which is judged later
+        if not 0 < rows <= batch - row:  # a wrong call, which is judged later
             rows = batch - row
         self.rows += rows
         if self.too_many and not self.again:
@@ -77,13 +77,13 @@ class Pieces:
 
 
 def rows_of(values: list[Any]) -> int:
-    """How many samples the first tensor among the values has; 0 for none."""
+    """The number of samples in the first tensor among the values; 0 if there is none."""
     shapes = [value.shape for value in values if isinstance(value, Tensor) and value.shape]
     return shapes[0][0] if shapes else 0
 
 
 def in_whole(calls: list[dict[str, Any]], batch: int) -> list[dict[str, Any]]:
-    """Calls of a network by their arguments, with those for pieces of a batch put together."""
+    """Merge calls for pieces of a batch into calls for whole batches; calls are argument dicts."""
     found: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
     for call in calls:
@@ -96,7 +96,7 @@ def in_whole(calls: list[dict[str, Any]], batch: int) -> list[dict[str, Any]]:
 
 
 def together(calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """One call in place of several for pieces of its batch."""
+    """Merge calls for pieces of one batch into a single call."""
     if len(calls) == 1:
         return calls[0]
     found = dict(calls[0])
@@ -109,7 +109,7 @@ def together(calls: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def fits(value: Any, other: Any) -> bool:
-    """Whether two values are tensors that make one batch together."""
+    """Whether two values are tensors that can be parts of one batch."""
     if not (isinstance(value, Tensor) and isinstance(other, Tensor) and value.shape):
         return False
     same = value.shape[1:] == other.shape[1:] and value.dtype == other.dtype
@@ -117,13 +117,13 @@ def fits(value: Any, other: Any) -> bool:
 
 
 def check_device(call: Callable[[], Any]) -> None:
-    """Make a call in which all tensors are on a second device.
+    """Make a call with all tensors on a second device, and judge only whether devices get mixed.
 
-    Other errors say nothing: the pretended device cannot do all that a real one does, and other
+    Other errors are ignored: the simulated device cannot do all that a real one does, and other
     tests judge the same call without it.
 
     Raises:
-        Finding: it mixes that device's tensors with tensors it made elsewhere.
+        Finding: the call mixes these tensors with tensors that it made on the CPU.
     """
     try:
         call()

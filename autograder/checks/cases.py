@@ -1,4 +1,4 @@
-"""What the functions are tested on: configurations, and cases with their expected values.
+"""What functions are tested on: model configurations, and cases with expected values.
 
 A case comes from the oracles with fresh numbers (hidden tests), or from goldens.npz (public tests).
 """
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 GOLDENS = Path(__file__).with_name("goldens.npz")
-STORED = ("part", "config", "inputs", "expected", "suspects")  # of a case
+STORED = ("part", "config", "inputs", "expected", "suspects")  # the fields of a case in goldens.npz
 
-# The course's configurations, as narrow as the contract allows: width does not matter here.
+# The course's model configurations, as narrow as the contract allows: width does not matter here.
 NARROW = {"dim": 8, "context_dim": 8}
 CONFIGS: dict[str, dict[str, Any]] = {
     "mnist": {"img_shape": [1, 28, 28], "timesteps": 500, "num_classes": 10},
@@ -24,11 +24,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "afhq": {"img_shape": [3, 128, 128], "timesteps": 1000, "num_classes": 3, "use_vae": True},
     "odd": {"img_shape": [2, 20, 12], "timesteps": 37, "num_classes": 5, "dim_mults": [1, 2]},
     "odd_latent": {"img_shape": [3, 64, 96], "timesteps": 23, "num_classes": 4, "use_vae": True},
-    # as many steps as "odd", with other betas
+    # with as many steps as "odd", but other betas
     "cosine": {"img_shape": [1, 16, 16], "timesteps": 37, "num_classes": 10},
     "two_steps": {"img_shape": [2, 8, 12], "timesteps": 2, "num_classes": 3, "dim_mults": [1, 2]},
     "one_step": {"img_shape": [2, 8, 12], "timesteps": 1, "num_classes": 3, "dim_mults": [1, 2]},
-    # for many draws; the second one's times have another distribution
+    # for many draws; the second has another distribution of times
     "small": {"img_shape": [1, 8, 8], "timesteps": 3, "num_classes": 4, "dim_mults": [1, 2]},
     "logit_normal": {"img_shape": [1, 8, 8], "timesteps": 3, "num_classes": 4, "dim_mults": [1, 2]},
 }
@@ -36,7 +36,7 @@ SHORT = ("two_steps", "one_step")
 for _config in CONFIGS.values():
     _config.update(NARROW)
 
-# Vision transformers: DiT's arguments, and (height, width) of its images.
+# Vision transformers: the arguments of DiT, and (height, width) of its images.
 TRANSFORMERS: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
     "dit_odd": ({"in_channels": 2, "depth": 2, "num_heads": 2, "patch_size": 2}, (6, 10)),
     "dit_latent": ({"in_channels": 4, "depth": 3, "num_heads": 4, "patch_size": 1}, (4, 2)),
@@ -57,9 +57,9 @@ def cosine_betas(timesteps: int) -> np.ndarray:
 
 
 LOGIT_NORMAL = [0.4, 0.7]  # mean and standard deviation of a flow's ln(t / (1 - t))
-# Arguments that not every edition of the assignment has, each set with the names of others that
-# its edition has beside it. A model gets the first set that it knows completely. Where it knows
-# only some of a set, they are a team's own and may mean anything.
+# Arguments that exist only in some editions, as sets, each with the names of other arguments in the
+# same edition. A model gets the first set that it knows completely. If it knows only some
+# arguments of a set, they are a team's own and may mean anything.
 Options = Sequence[tuple[dict[str, Any], list[str]]]
 OPTIONAL: dict[str, Options] = {
     "cosine": [
@@ -72,10 +72,10 @@ OPTIONAL: dict[str, Options] = {
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Case:
-    """One set of inputs for a function, and what it should give.
+    """One set of inputs for a function, and the expected results.
 
-    `expected` and each of the `suspects` (hint id: what that mistake would give) hold the same
-    keys; which ones depends on the function.
+    `expected` and each of the `suspects` (results of a known mistake, by hint id) have the same
+    keys, which depend on the function.
     """
 
     part: str
@@ -83,29 +83,29 @@ class Case:
     inputs: dict[str, np.ndarray]
     expected: dict[str, np.ndarray]
     suspects: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    # [2, T]: the weights of x_0 and of the noise at each time step, to judge a loss that draws t
-    # itself. Not stored with the goldens: the starter's loss is given t.
+    # [2, T]: the weights of x_0 and of the noise at each time step, for a loss that draws t itself.
+    # Not stored in the goldens, since the starter's loss is given t.
     rates: np.ndarray | None = None
 
     def __post_init__(self):
         for values in (self.inputs, self.expected, *self.suspects.values()):
             for value in values.values():
                 if isinstance(value, np.ndarray):
-                    value.setflags(write=False)  # the cases of a batch serve all its submissions
+                    value.setflags(write=False)  # all submissions of a batch share the cases
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """Arguments of the model."""
+        """The arguments of the model."""
         return CONFIGS[self.config]
 
     @property
     def optional(self) -> Options:
-        """Arguments of the model, one set of which an edition needs for this case; [] for none."""
+        """Sets of further arguments, of which the model must know one; [] if none is needed."""
         return OPTIONAL.get(self.config, [])
 
 
 def diffused_shape(config: str) -> tuple[int, int, int]:
-    """(C, H, W) of what is diffused: of the images, or of their latents."""
+    """(C, H, W) of what is diffused: images, or their latents."""
     channels, height, width = CONFIGS[config]["img_shape"]
     if CONFIGS[config].get("use_vae"):
         return 4, height // 8, width // 8
@@ -118,13 +118,13 @@ def random_of(seed: int, test: str) -> np.random.Generator:
 
 
 def wide(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers of all sizes, some of them beyond what float16 holds, float32."""
+    """Numbers of all magnitudes, some beyond float16's range, as float32."""
     sizes = np.exp(random.uniform(-6, 13, shape))
     return np.float32(random.choice([-1.0, 1.0], shape) * sizes)
 
 
 def save_goldens(cases: list[Case], path: Path = GOLDENS) -> None:
-    """Write cases to a file, without pickle; the same cases give the same bytes."""
+    """Write cases to a file without pickle; the same cases give the same bytes."""
     arrays: dict[str, np.ndarray] = {}
 
     def stored(value: Any) -> Any:
@@ -143,7 +143,7 @@ def save_goldens(cases: list[Case], path: Path = GOLDENS) -> None:
 
 @functools.cache
 def load_goldens(path: Path = GOLDENS) -> list[Case]:
-    """The cases of a file that `save_goldens` wrote."""
+    """Read the cases from a file that `save_goldens` wrote."""
     with np.load(path, allow_pickle=False) as file:
 
         def restored(value: Any) -> Any:

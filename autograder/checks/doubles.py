@@ -1,4 +1,4 @@
-"""Test doubles as the judge sees them: the calls of student code, and the answers to them."""
+"""The judge's side of test doubles: student code's calls of them, and the answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ import numpy as np
 from autograder.checks.messages import Asked, members_of, read_asked, read_structure
 from autograder.sandbox.wire import BadMessage
 
-MAX_DOUBLE_CALLS = 5000  # of one call: a chain of T=1000 asks 2,000 times
-MAX_REFUSED = 100  # calls after those
-MAX_MEMBER_CALLS = 500  # of one run of a network, which calls each member once
-MAX_KEPT = 3 << 24  # bytes of all that one call's doubles were asked and answered
+MAX_DOUBLE_CALLS = 5000  # during one request: a chain with T = 1000 makes 2,000
+MAX_REFUSED = 100  # more calls, which are refused, before the worker is ended
+MAX_MEMBER_CALLS = 500  # during one run of a network, which calls each member once
+MAX_KEPT = 3 << 24  # bytes of the calls and answers of one request
 
 Handler = Callable[[Asked], "np.ndarray | str | Ahead"]
 
 
 @dataclass(repr=False)
 class Ahead:
-    """A double's answer, with those to its next calls, which saves asking the judge each time.
+    """A double's answer, and answers ahead for its next calls, which then need not ask the judge.
 
-    The next answers are for calls with a tensor of their shape, in this order.
+    The next answers are for calls with a tensor of the same shape, in this order.
     """
 
     value: np.ndarray
@@ -29,25 +29,25 @@ class Ahead:
 
 
 class Told:
-    """The double of a function that is called to tell something; each call gets the same number.
+    """The double of a function that is only called to report something; it answers 0 each time.
 
     Args:
-        most: calls that need not be asked for.
+        most: calls that are answered ahead.
     """
 
     def __init__(self, most: int) -> None:
         self.ahead = np.zeros(most, np.float32)
 
     def answer(self, asked: Asked) -> np.ndarray:
-        """A number."""
+        """The same number for each call."""
         return np.zeros((), np.float32)
 
 
 def known_answers(doubles: dict[str, Handler]) -> dict[str, np.ndarray]:
-    """The answers that are known before a call, so that the worker need not ask for them.
+    """The answers that are known before a request, so that the worker need not ask for them.
 
-    A handler may be a method of an object with `ahead`: what it answers to the next calls, [n, B,
-    ...] to calls whose first tensor has B rows, or [n] to any.
+    A handler may be a method of an object with an attribute `ahead`: its answers to the next calls.
+    This is [n, B, ...] for calls whose first tensor has B rows, or [n] for any calls.
     """
     owners = {name: getattr(handler, "__self__", None) for name, handler in doubles.items()}
     known = {name: getattr(owner, "ahead", None) for name, owner in owners.items()}
@@ -55,7 +55,7 @@ def known_answers(doubles: dict[str, Handler]) -> dict[str, np.ndarray]:
 
 
 class Calls:
-    """The doubles' calls during one request, and the answers they got.
+    """The calls of doubles during one request, and their answers.
 
     Args:
         doubles: a handler for each double, or one for all members of a network.
@@ -72,18 +72,18 @@ class Calls:
         self.following: dict[str, list[np.ndarray]] = {}  # answers given ahead, last one first
         self.ahead = known_answers(doubles) if isinstance(doubles, dict) else {}
         self.left = {name: len(answers) for name, answers in self.ahead.items()}
-        self.structure: dict[str, Any] | None = None  # of a network, and
-        self.members: set[str] = set()  # the names of its levels' members
+        self.structure: dict[str, Any] | None = None  # of a network
+        self.members: set[str] = set()  # names of the members of its levels
 
     def take_structure(self, structure: Any) -> None:
-        """A network's structure, which is sent once and before anything is called."""
+        """Read a network's structure, which is sent once, before anything is called."""
         if isinstance(self.doubles, dict) or self.structure is not None or self.asked:
             raise BadMessage("a structure that was not asked for")
         self.structure = read_structure(structure)
         self.members = members_of(self.structure)
 
     def take_earlier(self, messages: Any) -> None:
-        """Note calls that the worker answered with what it was given ahead, or by itself."""
+        """Record calls that the worker answered itself, or with answers it got ahead."""
         if not isinstance(messages, list):
             raise BadMessage("earlier calls without content")
         for message in messages:
@@ -91,9 +91,9 @@ class Calls:
             self._note(asked, self._answered(asked))
 
     def _answered(self, asked: Asked) -> np.ndarray:
-        """The answer that the worker had to a call."""
+        """The answer that the worker must have given to a call."""
         value: Any = None
-        if not isinstance(self.doubles, dict):  # a network's members, whose answers follow a seed
+        if not isinstance(self.doubles, dict):  # a network's members answer from a seed
             self._check_member(asked)
             if len(self.asked) < self.most:
                 value = self.doubles(asked)
@@ -114,7 +114,7 @@ class Calls:
             raise BadMessage("a call of an unknown member")
 
     def reply(self, message: dict[str, Any]) -> dict[str, Any]:
-        """What the double's handler says to a call."""
+        """The message that answers a call, from the double's handler."""
         asked = self._read(message)
         handler: Handler | None = None
         if isinstance(self.doubles, dict):
@@ -124,7 +124,7 @@ class Calls:
             handler = self.doubles
         if handler is None:
             raise BadMessage("a call of an unknown double")
-        self.left[asked.name] = 0  # the worker forgets them as well
+        self.left[asked.name] = 0  # the worker discards them as well
         if len(self.asked) >= self.most:
             self.refused += 1
             if self.refused > MAX_REFUSED:
@@ -150,7 +150,7 @@ class Calls:
         return asked
 
     def _note(self, asked: Asked, answered: np.ndarray | None) -> None:
-        """Keep a call and its answer, without the memory of the answers sent with it."""
+        """Record a call and its answer, without keeping the whole array of answers in memory."""
         is_part = answered is not None and answered.base is not None
         asked.answered = answered.copy() if is_part else answered
         self.asked.append(asked)

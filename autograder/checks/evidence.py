@@ -1,6 +1,6 @@
-"""What outputs show: checks of form, measured coefficients, and tests for Gaussian noise.
+"""What outputs show: checks of type and shape, measured coefficients, tests for Gaussian noise.
 
-Statistical tests here fail a right answer with a probability below 1e-8 each.
+Each statistical test here fails a right answer with a probability below 1e-8.
 """
 
 from collections.abc import Iterable
@@ -11,30 +11,30 @@ from autograder.checks.batches import in_whole
 from autograder.checks.findings import Finding
 from autograder.checks.messages import Answer, Asked, Tensor
 
-ROUNDING = 1e-5  # of a number's size, of which float32 keeps 6e-8 in each step
+ROUNDING = 1e-5  # relative; float32 rounds each step to 6e-8
 SWITCHES = {
     "requires_grad": "the network's requires_grad",
     "grad_mode": "torch's recording of gradients",
     "default_dtype": "torch's default dtype",
 }
-ENDED = ("forged", "process_ended", "too_slow")  # hints of a process that did not answer at all
-WHOLE = ("int64", "int32")  # dtypes of labels that an embedding knows
-FEW_DIGITS = 1e-2  # by how much bfloat16 changes numbers, at most
-LARGEST_HALF = 65_504.0  # that float16 holds
-ROUNDED_MEAN = 6e-4  # by how much float16 changes the mean itself
-ROUNDED_LOSS = 4e-3  # by how much it changes a squared error
+ENDED = ("forged", "process_ended", "too_slow")  # hints for a process that did not answer at all
+WHOLE = ("int64", "int32")  # dtypes of labels that an embedding takes
+FEW_DIGITS = 1e-2  # relative; largest rounding error of bfloat16
+LARGEST_HALF = 65_504.0  # the largest float16
+ROUNDED_MEAN = 6e-4  # relative error of a mean stored in float16
+ROUNDED_LOSS = 4e-3  # relative error of a squared error in float16
 UNLIKELY = 6.0  # standard deviations
-HUGE = 1e60  # whose fourth power is still a number
-CLOSE_TO_ALIKE = 1e6  # condition of inputs whose weights have too few digits by normal equations
+HUGE = 1e60  # its fourth power is still finite in float64
+CLOSE_TO_ALIKE = 1e6  # condition number above which normal equations lose too many digits
 
 
 def tensor_of(
     value: object, shape: Iterable[int], what: str, dtypes: tuple[str, ...] = ("float32",)
 ) -> np.ndarray:
-    """The values of a tensor of the given shape and one of the dtypes, as float64.
+    """The values of a tensor, as float64, if it has this shape and one of these dtypes.
 
     Raises:
-        Finding: it is something else; the reason says how it differs.
+        Finding: it differs, or is not a tensor; the reason says how.
     """
     shape = list(shape)
     if not isinstance(value, Tensor):
@@ -56,12 +56,12 @@ def tensor_of(
 
 
 def check_untouched(answer: Answer, names: list[str]) -> None:
-    """The call left its inputs, the schedule, the modes and torch's settings as they were."""
+    """Raise a Finding if the call changed its inputs, the schedule, modes or torch's settings."""
     known = dict(enumerate(names))
     changed = [known.get(i, i) if isinstance(i, int) else i for i in answer.changed]
     switched = [SWITCHES[name] for name in changed if name in SWITCHES]
     if switched:
-        raise Finding(f"The call left {' and '.join(switched)} switched over.", "left_switched")
+        raise Finding(f"The call did not restore {' and '.join(switched)}.", "left_switched")
     if changed:
         listed = ", ".join(str(name)[:60] for name in changed[:5])
         raise Finding(f"The call changed what it was given: {listed}.", "modifies_input")
@@ -73,11 +73,12 @@ def check_untouched(answer: Answer, names: list[str]) -> None:
 
 
 def check_rounding(rest: np.ndarray, what: str, hint: str) -> None:
-    """What is left over is float32's rounding at most.
+    """Raise a Finding unless a residual is explained by float32's rounding.
 
     Args:
-        rest: relative to each number's size.
-        hint: for anything but lower precision.
+        rest: the residual, relative to each number's size.
+        what: its name in the sentence.
+        hint: the hint for anything that lower precision does not explain.
     """
     share = np.abs(rest)
     if off(share, 0, ROUNDING).any():
@@ -87,20 +88,20 @@ def check_rounding(rest: np.ndarray, what: str, hint: str) -> None:
 
 
 def is_tensor_like(value: object, expected: np.ndarray, tolerance: float = 1e-5) -> bool:
-    """Whether a value is a tensor of these values, of any dtype, with exactly this shape."""
+    """Whether a value is a tensor with these values and exactly this shape, in any dtype."""
     if not isinstance(value, Tensor) or value.array is None:
         return False
     if value.shape != list(expected.shape):
         return False
     if value.array.dtype == expected.dtype and value.array.tobytes() == expected.tobytes():
-        return True  # fast: a long chain asks thousands of times
+        return True  # a shortcut: a long chain asks thousands of times
     return close(value.array, expected, tolerance)
 
 
 def is_rounded(value: object, expected: np.ndarray | None) -> bool:
-    """Whether a value is a tensor of these numbers with fewer digits, as of half precision.
+    """Whether a value is a tensor of these numbers with fewer digits, such as half precision.
 
-    Numbers that float16 cannot hold do not count.
+    Numbers that float16 cannot hold are ignored.
     """
     if expected is None or not isinstance(value, Tensor) or value.array is None:
         return False
@@ -112,7 +113,7 @@ def is_rounded(value: object, expected: np.ndarray | None) -> bool:
 
 
 def has_few_digits(array: np.ndarray) -> bool:
-    """Whether all numbers are those of float16, or of bfloat16, whatever the dtype."""
+    """Whether all numbers fit float16 exactly, or all bfloat16, whatever the dtype."""
     with np.errstate(over="ignore", invalid="ignore"):
         single = np.ascontiguousarray(array, np.float32)
         half = single.astype(np.float16).astype(np.float32)
@@ -120,9 +121,9 @@ def has_few_digits(array: np.ndarray) -> bool:
 
 
 def rounded_share(errors: np.ndarray) -> float:
-    """By how much lower precision changes the mean of squared errors, at most, as a share.
+    """The largest relative change of a mean of squared errors by lower precision.
 
-    Each is rounded by itself, so that most of it averages out unless a few decide the mean.
+    Each error is rounded by itself, so most of this averages out unless a few dominate the mean.
     """
     squares = errors**2
     each = 3 * ROUNDED_LOSS * float(np.sqrt((squares**2).sum()) / max(squares.sum(), 1e-300))
@@ -130,16 +131,16 @@ def rounded_share(errors: np.ndarray) -> float:
 
 
 def as_precise(dtype: np.dtype | str) -> tuple[str, ...]:
-    """Dtypes of a result where inputs have this one and the assignment asks for none.
+    """The dtypes allowed for a result if the inputs have this one and the assignment names none.
 
-    Nothing asks for a result in double precision; a cut to half precision is another matter, which
-    the numbers show.
+    Double precision may be reduced to single. A cut to half precision is found by other checks, from
+    the numbers.
     """
     return ("float64", "float32") if str(dtype) == "float64" else (str(dtype),)
 
 
 def close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
-    """Equal within a tolerance, absolute and relative to what is expected; NaN equals nothing."""
+    """Whether numbers are equal within a tolerance, absolute plus relative; NaN equals nothing."""
     expected = np.asarray(expected, np.result_type(expected, 1.0))  # bools cannot be subtracted
     return not np.any(off(found, expected, tolerance + tolerance * np.abs(expected)))
 
@@ -160,7 +161,7 @@ def whole_number(value: object) -> int | None:
 
 
 def number_of(value: object) -> float:
-    """A number, or a tensor of one, as a float; NaN for anything else, 0 for nothing."""
+    """A number, or a tensor with one element, as a float; 0 for None, NaN for anything else."""
     if isinstance(value, Tensor) and value.array is not None and value.array.size == 1:
         value = value.array.item()
     if value is None:
@@ -169,14 +170,14 @@ def number_of(value: object) -> float:
 
 
 def weights(output: np.ndarray, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each input an output holds, by least squares, for each sample of a batch.
+    """The weights of each input in an output, by least squares, for each sample of a batch.
 
     Args:
         output, inputs: [B, ...] each.
 
     Returns:
-        The weights, [B, number of inputs], and what they leave over, shaped as the output; both NaN
-        where numbers are not finite or too large.
+        The weights, [B, number of inputs], and the residual, shaped like the output; both NaN if
+        numbers are not finite or too large.
     """
     batch = len(output)
     columns = np.stack([i.reshape(batch, -1) for i in inputs], axis=1).astype(np.float64)
@@ -199,16 +200,16 @@ def suspect(
     rounding: dict,
     relative: float | dict[str, float] = 1e-4,
 ) -> str:
-    """The hint of the known mistakes that give what was found; "" where there is none or several.
+    """The hint of the known mistake that explains what was found; "" for none or several.
 
-    Each mistake is compared within a tolerance of its own size. Scaled by the right value instead,
-    the tolerance would cover all mistakes that give far less: a variance, and no noise at all.
+    The tolerance is relative to each mistake's own values. Relative to the right value, it would
+    cover all mistakes with far smaller values, such as a variance, or no noise at all.
 
     Args:
         found: measured values.
-        suspects: hint id (with an optional suffix after a colon): the values of that mistake.
-        rounding: absolute tolerance of the values; by the same keys.
-        relative: how far in addition, relative to the mistake's values; one for all, or by key.
+        suspects: values of each mistake, by hint id with an optional suffix after a colon.
+        rounding: absolute tolerances of the values, by the same keys.
+        relative: additional tolerance, relative to the mistake's values; one for all, or by key.
     """
     hints = fitting_hints(found, suspects, rounding, relative)
     return hints.pop() if len(hints) == 1 else ""
@@ -220,7 +221,7 @@ def fitting_hints(
     rounding: dict,
     relative: float | dict[str, float] = 1e-4,
 ) -> set[str]:
-    """The hints of all known mistakes that give what was found; see `suspect`."""
+    """The hints of all known mistakes that explain what was found; see `suspect`."""
     share = relative if isinstance(relative, dict) else dict.fromkeys(found, relative)
     return {
         hint.split(":")[0]
@@ -234,7 +235,7 @@ def fitting_hints(
 
 
 def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
-    """Why numbers are not independent draws of N(0, 1), as (reason, hint), or None.
+    """Why numbers are not draws from N(0, 1), as (reason, hint); None if they may be.
 
     Args:
         noise: [B, C, H, W], standardised.
@@ -246,7 +247,7 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
     centred = noise - mean
     squares = centred**2
     deviation = float(np.sqrt(squares.mean()))
-    if deviation < 0.02:  # rounding leaves a little
+    if deviation < 0.02:  # not exactly 0, because of rounding
         return "there is none", "noise_missing"
     for axis, along in enumerate(("samples", "channels", "rows", "columns")):
         if noise.shape[axis] > 1:
@@ -259,10 +260,10 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
         uniform = abs(mean - 0.5) < 0.05
         hint = "noise_uniform" if uniform else "noise_not_standard"
         return f"its mean is {mean:.3f} and not 0", hint
-    if np.abs(centred).max() < 2 * deviation and n > 400:  # a twentieth of a Gaussian is beyond
+    if np.abs(centred).max() < 2 * deviation and n > 400:  # 5% of a Gaussian are beyond
         return "it is not Gaussian (nothing is beyond two standard deviations)", "noise_uniform"
     kurtosis = float((squares**2).mean() / deviation**4)
-    # With few numbers the largest decides: one of 7 deviations, 1e-9 among 500, adds 2500 / n.
+    # Of few numbers the largest decides: one at 7 deviations (1e-9 among 500) adds 2500 / n.
     if abs(kurtosis - 3) > max(UNLIKELY * np.sqrt(96 / n), 2500 / n) and n > 500:
         return f"it is not Gaussian (its kurtosis is {kurtosis:.2f} and not 3)", "noise_uniform"
     if abs(deviation**2 - 1) * np.sqrt(n / 2) > UNLIKELY:
@@ -271,10 +272,10 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
 
 
 def network_calls(asked: list[Asked], batch: int) -> list[dict]:
-    """The calls of the network, one for each whole batch: arguments x, label, time by name.
+    """The network's calls, one per whole batch, as dictionaries of the arguments x, label, time.
 
     Raises:
-        Finding: it was never called.
+        Finding: the network was never called.
     """
     calls = [a.bind("x", "label", "time") for a in asked if a.name == "model"]
     if not calls:
@@ -283,7 +284,7 @@ def network_calls(asked: list[Asked], batch: int) -> list[dict]:
 
 
 def check_network_kinds(call: dict, dtype: np.dtype) -> None:
-    """The network, whose weights are of this dtype, got an x of it, and whole numbers as labels."""
+    """Raise a Finding unless the network got x in its own dtype, and integer labels."""
     x, label = call.get("x"), call.get("label")
     if isinstance(x, Tensor) and x.dtype not in as_precise(dtype):
         raise Finding(f"The network got an x in {x.dtype}; expected {dtype}.", "network_dtype")
@@ -292,10 +293,10 @@ def check_network_kinds(call: dict, dtype: np.dtype) -> None:
 
 
 def check_network_call(call: dict, x: np.ndarray | None, label: np.ndarray, t: np.ndarray) -> None:
-    """The network got x (None: any), the labels and the time steps of this case."""
+    """Raise a Finding unless the network got this x (None: any), these labels and times."""
     check_network_kinds(call, np.dtype(np.float32) if x is None else x.dtype)
     if x is not None and not is_tensor_like(call.get("x"), x) and is_rounded(call.get("x"), x):
-        raise Finding("The network got x with fewer digits than it has.", "loses_digits")
+        raise Finding("The network got x in lower precision than it has.", "loses_digits")
     wrong = [
         name
         for name, expected in (("x", x), ("label", label), ("time", t))
@@ -316,7 +317,7 @@ def check_network_call(call: dict, x: np.ndarray | None, label: np.ndarray, t: n
 
 
 def shown(value: object) -> str:
-    """A value in words: a few numbers, or its kind and shape."""
+    """A value in words: a few numbers, or its type and shape."""
     if isinstance(value, Tensor):
         if value.array is not None and value.array.size <= 8:
             return f"a tensor of {value.array.tolist()}"

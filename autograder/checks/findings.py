@@ -1,4 +1,4 @@
-"""A test's verdict that something is wrong, and those for errors in the student's code."""
+"""Findings: a test's verdict that something is wrong, also for errors in student code."""
 
 import re
 from collections.abc import Container, Iterator
@@ -8,18 +8,18 @@ from typing import Any
 from autograder.checks.messages import WHOLE, Asked
 from autograder.sandbox.wire import BadMessage
 
-MAX_KINDS = 20  # of an error: its class and those that this comes from
+MAX_KINDS = 20  # of an error: its class and base classes
 MAX_REASON = 600  # characters
-NOTEBOOK = re.compile(r" in '[%!]\w")  # a command of a notebook in a syntax error's line
+NOTEBOOK = re.compile(r" in '[%!]\w")  # a notebook command in the line of a syntax error
 
 
 class Finding(AssertionError):
-    """A test's verdict that something is wrong.
+    """A verdict that something is wrong.
 
     Args:
         reason: what the output shows, for the student; one or two sentences.
-        hint: id of an entry in hints.yaml.
-        not_attempted: the function is still a stub.
+        hint: the id of an entry in hints.yaml.
+        not_attempted: whether the function is still a stub.
     """
 
     def __init__(self, reason: str, hint: str = "", not_attempted: bool = False) -> None:
@@ -27,19 +27,19 @@ class Finding(AssertionError):
         super().__init__(reason)
         self.reason, self.hint, self.not_attempted = reason, hint, not_attempted
         self.importing = False  # a module could not be imported
-        # What had happened when the student's code raised an error.
+        # What had happened before the student's code raised an error.
         self.structure: dict[str, Any] = {}
         self.asked: list[Asked] = []
 
 
 @contextmanager
 def under(circumstance: str, hint: str, instead_of: Container[str]) -> Iterator[None]:
-    """Within this context a Finding says in which circumstance it came; "not attempted" stays.
+    """Within this context, a Finding also names the circumstance; "not attempted" stays as it is.
 
     Args:
         circumstance: such as "In a batch of 17".
-        hint: of the circumstance, for a Finding whose own hint knows nothing of it.
-        instead_of: these hints.
+        hint: the circumstance's hint, which replaces the Finding's if that is one of `instead_of`.
+        instead_of: hints that do not know of the circumstance.
 
     Raises:
         Finding
@@ -54,7 +54,7 @@ def under(circumstance: str, hint: str, instead_of: Container[str]) -> Iterator[
 
 
 def check_attempted(finding: Finding, module: str) -> None:
-    """Raise a Finding that says "not attempted" if this one is about a bonus module's absence."""
+    """Raise "not attempted" if a finding is only about the absence of a bonus module."""
     absent = [f"No module named 'libs.{name}'" for name in (module, module.split(".")[0])]
     if module in ("ddpm", "unet") or finding.hint != "missing_package":
         return
@@ -64,7 +64,7 @@ def check_attempted(finding: Finding, module: str) -> None:
 
 
 def error_finding(error: Any) -> Finding:
-    """The finding for an error that the student's code raised."""
+    """The Finding for an error that student code raised; raises BadMessage."""
     if not isinstance(error, dict):
         raise BadMessage("an error without content")
     kinds, text, file, line = (error.get(name) for name in ("type", "text", "file", "line"))
@@ -83,7 +83,7 @@ def error_finding(error: Any) -> Finding:
 
 
 def error_hint(kinds: list[str], text: str) -> str:
-    """The id of the hint for a kind of error."""
+    """The id of the hint for an error of these classes and with this text."""
     lowered = text.lower()
     if "SyntaxError" in kinds:
         return "notebook_line" if NOTEBOOK.search(text) else "syntax_error"

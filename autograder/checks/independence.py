@@ -1,9 +1,9 @@
 """Whether noise is independent: of other samples, channels, pixels and calls.
 
-`noise_fault` of evidence.py tests one draw as a whole; this compares its parts, pair by pair. A
-right answer fails with a probability below 1e-8: a draw of 66 images of 2 channels is compared
-about 100,000 times, each time with a bound that one in 1e14 exceeds, and its largest number fails
-in one of 7e10.
+`noise_fault` in evidence.py tests one draw as a whole; this module compares its parts, pair by
+pair. A right answer fails with a probability below 1e-8: 66 images with 2 channels need about
+100,000 comparisons, each with a bound that 1 in 1e14 exceeds, and the test of the largest number
+fails 1 in 7e10.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ import numpy as np
 from autograder.checks.evidence import HUGE, noise_fault
 from autograder.checks.findings import Finding
 
-RARE = 7.7  # standard deviations: exceeded by one in 1e14
-PAIRED = 144  # planes that are compared as they are and mirrored, and
-MOST = 24  # at every shift
+RARE = 7.7  # standard deviations; 1 in 1e14 exceeds them
+PAIRED = 144  # planes that are compared directly and mirrored
+MOST = 24  # planes that are compared at every shift
 DEPENDENT = ("noise_shared", "noise_repeated", "noise_correlated")  # hints
-BEYOND = 25.0  # numbers that ought to be larger than the largest one may be; none has e^-25
+BEYOND = 25.0  # expected number beyond the largest; none at all has probability e^-25
 
 
 def check_independent(draws: np.ndarray, what: str) -> None:
@@ -26,7 +26,7 @@ def check_independent(draws: np.ndarray, what: str) -> None:
 
     Args:
         draws: [calls, B, C, H, W], standardised.
-        what: the draws are, in words.
+        what: what the draws are, in words.
     """
     fault = dependence(draws)
     if fault:
@@ -34,7 +34,7 @@ def check_independent(draws: np.ndarray, what: str) -> None:
 
 
 def check_drawn(draws: Iterable[np.ndarray], what: str) -> None:
-    """Raise a Finding unless each draw, [B, C, H, W], looks like one of N(0, 1)."""
+    """Raise a Finding unless each draw, [B, C, H, W], looks like standard Gaussian noise."""
     for draw in draws:
         fault = fault_of_draw(draw)
         if fault:
@@ -42,10 +42,10 @@ def check_drawn(draws: Iterable[np.ndarray], what: str) -> None:
 
 
 def fault_of_draw(draw: np.ndarray) -> tuple[str, str] | None:
-    """Why one draw, [B, C, H, W], is no standard Gaussian noise, as (reason, hint), or None.
+    """Why one draw, [B, C, H, W], is not standard Gaussian noise, as (reason, hint), or None.
 
-    Noise that samples share makes mean, size and tails of the whole differ by chance. So where
-    those are wrong, what depends on what is looked at first, in units of their own.
+    Noise that samples share makes mean, size and tails of the whole draw deviate by chance. So if
+    these are wrong, dependence is tested first, on the standardised draw.
     """
     fault = noise_fault(draw)
     if fault is None or fault[1] not in ("noise_not_standard", "noise_uniform"):
@@ -58,19 +58,19 @@ def fault_of_draw(draw: np.ndarray) -> tuple[str, str] | None:
 
 def dependence(draws: np.ndarray) -> tuple[str, str] | None:
     """Why draws are not independent, as (reason, hint), or None."""
-    draws = draws.astype(np.float32)  # half the time; bounds are far above its rounding
+    draws = draws.astype(np.float32)  # half the time; the bounds are far above its rounding
     return pair_fault(draws) or moment_fault(draws) or shift_fault(draws)
 
 
 def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
-    """Two planes of numbers that are alike, as they are, mirrored, or moved."""
+    """A fault if two planes are alike: directly, mirrored, or shifted."""
     batch, channels, height, width = draws.shape[1:]
     planes = unit(draws.reshape(-1, height * width)[:PAIRED]).reshape(-1, height, width)
     size = height * width
     pairs = ~np.eye(len(planes), dtype=bool)
     for axes in ((), (1,), (2,), (1, 2)):
         alike = planes.reshape(-1, size) @ np.flip(planes, axes).reshape(-1, size).T
-        # a plane and its mirror image hold each number twice
+        # in a plane times its own mirror image each product occurs twice
         bound = np.where(pairs, RARE / np.sqrt(size), RARE / np.sqrt(size / 2))
         found = np.abs(alike) > np.minimum(bound, 0.99)
         if not axes:
@@ -88,7 +88,7 @@ def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
 
 
 def name_of(i: int, j: int, batch: int, channels: int, how: str) -> tuple[str, str]:
-    """The fault of two planes, by where they are."""
+    """The fault of two similar planes i and j, by their call, sample and channel."""
     (one, a), (other, b) = (divmod(n // channels, batch) for n in (i, j))
     if one != other:
         return f"what one call drew is {how} what the next one drew", "noise_repeated"
@@ -98,13 +98,13 @@ def name_of(i: int, j: int, batch: int, channels: int, how: str) -> tuple[str, s
 
 
 def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
-    """Pixels, or channels, that are correlated on average over all samples."""
+    """A fault if pixels, channels or calls are correlated on average over all samples."""
     calls, _, channels, height, width = draws.shape
     planes = draws.reshape(-1, height, width)
     waves = np.fft.rfft2(planes)
     power = (waves.real**2 + waves.imag**2).mean(axis=0)
     near = np.fft.irfft2(power, s=(height, width)) / (height * width)
-    # with a shift by half of an axis, each product counts twice
+    # shifted by half an axis, each product counts twice
     bound = RARE * np.sqrt(2 / planes.size)
     if np.abs(near.reshape(-1)[1:]).max(initial=0.0) > bound:
         return "a pixel says something about others", "noise_correlated"
@@ -122,7 +122,7 @@ def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
         score = size_score((means**2).mean() * together, means.size)
         if together > 1 and abs(score) > RARE:
             size = "large" if score > 0 else "small"
-            # an offset of each plane, which may also show as a single sample's mean
+            # an offset of each plane, which also shows in a single sample's mean
             offset = name == "pixels" and score > 0
             hint = "noise_not_standard" if offset else "noise_correlated"
             return f"the means over all {name} are too {size}", hint
@@ -130,7 +130,7 @@ def shift_fault(draws: np.ndarray) -> tuple[str, str] | None:
 
 
 def moment_fault(draws: np.ndarray) -> tuple[str, str] | None:
-    """A channel or a sample of another mean or size, or a lack of large numbers."""
+    """A fault if a channel or sample has another mean or size, or large numbers are missing."""
     for axes, name in (((0, 1, 3, 4), "channel"), ((0, 2, 3, 4), "sample")):
         means = draws.mean(axis=axes)
         n = draws.size / means.size
@@ -153,15 +153,15 @@ def moment_fault(draws: np.ndarray) -> tuple[str, str] | None:
 
 
 def size_score(mean_square: np.ndarray, n: float) -> np.ndarray:
-    """By how many standard deviations the mean square of n numbers from N(0, 1) differs from 1.
+    """How many standard deviations the mean square of n numbers from N(0, 1) is away from 1.
 
-    Its cube root is nearly Gaussian (Wilson and Hilferty 1931).
+    Uses that its cube root is nearly Gaussian (Wilson and Hilferty 1931).
     """
     width = 2 / (9 * n)
     return (np.cbrt(mean_square) - 1 + width) / np.sqrt(width)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows, centred and of length 1."""
+    """The rows, centred and scaled to length 1."""
     rows = rows - rows.mean(axis=1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)

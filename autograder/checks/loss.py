@@ -28,23 +28,23 @@ from autograder.checks.messages import Answer, Tensor
 from autograder.checks.student import Student
 
 NAMES = ["x_start", "label", "t", "noise"]
-# How far off a loss may be of noise that is found from x_t. In float32, 1 - alpha_bar at t = 0 is
-# 1e-4 within 6e-8, so that its root, and the noise, are off by up to 3e-4 of their size.
+# Tolerance of a loss if the noise is recovered from x_t. In float32, 1 - alpha_bar at t = 0 is 1e-4
+# within 6e-8, so its root, and the noise, have a relative error of up to 3e-4.
 RECOVERED = 1e-3
-MANY = 1024  # time steps that a loss draws: one of 37 is missing with a probability of 2e-11
+MANY = 1024  # drawn time steps, of which one in 37 is missing with probability 2e-11
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Objective:
-    """Runs compute_loss on doubles of q_sample, network and autoencoder, and judges the call.
+    """Runs compute_loss with doubles of q_sample, network and autoencoder, and judges the call.
 
     Args:
-        case: its inputs hold x_t and eps, which q_sample and the network answer with.
-        images: what compute_loss gets.
-        clean: what is to be diffused: the images, or their latents.
+        case: its inputs include x_t and eps, the answers of q_sample and of the network.
+        images: the images that compute_loss gets.
+        clean: what is diffused: the images, or their latents.
     """
 
-    family: ClassVar[str] = "loss"  # how the ids of the hints begin
+    family: ClassVar[str] = "loss"  # the beginning of its hints' ids
     case: Case
     images: np.ndarray
     clean: np.ndarray
@@ -54,7 +54,7 @@ class Objective:
     def run(
         self, student: Student, *noise: np.ndarray, training: bool = True, away: bool = False
     ) -> None:
-        """Call compute_loss, with the noise if one is given."""
+        """Call compute_loss, with `noise` if it is given."""
         self.student, self.noise = student, noise
         self.options = {"training": training, "away": away}
         try:
@@ -64,7 +64,7 @@ class Objective:
             raise
 
     def call(self) -> Answer:
-        """The call of compute_loss, which may be repeated."""
+        """Make the call of compute_loss; it may be repeated."""
         answers = self.answers()
         if self.case.kwargs.get("use_vae"):
             answers |= {"vae.encoder": self.case.inputs["latents"], "vae.decoder": self.images}
@@ -83,15 +83,15 @@ class Objective:
         return self.student.ddpm(self.case)
 
     def answers(self) -> dict[str, np.ndarray]:
-        """What the doubles answer, without those of the autoencoder."""
+        """The doubles' answers, without the autoencoder's."""
         return {"q_sample": self.case.inputs["x_t"], "model": self.case.inputs["eps"]}
 
     def arguments(self) -> list[Any]:
-        """What compute_loss gets."""
+        """The arguments of compute_loss."""
         return [self.images, self.case.inputs["label"], self.case.inputs["t"], *self.noise]
 
     def explain(self, finding: Finding) -> None:
-        """Raise a Finding that says more than the error: noise of a wrong shape."""
+        """Raise a more precise Finding than the error's if the noise had a wrong shape."""
         for asked in finding.asked:
             drawn = asked.bind("x_start", "t", "noise").get("noise")
             if asked.name == "q_sample" and isinstance(drawn, Tensor):
@@ -101,7 +101,7 @@ class Objective:
         """Judge the call.
 
         Args:
-            noise: what was given, or None where compute_loss had to draw it.
+            noise: the given noise, or None if compute_loss had to draw it.
 
         Returns:
             The noise, float64.
@@ -133,7 +133,7 @@ class Objective:
         return noise
 
     def check_diffusion(self, call: dict[str, Any], noise: np.ndarray | None) -> np.ndarray:
-        """q_sample got x_start, t and the noise; returns the noise."""
+        """Check that q_sample got x_start, t and the noise; returns the noise."""
         if not is_tensor_like(call.get("x_start"), self.clean):
             raise Finding("q_sample did not get x_start.", self.clean_hint(call))
         if not is_tensor_like(call.get("t"), self.t):
@@ -154,7 +154,7 @@ class Objective:
         return noise.astype(np.float64)
 
     def clean_hint(self, call: dict[str, Any]) -> str:
-        """The hint for a wrong x_start of q_sample."""
+        """The hint for a wrong x_start in the call of q_sample."""
         value = call.get("x_start")
         if is_rounded(value, self.clean):
             return "loses_digits"
@@ -163,7 +163,7 @@ class Objective:
         return "latent_not_encoded" if is_tensor_like(value, self.images) else "latent_scaled"
 
     def recover_noise(self, x: Any, noise: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """For code that computes x_t itself: the noise in it, and x_t as expected."""
+        """For code that computes x_t itself: the noise in its x_t, and x_t."""
         x_t = tensor_of(x, self.clean.shape, "The network's input x_t")
         signal, rate = self.rates()
         if noise is not None:
@@ -180,19 +180,21 @@ class Objective:
         return (x_t - signal * self.clean) / rate, x_t
 
     def rates(self) -> list[np.ndarray]:
-        """How much of x_start and of the noise x_t holds, [B, 1, 1, 1] each."""
+        """The weights of x_start and of the noise in x_t, [B, 1, 1, 1] each."""
         found = [self.case.expected[name] for name in ("signal", "noise")]
         if self.answer.draws:
             if self.case.rates is None:
-                raise Finding("compute_loss draws t itself; it is to be given t.", "signature")
+                raise Finding(
+                    "compute_loss draws t itself; expected t as an argument.", "signature"
+                )
             found = list(self.case.rates[:, self.t])
         return [values.reshape(-1, 1, 1, 1) for values in found]
 
     def check_loss(self, target: np.ndarray, tolerance: float) -> None:
-        """The loss is the mean squared error, and the network can learn from it.
+        """Check that the loss is the mean squared error, and that its gradient reaches the network.
 
         Args:
-            target: what the network is to predict.
+            target: what the network should predict.
         """
         eps = self.case.inputs["eps"]
         loss = float(tensor_of(self.answer.value, [], "The loss"))
@@ -218,7 +220,7 @@ class Objective:
 
 
 def check_encoder(objective: Objective) -> None:
-    """The encoder got the images, once, as they are."""
+    """Check that the encoder got the images, unchanged and once."""
     asked = [a.bind("x") for a in objective.answer.asked if a.name == "vae.encoder"]
     asked = in_whole(asked, len(objective.images))
     decoded = any(a.name == "vae.decoder" for a in objective.answer.asked)
@@ -238,7 +240,7 @@ def check_encoder(objective: Objective) -> None:
 
 
 def drawn_times(case: Case, call: dict[str, Any]) -> np.ndarray:
-    """The time steps that a loss drew, as the network got them; raises Finding."""
+    """The time steps that a loss drew, read from the network's call; raises Finding."""
     size, T = len(case.inputs["label"]), case.kwargs["timesteps"]
     value = call.get("time")
     if not isinstance(value, Tensor) or value.array is None or value.shape != [size]:
@@ -258,7 +260,7 @@ def drawn_times(case: Case, call: dict[str, Any]) -> np.ndarray:
 
 
 def check_drawn_times(student: Student, case: Case) -> None:
-    """A loss that draws t draws each step equally often, and others each time (Algorithm 1)."""
+    """Check that a loss draws all t equally often, and others in each call (Algorithm 1)."""
     times = 1 + MANY // len(case.inputs["label"])
     inputs = {n: np.concatenate([v] * times) for n, v in case.inputs.items() if v.ndim}
     many = Objective(replace(case, inputs=inputs), inputs["x_start"], inputs["x_start"])
@@ -275,7 +277,7 @@ def check_drawn_times(student: Student, case: Case) -> None:
     if count.min() == 0:
         missing = int(count.argmin())
         raise Finding(f"The loss never drew t = {missing} for {size} images.", "loss_drawn_t")
-    # the mean within 6 standard deviations, each count within 8: 2e-9 each for a right answer
+    # mean within 6 deviations, each count within 8: a right answer fails with 2e-9 each
     mean, spread = (T - 1) / 2, np.sqrt((T**2 - 1) / 12 / size)
     often = 8 * np.sqrt(size / T)
     if off(drawn[0].mean(), mean, 6 * spread) or off(count, size / T, often).any():
@@ -285,7 +287,7 @@ def check_drawn_times(student: Student, case: Case) -> None:
 
 
 def check_draws(draws: list[np.ndarray]) -> None:
-    """Noise that compute_loss draws is standard Gaussian, and other noise each time."""
+    """Check that compute_loss draws standard Gaussian noise, and other noise in each call."""
     what = "The noise that compute_loss draws"
     check_drawn(draws, what)
     if any(np.allclose(draws[0], other, atol=1e-3) for other in draws[1:]):

@@ -1,8 +1,8 @@
-"""What a worker says, read into records of known kinds and checked against what it was asked.
+"""Reads a worker's messages into records of known types, and checks them against the request.
 
 Student code runs in the worker and can send anything. Tests get only what this module has read:
-tensors as their arrays are, numbers that a float can hold, short texts, shallow lists. What does
-not fit the request raises `BadMessage`, and the worker is ended.
+tensors as their arrays are, numbers that a float can hold, short texts, shallow lists. Anything
+that does not fit the request raises `BadMessage`, and the worker is ended.
 """
 
 import math
@@ -17,18 +17,18 @@ from autograder.sandbox.wire import DTYPES, BadMessage
 
 MAX_TEXT = 300  # characters
 MAX_DEPTH = 4  # lists within lists
-MAX_ARGUMENTS = 64  # of a call of a double, those in lists included
+MAX_ARGUMENTS = 64  # of one call of a double, including those in lists
 MAX_LEVELS, MAX_MEMBERS = 64, 8  # of a network
-MAX_OUTPUT = 1 << 19  # numbers that a double answers with
+MAX_OUTPUT = 1 << 19  # numbers in a double's answer
 WHOLE = 1 << 53  # the largest whole number that a float holds exactly
 DTYPE = re.compile(r"(numpy )?[a-z][a-z0-9_]{0,20}")
 DEVICE = re.compile(r"[a-z][a-z0-9]{0,20}")
-OBJECT = 500  # bytes of a small object, at most about
+OBJECT = 500  # bytes of a small Python object, roughly
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Tensor:
-    """A student's tensor as it came over the wire; without an array where it is not on the CPU."""
+    """A student's tensor from the wire; it has no array if it is not on the CPU."""
 
     dtype: str
     device: str
@@ -52,24 +52,24 @@ class Asked:
         return given + (0 if self.answered is None else self.answered.nbytes)
 
     def bind(self, *names: str) -> dict[str, Any]:
-        """The arguments by their names in the contract; unknown keywords keep their own."""
+        """The arguments by their names in the contract; other keywords keep their names."""
         return {**dict(zip(names, self.args, strict=False)), **self.kwargs}
 
 
 @dataclass(repr=False)
 class Answer:
-    """What a call gave."""
+    """The result of a call, and what it changed and asked."""
 
     value: Any
-    changed: list[int | str] = field(default_factory=list)  # indices of inputs, names of others
-    mode_changed: list[str] = field(default_factory=list)  # names of doubles
-    gradients: dict[str, float] = field(default_factory=dict)  # by double; {} where none reaches
-    draws: bool = False  # the function was given no time steps, since it draws its own
+    changed: list[int | str] = field(default_factory=list)  # indices of arguments, names of buffers
+    mode_changed: list[str] = field(default_factory=list)  # names of doubles, or "self"
+    gradients: dict[str, float] = field(default_factory=dict)  # by double; only those reached
+    draws: bool = False  # the method draws its time steps itself
     asked: list[Asked] = field(default_factory=list)
 
 
 def read_value(value: Any, depth: int = 0) -> Any:
-    """A student's value: a Tensor, a number, a short text, None, or a list of such.
+    """A student's value: a Tensor, a number, a short text, None, or a list of these.
 
     Anything else becomes {"type": its name}.
     """
@@ -97,7 +97,7 @@ def read_tensor(described: dict[str, Any]) -> Tensor:
         raise BadMessage("a tensor without a device")
     if array is None:
         return Tensor(dtype, device, read_shape(described.get("shape")), None)
-    # What numpy does not know travels as float32, bfloat16 for example.
+    # Dtypes that numpy lacks, such as bfloat16, are sent as float32.
     sent = dtype.removeprefix("numpy ")
     if not isinstance(array, np.ndarray) or array.dtype != DTYPES.get(sent, np.float32):
         raise BadMessage("a tensor with another dtype than it names")
@@ -105,7 +105,7 @@ def read_tensor(described: dict[str, Any]) -> Tensor:
 
 
 def read_shape(shape: Any) -> list[int]:
-    """A shape of at most 8 axes, none of them absurdly long."""
+    """A shape with at most 8 axes, none of them absurdly long."""
     if not isinstance(shape, list) or len(shape) > 8:
         raise BadMessage("a tensor without a shape")
     if not all(type(n) is int and 0 <= n < 1 << 31 for n in shape):
@@ -114,7 +114,7 @@ def read_shape(shape: Any) -> list[int]:
 
 
 def read_asked(message: Any) -> Asked:
-    """The call of a double."""
+    """Read one call of a double."""
     if not isinstance(message, dict) or not isinstance(message.get("double"), str):
         raise BadMessage("a call without content")
     args, kwargs, shape = message.get("args"), message.get("kwargs"), message.get("shape")
@@ -130,7 +130,7 @@ def read_asked(message: Any) -> Asked:
 
 
 def check_few(values: list[Any]) -> None:
-    """A call has few arguments, so that reading them takes less time than sending them."""
+    """Raise BadMessage for more than MAX_ARGUMENTS, so that reading them stays fast."""
     waiting, number = [values], len(values)
     while waiting and number <= MAX_ARGUMENTS:
         lists = [value for value in waiting.pop() if isinstance(value, list)]
@@ -141,7 +141,7 @@ def check_few(values: list[Any]) -> None:
 
 
 def read_changed(answer: dict[str, Any]) -> list[int | str]:
-    """What a call changed, as it says: places and names of arguments, names of buffers."""
+    """What a call says it changed: positions and names of arguments, names of buffers."""
     changed = answer.get("changed")
     if not isinstance(changed, list) or not all(isinstance(c, int | str) for c in changed):
         raise BadMessage("an answer that does not say what was changed")
@@ -149,7 +149,7 @@ def read_changed(answer: dict[str, Any]) -> list[int | str]:
 
 
 def read_gradients(answer: dict[str, Any], doubles: Collection[str]) -> dict[str, float]:
-    """The gradients that reach the doubles, finite numbers."""
+    """The gradients that reached the doubles; only finite numbers."""
     gradients = answer.get("gradients")
     if not isinstance(gradients, dict):
         return {}
@@ -161,9 +161,11 @@ def read_gradients(answer: dict[str, Any], doubles: Collection[str]) -> dict[str
 
 
 def read_structure(structure: Any) -> dict[str, list[list[bool]]]:
-    """For each level of encoder and decoder, which of its members exist, as the worker says.
+    """Which members exist in each level of encoder and decoder, according to the worker.
 
-    The test judges whether these are the levels that were asked for.
+    A test judges whether these are the required levels.
+
+
     """
     if not isinstance(structure, dict):
         raise BadMessage("a structure without content")
@@ -191,7 +193,7 @@ def members_of(structure: dict[str, list[list[bool]]]) -> set[str]:
 
 
 def read_names(value: Any, known: Collection[str], what: str) -> list[str]:
-    """A list of some of the names that are known."""
+    """A list of known names; `what` is for the error."""
     if not isinstance(value, list) or not all(isinstance(n, str) and n in known for n in value):
         raise BadMessage(f"an answer that does not say {what}")
     return list(dict.fromkeys(value))
@@ -205,7 +207,7 @@ def read_list(value: Any, length: int) -> list[Any]:
 
 
 def size_of(value: Any) -> int:
-    """About how many bytes a value takes that was read."""
+    """Roughly how many bytes a value that was read takes."""
     if isinstance(value, Tensor):
         return 4 * OBJECT + (0 if value.array is None else value.array.nbytes)
     if isinstance(value, list):

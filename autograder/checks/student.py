@@ -1,6 +1,6 @@
 """The judge's view of a submission: calls go to a confined worker, answers come back as arrays.
 
-What goes wrong on the way (an error in the student's code, a worker that died or hangs, a forged
+Whatever goes wrong on the way (an error in student code, a worker that died or hangs, a forged
 answer) is raised as a `Finding`: a sentence for the student, and the id of a hint.
 """
 
@@ -30,9 +30,9 @@ from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
 
 IMPORT_SECONDS = 15.0  # importing torchvision takes seconds on a slow machine
 CALL_SECONDS = 12.0
-LEAST_SECONDS = 5.0  # of a call, once several hung
-SUBMISSION_SECONDS = 150.0  # of waiting for one submission, over all its tests
-PART_SECONDS = 10.0  # of those, kept for each part that is still to come
+LEAST_SECONDS = 5.0  # for a call, after several hung
+SUBMISSION_SECONDS = 150.0  # waiting time for one submission, over all its tests
+PART_SECONDS = 10.0  # of it, reserved for each part that is still to come
 PARTS = 10
 MAX_DEATHS = 3  # of workers, per part
 MAX_FORGED = 10  # forged messages, over all parts
@@ -50,19 +50,19 @@ class WarmWorker:
 
 @dataclass
 class RunState:
-    """What the parts of one submission share: how much longer to wait for it, what is known of it.
+    """What the parts of one submission share: the remaining time, and what is known about it.
 
     Attributes:
-        seconds_left: of waiting for all its parts together.
-        to_come: parts that have not begun yet.
-        part_left: seconds for the part that is being tested.
-        spent: seconds that this part has waited, by what it waited for.
-        hangs: calls that did not come back, in any part.
-        forged: messages that were forged, in any part.
-        received: bytes of what a worker sent, since garbage was collected.
-        failed: the findings of failed builds, by key, or by the module that cannot be imported.
-        stand_in: libs/unet.py is broken: an empty network replaces it.
-        gpu: workers pretend to have a GPU, for code that names one.
+        seconds_left: waiting time left for all parts together.
+        to_come: number of parts that have not begun.
+        part_left: seconds left for the current part.
+        spent: seconds that the current part has waited, by call.
+        hangs: calls that did not return, in all parts.
+        forged: forged messages, in all parts.
+        received: bytes received since the last garbage collection.
+        failed: findings of failed builds, by the object's key or the broken module's name.
+        stand_in: whether an empty network replaces libs/unet.py, which is broken.
+        gpu: whether workers pretend to have a GPU, for code that names one.
     """
 
     seconds_left: float = SUBMISSION_SECONDS
@@ -77,20 +77,20 @@ class RunState:
     gpu: bool = False
 
     def begin_part(self) -> None:
-        """Set the next part's time: all that is left, except what is kept for those after it."""
+        """Set the next part's time: all that is left, except what is reserved for later parts."""
         self.to_come = max(0, self.to_come - 1)
         equal, rest = self.seconds_left / (self.to_come + 1), PART_SECONDS * self.to_come
         self.part_left = max(equal, self.seconds_left - rest)
         self.spent = {}
 
     def spend(self, what: str, seconds: float) -> None:
-        """Note how long a call took."""
+        """Record how long a call took."""
         self.seconds_left -= seconds
         self.part_left -= seconds
         self.spent[what] = self.spent.get(what, 0.0) + seconds
 
     def check_time(self) -> None:
-        """Raise a Finding where the part's time is spent; it says what for."""
+        """Raise a Finding, which says what took the time, if the part's time is spent."""
         if self.part_left > 0:
             return
         most = max(self.spent, key=self.spent.__getitem__, default="")
@@ -104,8 +104,8 @@ class Student:
     Args:
         start_worker: returns a fresh worker with a `channel`, `kill()` and `end(timeout)`.
         state: shared by the submission's parts.
-        warm: the worker of the part before, if it handed one over.
-        libs: the folder of the submission's modules, whose text the judge can search.
+        warm: the worker of the previous part, if that handed it over.
+        libs: the folder of the submission's modules; the judge may search their text.
     """
 
     def __init__(
@@ -119,13 +119,13 @@ class Student:
         self.state = state
         self.libs = libs
         self.worker, self.built = (warm.worker, warm.built) if warm else (None, {})
-        self.fresh = False  # whether the worker has done nothing but build
+        self.fresh = False  # whether the worker has only built objects so far
         self.deaths = 0
         self.last_death = ""
-        self.runs: dict[Any, Answer | Finding] = {}  # of whole networks
+        self.runs: dict[Any, Answer | Finding] = {}  # results of whole networks
 
     def hand_over(self) -> WarmWorker | None:
-        """The worker for the next part, if it is alive and well; this view has none afterwards."""
+        """Hand the worker to the next part, if it is usable; this view has none afterwards."""
         if self.worker is None or self.deaths or self.state.stand_in:
             self.stop()
             return None
@@ -140,13 +140,13 @@ class Student:
         kwargs: dict[str, Any],
         optional: Options = (),
     ) -> tuple[str, list[str]]:
-        """Construct libs.MODULE.NAME once.
+        """Construct libs.MODULE.NAME, once for all who ask.
 
-        A broken libs/unet.py must not cost the points of the models that use it: where building
-        with it fails, an empty network replaces it.
+        A broken libs/unet.py must not cost the points of the models that use it: if building fails
+        with it, an empty network replaces it.
 
         Args:
-            optional: sets of further arguments, see cases.py.
+            optional: sets of further arguments, see `Options` in cases.py.
 
         Returns:
             The key of the object, and the names of the optional arguments that it was given.
@@ -164,8 +164,8 @@ class Student:
         try:
             self.built[key] = self._build_as_it_is(request)
         except Finding as finding:
-            # What fails in a worker that has run other code may yet work in another. That nothing
-            # was run, which has no hint, is about this part alone.
+            # A build that fails in a worker that has run other code may work in a new one. A
+            # finding without a hint says that nothing was run, which concerns only this part.
             hangs = finding.hint == "too_slow"
             if finding.hint and self.state.part_left > 0 and (fresh or hangs):
                 failed = finding.reason, finding.hint, finding.not_attempted
@@ -174,7 +174,7 @@ class Student:
         return key, self.built[key]
 
     def _build_as_it_is(self, request: dict[str, Any]) -> list[str]:
-        """Build, with a stand-in for a libs/unet.py that does not allow it."""
+        """Build; if libs/unet.py prevents it, build with a stand-in for it."""
         try:
             return self._build(request)
         except Finding as finding:
@@ -186,8 +186,8 @@ class Student:
     def ddpm(self, case: Case) -> str:
         """The key of a case's DDPM.
 
-        Skips the test where an earlier edition cannot build it, or where a fault in the use of the
-        autoencoder, which the part latent judges, keeps another part's case from being built.
+        Skips the test if an earlier edition cannot build it, or if another part's case fails to
+        build because of a fault with the autoencoder, which the part latent judges.
         """
         try:
             key, built = self.build("ddpm", "DDPM", case.kwargs, case.optional)
@@ -199,10 +199,10 @@ class Student:
         return key
 
     def fm(self, case: Case) -> str:
-        """The key of a case's FM; a module that is not there was not attempted.
+        """The key of a case's FM; without the module, the part was not attempted.
 
-        Skips the test where DDPM cannot be built with this autoencoder either, since the part
-        latent judges that, and where FM does not know the case's optional arguments.
+        Skips the test if DDPM cannot be built with this autoencoder either, which the part latent
+        judges, and if FM does not know the case's optional arguments.
         """
         try:
             key, built = self.build("fm", "FM", case.kwargs, case.optional)
@@ -218,7 +218,7 @@ class Student:
         return key
 
     def _check_optional(self, module: str, name: str, case: Case, built: list[str]) -> None:
-        """Skip the test where a class was not built with one set of optional arguments."""
+        """Skip the test if a class was built without any of the sets of optional arguments."""
         if not case.optional or any(given.keys() == set(built) for given, _ in case.optional):
             return
         text = self.libs and self.libs / f"{module}.py"
@@ -232,7 +232,7 @@ class Student:
         pytest.skip(f"this {name} does not know {sets}")
 
     def edm(self, case: Case) -> str:
-        """The key of a case's EDM; a module that is not there was not attempted."""
+        """The key of a case's EDM; without the module, the part was not attempted."""
         kwargs = {name: v for name, v in case.kwargs.items() if name != "timesteps"}
         sigma_data = float(case.inputs["sigma_data"])
         return self.build("edm", "EDM", {**kwargs, "sigma_data": sigma_data})[0]
@@ -250,17 +250,17 @@ class Student:
         inside: Mapping[str, Handler] | None = None,
         weights: Mapping[str, np.ndarray] | None = None,
     ) -> Answer:
-        """Call a method; each double's handler answers with an array, or a sentence to refuse.
+        """Call a method; each double's handler answers with an array, or with a sentence to refuse.
 
         Args:
-            gradients: find out which of them reach the doubles.
+            gradients: also compute which gradients reach the doubles.
             training: the mode of the object and of the doubles, training or evaluation.
-            time_at: position of the time steps, which are left out where the method, as in some
+            time_at: position of the time steps, which are left out if the method, as in some
                 editions, draws them itself; `Answer.draws` says whether.
-            away: all arguments are on a second device, see sandbox/devices.py.
-            inside: doubles that take the place of functions that it calls.
-            weights: what parameters of the object hold during the call, by their names; gradients
-                are those that reach them, too.
+            away: put all arguments on a second device, see sandbox/devices.py.
+            inside: doubles that replace functions that the method calls.
+            weights: values of the object's parameters during the call, by name; gradients then
+                include those that reach these parameters.
         """
         inside, weights = inside or {}, weights or {}
         request = {"key": key, "method": method, "args": list(args), "time": time_at}
@@ -279,7 +279,7 @@ class Student:
         return self._ask("call", request, CALL_SECONDS, {**doubles, **inside}, read)
 
     def forward(self, key: str, inputs: list[np.ndarray], training: bool) -> Answer:
-        """Run a whole network on inputs of these shapes; once, for all who ask."""
+        """Run a whole network on inputs of these shapes, once for all who ask."""
         asked = key, training, *(value.shape for value in inputs)
         if asked not in self.runs:
             try:
@@ -292,9 +292,9 @@ class Student:
         return found
 
     def run_before(self, key: str, inputs: list[np.ndarray], training: bool) -> None:
-        """Run a whole network before `network`, to which it shows the shapes of all outputs.
+        """Run a whole network before `network`, so that the worker knows the shapes of all outputs.
 
-        What goes wrong is for a test of its own, unless it ends the process.
+        Other tests report what goes wrong here, unless it ends the process.
         """
         try:
             self.forward(key, inputs, training)
@@ -313,14 +313,14 @@ class Student:
         away: bool = False,
         **kwargs: Any,
     ) -> Answer:
-        """Call the function libs.MODULE.NAME; arguments named as a double are that double.
+        """Call the function libs.MODULE.NAME; doubles are passed as arguments of their names.
 
-        A module that is not there was not attempted: bonus parts may be left out.
+        Without the module, the part was not attempted: bonus parts may be left out.
 
         Args:
-            inside: doubles that are not arguments but take the place of functions that it calls.
-            keeps: doubles whose arguments must stay as they are after the call.
-            away: all tensors are on a second device, see sandbox/devices.py.
+            inside: doubles that are not arguments, but replace functions that it calls.
+            keeps: doubles whose arguments must not change after the call.
+            away: put all tensors on a second device, see sandbox/devices.py.
         """
         doubles, inside = doubles or {}, inside or {}
         request: dict[str, Any] = {"module": module, "name": name, "args": list(args)}
@@ -339,9 +339,9 @@ class Student:
             raise
 
     def each(self, module: str, name: str, items: list[Any], **kwargs: Any) -> list[Any | Finding]:
-        """Call libs.MODULE.NAME once for each item; returns each value, or the error in its place.
+        """Call libs.MODULE.NAME once for each item; returns each value, or a Finding for an error.
 
-        A module that is not there was not attempted.
+        Without the module, the part was not attempted.
         """
         request = {"module": module, "name": name, "items": items, "kwargs": kwargs}
 
@@ -370,9 +370,9 @@ class Student:
         """Run a UNet made of doubles, all answered by the handler; also returns its structure.
 
         Args:
-            seed: of the numbers that the handler draws, one call after the other. The worker draws
-                the same by itself. It gains nothing by knowing them: only the right calls show that
-                each went where it should.
+            seed: of the numbers that the handler draws, call by call. The worker draws the same
+                ones itself. It gains nothing by knowing them: only the right calls show that each
+                number went where it should.
         """
         request = {"key": key, "args": list(args), "training": training}
         request |= {"seed": seed, "most": MAX_MEMBER_CALLS}
@@ -393,7 +393,7 @@ class Student:
         self.built = {}
 
     def _build_without_unet(self, request: dict[str, Any]) -> list[str]:
-        """Build with a stand-in for libs/unet.py; if that fails too, it was not to blame."""
+        """Build with a stand-in for libs/unet.py; if that fails too, unet.py was not to blame."""
         before = self.deaths, self.last_death
         self.stop()
         self.deaths = 0
@@ -424,10 +424,10 @@ class Student:
         doubles: Any,
         read: Callable[[dict[str, Any], Calls], Any],
     ) -> Any:
-        """Send a request, answer the doubles' calls meanwhile, and return the answer.
+        """Send a request, answer the doubles' calls meanwhile, and return what `read` makes of it.
 
         Args:
-            read: makes a record of the answer and the doubles' calls; raises BadMessage.
+            read: makes a record from the answer and the doubles' calls; raises BadMessage.
         """
         self._check_worth_asking()
         is_new = self.worker is None
@@ -463,7 +463,7 @@ class Student:
         return result
 
     def _check_worth_asking(self) -> None:
-        """Raise a Finding where too much went wrong before, or no time is left."""
+        """Raise a Finding if too much went wrong before, or no time is left."""
         if self.deaths >= MAX_DEATHS:
             raise Finding(f"Not run, since earlier tests ended like this: {self.last_death}")
         self.state.check_time()
@@ -471,7 +471,7 @@ class Student:
             raise Finding(f"Not run, since too many tests ended like this: {FORGED}.", "forged")
 
     def _end_of(self, trouble: Exception, seconds: float, what: str) -> Finding:
-        """End a worker that gave no answer; returns what happened to it.
+        """End a worker that gave no answer; returns a Finding about what happened.
 
         Args:
             seconds: how long it had for the call.
@@ -520,7 +520,7 @@ def wait_for_answer(channel: Channel, calls: Calls, deadline: float) -> dict[str
 
 
 def called(operation: str, request: dict[str, Any]) -> str:
-    """What a request asks for, in words."""
+    """A request in words."""
     if operation == "build":
         module = request["module"].replace(".", "/")
         return f"importing libs/{module}.py and building {request['name']}"

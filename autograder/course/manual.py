@@ -296,7 +296,7 @@ def _header_problems(rubric: Rubric, file: Path, header: list[str]) -> list[str]
         if header.count(name) > 1:
             problems.append(f"{file}: the column '{one_line(name)}' appears more than once")
         if name in rubric.ids and name not in known:
-            problems.append(f"{file}: the column '{name}' is for a part that only tests grade")
+            problems.append(f"{file}: the column '{name}' is for a part that only the tests grade")
         elif name not in known:
             shown = one_line(name)
             problems.append(f"{file}: unknown column '{shown}'{did_you_mean(name, known)}")

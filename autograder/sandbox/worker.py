@@ -1,7 +1,7 @@
-"""The worker: imports a submission and answers the judge's questions about it.
+"""The worker: imports a submission and answers the judge's requests about it.
 
-It runs in a confined process, holds no expected value and gives no verdict. Student code may patch
-everything here; all it can change is the values that it sends, and those the judge compares.
+It runs in a confined process, holds no expected values and gives no verdicts. Student code may
+patch everything here, but can only change the values that it sends, and the judge compares those.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from unittest import mock
 
 import numpy as np
-import numpy.random  # with NumPy it comes only once it is used, in each worker
+import numpy.random  # NumPy imports it only on use, which would be in each worker
 import torch
 from torch import nn
 
@@ -28,18 +28,18 @@ from autograder.sandbox.devices import Away, Devices, check
 from autograder.sandbox.wire import DTYPES, NAMES, Channel
 
 SHOWN = 2000  # characters of an error's text
-MOVED = 0.5  # how far parameters are moved that the judge does not know
-MAX_LATER, MOST_LATER = 1 << 23, 300  # bytes and calls that are reported with the next message
+MOVED = 0.5  # added to the parameters that the judge gives no values for
+MAX_LATER, MOST_LATER = 1 << 23, 300  # bytes and number of calls reported with the next message
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
 TIMES = {"time", "times", "t", "timestep", "timesteps", "step"}
-CHAIN = ("p_sample_loop", "generate")  # what editions call sampling
+CHAIN = ("p_sample_loop", "generate")  # names of the sampling method in the editions
 NOISES = {"noise", "eps", "epsilon"}
 WEIGHTS = ["vae_encoder_weights", "vae_decoder_weights"]
-HALVES = {  # names of an autoencoder's halves, parts or methods, in the order of the search
+HALVES = {  # names of an autoencoder's halves, as modules or methods, in the order of the search
     "vae.encoder": ("encoder", "encode", "vae_encoder"),
     "vae.decoder": ("decoder", "decode", "vae_decoder"),
 }
-# For each member of a network: from the shapes of its inputs to that of its output.
+# For each member of a network, the shape of its output by the shapes of its inputs.
 Shapes: TypeAlias = dict[str, dict[tuple, list[int]]]
 BUFFERS = (
     "betas sqrt_recip_alphas sqrt_alphas_cumprod sqrt_one_minus_alphas_cumprod posterior_variance "
@@ -48,10 +48,10 @@ BUFFERS = (
 
 
 def serve(channel: Channel, code_folder: str, shared: bool = False) -> None:
-    """Answer requests until the judge closes the channel. Each is {"op": name of a method, ...}.
+    """Answer requests, {"op": name of a method, ...}, until the judge closes the channel.
 
     Args:
-        shared: this process is the judge's own, and stays as it is.
+        shared: this process is the judge's own, and is not modified.
     """
     if shared:
         sys.path.insert(0, code_folder)
@@ -70,7 +70,7 @@ def serve(channel: Channel, code_folder: str, shared: bool = False) -> None:
 
 
 class Worker:
-    """What has been built so far, and the operations that a request may name."""
+    """The objects built so far, and the operations (do_...) that a request may name."""
 
     def __init__(self, channel: Channel, code_folder: str) -> None:
         self.channel = channel
@@ -78,7 +78,7 @@ class Worker:
         self.code_folder = code_folder
         self.objects: dict[str, Any] = {}
         self.doubles: dict[str, nn.Module] = {}
-        self.shapes: dict[str, Shapes] = {}  # of the members of each object, from a run of it
+        self.shapes: dict[str, Shapes] = {}  # of each object's members, from a run of it
         self.members = Members(0, 0, {})
 
     def do_gpu(self) -> dict[str, Any]:
@@ -99,9 +99,9 @@ class Worker:
 
         Args:
             kwargs: arguments of the class.
-            optional: sets of more arguments, each with names beside it; the first is given of
-                which it knows all.
-            stand_in: replace libs/unet.py and its variants by empty networks.
+            optional: sets of more arguments, each with further names. The first set is given for
+                which the class knows all arguments and names.
+            stand_in: replace libs/unet.py and libs/variants.py by empty networks.
         """
         if stand_in:
             for network in ("unet", "variants"):
@@ -123,7 +123,7 @@ class Worker:
                 weights = weights or WEIGHTS
             if not (kwargs.get("use_vae") and weights):
                 raise
-            with files_without_weights() as path:  # it insists on files with the weights
+            with files_without_weights() as path:  # the class requires files with weights
                 built = construct(module, made, {**given, **dict.fromkeys(weights, path)})
         self.objects[key] = built
         return {"optional": names}
@@ -131,7 +131,7 @@ class Worker:
     def do_call(
         self, key: str, weights: dict[str, np.ndarray], gradients: bool, **request: Any
     ) -> dict[str, Any]:
-        """As `call`, while parameters of the object hold the weights, see `Weights`."""
+        """Like `call`, with the given weights in the object's parameters, see `Weights`."""
         with Weights(self.objects[key], weights) as held:
             answer = self.call(key=key, gradients=gradients, **request)
             answer["changed"] += held.lost()
@@ -152,13 +152,13 @@ class Worker:
         inside: list[str],
         ahead: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> dict[str, Any]:
-        """Call a method with test doubles in place; the arrays among the arguments become tensors.
+        """Call a method with test doubles in place; arrays among the arguments become tensors.
 
         Args:
             doubles: attributes of the object such as "model", "p_sample", "vae.encoder".
             training: the mode of the object and of the doubles, training or evaluation.
-            time: position of the time steps, left out where the method draws them itself.
-            away: all arguments are on a second device.
+            time: position of the time steps, which are left out if the method draws them itself.
+            away: put all arguments on a second device.
             inside: doubles that take the place of functions that it calls.
             ahead: answers of doubles, see Double.
         """
@@ -212,12 +212,12 @@ class Worker:
         away: bool,
         ahead: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> dict[str, Any]:
-        """Call libs.MODULE.NAME; keyword arguments named as a double are that double.
+        """Call libs.MODULE.NAME; doubles that are not `inside` become keyword arguments.
 
         Args:
             inside: doubles that take the place of functions that it calls.
             keeps: doubles whose arguments must stay as they are after the call.
-            away: all tensors are on a second device.
+            away: put all tensors on a second device.
             ahead: answers of doubles, see Double.
         """
         function = getattr(submitted(module), name)
@@ -228,7 +228,7 @@ class Worker:
         tensors = as_tensors(given, away)
         named: dict[str, Any] = {name: tensors[name] for name in kwargs}
         named |= {d: self.doubles[d] for d in doubles}
-        # What the contract calls a function is one, and has nothing of a network.
+        # If the contract asks for a function, it gets a plain one, not a module.
         named |= {d: plain(self.doubles[d]) for d in doubles if d != "network"}
         with contextlib.ExitStack() as stack:
             if away:
@@ -241,7 +241,7 @@ class Worker:
     def do_each(
         self, module: str, name: str, items: list[Any], kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        """Call libs.MODULE.NAME once for each item; an error takes the place of its value."""
+        """Call libs.MODULE.NAME once for each item; an error replaces that item's value."""
         function = getattr(submitted(module), name)
         values: list[Any] = []
         errors: list[dict[str, Any] | None] = []
@@ -258,11 +258,11 @@ class Worker:
     def do_network(
         self, key: str, args: list[Any], training: bool, seed: int, most: int
     ) -> dict[str, Any]:
-        """Run the UNet with every member replaced by a double; real members only give shapes.
+        """Run the UNet with every member replaced by a double; real members only determine shapes.
 
         Args:
-            seed: of the doubles' answers.
-            most: calls that need not be asked for.
+            seed: seed of the doubles' answers.
+            most: calls that doubles may answer without asking the judge.
         """
         unet = self.objects[key].train(training)
         self.doubles = {}
@@ -282,7 +282,7 @@ class Worker:
     def double_level(
         self, name: str, i: int, level: nn.Module, stack: contextlib.ExitStack
     ) -> list[bool]:
-        """Replace the members of one level; returns which of them are there."""
+        """Replace the members of one level; returns which members exist."""
         if not isinstance(level, nn.ModuleList):
             raise TypeError(f"self.{name}[{i}] is a {type(level).__name__}, not an nn.ModuleList")
         there = [part is not None and not passes_on(part) for part in level]
@@ -295,11 +295,11 @@ class Worker:
     def doubles_of(
         self, names: list[str], ahead: Mapping[str, np.ndarray], training: bool = True
     ) -> dict[str, "Double"]:
-        """Doubles by their names, with the answers that they have got, in one mode."""
+        """Doubles by name, with the answers they got ahead, in training or evaluation mode."""
         return {n: Double(n, self.calls, ahead.get(n)).train(training) for n in names}
 
     def replace_functions(self, names: list[str], stack: contextlib.ExitStack) -> None:
-        """Put doubles in the place of functions, in each module of the submission that has them."""
+        """Replace functions by doubles, in each module of the submission that has them."""
         for name in names:
             for owner in modules_with(name):
                 stack.enter_context(mock.patch.object(owner, name, self.doubles[name].__call__))
@@ -322,12 +322,11 @@ class Worker:
 
 
 class Weights:
-    """Within this context the parameters of a module hold what the judge gave; then as before.
+    """Within this context a module's parameters hold the values that the judge gave.
 
-    Those that it does not know are moved, so that it shows where they matter.
-
+    Parameters without given values are moved by MOVED, so that it shows if they matter.
     Raises:
-        AttributeError: the module has no parameter of a name and shape.
+        AttributeError: the module has no parameter with this name and shape.
     """
 
     def __init__(self, module: nn.Module, given: dict[str, np.ndarray]) -> None:
@@ -353,22 +352,22 @@ class Weights:
                 own.grad = None
 
     def lost(self) -> list[str]:
-        """The names of those that no longer hold what was given."""
+        """The names of given parameters whose values have changed."""
         return [name for name, value in self.given.items() if not same(self.own[name], value)]
 
     def gradients(self) -> dict[str, float]:
-        """The size of the gradient that has reached each of them."""
+        """The norm of the gradient that reached each given parameter."""
         grads = {name: self.own[name].grad for name in self.given}
         return {name: float(g.norm()) for name, g in grads.items() if g is not None}
 
 
 class Calls:
-    """Passes the doubles' calls to the judge, who may have answered some ahead."""
+    """Passes the doubles' calls to the judge, which may have answered some ahead."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.earlier: list[dict[str, Any]] = []  # calls not reported to the judge yet, and
-        self.size = 0  # the bytes of their tensors
+        self.earlier: list[dict[str, Any]] = []  # calls not yet reported to the judge
+        self.size = 0  # bytes of their tensors
 
     def take(self) -> list[dict[str, Any]]:
         """The calls to report to the judge with the next message."""
@@ -376,13 +375,13 @@ class Calls:
         return earlier
 
     def keep(self, asked: dict[str, Any]) -> bool:
-        """Report a call of tensors and numbers later, if there is room; whether there is."""
+        """Store a call to report it later; False if there is no room, or its size is unknown."""
         size = self.size
         for value in (*asked["args"], *asked["kwargs"].values()):
             if isinstance(value, dict) and "tensor" in value:
                 size += getattr(value.get("array"), "nbytes", 0)
             elif not isinstance(value, bool | int | float | None):
-                return False  # nobody knows how long it is
+                return False  # its size is unknown
         if size > MAX_LATER or len(self.earlier) >= MOST_LATER:
             return False
         self.earlier.append(asked)
@@ -390,19 +389,19 @@ class Calls:
         return True
 
     def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Have the judge answer a call."""
+        """Send a call to the judge, and return its answer."""
         self.channel.send({**asked, "earlier": self.take()})
         return self.channel.receive()
 
 
 @dataclass
 class Members:
-    """What the doubles of a network's members share.
+    """State that the doubles of a network's members share.
 
     Args:
-        seed: of their answers.
-        left: calls that they may still answer by themselves.
-        shapes: of outputs that are known.
+        seed: seed of their answers.
+        left: calls that they may still answer without asking the judge.
+        shapes: known shapes of outputs.
     """
 
     seed: int
@@ -414,13 +413,13 @@ class Members:
 
 
 def shapes_of(inputs: list[torch.Tensor]) -> tuple:
-    """The shapes of tensors."""
+    """The tensors' shapes, as a key."""
     return tuple(tuple(a.shape) for a in inputs)
 
 
 @contextlib.contextmanager
 def shapes_noted(network: nn.Module) -> Iterator[Shapes]:
-    """Within this context, note the shapes of what each member gets and gives."""
+    """Within this context, record the shapes of each member's inputs and output."""
     found: Shapes = {}
     with contextlib.ExitStack() as stack:
         for name, member in members_of(network):
@@ -435,7 +434,7 @@ def shapes_noted(network: nn.Module) -> Iterator[Shapes]:
 
 
 def members_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The members of a UNet by the names of their doubles."""
+    """The members of a UNet, with the names of their doubles."""
     for name, child in network.named_children():
         if name not in ("encoder", "decoder"):
             yield name, child
@@ -447,10 +446,10 @@ def members_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 class Double(nn.Module):
-    """Replaces a network or a function: passes each call on to the judge, who answers it.
+    """Replaces a network or a function, and passes each call to the judge, which answers it.
 
     Args:
-        name: says which one is called.
+        name: identifies it to the judge.
         calls: the way to the judge.
         ahead: answers to the first calls: [n, B, ...] if their first tensor has B rows, or [n].
     """
@@ -458,10 +457,12 @@ class Double(nn.Module):
     def __init__(self, name: str, calls: Calls, ahead: np.ndarray | None = None) -> None:
         super().__init__()
         self.name, self.calls = name, calls
-        self.names: dict[str, str] = {}  # of arguments, see `own_names`
-        self.ahead = [] if ahead is None else list(ahead)[::-1]  # last one first; and
-        self.following: list[np.ndarray] = []  # answers to calls after one that was asked for
-        self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # arguments, their copies
+        self.names: dict[str, str] = {}  # of the arguments, see `own_names`
+        self.ahead = [] if ahead is None else list(ahead)[::-1]  # last one first
+        self.following: list[np.ndarray] = []  # answers that came with another answer
+        self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = (
+            None  # arguments and copies of them
+        )
         self.factor = nn.Parameter(torch.ones((), dtype=torch.float32, device="cpu"))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -475,13 +476,13 @@ class Double(nn.Module):
             return answer.as_subclass(Away) if is_away else answer
 
     def lost(self) -> bool:
-        """Whether an argument has changed since this was called."""
+        """Whether an argument has changed since the call."""
         return not all(same(a, copy) for a, copy in self.kept or [])
 
     def answer(
         self, args: tuple, kwargs: dict[str, Any], inputs: list[torch.Tensor]
     ) -> torch.Tensor:
-        """What the judge answers to a call."""
+        """The judge's answer to a call, connected to the inputs for gradients."""
         if self.names:
             kwargs = {**dict(zip(self.names, args, strict=False)), **kwargs}
             args, kwargs = (), {self.names.get(name, name): v for name, v in kwargs.items()}
@@ -511,7 +512,7 @@ class Double(nn.Module):
         return answer["value"]
 
     def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """The judge's answer; raises an error where that is a refusal."""
+        """The judge's answer; raises RuntimeError if it refuses."""
         answer = self.calls.ask(asked)
         if "refused" in answer:
             raise RuntimeError(answer["refused"])
@@ -519,10 +520,10 @@ class Double(nn.Module):
 
 
 class Member(Double):
-    """Replaces a member of a network; each call gets random numbers in its output's shape.
+    """Replaces a member of a network; answers random numbers in the shape of its output.
 
     Args:
-        real: what it replaces; it runs on the real input if the shape is not known.
+        real: the member it replaces; it runs on the real input if its output's shape is unknown.
     """
 
     def __init__(self, name: str, calls: Calls, real: nn.Module, members: Members) -> None:
@@ -537,7 +538,7 @@ class Member(Double):
         kwargs: dict[str, Any],
         inputs: list[torch.Tensor],
     ) -> np.ndarray:
-        """The numbers of the answer, which the judge draws as well."""
+        """The numbers of the answer; the judge draws the same ones."""
         failure = None
         try:
             asked["shape"] = self.shape(args, kwargs, inputs)
@@ -562,7 +563,7 @@ class Member(Double):
 
 
 def plain(double: Double) -> Callable[..., Any]:
-    """A double as a function."""
+    """A double as a plain function."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return double(*args, **kwargs)
@@ -571,7 +572,7 @@ def plain(double: Double) -> Callable[..., Any]:
 
 
 class PassOn(torch.autograd.Function):
-    """The value itself, connected to all inputs, so that a cut gradient shows."""
+    """The value itself, connected to all inputs, so that it shows if a gradient is cut."""
 
     @staticmethod
     def forward(ctx: Any, value: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
@@ -591,9 +592,8 @@ class PassOn(torch.autograd.Function):
 def submitted(module: str) -> types.ModuleType:
     """Import libs.MODULE.
 
-    A broken libs/ddim.py must not cost the points of libs/stable_diffusion.py, whose calls of it go
-    to a double: where this one's import fails before the other is there, an empty module takes its
-    place.
+    A broken libs/ddim.py must not cost the points of libs/stable_diffusion.py, whose calls to it go
+    to a double. If importing the latter fails because of it, an empty module replaces it.
     """
     try:
         return importlib.import_module(f"libs.{module}")
@@ -608,14 +608,14 @@ def submitted(module: str) -> types.ModuleType:
 
 
 def modules_with(name: str) -> list[types.ModuleType]:
-    """The submission's modules that have this name."""
+    """The submission's modules that contain this name."""
     libs = [module for path, module in list(sys.modules.items()) if path.startswith("libs.")]
     return [module for module in libs if name in getattr(module, "__dict__", {})]
 
 
 @contextlib.contextmanager
 def replaced(owner: Any, path: str, double: nn.Module) -> Any:
-    """Put a double at a dotted attribute, and take it away again."""
+    """Within this context, a double replaces a dotted attribute."""
     *parents, name = path.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
@@ -635,9 +635,9 @@ def replaced(owner: Any, path: str, double: nn.Module) -> Any:
 
 
 def own_path(built: Any, path: str) -> str:
-    """Where a model has what the contract calls vae.encoder or vae.decoder; others stay.
+    """The attribute that is vae.encoder or vae.decoder in the contract; other paths stay.
 
-    The autoencoder may have another name, its halves may be methods, or belong to the model itself.
+    The autoencoder may have another name; its halves may be methods, or belong to the model itself.
     """
     if path not in HALVES:
         return path
@@ -651,7 +651,7 @@ def own_path(built: Any, path: str) -> str:
 
 
 def passes_on(part: nn.Module) -> bool:
-    """Whether a member of a level only returns what it is given: there is nothing in its place."""
+    """Whether a level's member only returns its input, which means there is no such member."""
     if next(part.parameters(), None) is not None:
         return False
     x = torch.zeros(1, 8, 4, 4)
@@ -662,14 +662,14 @@ def passes_on(part: nn.Module) -> bool:
 
 
 def method_of(built: Any, name: str) -> Any:
-    """A method by its name in the contract, or by the one that another edition gave it."""
+    """A method by its name in the contract, or by its name in another edition."""
     if name in CHAIN and not hasattr(built, name):
         return getattr(built, next((other for other in CHAIN if hasattr(built, other)), name))
     return getattr(built, name)
 
 
 def lacks_time(function: Any, place: int) -> bool:
-    """Whether a function takes no time step in this place, but the noise."""
+    """Whether a function takes the noise, and not the time step, at this position."""
     named = [
         parameter
         for parameter in inspect.signature(function).parameters.values()
@@ -683,9 +683,9 @@ def lacks_time(function: Any, place: int) -> bool:
 
 
 def own_names(network: Any) -> dict[str, str]:
-    """Where a network takes the time before the label: the contract's names of its arguments.
+    """The contract's argument names, by the network's own, if it takes the time before the label.
 
-    The empty dictionary for all others.
+    Empty for all other networks.
     """
     kind = type(network)
     if kind is HollowUNet:
@@ -708,7 +708,7 @@ def in_own_order(network: Any, arguments: list[Any]) -> list[Any]:
 
 
 def construct(module: str, made: Any, kwargs: dict[str, Any]) -> Any:
-    """Construct a class, with empty networks inside unless it does more than hold them."""
+    """Construct a class with empty networks inside; with real ones if that fails."""
     try:
         with hollow_networks(module) if module != "unet" else contextlib.nullcontext():
             return made(**kwargs)
@@ -718,7 +718,7 @@ def construct(module: str, made: Any, kwargs: dict[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def files_without_weights() -> Any:
-    """The path of a checkpoint that holds nothing, and within this context any module loads it."""
+    """The path of an empty checkpoint; within this context any module can load it."""
     load = nn.Module.load_state_dict
 
     def lenient(self: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
@@ -732,7 +732,7 @@ def files_without_weights() -> Any:
 
 
 class HollowUNet(nn.Module):
-    """Replaces a UNet whose answers nobody will use; one parameter gives the device."""
+    """Replaces a UNet whose output is not used; its one parameter has the device."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -740,7 +740,7 @@ class HollowUNet(nn.Module):
 
 
 class HollowAutoencoder(HollowUNet):
-    """Replaces a TAESD, whose two halves will be doubles."""
+    """Replaces a TAESD, whose two halves doubles will replace."""
 
     factor, channels = 8, 4
 
@@ -751,7 +751,7 @@ class HollowAutoencoder(HollowUNet):
 
 @contextlib.contextmanager
 def hollow_networks(module: str) -> Any:
-    """Within this context libs.MODULE finds empty networks: real ones take most of the time."""
+    """Within this context libs.MODULE uses empty networks, since building real ones is slow."""
     names = ("unet", "tiny_autoencoder", "latent_space", "ddpm", module)
     libs = {name: sys.modules.get(f"libs.{name}") for name in names}
     hollow = {"UNet": ("unet", HollowUNet), "TAESD": ("tiny_autoencoder", HollowAutoencoder)}
@@ -759,7 +759,7 @@ def hollow_networks(module: str) -> Any:
         for name, (home, stand_in) in hollow.items():
             real = getattr(libs[home], name, None)
             if hasattr(real, "encode") or hasattr(real, "decode"):
-                continue  # its halves are not all that matters
+                continue  # it has methods of its own that matter
             for user in map(libs.get, dict.fromkeys((home, "latent_space", "ddpm", module))):
                 if real is not None and getattr(user, name, None) is real:
                     stack.enter_context(mock.patch.object(user, name, stand_in))
@@ -770,7 +770,7 @@ def hollow_networks(module: str) -> Any:
 
 
 def initialisers(module: Any) -> list[types.FunctionType]:
-    """The __init__ of each class that a module defines; none where it is not imported."""
+    """The __init__ of each class that a module defines; none if it is not imported."""
     if module is None:
         return []
     classes: list[Any] = [kind for kind in vars(module).values() if isinstance(kind, type)]
@@ -780,7 +780,7 @@ def initialisers(module: Any) -> list[types.FunctionType]:
 
 @contextlib.contextmanager
 def default_replaced(function: types.FunctionType, real: Any, stand_in: Any) -> Any:
-    """Within this context, an argument of the function has another default value."""
+    """Within this context, a stand-in replaces the real class in a function's defaults."""
     before = function.__defaults__, function.__kwdefaults__
     positional, named = before[0] or (), before[1] or {}
     function.__defaults__ = tuple(stand_in if value is real else value for value in positional)
@@ -792,7 +792,7 @@ def default_replaced(function: types.FunctionType, real: Any, stand_in: Any) -> 
 
 
 def switches(doubles: dict[str, "Double"]) -> dict[str, Any]:
-    """What a call must leave as it was, besides its arguments and modes."""
+    """State that a call must not change, besides its arguments and modes."""
     network = doubles["model"].parameters() if "model" in doubles else ()
     return {
         "requires_grad": [parameter.requires_grad for parameter in network],
@@ -808,7 +808,7 @@ def tensor(array: np.ndarray) -> torch.Tensor:
 
 @contextlib.contextmanager
 def moved_away(module: nn.Module) -> Iterator[None]:
-    """Within this context a module is on the second device, and all tensors know theirs."""
+    """Within this context a module is on the second device, and all tensors know their device."""
     with contextlib.ExitStack() as stack:
         for part in module.modules():
             for held in (part._buffers, part._parameters):
@@ -818,12 +818,12 @@ def moved_away(module: nn.Module) -> Iterator[None]:
 
 
 def as_away(named: dict[Any, Any]) -> dict[Any, Any]:
-    """The same with its tensors on the second device."""
+    """A copy with the tensors on the second device."""
     return {k: v.as_subclass(Away) if torch.is_tensor(v) else v for k, v in named.items()}
 
 
 def as_tensors(given: dict[Any, Any], away: bool = False) -> dict[Any, Any]:
-    """The arguments with tensors in place of arrays, and with new lists."""
+    """The arguments with arrays converted to tensors, and with copies of lists."""
     found = {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
     if away:
         found = as_away(found)
@@ -831,7 +831,7 @@ def as_tensors(given: dict[Any, Any], away: bool = False) -> dict[Any, Any]:
 
 
 def changed(given: dict[Any, Any], tensors: dict[Any, Any]) -> list[Any]:
-    """The positions and names of arguments that are no longer what the judge sent."""
+    """The positions and names of arguments that differ from what the judge sent."""
     arrays = {key: value for key, value in given.items() if isinstance(value, np.ndarray)}
     found = [key for key, array in arrays.items() if not same(tensor(array), tensors[key])]
     lists = {key: value for key, value in given.items() if isinstance(value, list)}
@@ -839,16 +839,16 @@ def changed(given: dict[Any, Any], tensors: dict[Any, Any]) -> list[Any]:
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Equal shape, dtype and bits, NaN included."""
+    """Whether shape, dtype and bits are equal, including NaN."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     return a.detach().numpy().tobytes() == b.detach().numpy().tobytes()
 
 
 def pack(value: Any) -> Any:
-    """A value as the wire can carry it: tensors as arrays, unknown things by their type's name.
+    """A value that the wire can carry: tensors as arrays, unknown objects as their type's name.
 
-    Arrays are copies: they may be sent after the student has changed the tensor.
+    Arrays are copies, since they may be sent after student code has changed the tensor.
     """
     if torch.is_tensor(value):
         name = str(value.dtype).removeprefix("torch.")
@@ -871,7 +871,7 @@ def pack(value: Any) -> Any:
 
 
 def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
-    """An error as values: its type, its text, its place in the submission's own files."""
+    """An error as plain values: its types, its text, its place in the submission's own files."""
     try:
         text = str(error)[:SHOWN]
     except BaseException:
@@ -897,7 +897,7 @@ def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
 
 
 def stand_in_module(path: str) -> types.ModuleType:
-    """A module in place of the network's; each of its classes is an empty network."""
+    """A module that replaces the network's; each of its classes is an empty network."""
     module: Any = types.ModuleType(path)
     module.UNet = HollowUNet
     module.sized = lambda *args, **kwargs: {}  # of the former kit's variants: options of the UNet
