@@ -113,7 +113,7 @@ def is_rounded(value: object, expected: np.ndarray | None) -> bool:
 
 
 def has_few_digits(array: np.ndarray) -> bool:
-    """Whether all numbers fit float16 exactly, or all bfloat16, whatever the dtype."""
+    """Whether all numbers are exact in float16, or all in bfloat16, whatever the dtype."""
     with np.errstate(over="ignore", invalid="ignore"):
         single = np.ascontiguousarray(array, np.float32)
         half = single.astype(np.float16).astype(np.float32)
@@ -133,8 +133,8 @@ def rounded_share(errors: np.ndarray) -> float:
 def as_precise(dtype: np.dtype | str) -> tuple[str, ...]:
     """The dtypes allowed for a result if the inputs have this one and the assignment names none.
 
-    Double precision may be reduced to single. A cut to half precision is found by other checks, from
-    the numbers.
+    Double precision may be reduced to single. A cut to half precision is found by other checks,
+    from the numbers.
     """
     return ("float64", "float32") if str(dtype) == "float64" else (str(dtype),)
 

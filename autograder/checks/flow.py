@@ -1,10 +1,11 @@
-"""Checks of flow matching: the loss of FM, and its sampling from noise to images.
+"""Checks of flow matching: FM's loss, and its sampling from noise to images.
 
-A case says in numbers what a right answer does, so that none of it has to be written here: `line`,
-[2, 2], holds the weights of image and noise in x_t at t = 0 (first column), and by how much they
-change until t = 1; `velocity`, [2], those in what the network is to predict; `times`, [T], when the
-network is asked; `step_x` and `step_v`, [T], the weights of x and of the network's answer in the x
-that follows.
+A case holds the right answers as numbers, so that no formula has to be here:
+- `line`, [2, 2]: the weights of image and noise in x_t at t = 0 (first column), and their change
+  until t = 1 (second column);
+- `velocity`, [2]: the weights of image and noise in what the network should predict;
+- `times`, [T]: the times at which the network is asked;
+- `step_x` and `step_v`, [T]: the weights of x and of the network's answer in the next x.
 """
 
 import itertools
@@ -36,27 +37,27 @@ from autograder.checks.sampling_loop import Chain, check_decoded, check_pictures
 from autograder.checks.student import Student
 from autograder.reading.program import constructor_names
 
-EXACT = 2e-5  # of the size of image and noise: what a mix may be off
-LEAST = 1e-3  # of the noise in x_t, from which it can be found
-TRIES = 5  # calls that draw t, until all samples have that much: five fail once in 1e11
-# How far a measured distribution may be from the right one, times the root of the number of draws:
-# a right answer is farther with a probability below 2 exp(-2 * 3.1^2) = 9e-9 (Dvoretzky, Kiefer and
+EXACT = 2e-5  # tolerance of a mix, relative to the size of image and noise
+LEAST = 1e-3  # weight of the noise in x_t from which it can be recovered
+TRIES = 5  # calls that draw t until all samples have that weight; five fail once in 1e11
+# How far a measured distribution may be from the right one, times the root of the number of draws.
+# A right answer is farther with a probability below 2 exp(-2 * 3.1^2) = 9e-9 (Dvoretzky, Kiefer and
 # Wolfowitz; Massart 1990).
 APART = 3.1
 MIXED = {"signal": 2e-3, "noise": 2e-3}
-OPTION = "logit_normal"  # the argument of FM by which the distribution of t is chosen
+OPTION = "logit_normal"  # the argument of FM that chooses the distribution of t
 STEP = {"step_x": 1e-4, "step_v": 1e-5}
 
 
 @dataclass(repr=False)
 class FlowObjective(Objective):
-    """Runs FM's compute_loss on doubles of network and autoencoder, and judges the call.
+    """Runs FM's compute_loss with doubles of network and autoencoder, and judges the call.
 
     Without t in the case's inputs, compute_loss has to draw it.
     """
 
     family: ClassVar[str] = "fm"
-    scale: float = 1.0  # by which the network's t is larger, see `own_scale`
+    scale: float = 1.0  # factor on the network's t, see `own_scale`
 
     def key(self) -> str:
         return self.student.fm(self.case)
@@ -71,11 +72,11 @@ class FlowObjective(Objective):
 
     @property
     def draws(self) -> bool:
-        """Whether t was drawn, and not given."""
+        """Whether compute_loss drew t, instead of getting it."""
         return self.answer.draws or "t" not in self.case.inputs
 
     def run(self, student: Student, *noise: np.ndarray, **options: Any) -> None:
-        """Call compute_loss; again where so little of its own noise is left that it is lost."""
+        """Call compute_loss; again if x_t has too little of the drawn noise to recover it."""
         for _ in range(TRIES):
             super().run(student, *noise, **options)
             calls = [a.bind("x", "label", "time") for a in self.answer.asked if a.name == "model"]
@@ -91,7 +92,7 @@ class FlowObjective(Objective):
         return bool((start + change * value.array < LEAST).any())
 
     def explain(self, finding: Finding) -> None:
-        """Raise a Finding that says more than the error: pixels in the place of latents."""
+        """Raise a more precise Finding than the error's if pixels were used instead of latents."""
         encoded = any(asked.name == "vae.encoder" for asked in finding.asked)
         if self.case.kwargs.get("use_vae") and finding.hint == "shape_error" and not encoded:
             text = f"With use_vae, self.vae.encoder was never called, and then: {finding.reason}"
@@ -104,8 +105,8 @@ class FlowObjective(Objective):
     def check(self, noise: np.ndarray | None) -> np.ndarray:
         """Judge the call; see `Objective.check`.
 
-        Where the noise was drawn, its numbers are of use only for samples with at least `LEAST` of
-        it in x_t.
+        If compute_loss drew the noise, the result is valid only for samples with at least `LEAST`
+        of it in x_t.
         """
         call = network_calls(self.answer.asked, len(self.clean))[-1]
         self.t = self.times_of(call)
@@ -114,7 +115,7 @@ class FlowObjective(Objective):
         tolerance = 2e-5
         if noise is None:
             noise = (x_t - signal * self.clean) / np.maximum(rate, LEAST)
-            # what rounding of x_t does to the noise, and that to the loss
+            # the effect of rounding x_t on the recovered noise, and so on the loss
             eps, most = self.case.inputs["eps"], np.abs(self.clean).max() + 6
             lost = 2e-7 * most / np.maximum(rate, LEAST)
             tolerance += float((2 * (np.abs(eps) + most) * lost).mean())
@@ -135,7 +136,7 @@ class FlowObjective(Objective):
         return [start + change * t for start, change in line]
 
     def times_of(self, call: dict[str, Any]) -> np.ndarray:
-        """The times that the network got; those that were given, if any were."""
+        """The times that the network got; the given ones, if there were any and they match."""
         size, value = len(self.clean), call.get("time")
         label = self.case.inputs["label"]
         if is_tensor_like(value, label) and not is_tensor_like(call.get("label"), label):
@@ -173,7 +174,7 @@ class FlowObjective(Objective):
     def check_mix(
         self, x_t: np.ndarray, noise: np.ndarray, signal: np.ndarray, rate: np.ndarray
     ) -> None:
-        """x_t is the point of the line between noise and image."""
+        """Check that x_t is on the line between noise and image, at the right place."""
         size = np.abs(self.clean) + np.abs(noise)
         wrong = off(x_t, signal * self.clean + rate * noise, EXACT * size + 1e-6)
         if not wrong.any():
@@ -205,7 +206,7 @@ class FlowObjective(Objective):
             hint = "fm_one_time"
         expected = signal.reshape(-1)[worst], rate.reshape(-1)[worst]
         if close(found[worst], np.array(expected), 1e-4):
-            raise Finding("The network's x_t has few digits.", "loses_digits")
+            raise Finding("The network's x_t has lost digits.", "loses_digits")
         raise Finding(
             f"At t = {self.t[worst]:.3f} the network's x holds {found[worst, 0]:.4f} of the image "
             f"and {found[worst, 1]:.4f} of the noise; expected {expected[0]:.4f} and "
@@ -215,12 +216,12 @@ class FlowObjective(Objective):
 
 
 def own_scale(student: Student, case: Case) -> float:
-    """By what FM multiplies t for its network, if loss and sampling do so alike; otherwise 1.
+    """The factor by which FM multiplies t for its network; 1 unless loss and sampling agree on it.
 
-    A flow that does is right: its network learns from the same times that it is asked at.
+    An FM with such a factor is right: its network learns from the same times at which it is asked.
     """
     drawn = b"".join(np.asarray(value).tobytes() for value in case.inputs.values())
-    random = np.random.default_rng(zlib.crc32(drawn))  # which --seed repeats
+    random = np.random.default_rng(zlib.crc32(drawn))  # repeated by --seed
     size, T = 2, case.kwargs["timesteps"]
     shape = (size, *diffused_shape(case.config))
     inputs = {"label": np.arange(size), "t": np.float32([0.25, 0.75])}
@@ -245,7 +246,7 @@ def own_scale(student: Student, case: Case) -> float:
 
 
 def time_hint(found: np.ndarray, t: np.ndarray, T: int) -> str:
-    """What other times than t are."""
+    """The hint for times that differ from t."""
     largest = int(np.argmax(t))
     scale = found[largest] / t[largest] if t[largest] else 0.0
     if close(found, t[::-1], 1e-4) or close(found, np.roll(t, 1), 1e-4):
@@ -262,10 +263,10 @@ def time_hint(found: np.ndarray, t: np.ndarray, T: int) -> str:
 
 
 def check_times(student: Student, case: Case) -> None:
-    """A loss that draws t draws it for each image, from the right distribution, new each time.
+    """Check that a loss draws a t for each image, from the right distribution, anew in each call.
 
-    The case's `quantiles`, [n, levels], are those of the distributions that are right: the one
-    that is asked for, and others for an FM that cannot be asked for one.
+    The case's `quantiles`, [n, levels], belong to the right distributions: first the requested one,
+    then others that are accepted from an FM without an argument to choose it.
     """
     inputs = {name: v for name, v in case.inputs.items() if name != "t"}
     drawn = []
@@ -297,7 +298,7 @@ def check_times(student: Student, case: Case) -> None:
 
 
 def distance(times: np.ndarray, quantiles: np.ndarray) -> float:
-    """Kolmogorov's distance of sorted numbers from a distribution, at its quantiles."""
+    """The Kolmogorov-Smirnov distance of sorted numbers from a distribution, at its quantiles."""
     levels = (np.arange(len(quantiles)) + 1) / (len(quantiles) + 1)
     below = [
         np.searchsorted(times, quantiles, side=side) / len(times) for side in ("left", "right")
@@ -306,7 +307,7 @@ def distance(times: np.ndarray, quantiles: np.ndarray) -> float:
 
 
 def check_one_each(objective: FlowObjective) -> None:
-    """Not all images got the same t."""
+    """Check that not all images got the same t."""
     size = len(objective.clean)
     value = network_calls(objective.answer.asked, size)[-1].get("time")
     if isinstance(value, Tensor) and value.array is not None and value.array.size:
@@ -317,7 +318,7 @@ def check_one_each(objective: FlowObjective) -> None:
 
 @dataclass(repr=False)
 class FlowChain(Chain):
-    """Test doubles of FM's network and decoder, with their calls and answers while it draws."""
+    """Test doubles of FM's network and decoder, and their calls and answers during sampling."""
 
     method: ClassVar[str] = "generate"
     family: ClassVar[str] = "fm"
@@ -327,14 +328,14 @@ class FlowChain(Chain):
         return student.fm(self.case)
 
     def time_of(self, call: dict[str, Any], inlined: bool) -> Any:
-        """The time that a call says it is, a float; None where it names none."""
+        """The time in a call, a float; None if there is none."""
         value = call.get("t")
         if isinstance(value, Tensor) and value.array is not None and value.array.size:
             return float(value.array.reshape(-1)[0])
         return float(value) if isinstance(value, int | float) else None
 
     def check(self) -> np.ndarray:
-        """Judge all steps; returns the x that sampling must end with.
+        """Judge all steps; returns the x with which sampling must end.
 
         Raises:
             Finding
@@ -355,7 +356,7 @@ class FlowChain(Chain):
         return expected["step_x"][-1] * last["x"].array + expected["step_v"][-1] * value
 
     def check_time(self, value: Any) -> None:
-        """The network got a tensor with the time of each sample, all equal."""
+        """Check that the network got a tensor with the time of each sample, all equal."""
         size = len(self.case.inputs["label"])
         fits = isinstance(value, Tensor) and value.array is not None and value.shape == [size]
         if not fits or not close(value.array, np.full(size, value.array[0]), 1e-6):
@@ -366,7 +367,7 @@ class FlowChain(Chain):
             )
 
     def check_order(self, times: list[float]) -> None:
-        """The network is asked at the expected times."""
+        """Check that the network is asked at the expected times."""
         found, expected = np.array(times), self.case.expected["times"]
         T = len(expected)
         if len(found) == T and close(found, expected, 1e-4):
@@ -389,7 +390,7 @@ class FlowChain(Chain):
         step: tuple[dict[str, Any], np.ndarray],
         following: tuple[dict[str, Any], np.ndarray],
     ) -> tuple[float, float]:
-        """How much of x and of the network's answer the next x holds; raises Finding."""
+        """The weights of x and of the network's answer in the next x; raises Finding."""
         x, value = step[0]["x"].array.astype(np.float64), step[1].astype(np.float64)
         x_next = tensor_of(following[0].get("x"), x.shape, f"x after step {i}")
         expected = self.case.expected["step_x"][i], self.case.expected["step_v"][i]
@@ -397,7 +398,7 @@ class FlowChain(Chain):
             return expected
         found, rest = weights(x_next, x, value)
         if off(rest, 0, 1e-3).any():
-            # perhaps it goes on from the start
+            # perhaps it starts from the noise again
             first = self.start.array.astype(np.float64)
             _, rest = weights(x_next, first, value)
             again = not off(rest, 0, 1e-3).any()
@@ -409,11 +410,11 @@ class FlowChain(Chain):
         if off(found, found[0], 1e-3).any():
             raise Finding("A step treats the samples differently.", "mixes_samples")
         if not off(found, np.array(expected), 1e-4).any():
-            raise Finding(f"The x after step {i} has few digits.", "loses_digits")
+            raise Finding(f"The x after step {i} has lost digits.", "loses_digits")
         return float(found[:, 0].mean()), float(found[:, 1].mean())
 
     def check_steps(self, found: list[tuple[float, float]]) -> None:
-        """Each step follows the network's answer for its share of the time."""
+        """Check that each step follows the network's answer for its share of the time."""
         if not found:
             return
         expected = self.case.expected
@@ -437,7 +438,7 @@ class FlowChain(Chain):
         )
 
     def check_result(self, answer: Answer, x: np.ndarray) -> None:
-        """Judge what generate returned, which must be x in [0, 1], or decoded."""
+        """Judge what generate returned: x brought to [0, 1], or decoded."""
         try:
             check_untouched(answer, ["labels"])
             if self.case.kwargs.get("use_vae"):
@@ -450,7 +451,7 @@ class FlowChain(Chain):
             raise
 
     def check_last_step(self, answer: Answer) -> None:
-        """Raise a Finding that names a mistake in the last step, which only the result shows."""
+        """Raise a Finding for a mistake in the last step, which shows only in the result."""
         call, value = self.in_whole(self.calls("model"), True)[-1]
         shown_at = [call.get("x") for call, _ in self.calls("vae.decoder")] or [answer.value]
         if len(shown_at) != 1 or not isinstance(shown_at[0], Tensor) or shown_at[0].array is None:
@@ -468,7 +469,7 @@ class FlowChain(Chain):
 def follow(
     student: Student, case: Case, random: np.random.Generator, training: bool = True
 ) -> FlowChain:
-    """Draw images, and judge how; returns the chain. Raises Finding."""
+    """Draw images and judge the steps; returns the chain. Raises Finding."""
     chain = FlowChain(case, random, training=training)
     answer = chain.run(student)
     chain.check_result(answer, chain.check())
@@ -476,7 +477,7 @@ def follow(
 
 
 def order_hint(found: np.ndarray, expected: np.ndarray) -> str:
-    """What times are that are not the expected ones."""
+    """The hint for times that differ from the expected ones."""
     n, T = len(found), len(expected)
     whole = np.append(expected, 1.0)
     if n == 2 * T:

@@ -1,4 +1,4 @@
-"""Checks of sampling, from noise to images: which steps it takes, on what, what it returns."""
+"""Checks of sampling, from noise to images: the steps it takes, their inputs, its result."""
 
 import itertools
 import math
@@ -26,21 +26,21 @@ from autograder.checks.independence import DEPENDENT, check_independent, fault_o
 from autograder.checks.messages import Answer, Asked, Tensor
 from autograder.checks.student import Student
 
-AHEAD = 128  # steps that are answered at once
-DRAWS = 8  # of one chain that are compared with each other
-MORE = 16  # a step may get this many times the numbers that the chain holds
+AHEAD = 128  # steps that are answered ahead
+DRAWS = 8  # draws of one chain that are compared with each other
+MORE = 16  # a step's x may have this many times the numbers of the chain's x
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Chain:
-    """Test doubles of p_sample, network and decoder, with their calls and answers.
+    """Test doubles of p_sample, network and decoder, and their calls and answers.
 
     Args:
         random: draws the answers.
-        whole: leave the submission's own p_sample in place, so that the chain is judged by the
-            network's calls alone.
+        whole: keep the submission's own p_sample, so that the chain is judged only by the calls of
+            the network.
         training: the mode of the model.
-        away: the labels are on a second device.
+        away: put the labels on a second device.
     """
 
     case: Case
@@ -49,19 +49,19 @@ class Chain:
     training: bool = True
     away: bool = False
     method: ClassVar[str] = "p_sample_loop"
-    family: ClassVar[str] = "loop"  # how the ids of the hints begin
+    family: ClassVar[str] = "loop"  # the beginning of its hints' ids
     asked: list[Asked] = field(default_factory=list)
-    decodings: int = 0  # calls of the decoder, and
-    decoded: int = 0  # pictures that it has given
-    start: Any = None  # what the first step got
-    several: str | None = None  # the tensor that a step got for the number t_index
+    decodings: int = 0  # calls of the decoder
+    decoded: int = 0  # pictures that it returned
+    start: Any = None  # the x of the first step
+    several: str | None = None  # the tensor that a step got as t_index, in words
     encoded: bool = False
 
     def step(self, asked: Asked) -> Ahead | str:
-        """Answer a call of p_sample or the network with fresh numbers in the shape of x.
+        """Answer a call of p_sample or of the network with fresh numbers in the shape of x.
 
-        A submission gains nothing by knowing the next answers: the record of a right chain has each
-        answer fed back at the right step, and only running the chain makes that record.
+        A submission gains nothing by knowing the next answers: in the calls of a right chain each
+        answer is the input of the right step, and only running the chain gives these calls.
         """
         call = asked.bind("x", "label", "t", "t_index")
         x, t_index = call.get("x"), call.get("t_index")
@@ -76,14 +76,14 @@ class Chain:
             return f"t_index is {self.several}, expected an int"
         if not x.shape or x.array.size > MORE * math.prod(self.shape):
             return f"x is {shown(x)}, not a batch of {self.shape}"
-        # To save memory, calls with more than the chain holds get one answer at a time.
+        # To save memory, calls with more numbers than the chain's x get no answers ahead.
         ahead = min(AHEAD, self.case.kwargs["timesteps"])
         number = 1 + ahead if x.array.size <= math.prod(self.shape) else 1
         values = 4 * self.random.random((number, *x.shape), dtype=np.float32) - 2
         return Ahead(values[0], values[1:])
 
     def is_start(self, x: Any, asked: Asked) -> bool:
-        """Whether x has the shape of x_T, or of a part of it for as many labels."""
+        """Whether x has the shape of x_T, or of a piece of it with as many labels."""
         if not isinstance(x, Tensor) or x.array is None or x.shape[1:] != self.shape[1:]:
             return False
         label = asked.bind("x", "label").get("label")
@@ -91,7 +91,7 @@ class Chain:
 
     @property
     def shape(self) -> list[int]:
-        """The shape of what is diffused, for all labels."""
+        """The shape of x_T: what is diffused, for all labels."""
         return [len(self.case.inputs["label"]), *diffused_shape(self.case.config)]
 
     def encode(self, asked: Asked) -> np.ndarray:
@@ -132,7 +132,7 @@ class Chain:
                 training=self.training,
                 away=self.away,
             )
-        except Finding as finding:  # the error may follow from a fault that says more
+        except Finding as finding:  # an earlier fault may explain the error better
             first = next((a for a in finding.asked if a.name in ("p_sample", "model")), None)
             if first is not None and not self.is_start(self.start, first):
                 self.check_start(self.start)
@@ -165,7 +165,7 @@ class Chain:
         return found
 
     def check(self) -> np.ndarray:
-        """Judge all steps; returns the x_0 that the chain must end with.
+        """Judge all steps; returns the x_0 with which the chain must end.
 
         Raises:
             Finding
@@ -188,7 +188,7 @@ class Chain:
     def in_whole(
         self, steps: list[tuple[dict[str, Any], np.ndarray]], inlined: bool
     ) -> list[tuple[dict[str, Any], np.ndarray]]:
-        """The calls of a chain; those for pieces of a batch are put together.
+        """The calls of a chain, with those for pieces of a batch merged.
 
         Each step may be taken in pieces, or each piece may go through all steps by itself.
         """
@@ -207,7 +207,7 @@ class Chain:
         ]
 
     def check_start(self, x: Any) -> None:
-        """The chain starts from standard Gaussian noise of the right shape."""
+        """Check that the chain starts from standard Gaussian noise of the right shape."""
         try:
             start = tensor_of(x, self.shape, "The chain's start x_T")
         except Finding as finding:
@@ -221,11 +221,11 @@ class Chain:
             raise Finding(reason, fault[1] if by_chance else f"{self.family}_start_noise")
 
     def time_of(self, call: dict[str, Any], inlined: bool) -> int | None:
-        """The step that a call says it is."""
+        """The time step in a call; None if there is none."""
         return whole_number(call.get("t") if inlined else call.get("t_index"))
 
     def check_labels(self, call: dict[str, Any]) -> None:
-        """A step got the labels."""
+        """Check that a step got the labels."""
         labels = self.case.inputs["label"]
         check_network_kinds(call, np.dtype(np.float32))
         if not is_tensor_like(call.get("label"), labels):
@@ -236,7 +236,7 @@ class Chain:
             )
 
     def check_conditions(self, call: dict[str, Any], t: int) -> None:
-        """Labels and the tensor t are right."""
+        """Check that a step got the labels and the right tensor t."""
         self.check_labels(call)
         labels = self.case.inputs["label"]
         value = call.get("t")
@@ -250,7 +250,7 @@ class Chain:
             )
 
     def follow(self, steps: list[tuple[dict[str, Any], np.ndarray]]) -> np.ndarray:
-        """Each step starts from what the step before it returned."""
+        """Check that each step starts from the previous result; returns the last one."""
         before = None
         for call, value in steps:
             if before is not None and not is_tensor_like(call.get("x"), before, 1e-6):
@@ -268,7 +268,7 @@ class Chain:
         return before
 
     def follow_inlined(self, steps: list[tuple[dict[str, Any], np.ndarray]]) -> np.ndarray:
-        """For a loop that computes the steps itself: each follows eq. 11, noise included."""
+        """For a loop that computes the steps itself: each must follow eq. 11, noise included."""
         expected = self.case.expected
         rest = []
         t = len(steps) - 1
@@ -306,16 +306,12 @@ def walk(
     random: np.random.Generator,
     training: bool = True,
 ) -> tuple[Chain, Answer, np.ndarray]:
-    """Run a chain and judge its steps; returns it, its result, and the x_0 that it must end with.
+    """Run a chain and judge its steps; returns the chain, its result, and the x_0 it must end with.
 
-    For `training` see `Chain`.
-
-    A loop that does more with a step's result than pass it on, or cannot go on from what the
-    contract's step returns, may divide a step's work differently: the mean in p_sample, the noise
-    in the loop. Then loop and p_sample are judged together: a chain that is right as a whole is
-    right.
-
-    Raises:
+    A loop may do more with a step's result than pass it on, or fail on the result of the contract's
+    step, because it divides the work differently: the mean in p_sample, the noise in the loop. Then
+    loop and p_sample are judged together, and a chain that is right as a whole is right. For
+    `training` see `Chain`.
         Finding
     """
     chain = Chain(case, random, training=training)
@@ -330,7 +326,9 @@ def walk(
         try:
             x_0 = chain.check()
             if one_step and not case.kwargs.get("use_vae"):
-                check_pictures(answer.value, x_0, chain)  # there is no other step to show it
+                check_pictures(
+                    answer.value, x_0, chain
+                )  # no other step can show whether the result is passed on
             return chain, answer, x_0
         except Finding as finding:
             if finding.hint != "loop_not_fed_back" and not one_step:
@@ -345,7 +343,7 @@ def walk(
 
 
 def other_labels(case: Case, size: int, random: np.random.Generator) -> Case:
-    """The case with `size` labels, some of them equal, and as many pictures."""
+    """The case with `size` labels, which may repeat, and as many pictures."""
     inputs = {"label": random.integers(case.kwargs["num_classes"], size=size)}
     if "decoded" in case.inputs:
         shape = size, *case.inputs["decoded"].shape[1:]
@@ -354,7 +352,7 @@ def other_labels(case: Case, size: int, random: np.random.Generator) -> Case:
 
 
 def check_order(order: list[int | None], times: list[int | None], T: int) -> None:
-    """The steps are T-1, ..., 0, each once, by t_index and by the tensor t."""
+    """Check that the steps are T-1, ..., 0, each once, both by t_index and by the tensor t."""
     expected = list(range(T - 1, -1, -1))
     apart = [(i, t) for i, t in zip(order, times, strict=True) if i != t]
     if apart:
@@ -379,7 +377,7 @@ def check_order(order: list[int | None], times: list[int | None], T: int) -> Non
 
 
 def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
-    """A pixel model's result: x_0 from [-1, 1] to [0, 1], clamped."""
+    """Check a pixel model's result: x_0 scaled from [-1, 1] to [0, 1], and clamped."""
     found = result_of(value, x_0.shape, chain)
     halves = (x_0 + 1) / 2
     if close(found, halves.clip(0, 1), 1e-5):
@@ -411,10 +409,10 @@ def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
 
 
 def result_of(value: Any, shape: tuple[int, ...], chain: Chain) -> np.ndarray:
-    """What sampling returned, a tensor of this shape."""
+    """The result of sampling, if it is a tensor of this shape; raises Finding."""
     if isinstance(value, list):
         raise Finding(
-            f"{chain.method} returned {len(value)} values; expected the pictures alone, as one "
+            f"{chain.method} returned {len(value)} values; expected only the pictures, as one "
             "tensor.",
             f"{chain.family}_returns_list",
         )
@@ -422,14 +420,14 @@ def result_of(value: Any, shape: tuple[int, ...], chain: Chain) -> np.ndarray:
 
 
 def check_decoded(value: Any, x_0: np.ndarray, chain: Chain) -> None:
-    """A latent model's result: the decoder got x_0, and its answer was clamped to [0, 1]."""
+    """Check a latent model's result: the decoder got x_0, and its output is clamped to [0, 1]."""
     if chain.encoded:
         raise Finding(f"{chain.method} called the encoder.", "latent_wrong_half")
     decoded = chain.calls("vae.decoder")
     pictures = chain.case.inputs["decoded"]
     if not decoded:
         raise Finding("With use_vae, self.vae.decoder was never called.", "latent_not_decoded")
-    # one call for the batch, or one for each of its parts
+    # one call for the batch, or one for each piece of it
     latents = [call.get("x") for call, _ in decoded]
     if not all(isinstance(z, Tensor) and z.array is not None for z in latents):
         raise Finding("The decoder did not get a tensor.", "latent_decoder_input")

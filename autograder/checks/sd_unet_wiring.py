@@ -1,4 +1,4 @@
-"""Checks of Stable Diffusion's UNet: the path of x through it, seen through doubles of all members.
+"""Checks of Stable Diffusion's UNet: the path of x through it, with doubles of all members.
 
 In the homework's own UNet (unet_wiring.py) only the decoder is checked, since the encoder is given.
 """
@@ -22,21 +22,21 @@ class WholeUNet(Wiring):
     """Follows x from conv_in through encoder, middle and decoder to final_conv.
 
     Args:
-        x, context, time: what the network was given.
+        x, context, time: the network's inputs.
     """
 
     x: np.ndarray = field(default_factory=lambda: np.empty(0))
     context: np.ndarray = field(default_factory=lambda: np.empty(0))
     time: np.ndarray = field(default_factory=lambda: np.empty(0))
     left: list[tuple[Asked, np.ndarray]] = field(default_factory=list)  # calls not yet followed
-    error: Finding | None = None  # what ended the walk, if something did
+    error: Finding | None = None  # the error that ended the run, if there was one
 
     def check(self, structure: dict[str, Any], result: Any) -> None:
-        """Walk through the network as it should be.
+        """Compare the calls with a walk through the right network.
 
         Args:
-            structure: {"encoder", "decoder"}: for each block, which of its three members exist.
-            result: what the network returned, or None where it raised an error.
+            structure: for each block of "encoder" and "decoder", which of its three members exist.
+            result: the network's output, or None if it raised an error.
 
         Raises:
             Finding
@@ -64,7 +64,7 @@ class WholeUNet(Wiring):
             raise Finding("The result is not the output of self.final_conv.", "sd_unet_final")
 
     def check_time(self) -> None:
-        """The time goes through time_pe and time_embd."""
+        """Check that the time goes through time_pe and time_embd."""
         before = self.time
         for name in ("time_pe", "time_embd"):
             asked = next((asked for asked, _ in self.calls if asked.name == name), None)
@@ -74,12 +74,12 @@ class WholeUNet(Wiring):
             before = self.output(name)
 
     def block(self, name: str, members: list[bool], wanted: list[np.ndarray]) -> np.ndarray:
-        """A residual block and its transformer, where there is one."""
+        """Check a residual block and its transformer, if it has one; returns their output."""
         h = self.step(f"{name}.0", wanted, "t_emb")
         return self.step(f"{name}.1", [h], "context") if members[1] else h
 
     def step(self, name: str, wanted: list[np.ndarray], condition: str = "") -> np.ndarray:
-        """The next call is of this member, with the right input; returns its answer."""
+        """Check that this member is called next, with the right input; returns its output."""
         if not self.left or self.left[0][0].name != name:
             self.raise_out_of_turn(name, wanted)
         asked, value = self.left.pop(0)
@@ -100,7 +100,7 @@ class WholeUNet(Wiring):
         return value
 
     def raise_out_of_turn(self, name: str, wanted: list[np.ndarray]) -> NoReturn:
-        """A member did not run when it should: raise a Finding with the likely reason."""
+        """Raise a Finding with the likely reason why a member did not run in its turn."""
         if not self.left and self.error is not None:
             self.raise_error(name, wanted, self.error)
         following = self.left[0][0].name if self.left else ""
@@ -114,13 +114,13 @@ class WholeUNet(Wiring):
         raise Finding(f"{name} did not run ({instead}).", kinds.get(member, "sd_unet_no_block"))
 
     def raise_error(self, name: str, wanted: list[np.ndarray], error: Finding) -> NoReturn:
-        """The walk ended with an error when this member should run: give it a hint that fits."""
+        """Raise the error that ended the run before this member's turn, with a hint that fits."""
         hint = error.hint
         if "pop from empty" in error.reason or "index out of range" in error.reason:
             hint = "sd_unet_first_state"
         elif "NoneType" in error.reason:
             hint = "unet_none_called"
-        elif "Sizes of tensors must match" in error.reason:  # where x and a state are joined
+        elif "Sizes of tensors must match" in error.reason:  # at a concatenation of x and a state
             at_first = name == "decoder.0.0"
             hint = (
                 self.state_hint(wanted[1], at_first) if len(wanted) > 1 else "sd_unet_no_resampling"
@@ -153,7 +153,7 @@ class WholeUNet(Wiring):
         return "sd_unet_joined"
 
     def state_hint(self, state: np.ndarray, from_the_front: bool) -> str:
-        """The hint for another state in place of this one."""
+        """The hint for a wrong state in place of this one."""
         names = [asked.name for asked, value in self.calls if value is state]
         if from_the_front:
             return "sd_unet_states_front"
@@ -165,7 +165,7 @@ class WholeUNet(Wiring):
 def needed_blocks(
     dim_mults: Sequence[int], attn_levels: Sequence[int], res_blocks: int
 ) -> dict[str, list[list[bool]]]:
-    """The members of each block that a network with these arguments must have."""
+    """Which members each block of a network with these arguments must have."""
     last = len(dim_mults) - 1
     encoder = [
         [True, i in attn_levels, i < last and j == res_blocks - 1]

@@ -1,4 +1,4 @@
-"""Checks of a UNet's wiring: which member got what, seen through doubles in place of them all."""
+"""Checks of a UNet's wiring: which member got which input, with doubles in place of all members."""
 
 import hashlib
 import itertools
@@ -14,19 +14,19 @@ from autograder.checks.findings import Finding
 from autograder.checks.messages import MAX_OUTPUT, Asked, Tensor
 
 ROLES = ("residual block", "transformer", "resampling")
-EMBEDDINGS = ("time_embd", "label_embd")  # whose outputs are conditions of the first two
-MAX_PARTS = 16  # of a concatenation that a message spells out
-MAX_SUMS = 200  # outputs among which two are sought whose sum a value is
+EMBEDDINGS = ("time_embd", "label_embd")  # their outputs are the conditions of the first two roles
+MAX_PARTS = 16  # of a concatenation that a message lists
+MAX_SUMS = 200  # outputs that are tried as the two terms of a sum
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Wiring:
-    """Answers every member of a UNet with fresh numbers, so that each value shows its origin.
+    """Answers each member of a UNet with fresh numbers, so that every value shows its origin.
 
     Args:
         needed: for each level of encoder and decoder, which of its three members must exist.
         random: draws the seed of the answers.
-        batch: the samples that the network gets, which it may give to its members in pieces.
+        batch: the network's number of samples; members may get them in pieces.
     """
 
     needed: dict[str, list[list[bool]]]
@@ -34,7 +34,7 @@ class Wiring:
     batch: int
     calls: list[tuple[Asked, np.ndarray]] = field(default_factory=list)
     by_front: dict[Any, tuple[str, np.ndarray]] = field(default_factory=dict)  # see `front`
-    odd: str = ""  # a member whose output has a size that its input does not allow
+    odd: str = ""  # a member whose output's size does not fit its input
 
     def __post_init__(self) -> None:
         self.seed = int(self.random.integers(1 << 62))
@@ -50,15 +50,15 @@ class Wiring:
         return value
 
     def remember(self, name: str, value: np.ndarray) -> None:
-        """Keep an output, to be found by its first channel."""
+        """Store an output under a key made from its first channel."""
         if value.ndim > 1:
             self.by_front[front(value)] = name, value
 
     def join_pieces(self) -> None:
-        """Put the calls for pieces of the batch together, each member's in its first one's place.
+        """Merge each member's calls for pieces of the batch, at the place of the first of them.
 
-        Each row keeps the numbers that show its origin, so that pieces in another order, or of
-        different samples, are not the batch.
+        Each row keeps its numbers, which show its origin, so that pieces in another order, or of
+        different samples, do not pass for the batch.
         """
         groups: list[list[tuple[Asked, np.ndarray]]] = []
         waiting: dict[str, list[tuple[Asked, np.ndarray]]] = {}
@@ -78,14 +78,14 @@ class Wiring:
                 self.remember(whole[0][0].name, whole[0][1])
 
     def output(self, name: str) -> np.ndarray | None:
-        """What a member returned last."""
+        """The last output of a member; None if it did not run."""
         for asked, value in reversed(self.calls):
             if asked.name == name:
                 return value
         return None
 
     def skips(self, structure: dict[str, Any]) -> list[np.ndarray]:
-        """The encoder's outputs, finest level first, each from before the downsampling."""
+        """The encoder's outputs before each downsampling, finest level first."""
         found = []
         for i, (_, transformer, _) in enumerate(levels(structure, self.needed, "encoder")):
             value = self.output(f"encoder.{i}.{1 if transformer else 0}")
@@ -95,11 +95,11 @@ class Wiring:
         return found
 
     def check(self, structure: dict[str, Any], result: Any) -> None:
-        """Walk through the decoder as it should be.
+        """Compare the calls with a walk through the right decoder.
 
         Args:
-            structure: {"encoder", "decoder"}: for each level, which of its three members exist.
-            result: what the network returned, or None where it raised an error.
+            structure: for each level of "encoder" and "decoder", which of its three members exist.
+            result: the network's output, or None if it raised an error.
 
         Raises:
             Finding
@@ -119,7 +119,7 @@ class Wiring:
                 if not members[j]:
                     continue
                 if j < 2 and condition is None:
-                    name = f"self.{EMBEDDINGS[j]}"  # given code, which runs for the encoder
+                    name = f"self.{EMBEDDINGS[j]}"  # given code, which runs before the encoder
                     reason = f"No {name} ran, so the network's wiring cannot be followed."
                     raise Finding(reason, "unet_other_names")
                 wanted = [x, skips[-1 - i]] if j == 0 else [x]
@@ -134,9 +134,9 @@ class Wiring:
             raise Finding("The result is not the output of self.final_conv.", "unet_final")
 
     def check_gradients(self, structure: dict[str, Any], gradients: dict[str, float]) -> None:
-        """Gradients reach every member, and each output of the encoder by all of its paths.
+        """Check that gradients reach every member, and each encoder output along all of its paths.
 
-        Each use of an output adds the same share, so that a path that is cut shows as missing.
+        Each use of an output adds the same amount, so it shows if a path is cut.
         """
         cut = [asked.name for asked, _ in self.calls if not gradients.get(asked.name)]
         if cut:
@@ -145,7 +145,7 @@ class Wiring:
         for i, (_, transformer, _) in enumerate(encoder):
             name = f"encoder.{i}.{1 if transformer else 0}"
             total = float(self.output(name).astype(np.float64).sum())
-            uses = len(encoder) - i + 1  # its own level of the decoder, and all that is deeper
+            uses = len(encoder) - i + 1  # in the decoder at its own level, and in all deeper levels
             if off(gradients[name], uses * total, 0.02 * (1 + abs(total))):
                 raise Finding(
                     f"The decoder's level that uses the output of {name} passes no gradient to it.",
@@ -153,7 +153,7 @@ class Wiring:
                 )
 
     def out_of_turn(self, i: int, j: int, left: list[str]) -> Finding:
-        """The finding for a member of the decoder that did not run when it should."""
+        """The Finding for a member of the decoder that did not run in its turn."""
         missing = f"decoder.{i}.{j}" not in left
         instead = f"{left[0]} ran instead" if left else "nothing ran after"
         hints = ("unet_block_missing", "unet_transformer_missing", "unet_upsample_missing")
@@ -168,7 +168,7 @@ class Wiring:
     def check_input(
         self, asked: Asked, wanted: list[np.ndarray], condition: np.ndarray | None, who: str
     ) -> None:
-        """A member got the concatenation of some arrays, and its condition."""
+        """Check that a member got the concatenation of these arrays, and its condition."""
         args = given(asked)
         if not args or not isinstance(args[0], Tensor) or not same(args[0], joined(wanted)):
             found = self.explain(args[0] if args else None)
@@ -210,7 +210,7 @@ class Wiring:
         return "unet_input"
 
     def parts(self, array: np.ndarray) -> list[np.ndarray]:
-        """The outputs that an array is the concatenation of, along the channels; [] for others."""
+        """The outputs whose concatenation along the channels an array is; [] if it is none."""
         found: list[np.ndarray] = []
         while array.ndim > 1 and array.shape[1] and len(found) < MAX_PARTS:
             _, value = self.by_front.get(front(array), ("", None))
@@ -221,7 +221,7 @@ class Wiring:
         return [] if array.ndim < 2 or array.shape[1] else found
 
     def explain(self, value: Any) -> str:
-        """Where a value came from, in words."""
+        """The origin of a value, in words."""
         if not isinstance(value, Tensor) or value.array is None:
             return "no tensor"
         parts = self.parts(value.array)
@@ -234,7 +234,7 @@ class Wiring:
         return f"something of shape {value.shape} that no member returned"
 
     def addends(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Two of the last outputs whose sum an array is, found by their first number."""
+        """Two of the last outputs whose sum is this array, found by their first numbers."""
         outputs = [v for _, v in self.calls[-MAX_SUMS:] if v.shape == array.shape]
         first = np.array([value.flat[0] for value in outputs])
         for a, number in zip(outputs, first, strict=True):
@@ -245,7 +245,7 @@ class Wiring:
         return None
 
     def name_of(self, array: np.ndarray) -> str:
-        """The member that returned an array."""
+        """The member that returned an array, in words."""
         name, value = self.by_front.get(front(array), ("", None)) if array.ndim > 1 else ("", None)
         if value is not None and np.array_equal(value, array):
             return f"the output of {name}"
@@ -253,14 +253,14 @@ class Wiring:
 
 
 def fits(asked: Asked) -> bool:
-    """Whether an output has the size that follows from the input; the worker says its shape.
+    """Whether an output's size, as the worker states it, fits the input.
 
     Residual blocks and transformers keep height and width, resampling halves or doubles them.
     """
     tensors = [v for v in given(asked) if isinstance(v, Tensor)]
     part, _, place = asked.name.partition(".")
     if not tensors or len(tensors[0].shape) != 4 or asked.shape is None:
-        return True  # its input is looked at later
+        return True  # its input is checked later
     if part not in ("encoder", "decoder", "final_conv"):
         return True
     batch, _, *size = tensors[0].shape
@@ -282,7 +282,7 @@ def given(asked: Asked) -> list[Any]:
 def joined_calls(
     pieces: list[tuple[Asked, np.ndarray]], batch: int
 ) -> list[tuple[Asked, np.ndarray]]:
-    """One member's calls for pieces of a batch as one; as they are where they do not make one."""
+    """Merge one member's calls for pieces of a batch; unchanged if they do not make a batch."""
     rows = [rows_of(given(asked)) for asked, _ in pieces]
     outputs = [value for _, value in pieces]
     fit = all(
@@ -299,14 +299,14 @@ def joined_calls(
 
 
 def front(array: np.ndarray) -> tuple[Any, ...]:
-    """A key for dictionaries, which identifies an output by its first channel."""
+    """A dictionary key that identifies an output by its first channel."""
     first = array[:, :1]
     numbers = first.astype(np.float32).tobytes() if first.size <= MAX_OUTPUT else b""
     return array.shape[0], array.shape[2:], hashlib.sha256(numbers).digest()
 
 
 def joined(arrays: list[np.ndarray]) -> np.ndarray | None:
-    """The concatenation along the channels; None where the shapes do not allow it."""
+    """The concatenation along the channels; None if the shapes do not allow it."""
     if any(a.ndim < 2 or (a.shape[0], a.shape[2:]) != (b.shape[0], b.shape[2:])
            for a, b in itertools.pairwise([*arrays, arrays[0]])):  # fmt: skip
         return None
@@ -316,7 +316,7 @@ def joined(arrays: list[np.ndarray]) -> np.ndarray | None:
 def needed_levels(
     dim_mults: Sequence[int] = (1, 2, 4), attn_levels: Sequence[int] = (0, 1), **_: Any
 ) -> dict[str, list[list[bool]]]:
-    """The members of each level that a UNet with these arguments must have."""
+    """Which members each level of a UNet with these arguments must have."""
     last = len(dim_mults) - 1
     encoder = [[True, i in attn_levels, i < last] for i in range(last + 1)]
     decoder = [[True, last - i in attn_levels, i < last] for i in range(last + 1)]
@@ -327,8 +327,8 @@ def levels(structure: dict[str, Any], needed: dict[str, Any], name: str) -> list
     """For each level of encoder or decoder, which of its three members exist.
 
     Args:
-        structure: as the worker says; one without a member that is needed is not believed.
-        needed: the members that the network must have for what it was built with.
+        structure: the worker's statement, which must include every needed member.
+        needed: the members that the network must have, given its arguments.
     """
     found, wanted = structure.get(name), needed[name]
     if not found or len(found) != len(wanted) or any(len(level) != 3 for level in found):
@@ -345,15 +345,15 @@ def levels(structure: dict[str, Any], needed: dict[str, Any], name: str) -> list
 
 
 def same(value: Tensor, array: np.ndarray | None) -> bool:
-    """Whether a tensor has these very values."""
+    """Whether a tensor has exactly these values."""
     return value.array is not None and array is not None and np.array_equal(value.array, array)
 
 
 def same_condition(value: Any, array: np.ndarray) -> bool:
     """Whether a block's condition has these values for each sample.
 
-    Axes of length 1 do not count: a label's embedding may be [B, context_dim] or one token of a
-    context, [B, 1, context_dim], and who adds the axis is a matter of style.
+    Axes of length 1 are ignored: a label's embedding may be [B, context_dim], or a context of one
+    token, [B, 1, context_dim]; which code adds the axis is a matter of style.
     """
     if not isinstance(value, Tensor) or value.array is None or not value.array.ndim:
         return False
@@ -361,5 +361,5 @@ def same_condition(value: Any, array: np.ndarray) -> bool:
 
 
 def without_ones(array: np.ndarray) -> np.ndarray:
-    """The array without its axes of length 1 but the first, that of the batch."""
+    """The array without its axes of length 1, except the first one, the batch."""
     return array.reshape(len(array), *(n for n in array.shape[1:] if n != 1))

@@ -1,1 +1,1 @@
-"""What never goes out to students: expected values, and what known mistakes give."""
+"""What students never get: the expected values, and the results of known mistakes."""

@@ -1,8 +1,8 @@
-"""Expected values of the bonus parts in float64, on fresh numbers, and what known mistakes give.
+"""Expected values of the bonus parts in float64, on fresh numbers, and known mistakes' results.
 
 Sampling: Song et al. 2021, eq. 12 and 16. Evaluation: Heusel et al. 2017, eq. 6; the
 nearest-neighbour ratio of Yoon et al. 2023. EDM, Stable Diffusion and the vision
-transformer: see edm.py, scaling.py and dit.py.
+transformer are in edm.py, scaling.py and dit.py.
 """
 
 from collections.abc import Callable
@@ -35,27 +35,27 @@ def make_bonus_cases(seed: int) -> list[Case]:
 
 
 def sigma_of(ab: Array, ab_next: Array, eta: Array) -> Array:
-    """Eq. 16."""
+    """The standard deviation of the added noise, eq. 16."""
     return eta * np.sqrt((1 - ab_next) / (1 - ab)) * np.sqrt(1 - ab / ab_next)
 
 
 def step_weights(ab: Array, ab_next: Array, eta: Array) -> Triple:
-    """Eq. 12: how much of x, of eps and of the noise the next state holds."""
+    """Eq. 12: the weights of x, of eps and of the noise in the next state."""
     return _with_sigma(ab, ab_next, sigma_of(ab, ab_next, eta))
 
 
 def direction_of(ab_next: Array, sigma: Array) -> Array:
-    """The weight of the noise's direction in eq. 12."""
+    """The weight of the direction to x_t, the second term of eq. 12."""
     return np.sqrt(np.maximum(1 - ab_next - sigma**2, 0))
 
 
 def step_direction(ab: Array, ab_next: Array, eta: Array) -> Array:
-    """That weight with the sigma of eq. 16."""
+    """The weight of the direction to x_t, with the sigma of eq. 16."""
     return direction_of(ab_next, sigma_of(ab, ab_next, eta))
 
 
 def _weights(ab: Array, signal: Array, direction: Array, sigma: Array) -> Triple:
-    """The weights for sqrt(signal) x_0 + direction eps + sigma noise."""
+    """The weights of x, eps and noise in sqrt(signal) x_0 + direction eps + sigma noise."""
     x = np.sqrt(signal / ab)
     return x, direction - x * np.sqrt(1 - ab), sigma
 
@@ -71,7 +71,7 @@ STEP: dict[str, Callable[[Array, Array, Array], Triple]] = {
     "ddim_eta_ignored": lambda a, b, eta: step_weights(a, b, 0 * eta),
     "ddim_eta_ignored:one": lambda a, b, eta: (
         *step_weights(a, b, 0 * eta + 1)[:2],
-        np.where(eta > 0, sigma_of(a, b, 0 * eta + 1), 0),  # no noise is given for 0
+        np.where(eta > 0, sigma_of(a, b, 0 * eta + 1), 0),  # eta = 0 gets no noise
     ),
     "ddim_variance_for_sigma": lambda a, b, eta: _weights(
         a, b, step_direction(a, b, eta), sigma_of(a, b, eta) ** 2
@@ -112,14 +112,17 @@ STEP: dict[str, Callable[[Array, Array, Array], Triple]] = {
 
 
 def _wrong_x0(ab: Array, ab_next: Array, eta: Array, x: Array, eps: Array) -> Triple:
-    """A step from an x_0 that holds these shares of x and eps."""
+    """A step from a wrong x_0, with these weights of x and eps."""
     signal = np.sqrt(ab_next)
     return signal * x, signal * eps + step_direction(ab, ab_next, eta), sigma_of(ab, ab_next, eta)
 
 
 def ddim_case(config: str, random: np.random.Generator) -> Case:
-    """Steps between pairs of times at four etas, with clipping and without; whole loops."""
-    s, shape = schedule_of(config), (diffused_shape(config)[0], 5, 4)  # small: all is stored
+    """Steps between pairs of times at four etas, with and without clipping; and whole loops."""
+    s, shape = (
+        schedule_of(config),
+        (diffused_shape(config)[0], 5, 4),
+    )  # small, since all of it is stored
     high, low = 2 * s.T // 3, s.T // 5
     ab = s.alpha_bar[[s.T - 1, high, low, 0, high, high]]
     ab_next = np.array([*s.alpha_bar[[high, low, 1]], 1.0, 1.0, s.alpha_bar[high - 1]])
@@ -140,7 +143,7 @@ def ddim_case(config: str, random: np.random.Generator) -> Case:
 
 
 def clipped_step(case: Case) -> None:
-    """All steps with clip_x0, [etas, pairs, B, C, H, W], and what mistakes with it give."""
+    """Fill in all steps with clip_x0, [etas, pairs, B, C, H, W], and the results of mistakes."""
     inputs = case.inputs
     grid = np.broadcast_arrays(
         inputs["alpha_bar"], inputs["alpha_bar_next"], inputs["etas"][:, None]
@@ -166,13 +169,13 @@ def clipped_step(case: Case) -> None:
     case.suspects |= {hint: {"clipped": value} for hint, value in wrong.items()}
 
 
-# How far each walk goes and with what: see `loops`.
+# The walks of `loops`.
 RUNS = ("plain", "noisy", "single", "to_zero")
 
 
 def loops(case: Case, alpha_bar: Array, random: np.random.Generator, shape: tuple) -> None:
-    """Walks over a few times: plain; with noise, clipping and an end before x_0; of one step; and
-    with noise, by way of time 0."""
+    """Fill in walks over a few times: plain; with noise, clipping and an end before x_0; of one
+    step; and with noise through time 0."""
     T, n, etas = len(alpha_bar), 6, case.inputs["etas"]
     times = random.choice(np.arange(T // 10, T - 1), n - 1, replace=False)
     times = np.concatenate([[T - 1], np.sort(times)[::-1]])
@@ -223,7 +226,7 @@ def walk(
     final: float | str | None,
     next_time: str = "listed",
 ) -> Array:
-    """The states after each step, [n, B, C, H, W]; with `final` None the last step is not taken."""
+    """The states after each step, [n, B, C, H, W]; `final` None leaves out the last step."""
     alpha_bar, times = case.inputs["alphas_cumprod"], case.inputs[f"times_{run}"]
     x = case.inputs["start"].astype(np.float64)
     states = []
@@ -250,26 +253,26 @@ def walk(
 
 # --- FID and memorization ---------------------------------------------------------------------
 
-# images, numbers for each
+# number of images, and of features for each
 FEATURES = {"many_images": (60, 5), "few_images": (6, 24), "two_images": (2, 7)}
 
 
 def covariance(features: Array) -> Array:
-    """Unbiased."""
+    """The unbiased covariance of features [N, D]."""
     centred = features - features.mean(axis=0)
     return centred.T @ centred / (len(features) - 1)
 
 
 def distance(m1: Array, c1: Array, m2: Array, c2: Array) -> float:
-    """Heusel et al. 2017, eq. 6, by the eigenvalues of C1 C2."""
+    """The Frechet distance, Heusel et al. 2017, eq. 6, by the eigenvalues of C1 C2."""
     return np.sum((m1 - m2) ** 2) + np.trace(c1) + np.trace(c2) - 2 * trace_of_root(c1, c2)
 
 
 def trace_of_root(c1: Array, c2: Array) -> float:
-    """tr (C1 C2)^(1/2).
+    """The trace of (C1 C2)^(1/2).
 
-    With few images the product has a null space, whose eigenvalues come out as rounding errors and
-    differ between processors; under a root they would show in the seventh digit. They count as 0.
+    With few images the product has a null space. Its eigenvalues come out as rounding errors, which
+    differ between processors and would show in the seventh digit after the root; they count as 0.
     """
     values = np.linalg.eigvals(c1 @ c2).real
     return float(np.sqrt(values[values > 1e-10 * values.max()]).sum())
@@ -278,9 +281,9 @@ def trace_of_root(c1: Array, c2: Array) -> float:
 def evaluation_case(config: str, shape: tuple[int, int], random: np.random.Generator) -> Case:
     """Two sets of features with their Gaussians, and images with copies among them.
 
-    The features come from a matrix product, whose last digits depend on the processor: it is
-    computed in float64 and rounded far above them, so that every machine makes the same case. They
-    need the digits of float32: in half precision, a wrong answer must show.
+    The features come from a matrix product, whose last digits depend on the processor. It is
+    computed in float64 and rounded well above them, so that every machine makes the same case. The
+    features need float32's digits, so that an answer in half precision fails.
     """
     n, d = shape
     mix = random.standard_normal((d, d))
@@ -296,7 +299,7 @@ def evaluation_case(config: str, shape: tuple[int, int], random: np.random.Gener
     far, traces = np.sum((mean - mean2) ** 2), np.trace(cov) + np.trace(cov2)
     expected = {"mean": mean, "cov": cov, "distance": distance(mean, cov, mean2, cov2)}
     expected["distance_from_a_point"] = far + np.trace(cov)
-    inputs["few_digits"] = normal(random, (n, d))  # which half precision holds
+    inputs["few_digits"] = normal(random, (n, d))  # exact in half precision
     few = inputs["few_digits"].astype(np.float64)
     expected |= {"mean_of_few": few.mean(axis=0), "cov_of_few": covariance(few)}
     deviation = np.sqrt(np.diag(cov))
@@ -327,13 +330,13 @@ def evaluation_case(config: str, shape: tuple[int, int], random: np.random.Gener
 
 
 def distances(samples: Array, train: Array) -> Array:
-    """Between all pairs, [N, M]."""
+    """Distances between all samples and training images, [N, M]."""
     flat, pool = (v.reshape(len(v), -1).astype(np.float64) for v in (samples, train))
     return np.sqrt(((flat[:, None] - pool[None]) ** 2).sum(axis=-1))
 
 
 def neighbours(case: Case, random: np.random.Generator, shape: tuple[int, ...]) -> None:
-    """Training images, and samples of which one is a copy and one nearly."""
+    """Fill in training images, and samples with one exact and one near copy of these."""
     train = normal(random, (40, *shape))
     samples = normal(random, (9, *shape))
     samples[2] = train[7]

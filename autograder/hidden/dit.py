@@ -1,7 +1,7 @@
-"""Expected values of the bonus part on vision transformers, and what known mistakes give.
+"""Expected values of the bonus part on vision transformers, and the results of known mistakes.
 
 Peebles & Xie 2023, section 3.2 and Figure 3, with positions after Vaswani et al. 2017, section 3.5.
-All weights are random: those that begin at zero would hide what is wrong behind them.
+All weights are random: those initialised to zero would hide mistakes in the code behind them.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from autograder.hidden.schedule import normal
 Array: TypeAlias = np.ndarray
 Weights = dict[str, Array]
 BATCH = 3
-EXPLAINED = "dit_odd"  # the case that knows mistakes, since they take long to compute
-MOVED = 0.5  # by which the worker moves parameters that there should not be
+EXPLAINED = "dit_odd"  # the only case with mistakes, since they take long to compute
+MOVED = 0.5  # added by the worker to parameters that should not exist
 ORDER = (0, 1, 2, 3, 4, 5)  # shift, scale and gate of the attention, and of the MLP
 
 
@@ -30,7 +30,7 @@ def make_dit_cases(seed: int) -> list[Case]:
 
 
 def dit_case(config: str, random: np.random.Generator) -> Case:
-    """A network's weights and images; inputs of its functions; and what each should give."""
+    """A network's weights and images, inputs of its functions, and their expected results."""
     kwargs, size = TRANSFORMERS[config]
     dim, depth, patch = kwargs["dim"], kwargs["depth"], kwargs["patch_size"]
     rows, columns = (length // patch for length in size)
@@ -48,7 +48,7 @@ def dit_case(config: str, random: np.random.Generator) -> Case:
         "shift": normal(random, (BATCH, dim)),
         "scale": normal(random, (BATCH, dim)),
         "patches": normal(random, patches),
-        # what doubles answer
+        # answers of doubles
         "first_tokens": normal(random, tokens),
         "answers": normal(random, (depth, *tokens)),
         "modulated": normal(random, tokens),
@@ -65,7 +65,7 @@ def dit_case(config: str, random: np.random.Generator) -> Case:
 
 
 def weights_of(kwargs: dict[str, Any], out_channels: int, random: np.random.Generator) -> Weights:
-    """Random parameters of all that the part judges, by their names in the network."""
+    """Random values of the parameters that the part judges, by their names in the network."""
     dim, patch, in_channels = kwargs["dim"], kwargs["patch_size"], kwargs["in_channels"]
     hidden = int(dim * kwargs["mlp_ratio"])
     linear = {"final_emb_layers.1": (2 * dim, dim), "final_linear": (patch**2 * out_channels, dim)}
@@ -77,7 +77,7 @@ def weights_of(kwargs: dict[str, Any], out_channels: int, random: np.random.Gene
     found = {}
     for name, shape in shapes.items():
         fan_in = np.prod(shape[1:])
-        gain = 2.0 if ".to_q" in name or ".to_k" in name else 1.0  # so that attention looks at few
+        gain = 2.0 if ".to_q" in name or ".to_k" in name else 1.0  # so that attention is peaked
         found[f"{name}.weight"] = normal(random, shape, gain / np.sqrt(fan_in))
         found[f"{name}.bias"] = normal(random, shape[:1], 0.5)
     return found
@@ -96,7 +96,7 @@ def gelu(x: Array) -> Array:
 
 
 def norm(x: Array, axis: int = -1, ddof: int = 0, affine: bool = False) -> Array:
-    """Layer norm over the channels of each token; `affine` as the worker moves its parameters."""
+    """Layer norm over each token's channels; `affine`: with parameters, moved by the worker."""
     x = x - x.mean(axis=axis, keepdims=True)
     x = x / np.sqrt(x.var(axis=axis, ddof=ddof, keepdims=True) + 1e-6)
     return x * (1 + MOVED) + MOVED if affine else x
@@ -108,17 +108,17 @@ def softmax(x: Array, axis: int = -1) -> Array:
 
 
 def layer(w: Weights, name: str, x: Array) -> Array:
-    """A linear layer of a network."""
+    """Apply a linear layer by its name."""
     return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
 
 
 def modulate(x: Array, shift: Array, scale: Array, one: float = 1.0) -> Array:
-    """Section 3.2: a sample's shift and scale [B, C] for all of its tokens [B, N, C]."""
+    """Section 3.2: apply a sample's shift and scale, [B, C], to all of its tokens, [B, N, C]."""
     return x * (one + scale[:, None]) + shift[:, None]
 
 
 def attention(w: Weights, name: str, x: Array, heads: int, how: str = "") -> Array:
-    """Vaswani et al. 2017, section 3.2.2."""
+    """Multi-head self-attention, Vaswani et al. 2017, section 3.2.2; `how` is a mistake."""
     batch, count, dim = x.shape
     heads = 1 if how == "one_head" else heads
     q, k, v = (layer(w, f"{name}.to_{letter}", x) for letter in "qkv")
@@ -165,7 +165,7 @@ def block(
     mlp_how: str = "",
     emb_of: Callable[[Array], Array] = lambda emb: emb,
 ) -> Array:
-    """Figure 3, "DiT Block with adaLN-Zero"; the options are mistakes."""
+    """Figure 3, "DiT Block with adaLN-Zero"; the keyword arguments are mistakes."""
     steering = steering_of(w, name, emb_of(emb), activation)
     if interleaved:
         parts = list(steering.reshape(len(emb), -1, 6).transpose(2, 0, 1))
@@ -209,7 +209,7 @@ def block(
 
 
 def steering_of(w: Weights, name: str, emb: Array, activation: str) -> Array:
-    """What a block makes of the embedding; "before" is right."""
+    """A block's shifts, scales and gates from the embedding; the right activation is "before"."""
     forms: dict[str, Callable[[Array], Array]] = {
         "before": silu,
         "both": silu,
@@ -223,7 +223,7 @@ def steering_of(w: Weights, name: str, emb: Array, activation: str) -> Array:
 def gated(
     x: Array, h: Array, out: Array, gate: Array, gates: str, cut: bool, residual: str
 ) -> Array:
-    """Tokens and what a branch adds to them; `cut` leaves the tokens out."""
+    """Add a branch's gated output to the tokens; `cut` leaves out the tokens, by mistake."""
     base = 0 * x if cut else h if residual == "modulated" else x
     if gates == "missing":
         return base + out
@@ -243,7 +243,7 @@ def gated(
 
 
 class Network:
-    """A whole network in float64; the options of its functions are mistakes."""
+    """A whole network in float64; the options of its methods are mistakes."""
 
     def __init__(
         self, w: Weights, kwargs: dict[str, Any], rows: int, columns: int, out_channels: int
@@ -268,7 +268,7 @@ class Network:
         return tokens + self.positions() if how == "positions" else tokens
 
     def unpatchify(self, tokens: Array, how: str = "") -> Array:
-        """Images of tokens: in a patch the rows, then the columns, then the channels."""
+        """Images from tokens, which hold a patch's rows, then columns, then channels."""
         batch, p, c, rows, columns = (
             len(tokens),
             self.size,
@@ -292,7 +292,7 @@ class Network:
             cut = tokens.reshape(batch, rows, columns, p, c, p).transpose(0, 1, 2, 3, 5, 4)
         else:
             cut = tokens.reshape(batch, rows, columns, p, p, c)
-        if how == "unjoined":  # patches side by side without their rows of pixels in between
+        if how == "unjoined":  # patches side by side, without interleaving their rows of pixels
             return cut.transpose(0, 5, 1, 2, 3, 4).reshape(batch, c, height, width)
         if how in ("pixels", "grid_and_pixels"):
             cut = cut.swapaxes(3, 4)
@@ -307,7 +307,7 @@ class Network:
             column, row = np.divmod(np.arange(self.rows * self.columns), self.rows)
         if how == "exchanged":
             row, column = column, row
-        if how == "of_columns":  # made for a grid of columns x rows
+        if how == "of_columns":  # for a grid of columns x rows
             row, column = np.divmod(np.arange(self.rows * self.columns), self.rows)
         parts = [
             f(place[:, None] * frequencies) for place in (column, row) for f in (np.sin, np.cos)
@@ -326,7 +326,7 @@ class Network:
         return norm(tokens)
 
     def last(self, tokens: Array, emb: Array, how: str = "") -> Array:
-        """The final layer: tokens as patches."""
+        """The final layer, which turns tokens into patches."""
         steer = emb if how == "no_silu" else silu(emb)
         steering = layer(self.w, "final_emb_layers.1", steer)
         shift, scale = np.split(steering, 2, axis=-1)
@@ -352,7 +352,7 @@ class Network:
         back: str = "",
         blocks: dict[str, Any] | None = None,
     ) -> Array:
-        """The whole of Figure 3."""
+        """The whole network of Figure 3."""
         sums: dict[str, Callable[[], Array]] = {
             "no_time": lambda: label_emb,
             "no_label": lambda: time_emb,
@@ -534,7 +534,7 @@ FORWARD: dict[str, dict[str, Any]] = {
 
 
 def fill_in(case: Case, network: Network, given: dict[str, Array]) -> None:
-    """What each function should give on a case's inputs, and what known mistakes would."""
+    """Fill in each function's expected result on the case's inputs, and those of mistakes."""
     rounded = partial(np.asarray, dtype=np.float32)
     expected: dict[str, Array] = {}
 
@@ -553,7 +553,7 @@ def fill_in(case: Case, network: Network, given: dict[str, Array]) -> None:
     add("block", lambda how=None: network.block(0, *two, **(how or {})), BLOCK)
     images = [given[name] for name in ("x", "time_emb", "label_emb")]
     add("whole", lambda how=None: network.forward(*images, **(how or {})), FORWARD)
-    # What the network's last layer gets and gives, where doubles answer for the blocks.
+    # Inputs and outputs of the last layer, with doubles in place of the blocks.
     emb, end = given["time_emb"] + given["label_emb"], given["answers"][-1]
     shift, scale = np.split(layer(network.w, "final_emb_layers.1", silu(emb)), 2, axis=-1)
     last, after = network.last(end, emb), layer(network.w, "final_linear", given["modulated"])

@@ -1,4 +1,4 @@
-"""Expected values of the bonus part on EDM in float64, and what known mistakes give.
+"""Expected values of the bonus part on EDM in float64, and the results of known mistakes.
 
 Karras et al. 2022: eq. 7 and 8, Table 1 (column "Ours"), Algorithm 1.
 """
@@ -17,7 +17,7 @@ Pair = tuple[Array, Array]
 BATCHES = {"mnist": 5, "odd": 3, "cosine": 1}
 POINT_NAMES = ("next_x", "next_first")
 STEP_NAMES = ("step_x", "step_first", "step_second")
-X, FIRST, SECOND = np.eye(3)  # what a step mixes: x, and the denoiser's two answers
+X, FIRST, SECOND = np.eye(3)  # the terms of a step: x, and the denoiser's two answers
 
 
 def make_edm_cases(seed: int) -> list[Case]:
@@ -29,7 +29,7 @@ def make_edm_cases(seed: int) -> list[Case]:
 
 
 def edm_case(config: str, batch: int, random: np.random.Generator) -> Case:
-    """Tiny, middling and huge noise levels side by side; what is scaled has about unit size."""
+    """Tiny, medium and huge noise levels in one batch; scaled values have about unit size."""
     shape = (batch, *diffused_shape(config))
     levels = np.array([0.004, 65.0, 0.35, 6.0, 0.04]) * random.uniform(0.8, 1.2, 5)
     if batch == 1:
@@ -64,7 +64,7 @@ def edm_case(config: str, batch: int, random: np.random.Generator) -> Case:
 
 
 def each(values: Array) -> Array:
-    """One number for each image, to be multiplied with images."""
+    """One number per image, in a shape that broadcasts over images."""
     return np.reshape(values, (-1, 1, 1, 1))
 
 
@@ -144,7 +144,7 @@ MIX: dict[str, Callable[[Array, Array], Pair]] = {
     "edm_not_mixed:eps": lambda s, d: (np.ones_like(s), -s),
     "edm_network_unused": lambda s, d: (c_skip(s, d), np.zeros_like(s)),
 }
-# What denoise gets from compute_loss: the weights of y and of the noise.
+# The input of denoise in compute_loss: the weights of y and of the noise.
 NOISY: dict[str, Callable[[Array, Array], Pair]] = {
     "edm_noise_not_scaled": lambda s, d: (np.ones_like(s), np.ones_like(s)),
     "edm_noise_scale": lambda s, d: (np.ones_like(s), s**2),
@@ -163,7 +163,7 @@ NOISY: dict[str, Callable[[Array, Array], Pair]] = {
 
 
 def weight(s: Array, d: Array) -> Array:
-    """lambda(sigma)."""
+    """The loss weight lambda(sigma)."""
     return (s**2 + d**2) / (s * d) ** 2
 
 
@@ -185,13 +185,13 @@ WEIGHTS: dict[str, Formula] = {
 
 
 def losses(case: Case, s: Array, d: Array) -> None:
-    """The loss for the stored answer of the denoiser, and what mistakes give."""
+    """Fill in the loss for the denoiser's stored answer, and the results of mistakes."""
     names = ("clean", "noise", "denoised")
     y, noise, found = (case.inputs[name].astype(np.float64) for name in names)
     error, w = found - y, each(weight(s, d))
     case.expected["loss"] = np.mean(w * error**2)
     wrong = {hint: np.mean(each(f(s, d)) * error**2) for hint, f in WEIGHTS.items()}
-    # every weight with every image, as [B] with [B, 1] gives
+    # every weight with every image, as from broadcasting [B] with [B, 1]
     wrong["edm_weight_of_others"] = weight(s, d).mean() * np.mean(error**2)
     wrong |= {
         "edm_target": np.mean(w * (found - noise) ** 2),
@@ -213,27 +213,27 @@ def losses(case: Case, s: Array, d: Array) -> None:
 
 
 def slope(x: Array, denoised: Array, t: float) -> Array:
-    """Lines 4 and 7."""
+    """The slope dx/dt, lines 4 and 7."""
     return (x - denoised) / t
 
 
 def euler(t: float, t_next: float) -> Array:
-    """Line 5."""
+    """Euler's step, line 5."""
     return X + (t_next - t) * slope(X, FIRST, t)
 
 
 def heun(t: float, t_next: float) -> Array:
-    """Line 8."""
+    """Heun's step, line 8."""
     d, d_next = slope(X, FIRST, t), slope(euler(t, t_next), SECOND, t_next)
     return X + (t_next - t) * (d / 2 + d_next / 2)
 
 
 def corrected(t: float, u: float, d_next: Array) -> Array:
-    """Line 8 with another second slope."""
+    """Line 8 with another second slope, for mistakes."""
     return X + (u - t) * (slope(X, FIRST, t) + d_next) / 2
 
 
-# Where the second slope is taken.
+# The point at which the second slope is taken.
 POINT: dict[str, Callable[[float, float], Array]] = {
     "edm_heun_point": lambda t, u: X,
     "edm_heun_point:denoised": lambda t, u: FIRST,
@@ -247,7 +247,7 @@ POINT: dict[str, Callable[[float, float], Array]] = {
     "edm_heun_interval": lambda t, u: X + u * slope(X, FIRST, t),
     "edm_heun_interval:missing": lambda t, u: X + slope(X, FIRST, t),
 }
-# The result, where the second slope was taken at the right place.
+# The result, if the second slope was taken at the right point.
 STEP: dict[str, Callable[[float, float], Array]] = {
     "edm_heun_euler": euler,
     "edm_heun_average": lambda t, u: (
@@ -271,7 +271,7 @@ STEP: dict[str, Callable[[float, float], Array]] = {
 
 
 def steps(case: Case, random: np.random.Generator) -> None:
-    """Steps between four pairs of levels, huge to tiny; and one to 0, which is Euler's."""
+    """Fill in steps between four pairs of levels, huge to tiny, and one Euler step to 0."""
     levels = np.array([[60.0, 27.0], [2.3, 0.9], [0.05, 0.013], [0.004, 3e-4], [0.003, 0.0]])
     levels *= random.uniform(0.9, 1.1, levels.shape)
     case.inputs["levels"] = levels

@@ -1,7 +1,7 @@
-"""Flow matching: what FM should give, and what the known mistakes give (Liu et al. 2023).
+"""Flow matching: expected results of FM, and those of known mistakes (Liu et al. 2023).
 
-Time runs from noise, t = 0, to data, t = 1; the points between are on a line, and the network
-predicts how it goes on from noise to image.
+Time runs from noise, t = 0, to data, t = 1. The points between are on a straight line, and the
+network predicts its direction from noise to image.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,8 @@ LOSSES = ("mnist", "odd", "odd_latent", "small", "logit_normal")
 WALKS = ("odd", "odd_latent", "two_steps", "one_step")
 LINE = np.array([[0.0, 1.0], [1.0, -1.0]])  # x_t = t image + (1 - t) noise
 VELOCITY = np.array([1.0, -1.0])  # image - noise
-LEVELS = 199  # at which quantiles are given
-GRID = np.linspace(0, 1, 257)  # times at which mistakes in x_t are given
+LEVELS = 199  # number of quantiles that describe a distribution
+GRID = np.linspace(0, 1, 257)  # times at which mistakes in x_t are tabulated
 
 # x_t: the weights of image and noise at time t.
 MIX: dict[str, Callable[[Array], tuple[Array, Array]]] = {
@@ -86,7 +86,7 @@ def _huber(difference: Array) -> float:
 
 
 def _step_mistakes(T: int) -> dict[str, dict[str, Array]]:
-    """What x holds after each of T steps by mistake: of the x before, and of the answer."""
+    """Mistakes in each of T steps: the weights of the x before and of the network's answer."""
     t, one = np.arange(T) / T, np.ones(T)
     found = {
         "fm_step_sign": (one, -one / T),
@@ -125,7 +125,7 @@ def make_flow_cases(seed: int) -> list[Case]:
 
 
 def loss_case(part: str, config: str, random: np.random.Generator) -> Case:
-    """Algorithm 1, line 3, on times of each sample's own, 0 and 1 among them.
+    """Algorithm 1, line 3, with another time for each sample, including 0 and 1.
 
     With an autoencoder `images` are encoded to `x_start`, which is also called `latents`.
     """
@@ -140,7 +140,7 @@ def loss_case(part: str, config: str, random: np.random.Generator) -> Case:
         inputs["x_start"] = inputs["latents"] = normal(random, (size, *shape))
     else:
         inputs["x_start"] = rounded(random.uniform(-1, 1, (size, *shape)))
-    # like neither end nor the velocity, and unlike their opposites
+    # similar to the velocity, but not to it or to either end with any sign
     towards = 0.5 * inputs["x_start"] - 0.3 * inputs["noise"]
     inputs["eps"] = rounded(towards + 0.7 * random.standard_normal((size, *shape)))
     case = Case(part, config, inputs, {"line": LINE, "velocity": VELOCITY})
@@ -162,8 +162,8 @@ def loss_case(part: str, config: str, random: np.random.Generator) -> Case:
 def quantiles(config: str) -> Array:
     """Quantiles of the distributions that t may have, [n, LEVELS] (Esser et al. 2024, eq. 19).
 
-    First the one that the model was asked for; where it was asked for none, then the one that
-    Esser et al. use.
+    The first is the requested one (uniform if none is requested); without a request, the second is
+    the one that Esser et al. use.
     """
     levels = (np.arange(LEVELS) + 1) / (LEVELS + 1)
 
@@ -177,7 +177,7 @@ def quantiles(config: str) -> Array:
 
 
 def walk_case(part: str, config: str, random: np.random.Generator) -> Case:
-    """Forward Euler from t = 0 to 1, in equal steps."""
+    """Forward Euler from t = 0 to t = 1 in equal steps."""
     T, size = CONFIGS[config]["timesteps"], 2
     inputs = {"label": (random.permutation(size) + 1) % CONFIGS[config]["num_classes"]}
     if CONFIGS[config].get("use_vae"):

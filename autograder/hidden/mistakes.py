@@ -1,7 +1,7 @@
-"""The catalogue of known mistakes: what each would give, as formulas, by the id of its hint.
+"""The catalogue of known mistakes: their results as formulas, by the id of their hint.
 
-Next to a wrong formula the right one is easy to see. Each entry names one hint of
-hints.yaml; several mistakes that need the same hint carry a suffix after a colon.
+The right formula is easy to guess from a wrong one, so this is secret. Each entry names one hint of
+hints.yaml; mistakes that share a hint have different suffixes after a colon.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ Pair = tuple[Array, Array]
 
 
 def _at(values: Array, t: Array) -> Array:
-    """values[t], with t held inside the schedule."""
+    """values[t], with t clipped to the schedule."""
     return values[np.clip(t, 0, len(values) - 1)]
 
 
 def _same(t: Array, chosen: int) -> Array:
-    """One sample's time step for all."""
+    """The time step of one sample for all samples."""
     return np.full_like(t, t[chosen])
 
 
@@ -187,7 +187,7 @@ def _x_t_weight(s: Any, t: Array) -> Array:
 
 
 def _posterior_mean(s: Any, t: Array, of_x0: Array, of_xt: Array) -> Pair:
-    """A mean of x_0 and x_t as weights of x_t and eps, where x_0 follows from these by eq. 4."""
+    """A weighted mean of x_0 and x_t, as weights of x_t and eps, with x_0 from eq. 4."""
     return of_x0 / s.signal_rate[t] + of_xt, -of_x0 * s.noise_rate[t] / s.signal_rate[t]
 
 
@@ -241,7 +241,7 @@ def _log_variance(s: Any, t: Array) -> Array:
     return np.log(s.posterior_variance[np.maximum(t, 1)])
 
 
-# compute_loss: its value from the prediction, the noise, x_0, x_t and the velocity
+# compute_loss: the value, from the prediction, the noise, x_0, x_t and the velocity
 # sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0.
 COMPUTE_LOSS: dict[str, Callable[[Array, Array, Array, Array, Array], Any]] = {
     "loss_absolute": lambda eps, noise, x0, xt, v: np.abs(eps - noise).mean(),

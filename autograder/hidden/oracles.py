@@ -1,6 +1,6 @@
 """Expected values in float64, from the papers' formulas, on fresh numbers.
 
-They are the solutions. They share no code with `code/libs` and use NumPy alone.
+These are the solutions. They share no code with `code/libs`, and use only NumPy.
 """
 
 import functools
@@ -14,7 +14,7 @@ from autograder.hidden.flow import make_flow_cases
 from autograder.hidden.mistakes import COMPUTE_LOSS, P_SAMPLE_MEAN, P_SAMPLE_SIGMA, Q_SAMPLE
 from autograder.hidden.schedule import Schedule, normal, rounded, schedule_of, with_rates
 
-SCALE = 300.0  # of x and eps where coefficients are measured beside the step's own noise
+SCALE = 300.0  # of x and eps, so that coefficients can be measured despite the step's own noise
 
 
 @functools.lru_cache(1)  # a batch has one seed
@@ -36,7 +36,7 @@ def make_cases(seed: int) -> list[Case]:
 
 
 def mixed_steps(T: int, batch: int, random: np.random.Generator) -> np.ndarray:
-    """Different time steps for each sample, with 0 and T-1 among them where the batch allows."""
+    """A different time step for each sample, including 0 and T-1 if the batch is large enough."""
     steps = random.permutation(np.arange(1, T - 1))[:batch]
     if batch > 2:
         steps[[0, 1]] = T - 1, 0
@@ -44,7 +44,7 @@ def mixed_steps(T: int, batch: int, random: np.random.Generator) -> np.ndarray:
 
 
 def images(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Images in [-1, 1]."""
+    """Random images in [-1, 1]."""
     return rounded(random.uniform(-1, 1, shape))
 
 
@@ -56,7 +56,7 @@ def labels(random: np.random.Generator, config: str, batch: int) -> np.ndarray:
 
 
 def q_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
-    """Eq. 4. Expected: the weights of x_0 and of the noise, one per sample."""
+    """Eq. 4. Expected: the weights of x_0 and of the noise, [B] each."""
     s, shape = schedule_of(config), diffused_shape(config)
     t = mixed_steps(s.T, 6, random)
     inputs = {"x_start": images(random, (6, *shape)), "t": t}
@@ -72,11 +72,11 @@ def q_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
 def p_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
     """Eq. 11 at the last step and at four others.
 
-    The first steps distinguish what agrees later: beta and the posterior variance, and the
-    variances of neighbouring steps.
+    The first steps distinguish what is nearly equal later: beta and the posterior variance, and
+    the variances of neighbouring steps.
 
-    Expected, for each step: the weights of x_t and of eps_theta, and the sigmas that the paper
-    allows (section 3.2): from the posterior variance, and from beta.
+    Expected, for each step: the weights of x_t and of eps_theta, and the two sigmas that the paper
+    allows (section 3.2), from the posterior variance and from beta.
     """
     s, shape = schedule_of(config), diffused_shape(config)
     few = np.arange(s.T)
@@ -97,7 +97,7 @@ def p_sample_case(part: str, config: str, random: np.random.Generator) -> Case:
 
 
 def loop_case(part: str, config: str, random: np.random.Generator) -> Case:
-    """Algorithm 2. Expected: every step's weights and sigmas, for loops that inline the step."""
+    """Algorithm 2. Expected: weights and sigmas of all steps, for loops that inline the step."""
     s = schedule_of(config)
     return Case(part, config, {"label": labels(random, config, 2)}, step_values(s))
 
@@ -122,7 +122,7 @@ def loss_case(part: str, config: str, random: np.random.Generator) -> Case:
 
 
 def latent_case(part: str, config: str, random: np.random.Generator) -> Case:
-    """As `loss_case`, on images in [0, 1] that an encoder turns into the given latents."""
+    """Like `loss_case`, for images in [0, 1] that the encoder's double turns into given latents."""
     s, shape = schedule_of(config), diffused_shape(config)
     image_shape = tuple(CONFIGS[config]["img_shape"])
     t = np.array([0, random.integers(1, s.T)])
@@ -138,7 +138,7 @@ def latent_case(part: str, config: str, random: np.random.Generator) -> Case:
 
 
 def loss_values(case: Case, x_start: np.ndarray, s: Schedule) -> Case:
-    """Fill in what compute_loss should give, and what the catalogue's mistakes would."""
+    """Fill in the expected results of compute_loss, and those of the catalogue's mistakes."""
     eps, noise = case.inputs["eps"].astype(np.float64), case.inputs["noise"].astype(np.float64)
     x_0, x_t, t = (
         x_start.astype(np.float64),

@@ -1,4 +1,4 @@
-"""Expected values of the bonus part on Stable Diffusion, and what known mistakes give.
+"""Expected values of the bonus part on Stable Diffusion, and the results of known mistakes.
 
 The names follow the order in which CompVis's constructor appends blocks; guidance is Ho & Salimans
 2022, eq. 6; steps are Song et al. 2021, eq. 12 without noise.
@@ -13,9 +13,9 @@ from autograder.checks.cases import Case
 from autograder.hidden.schedule import normal
 
 Array: TypeAlias = np.ndarray
-# levels' multipliers, levels with a transformer, residual blocks per level
+# the levels' multipliers, the levels with transformers, residual blocks per level
 Layout = tuple[Sequence[int], Sequence[int], int]
-STABLE_DIFFUSION: Layout = (1, 2, 4, 4), (0, 1, 2), 2  # of 686 tensors
+STABLE_DIFFUSION: Layout = (1, 2, 4, 4), (0, 1, 2), 2  # has 686 tensors
 BLOCKS = {"names": 2, "names_one_block": 1, "names_three_blocks": 3}
 GUIDED = {"guided": 4, "guided_half": 2, "guided_double": 1}  # samples
 WALKS = {"walk": (2, 5), "walk_of_one_step": (1, 1), "walk_to_time_0": (3, 3)}  # samples, steps
@@ -36,7 +36,7 @@ def make_scaling_cases(seed: int) -> list[Case]:
 
 
 def names_case(config: str, random: np.random.Generator) -> Case:
-    """All names of Stable Diffusion 1.x, or of another layout, in CompVis's order and ours."""
+    """All names of Stable Diffusion 1.x or another layout, in CompVis's form and in ours."""
     layout = STABLE_DIFFUSION
     if BLOCKS[config] != layout[2]:
         levels = int(random.integers(2, 5))
@@ -53,7 +53,7 @@ def names_case(config: str, random: np.random.Generator) -> Case:
 def pairs_of(
     mults: Sequence[int], attn_levels: Sequence[int], res_blocks: int
 ) -> Iterator[tuple[str, str]]:
-    """(CompVis's name, ours) of each tensor, in the order of a walk through the network."""
+    """Yield (CompVis's name, our name) of each tensor, in the order of the network."""
 
     def parts(theirs: str, ours: str, ends: Iterator[str]) -> Iterator[tuple[str, str]]:
         return ((f"{theirs}.{end}", f"{ours}.{end}") for end in ends)
@@ -95,7 +95,7 @@ def pairs_of(
 
 
 def both(*layers: str) -> Iterator[str]:
-    """Weight and bias of each layer; without layers, of the name itself."""
+    """The names of weight and bias of each layer; without layers, just "weight" and "bias"."""
     for layer in layers or ("",):
         yield from (f"{layer}.{kind}".lstrip(".") for kind in ("weight", "bias"))
 
@@ -146,7 +146,7 @@ GUIDANCE: dict[str, Callable[[Array], Pair]] = {
 
 
 def guided_case(config: str, random: np.random.Generator) -> Case:
-    """A batch of different times and contexts, with the network's answers to both contexts."""
+    """A batch with different times and contexts, and the network's answers to both contexts."""
     batch = GUIDED[config]
     inputs = {"scales": SCALES, "t": random.choice(1000, batch, replace=False)}
     inputs |= answers(random, (batch, 2, 3, 4))
@@ -158,7 +158,7 @@ def guided_case(config: str, random: np.random.Generator) -> Case:
 
 
 def answers(random: np.random.Generator, shape: tuple, steps: tuple = ()) -> dict[str, Array]:
-    """x, both contexts, and for each step the network's answers to them."""
+    """Random x, both contexts, and the network's answers to them in each step."""
     found = {"x": normal(random, shape)}
     for name in ("context", "negative"):
         found[name] = normal(random, (shape[0], 5, 6))
@@ -187,14 +187,14 @@ def walk_case(config: str, random: np.random.Generator) -> Case:
 
 
 def guided(case: Case, scale: float | None = None) -> Array:
-    """The guided noise of each step, with the case's scale or another."""
+    """The guided noise of each step, with the case's scale or the given one."""
     scale = float(case.inputs["scale"]) if scale is None else scale
     negative, context = (case.inputs[f"eps_{n}"].astype(float) for n in ("negative", "context"))
     return negative + scale * (context - negative)
 
 
 def states(case: Case, bars: Array, eps: Array | None = None, stay: bool = False) -> Array:
-    """The states after each step; with `stay` each step starts at the first x."""
+    """The states after each step; with `stay`, each step starts from the first x."""
     x = start = case.inputs["x"].astype(np.float64)
     found = []
     for i, noise in enumerate(guided(case) if eps is None else eps):
@@ -205,12 +205,12 @@ def states(case: Case, bars: Array, eps: Array | None = None, stay: bool = False
 
 
 def ended(bars: Array, last: float) -> Array:
-    """The alpha_bars of a walk, with another one at its end."""
+    """The alpha_bars of a walk, with another last one."""
     return np.append(bars[:-1], last)
 
 
 def stepped(case: Case, shift: int) -> Array:
-    """States of steps that lead to the alpha_bar next to that of their own time."""
+    """The states if each step leads to the alpha_bar `shift` steps from its own time."""
     x, alpha_bar = case.inputs["x"].astype(np.float64), case.inputs["alphas_cumprod"]
     found = []
     for time, noise in zip(case.inputs["times"], guided(case), strict=True):

@@ -10,7 +10,7 @@ WITH_LOSS = ("compute_loss", "latent")  # parts that judge the loss
 
 
 class Schedule:
-    """The quantities of Ho et al. 2020, float64 [T] each, step t here is t + 1 there."""
+    """The quantities of Ho et al. 2020, float64 [T] each; index t is step t + 1 in the paper."""
 
     def __init__(self, betas: np.ndarray) -> None:
         self.T = len(betas)
@@ -39,7 +39,7 @@ def schedule_of(config: str) -> Schedule:
 
 
 def with_rates(cases: list[Case]) -> list[Case]:
-    """The same cases, those of the loss with the weights of all time steps."""
+    """The cases; those for the loss get the weights of all time steps."""
     return [
         replace(case, rates=rates_of(case.config)) if case.part in WITH_LOSS else case
         for case in cases
@@ -58,5 +58,5 @@ def normal(random: np.random.Generator, shape: tuple[int, ...], scale: float = 1
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
-    """float32 that float16 holds exactly: half the goldens' size, and nothing is lost."""
+    """Round to float16's precision, as float32: goldens can be stored in half the size, exactly."""
     return values.astype(np.float16).astype(np.float32)

@@ -101,7 +101,7 @@ class Worker:
             kwargs: arguments of the class.
             optional: sets of more arguments, each with further names. The first set is given for
                 which the class knows all arguments and names.
-            stand_in: replace libs/unet.py and libs/variants.py by empty networks.
+            stand_in: replace libs/unet.py, and a former kit's variants of it, by empty networks.
         """
         if stand_in:
             for network in ("unet", "variants"):

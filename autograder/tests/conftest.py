@@ -1,4 +1,4 @@
-"""pytest's side of the autograder: options, the cases, and the student under test.
+"""pytest's side of the autograder: its options, the cases, and the student under test.
 
 pytest autograder/tests --submission PATH [--public] [--seed N] [--in-process]
 """
@@ -23,20 +23,22 @@ from autograder.examine import IS_STARTER, Examination, examine
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("autograder")
     group.addoption("--submission", metavar="PATH", help="a zip or folder to grade")
-    group.addoption("--public", action="store_true", help="only what students have, too")
-    group.addoption("--seed", type=int, help="of the hidden cases; a fresh one by default")
+    group.addoption(
+        "--public", action="store_true", help="run the public tests, which students have"
+    )
+    group.addoption("--seed", type=int, help="seed of the hidden cases; a fresh one by default")
     group.addoption(
         "--in-process",
         action="store_true",
-        help="run the submission in pytest's own process, for a debugger; never to grade with",
+        help="run the submission in pytest's own process, for a debugger; never use it to grade",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "configs(name, ...): the only configurations to test")
+    config.addinivalue_line("markers", "configs(name, ...): test only these configurations")
     config.addinivalue_line("markers", "group(name): the part's group, for partial credit")
     if IS_STARTER:
-        config.option.public = True  # there are no other cases
+        config.option.public = True  # a starter has no other cases
     if config.getoption("seed") is None:
         config.option.seed = secrets.randbelow(2**31)
 
@@ -46,7 +48,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give each test the cases of its part."""
+    """Parametrize each test with the cases of its part."""
     if "case" not in metafunc.fixturenames:
         return
     part = metafunc.module.PART
@@ -84,7 +86,7 @@ def examination(request: pytest.FixtureRequest) -> Iterator[Examination]:
 
 @pytest.fixture(scope="module")
 def student(request: pytest.FixtureRequest, examination: Examination) -> Iterator[Student]:
-    """A view of the submission for the tests of one part; on its own it has a fresh worker."""
+    """A view of the submission for the tests of one part."""
     part = request.module.PART
     student = examination.student(part)
     yield student
@@ -99,7 +101,7 @@ def random(request: pytest.FixtureRequest) -> np.random.Generator:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
-    """Show findings as sentences."""
+    """Report a Finding as its sentence instead of a traceback."""
     outcome = yield
     report = outcome.get_result()
     finding = call.excinfo.value if call.excinfo else None

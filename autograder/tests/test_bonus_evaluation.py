@@ -13,7 +13,7 @@ from autograder.checks.student import Student
 
 PART = "bonus_evaluation"
 FLOATS = ("float64", "float32")
-FAR = 2.0**20  # where float32 has one decimal place
+FAR = 2.0**20  # where float32's spacing is 1/8
 
 
 @pytest.mark.group("fid")
@@ -40,7 +40,7 @@ def test_statistics(student: Student, case: Case) -> None:
 
 @pytest.mark.group("fid")
 def test_statistics_in_other_precisions(student: Student, case: Case) -> None:
-    """Features in half precision, and in double precision far from 0, lose no digits on the way."""
+    """Features in half precision, and in double precision far from 0, lose no digits."""
     far = case.inputs["features"].astype(np.float64) + FAR
     few = case.inputs["few_digits"].astype(np.float16)
     expected = case.expected
@@ -58,7 +58,7 @@ def test_statistics_in_other_precisions(student: Student, case: Case) -> None:
 
 @pytest.mark.group("fid")
 def test_distance(student: Student, case: Case) -> None:
-    """frechet_distance is that of eq. 6, also with fewer images than features."""
+    """frechet_distance follows eq. 6, also with fewer images than features."""
     gaussians = [case.inputs[name] for name in ("mean1", "cov1", "mean2", "cov2")]
     found = distance(student, gaussians)
     expected = float(case.expected["distance"])
@@ -106,7 +106,7 @@ def test_ratio(student: Student, case: Case) -> None:
     ratio, expected = ratios(student, samples, train), case.expected["ratio"]
     if not np.allclose(ratio, expected, atol=1e-3):
         worst = int(np.abs(ratio - expected).argmax())
-        # The exact copy's own value depends on how 0 / 0 was avoided.
+        # The exact copy's own value depends on how the code avoids 0 / 0.
         rest = np.arange(len(expected)) != expected.argmin()
         wrong = {
             hint: {"ratio": values["ratio"][rest]}
@@ -140,10 +140,10 @@ def test_ratio_of_other_data(student: Student, case: Case) -> None:
 
 @pytest.mark.group("memorization")
 def test_images_held_twice(student: Student, case: Case) -> None:
-    """If the data holds an image twice, its two copies are the nearest."""
+    """If an image is in the data twice, its two copies are the nearest neighbours."""
     samples, train = case.inputs["samples"], case.inputs["train_twice"]
     found, expected = ratios(student, samples, train), case.expected["ratio_twice"]
-    copy = expected.argmin()  # 0 / 0, whose value depends on rounding
+    copy = expected.argmin()  # 0 / 0, which depends on rounding
     fair = np.where(np.arange(len(expected)) == copy, found.clip(0, 1), expected)
     if not close(found, fair, 1e-3):
         worst = int(np.abs(found - fair).argmax())
@@ -154,7 +154,7 @@ def test_images_held_twice(student: Student, case: Case) -> None:
 def statistics(
     student: Student, features: np.ndarray, away: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the covariance that the submission's statistics returns."""
+    """The mean and covariance from the submission's statistics."""
     answer = student.function("metrics.fid", "statistics", features, away=away)
     value = answer.value
     if not isinstance(value, list) or len(value) != 2:
@@ -185,7 +185,7 @@ def ratios(
 
 
 def number(value: Any) -> float:
-    """A result: one real number, as a float or in a tensor."""
+    """A result as a float: one real number, or a tensor with one."""
     kind = value.get("type", "") if isinstance(value, dict) else ""
     if isinstance(value, Tensor) and value.array is not None and value.array.size == 1:
         kind, value = value.dtype, float(value.array.reshape(-1)[0].real)

@@ -11,7 +11,7 @@ from autograder.checks.loss import Objective, check_drawn_times, check_draws
 from autograder.checks.student import Student
 
 PART = "compute_loss"
-CALLS = 4  # that draw noise
+CALLS = 4  # number of calls that draw noise
 WIDE = 2  # the size of the batch with numbers of all sizes
 MUCH = 171  # CIFAR-10 images: half a million numbers
 
@@ -23,7 +23,7 @@ def test_given_noise(student: Student, case: Case) -> None:
         objective = Objective(case, images, images)
         objective.run(student, case.inputs["noise"], training=training)
         objective.check(case.inputs["noise"])
-    if not objective.answer.draws:  # otherwise it makes t on the model's device, which stays
+    if not objective.answer.draws:  # otherwise it makes t on the model's device, the CPU
         check_device(lambda: objective.run(student, case.inputs["noise"], away=True))
 
 
@@ -47,7 +47,7 @@ def test_own_noise(student: Student, case: Case) -> None:
         objective.run(student, training=number % 2 == 0)
         draws.append(objective.check(None))
     check_draws(draws)
-    if objective.answer.draws and case.config == "odd":  # which has the fewest time steps
+    if objective.answer.draws and case.config == "odd":  # "odd" has the fewest time steps
         check_drawn_times(student, case)
     if not objective.answer.draws:
         check_device(lambda: objective.run(student, away=True))
@@ -66,7 +66,7 @@ def test_much_noise(student: Student, case: Case) -> None:
 
 
 def other_batch(case: Case, batch: int, random: np.random.Generator) -> Objective:
-    """The case with `size` other images."""
+    """The case with `batch` other images."""
     rows = random.integers(len(case.inputs["t"]), size=batch)
     shape = (batch, *case.inputs["noise"].shape[1:])
     inputs = {name: case.inputs[name][rows] for name in ("t", "label")}

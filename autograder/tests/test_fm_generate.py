@@ -1,4 +1,4 @@
-"""FM.generate: along the flow from noise to images, by Euler's steps (Liu et al. 2023)."""
+"""FM.generate: along the flow from noise to images, in Euler steps (Liu et al. 2023)."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_any_batch(student: Student, case: Case, random: np.random.Generator) ->
 
 @pytest.mark.configs("odd")
 def test_draws_anew(student: Student, case: Case, random: np.random.Generator) -> None:
-    """Each image starts from noise of its own, new each time."""
+    """Each image starts from its own noise, new in each call."""
     many = other_labels(case, MANY, random)
     starts = [follow(student, many, random, training).start.array for training in (True, False)]
     if np.allclose(*starts, atol=1e-3):

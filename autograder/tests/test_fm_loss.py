@@ -12,10 +12,10 @@ from autograder.checks.loss import check_draws, check_encoder
 from autograder.checks.student import Student
 
 PART = "fm_loss"
-CALLS = 4  # that draw noise
+CALLS = 4  # number of calls that draw noise
 WIDE = 2  # the size of the batch with numbers of all sizes
 MANY = 2048  # images of a batch for which times are drawn
-EARLIER = np.float32(0.9)  # of the case's times, so that some noise is left at all of them
+EARLIER = np.float32(0.9)  # factor on the case's times, so that some noise is left at all of them
 
 
 def objective_of(case: Case) -> FlowObjective:
@@ -26,14 +26,14 @@ def objective_of(case: Case) -> FlowObjective:
 
 @pytest.mark.configs("mnist", "odd", "odd_latent")
 def test_given_noise(student: Student, case: Case) -> None:
-    """The network learns the velocity at the point of the line that t and the noise give."""
+    """The network learns the velocity, at the point on the line between noise and image."""
     for training in (True, False):
         objective = objective_of(case)
         objective.run(student, case.inputs["noise"], training=training)
         if "images" in case.inputs:
             check_encoder(objective)
         objective.check(case.inputs["noise"])
-    if not objective.answer.draws:  # otherwise it makes t on the model's device, which stays
+    if not objective.answer.draws:  # otherwise it makes t on the model's device, the CPU
         check_device(lambda: objective.run(student, case.inputs["noise"], away=True))
 
 
@@ -70,7 +70,7 @@ def test_own_noise(student: Student, case: Case) -> None:
 
 @pytest.mark.configs("small", "logit_normal")
 def test_own_times(student: Student, case: Case, random: np.random.Generator) -> None:
-    """Without t given, each image gets a time of its own, from the distribution asked for."""
+    """Without t given, each image gets its own time, from the requested distribution."""
     check_times(student, other_batch(case, MANY, random))
 
 

@@ -13,7 +13,7 @@ from autograder.checks.sampling_loop import Chain, check_decoded, other_labels, 
 from autograder.checks.student import Student
 
 PART = "latent"
-CALLS = 3  # that draw noise
+CALLS = 3  # number of calls that draw noise
 
 
 @pytest.mark.group("encode")
@@ -29,7 +29,7 @@ def test_encode(student: Student, case: Case) -> None:
 @pytest.mark.group("encode")
 @pytest.mark.configs("odd_latent")
 def test_latents_of_all_sizes(student: Student, case: Case, random: np.random.Generator) -> None:
-    """The loss of latents has all its digits, where a few large numbers decide it."""
+    """The loss of latents is precise even if a few large numbers dominate it."""
     names = ("noise", "eps", "x_t", "latents")
     inputs = {name: wide(random, case.inputs[name].shape) for name in names}
     inputs["images"] = odd(random, case.inputs["images"])
@@ -73,7 +73,7 @@ def test_decode_any_batch(student: Student, case: Case, random: np.random.Genera
 def check_decoding(
     student: Student, case: Case, random: np.random.Generator, training: bool = True
 ) -> None:
-    """Run a chain, and judge what the decoder gets and what becomes of its answer."""
+    """Run a chain, and judge what the decoder gets and what happens to its output."""
     chain, answer, x_0 = walk(student, case, random, training)
     check_untouched(answer, ["labels"])
     check_decoded(answer.value, x_0, chain)

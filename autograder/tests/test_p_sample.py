@@ -25,16 +25,16 @@ from autograder.checks.student import Student
 
 PART = "p_sample"
 NAMES = ["x", "label", "t"]
-# Of the cases' large x and eps, where the noise is measured: float32 rounds what is left to 1e-6,
-# far below the smallest sigma. A power of two, so that scaling itself rounds nothing.
+# Scale of the cases' large x and eps where the noise is measured: float32 then rounds to 1e-6, far
+# below the smallest sigma. A power of two, so that scaling itself rounds nothing.
 UNIT = 2.0**-8
 DIGITS = 0.9137  # a factor that gives the stored numbers more digits than float16 holds
-LARGE = 1_000_000  # numbers in a batch that tells standard deviations of 0.99 and 1 apart
-BATCH = 4  # of a case
+LARGE = 1_000_000  # numbers in a batch that distinguishes standard deviations of 0.99 and 1
+BATCH = 4  # size of a case's batches
 MUCH = 66  # CIFAR-10 images: 200,000 numbers
-FAR = 9.0  # standard deviations, which one number in 4e18 is beyond
-WEIGHTS = {"x": 1e-4, "eps": 2e-3}  # how far weights may be off, as a share of themselves
-SCALE = 300.0  # of numbers beside which a step's noise is small
+FAR = 9.0  # standard deviations; one number in 4e18 is beyond
+WEIGHTS = {"x": 1e-4, "eps": 2e-3}  # relative tolerances of the weights
+SCALE = 300.0  # of numbers next to which a step's noise is small
 NOISY = ("mnist", "cifar10", "afhq", "odd", "cosine", "two_steps")
 ADDED = "What the steps add to their mean"
 
@@ -47,10 +47,10 @@ def step(
     scale: float = 1.0,
     size: int = BATCH,
 ) -> np.ndarray:
-    """Run the case's k-th step on a network that answers eps; returns x_{t-1}.
+    """Run the case's k-th step with a network that answers eps; returns x_{t-1}.
 
     Args:
-        training: the network's mode, which has to stay.
+        training: the network's mode, which must not change.
         scale, size: see `inputs_of`.
     """
     return run(student, case, k, *inputs_of(case, k, scale, size), training=training)
@@ -66,10 +66,10 @@ def run(
     training: bool = True,
     away: bool = False,
 ) -> np.ndarray:
-    """Run the case's k-th step on any x and any answer of the network; returns x_{t-1}.
+    """Run the case's k-th step with any x and any answer of the network; returns x_{t-1}.
 
     Args:
-        away: all inputs are on a second device.
+        away: put all inputs on a second device.
     """
     t_index = int(case.inputs["steps"][k])
     label = np.resize(case.inputs["label"], len(x))
@@ -126,7 +126,7 @@ def test_mean(student: Student, case: Case) -> None:
     """The mean of x_{t-1} is that of eq. 11, at the first steps, in the middle, and at T-1."""
     values = [step(student, case, k, training=k % 2 == 0) for k in noisy_steps(case)]
     check_mean(case, values)
-    # What is left out of the mean must be the step's own noise, here as well.
+    # What remains besides the mean must be the step's own noise, here as well.
     noises = [noise_of_step(case, v, k) for k, v in zip(noisy_steps(case), values, strict=True)]
     if not noise_fits(case, noises):
         check_noise_level(student, case)
@@ -191,7 +191,7 @@ def test_double(student: Student, case: Case) -> None:
         except Finding as finding:
             if finding.hint in (*ENDED, "wrong_dtype"):
                 raise
-            run(student, case, k, *inputs_of(case, k))  # it takes float32 alone
+            run(student, case, k, *inputs_of(case, k))  # it takes only float32
             continue
         check_each(case, k, value, x, eps, "In double precision, x_{t-1}", "loses_digits")
 
@@ -199,18 +199,18 @@ def test_double(student: Student, case: Case) -> None:
 def check_each(
     case: Case, k: int, value: np.ndarray, x: np.ndarray, eps: np.ndarray, what: str, hint: str
 ) -> None:
-    """Each number is the mean that it should be, as precisely as the step's noise allows.
+    """Check that each number equals the mean, as precisely as the step's noise allows.
 
     Args:
-        what: was calculated, in words.
-        hint: where numbers are off by more than a lower precision explains.
+        what: what was computed, in words.
+        hint: for errors larger than lower precision explains.
     """
     parts = case.expected["step_x"][k] * x, case.expected["step_eps"][k] * eps
     size = np.abs(parts[0]) + np.abs(parts[1])
     noise = FAR * case.expected["step_sigma"][k].max() if k else 0.0
     allowed = WEIGHTS["x"] * np.abs(parts[0]) + WEIGHTS["eps"] * np.abs(parts[1])
     wrong = off(value, sum(parts), allowed + noise)
-    if k == 0 and not wrong.any():  # no noise hides what is not a mix
+    if k == 0 and not wrong.any():  # at k = 0 no noise hides other terms
         _, rest = weights(value / size, x / size, eps / size)
         wrong = off(rest, 0, ROUNDING)
     if not wrong.any():
@@ -225,7 +225,7 @@ def check_each(
 
 
 def check_mean(case: Case, values: list[np.ndarray], scale: float = 1.0) -> None:
-    """Compare how much of x and eps the noisy steps hold with eq. 11, as far as noise allows."""
+    """Compare the weights of x and eps in the noisy steps with eq. 11, as far as noise allows."""
     found, errors, steps = [], [], noisy_steps(case)
     for k, value in zip(steps, values, strict=True):
         x, eps = inputs_of(case, k, scale, len(value))
@@ -247,7 +247,7 @@ def check_mean(case: Case, values: list[np.ndarray], scale: float = 1.0) -> None
 
 
 def noise_fits(case: Case, noises: list[np.ndarray]) -> bool:
-    """Whether the noise of the noisy steps may have a standard deviation that the paper allows."""
+    """Whether the noise of all noisy steps may have a standard deviation that the paper allows."""
     found, rounding = np.array([n.std() for n in noises]), rounding_of(case)
     expected = case.expected["step_sigma"][noisy_steps(case)]
     return fitting(found, expected, rounding, noises[0].size).all(axis=0).any()
@@ -273,14 +273,16 @@ def check_sigma(student: Student, case: Case, found: np.ndarray, rounding: np.nd
 
     Args:
         found: the standard deviation in each of the noisy steps.
-        rounding: how much of it may be float32's rounding.
+        rounding: how much of it may be float32's rounding error.
     """
     steps, size = noisy_steps(case), case.inputs["x1"].size
     expected = case.expected["step_sigma"][steps]
     if fitting(found, expected, rounding, size).all(axis=0).any():
         return
     hint = sigma_hint(case, found, rounding, size)
-    if not hint:  # 1, alpha_t and exp of a variance are all near 1: a larger batch tells them apart
+    if (
+        not hint
+    ):  # 1, alpha_t and exp of a variance are all near 1; a larger batch distinguishes them
         many = BATCH * (1 + LARGE // size)
         values = [step(student, case, k, scale=UNIT, size=many) for k in steps]
         noises = [noise_of_step(case, v, k) for v, k in zip(values, steps, strict=True)]
@@ -295,34 +297,34 @@ def check_sigma(student: Student, case: Case, found: np.ndarray, rounding: np.nd
 
 
 def noisy_steps(case: Case) -> list[int]:
-    """The numbers of the case's steps that add noise."""
+    """The indices of the case's steps that add noise."""
     return list(range(1, len(case.inputs["steps"])))
 
 
 def inputs_of(
     case: Case, k: int, scale: float = 1.0, size: int = BATCH
 ) -> tuple[np.ndarray, np.ndarray]:
-    """x_t and eps of the case's k-th step, multiplied by `scale`, in a batch of this size."""
+    """x_t and eps of the case's k-th step, times `scale`, in a batch of this size."""
     inputs = (case.inputs[name] for name in (f"x{k}", f"eps{k}"))
     x, eps = (np.resize(np.float32(DIGITS * scale) * v, (size, *v.shape[1:])) for v in inputs)
     return x, eps
 
 
 def noise_of_step(case: Case, value: np.ndarray, k: int) -> np.ndarray:
-    """What a step adds to any mix of x and eps."""
+    """What a step adds to a mix of x and eps, with any weights."""
     x, eps = inputs_of(case, k, size=len(value))
     _, rest = weights(value[None], x[None], eps[None])
     return rest[0]
 
 
 def standardised(case: Case, value: np.ndarray, k: int) -> np.ndarray:
-    """What a step adds, in units of the nearer of the paper's two standard deviations."""
+    """A step's noise in units of the nearer one of the paper's two standard deviations."""
     noise, sigmas = noise_of_step(case, value, k), case.expected["step_sigma"][k]
     return noise / sigmas[np.argmin(np.abs(sigmas - noise.std()))]
 
 
 def rounding_of(case: Case, scale: float = 1.0) -> np.ndarray:
-    """How large float32's rounding may be in the result of each of the noisy steps."""
+    """Bounds on float32's rounding errors in the results of the noisy steps."""
     sizes = []
     for k in noisy_steps(case):
         x, eps = inputs_of(case, k, scale)
@@ -332,17 +334,17 @@ def rounding_of(case: Case, scale: float = 1.0) -> np.ndarray:
 
 
 def fitting(found: np.ndarray, expected: np.ndarray, rounding: np.ndarray, size: int) -> np.ndarray:
-    """Which standard deviations, measured on `size` numbers, may be those of [steps, choices]."""
+    """Which standard deviations, measured on `size` numbers, match those of [steps, choices]."""
     allowed = UNLIKELY * expected / np.sqrt(2 * size) + np.reshape(rounding, (-1, 1))
     return ~off(found[:, None], expected, allowed)
 
 
 def mean_hint(case: Case, steps: list[int], found: np.ndarray, errors: np.ndarray) -> str:
-    """The hint of a known mistake in the mean.
+    """The hint for a known mistake in the mean; "" if there is none.
 
     Args:
         found: the weights of x and eps in each step.
-        errors: how far they may be off because of the step's noise.
+        errors: how far off they may be because of the step's noise.
     """
     suspects = {
         hint: {"x": values["step_x"][steps], "eps": values["step_eps"][steps]}
@@ -350,16 +352,16 @@ def mean_hint(case: Case, steps: list[int], found: np.ndarray, errors: np.ndarra
         if "step_x" in values
     }
     measured = {"x": found[:, 0], "eps": found[:, 1]}
-    # 1 - alpha_bar, of which eps's weight is made, has few digits in float32 at the first steps
+    # the weight of eps contains 1 - alpha_bar, which has few digits in float32 at the first steps
     return suspect(measured, suspects, {"x": errors, "eps": errors}, WEIGHTS)
 
 
 def sigma_hint(case: Case, found: np.ndarray, rounding: np.ndarray, size: int) -> str:
-    """The hint of a known mistake in the noise's standard deviation.
+    """The hint for a known mistake in the noise's standard deviation; "" if there is none.
 
     Args:
-        found: in each of the noisy steps, measured on `size` numbers.
-        rounding: how much of it may be float32's rounding.
+        found: the deviation in each of the noisy steps, measured on `size` numbers.
+        rounding: how much of it may be float32's rounding error.
     """
     steps = noisy_steps(case)
     suspects = {

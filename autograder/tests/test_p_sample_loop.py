@@ -35,7 +35,7 @@ def test_any_batch(student: Student, case: Case, random: np.random.Generator) ->
 
 @pytest.mark.configs("odd")
 def test_draws_anew(student: Student, case: Case, random: np.random.Generator) -> None:
-    """Chains start from independent noise, new each time."""
+    """Each chain starts from new, independent noise."""
     many = other_labels(case, MANY, random)
     starts = []
     for training in (True, False):

@@ -1,4 +1,4 @@
-"""q_sample: x_t from x_0 at once (Ho et al. 2020, eq. 4)."""
+"""q_sample: x_t directly from x_0 (Ho et al. 2020, eq. 4)."""
 
 from collections.abc import Sequence
 
@@ -24,9 +24,9 @@ from autograder.checks.student import Student
 
 PART = "q_sample"
 NAMES = ["x_start", "t", "noise"]
-TOLERANCE = {"signal": 5e-5, "noise": 5e-5}  # float16's rates are off by more
-CALLS = 4  # that draw noise
-ROUNDED = 4e-3  # by how much lower precision changes a rate
+TOLERANCE = {"signal": 5e-5, "noise": 5e-5}  # rates in float16 are off by more
+CALLS = 4  # number of calls that draw noise
+ROUNDED = 4e-3  # relative error of a rate in lower precision
 MUCH = 28  # copies of six CIFAR-10 images: half a million numbers
 WHAT = "What q_sample adds without noise given"
 
@@ -93,7 +93,9 @@ def test_double(student: Student, case: Case) -> None:
     except Finding as finding:
         if finding.hint in ENDED:
             raise
-        answer = student.call(student.ddpm(case), "q_sample", x_start, t, noise)  # float32 alone
+        answer = student.call(
+            student.ddpm(case), "q_sample", x_start, t, noise
+        )  # it takes only float32
         tensor_of(answer.value, x_start.shape, "q_sample's x_t")
         return
     check_precisely(case, answer.value, given, np.arange(len(t)), "In double precision, x_t")
@@ -119,11 +121,11 @@ def check_precisely(
     rows: Sequence[int] | np.ndarray,
     what: str,
 ) -> None:
-    """Each number of x_t has float32's precision, with the weights of its sample's time step.
+    """Check that each number of x_t has float32's precision, and its time step's weights.
 
     Args:
         given: x_start, t and noise, as `wide` makes them.
-        rows: the place of each t in the case.
+        rows: the index of each t in the case.
     """
     x_start, t, noise = given
     try:
@@ -131,7 +133,7 @@ def check_precisely(
     except Finding as finding:
         hint = "large_numbers" if finding.hint == "not_finite" else finding.hint
         raise Finding(finding.reason, hint) from None
-    # In units of each number's own size, which is what float32 rounds by.
+    # In units of each number's own size, since float32 rounds relative to it.
     signal, rate = (case.expected[name][rows].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
     unit = signal * np.abs(x_start) + rate * np.abs(noise)
     found, rest = weights(x_t / unit, x_start / unit, noise / unit)
@@ -179,7 +181,7 @@ def rates_hint(case: Case, measured: dict[str, np.ndarray]) -> str:
 def check_own_signal(
     x_t: np.ndarray, x_start: np.ndarray, t: np.ndarray, signal: np.ndarray, rate: np.ndarray
 ) -> None:
-    """The image's weight, as precisely as noise that is not known here allows."""
+    """Check the image's weight, as precisely as the unknown noise allows."""
     found, _ = weights(x_t, x_start)
     size = np.sqrt((x_start.reshape(len(t), -1) ** 2).sum(axis=1))
     wrong = off(found[:, 0], signal, 9 * rate / size + 1e-3)

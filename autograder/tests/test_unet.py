@@ -1,4 +1,4 @@
-"""The UNet's decoder: joins the encoder's outputs and takes the encoder's three steps."""
+"""The UNet's decoder: it concatenates the encoder's outputs and runs each level's members."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
 }
 BATCHES = {"odd": 1, "no_attention": 17, "one_level": 33}  # 2 for the others
 IN_EVALUATION = ("cifar10", "odd", "one_level")  # the others are in training mode
-AGAIN = ("odd", "equal_widths")  # which run twice, in either mode
+AGAIN = ("odd", "equal_widths")  # they run twice, in both modes
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
@@ -59,18 +59,18 @@ def test_wiring(student: Student, shape: str, random: np.random.Generator) -> No
 
 @pytest.mark.parametrize("shape", AGAIN)
 def test_wiring_again(student: Student, shape: str, random: np.random.Generator) -> None:
-    """What a network has run before does not count, nor in which mode it was."""
+    """Earlier runs of the network, and their mode, change nothing."""
     check_wiring(student, shape, random, training=shape in IN_EVALUATION, fresh=False)
 
 
 def check_wiring(
     student: Student, shape: str, random: np.random.Generator, training: bool, fresh: bool
 ) -> None:
-    """Run a network made of doubles, and follow x through its decoder.
+    """Run a network whose members are doubles, and follow x through its decoder.
 
     Args:
-        training: the mode it is in.
-        fresh: it has not run before.
+        training: the network's mode.
+        fresh: whether it has not run before.
     """
     kwargs, inputs = inputs_of(shape, random)
     key, _ = student.build("unet", "UNet", kwargs)
@@ -95,9 +95,9 @@ def check_wiring(
 
 
 def check_names(structure: dict[str, Any], wiring: Wiring, error: Finding | None) -> None:
-    """The network's levels are where the assignment has them; otherwise a person has to look."""
+    """Raise a Finding unless the network has encoder and decoder; then a person has to look."""
     if error is not None and not wiring.calls and not structure:
-        raise error  # nothing was found before it
+        raise error  # nothing else is known
     missing = [f"self.{name}" for name in ("encoder", "decoder") if name not in structure]
     if missing:
         raise Finding(
@@ -107,7 +107,7 @@ def check_names(structure: dict[str, Any], wiring: Wiring, error: Finding | None
 
 
 def explain(wiring: Wiring, error: Finding) -> None:
-    """Raise a Finding that says more than the error that followed from it."""
+    """Raise a Finding that explains the error better, if an earlier fault caused it."""
     if "NoneType" in error.reason:
         raise Finding(error.reason, "unet_none_called")
     try:
