@@ -62,7 +62,7 @@ def test_what_students_can_read_holds_no_hidden_test(tmp_path):
     done = run_script(BUNDLE, ROOT, "--out", tmp_path / "out")
     assert_refused(done, "has the hidden tests")
     done = run_script(BUNDLE, tmp_path, "--out", tmp_path / "out")
-    assert_refused(done, "is no starter")
+    assert_refused(done, "is not a starter")
     assert not (tmp_path / "out").exists()
 
 

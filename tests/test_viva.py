@@ -203,7 +203,7 @@ def test_from_grades_to_sheets(tmp_path):
     done = run_script("autograder/grade.py", "viva", out)
     assert done.returncode == 0, done.stderr
     assert "two.zip: 0 questions: its file has changed since it was graded" in done.stdout
-    assert "three.zip: 0 questions: its files are not where they were" in done.stdout
+    assert "three.zip: 0 questions: its files have moved" in done.stdout
     assert "sheets of five questions for 1 of 3" in done.stdout
     names = {path.name for path in (out / "viva").iterdir()}
     assert names == {

@@ -52,6 +52,7 @@ def merge_manual(
     write_submission stores the grader's own results. With a roster, a team keeps its points when
     it hands in again: an empty cell of a hand-in is filled from the team's other hand-ins, the
     latest one first.
+
     Args:
         grades: of the whole class, as the grader found them.
         file: the CSV that `--manual` names, with a column `submission` or `team`.

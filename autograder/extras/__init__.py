@@ -1,1 +1,1 @@
-"""What instructors alone run: clusters, similarity, Gradescope."""
+"""For instructors only: clusters, similarity, oral questions, Gradescope, Classroom 50."""

@@ -6,7 +6,7 @@ the packages of requirements.txt and requirements/grade.txt:
     dask scheduler
     PYTHONPATH=. dask worker ADDRESS --nworkers 8 --nthreads 1 --no-dashboard
 
-Submissions are sent as bytes, so the machines need no files in common. Whoever reaches the
+Submissions are sent as bytes, so the machines need no shared files. Anyone who reaches the
 scheduler can run code on every worker: keep it in a private network.
 """
 
@@ -37,35 +37,37 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 ROOT = Path(__file__).resolve().parents[2]
-ANSWER_SECONDS = 10  # for a scheduler to answer, and for it to have a worker
-LOOK_SECONDS = 20  # between looks whether a silent cluster still has workers
-MAX_SENT = 200_000_000  # bytes of a submission; larger ones, with data left in, are graded here
+ANSWER_SECONDS = 10  # for the scheduler to answer, and for it to have a worker
+LOOK_SECONDS = 20  # between checks that a silent cluster still has workers
+MAX_SENT = 200_000_000  # bytes of a submission; larger ones are graded on this machine
 
-_one_at_a_time = threading.Lock()  # a worker with several threads still has one sandbox, one pytest
+_one_at_a_time = threading.Lock()  # all threads of a worker share one sandbox and pytest
 
 
 class TooLarge(Exception):
-    """A submission is better graded on this machine."""
+    """A submission is too large to send; grade it on this machine."""
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """A submission on its way to a worker."""
+    """A submission in the form in which it is sent to a worker."""
 
     name: str
-    above: str  # name of the folder around it, which may be the team's
-    content: bytes | None  # of a zip; None for a folder
-    files: tuple[tuple[str, bytes | str], ...] = ()  # name in the folder; content, or a link's aim
+    above: str  # name of the folder around it, which may name the team
+    content: bytes | None  # the bytes of a zip; None for a folder
+    files: tuple[
+        tuple[str, bytes | str], ...
+    ] = ()  # name in the folder; content, or a link's target
 
 
 def grade_on_cluster(paths: list[Path], order: Order, address: str) -> Iterator[Grade]:
-    """Grade submissions on a cluster, and yield each once, as it is done.
+    """Grade submissions on a cluster, and yield each grade when it is done.
 
-    When a worker dies, Dask starts its submission again elsewhere; one whose workers keep dying
-    gets no points and a note for a person.
+    If a worker dies, Dask runs its submission again elsewhere. One whose workers keep dying gets no
+    points and a note for a person.
 
     Args:
-        address: of the scheduler, such as "tcp://192.0.2.1:8786".
+        address: the scheduler's, such as "tcp://192.0.2.1:8786".
 
     Raises:
         InputError: Dask is not installed; the scheduler or its workers do not answer.
@@ -75,12 +77,12 @@ def grade_on_cluster(paths: list[Path], order: Order, address: str) -> Iterator[
     running: dict[Future, Path] = {}
     with connected(address) as cluster:
         while True:
-            # few at a time: the scheduler keeps the bytes of all that it has
+            # few at a time: the scheduler holds the bytes of all submitted tasks
             room = max(0, 2 * max(1, cluster.count_threads()) - len(running))
             for path in itertools.islice(waiting, room):
                 try:
                     running[cluster.submit(pack(path), order)] = path
-                except (TooLarge, OSError):  # the grader has the words for what cannot be read
+                except (TooLarge, OSError):  # the grader says what cannot be read
                     yield grade_one(path, order)
             if not running:
                 return
@@ -95,7 +97,7 @@ def grade_on_cluster(paths: list[Path], order: Order, address: str) -> Iterator[
 
 @contextlib.contextmanager
 def connected(address: str) -> "Iterator[Cluster]":
-    """A cluster that has at least one worker; raises InputError."""
+    """Connect to a cluster with at least one worker; raises InputError."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -103,7 +105,7 @@ def connected(address: str) -> "Iterator[Cluster]":
             "--dask needs Dask, which is not installed; install it with: "
             "python -m pip install -r requirements/grade.txt"
         ) from error
-    # submissions travel inside their tasks, so that they outlive a worker
+    # submissions are sent inside their tasks, so that they survive a worker's death
     warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
     try:
         client = Client(address, timeout=ANSWER_SECONDS)
@@ -119,7 +121,7 @@ def connected(address: str) -> "Iterator[Cluster]":
 
 
 class Cluster:
-    """Dask's client, with sentences for what can go wrong."""
+    """Dask's client, with errors turned into sentences."""
 
     def __init__(self, client: "Client", address: str) -> None:
         self.client, self.address = client, address
@@ -134,7 +136,7 @@ class Cluster:
             return sum(self.client.nthreads().values())
 
     def wait_for_worker(self) -> None:
-        """Raise InputError if there is none soon."""
+        """Raise InputError if no worker appears soon."""
         with self._gone():
             try:
                 self.client.wait_for_workers(1, timeout=ANSWER_SECONDS)
@@ -144,10 +146,10 @@ class Cluster:
                 ) from error
 
     def submit(self, parcel: Parcel, order: Order) -> "Future":
-        """Have a submission graded.
+        """Submit a submission to be graded.
 
-        The task names only functions of the standard library: the scheduler, which unpacks it, may
-        be another person's and know nothing of the grader.
+        The task refers only to functions of the standard library, since the scheduler, which
+        unpacks it, may be someone else's and know nothing of the grader.
         """
         packed = pickle.dumps(functools.partial(grade_parcel, parcel, order, kit_hash()))
         with self._gone():
@@ -164,7 +166,7 @@ class Cluster:
             self.wait_for_worker()
 
     def result(self, task: "Future") -> Grade | None:
-        """What a task that is done gave; None where each worker that tried it died."""
+        """The grade of a finished task; None if every worker that tried it died."""
         from distributed.scheduler import KilledWorker
 
         try:
@@ -174,14 +176,14 @@ class Cluster:
             return None
         except (InputError, SandboxError):
             raise
-        except Exception as error:  # what the grader's own code raises comes as a SandboxError
+        except Exception as error:  # errors of the grader itself arrive as SandboxError
             raise InputError(
                 f"--dask: a worker cannot run the grader ({error}); {self.start} that can"
             ) from error
 
     @contextlib.contextmanager
     def _gone(self) -> Iterator[None]:
-        """Raise InputError if the scheduler does not answer any more."""
+        """Within this context, raise InputError if the scheduler no longer answers."""
         try:
             yield
         except (OSError, CancelledError) as error:
@@ -192,11 +194,11 @@ class Cluster:
 
 
 def pack(path: Path) -> Parcel:
-    """Read a submission.
+    """Read a submission to send it.
 
     Raises:
         TooLarge: it has more than MAX_SENT bytes, or too many files.
-        OSError
+        OSError: a file cannot be read.
     """
     path = Path(os.path.abspath(path))
     if not path.is_dir():
@@ -220,7 +222,7 @@ def pack(path: Path) -> Parcel:
 
 
 def files_in(folder: Path) -> Iterator[Path]:
-    """All files and links, without what the grader ignores anyway; raises OSError."""
+    """Yield all files and links except those that the grader ignores; raises OSError."""
 
     def stop(error: OSError) -> None:
         raise error
@@ -237,7 +239,7 @@ def files_in(folder: Path) -> Iterator[Path]:
 
 
 def unpack(parcel: Parcel, folder: Path) -> Path:
-    """Write a submission below an empty folder as it was where it comes from; returns its path."""
+    """Write a submission to an empty folder, as it was on its own machine; returns its path."""
     path = folder / parcel.above / parcel.name
     path.parent.mkdir(exist_ok=True)
     if parcel.content is not None:
@@ -255,13 +257,13 @@ def unpack(parcel: Parcel, folder: Path) -> Path:
 
 
 def grade_parcel(parcel: Parcel, order: Order, kit: str) -> Grade:
-    """Grade a submission on a worker, with the sandbox of the worker's own process.
+    """Grade a submission on a worker, in the sandbox of the worker's process.
 
     Args:
-        kit: what `kit_hash` gives where the submissions come from.
+        kit: `kit_hash` on the machine that sent the submission.
 
     Raises:
-        SandboxError: this machine cannot grade, or not in the same way.
+        SandboxError: this machine cannot grade, or has another version of the grader.
     """
     where = f"--dask: the worker on {os.uname().nodename} in {ROOT}"
     if kit != kit_hash():
@@ -277,7 +279,7 @@ def grade_parcel(parcel: Parcel, order: Order, kit: str) -> Grade:
 
 @functools.cache
 def kit_hash() -> str:
-    """A hash of all that a grade may depend on: the grader's files and the kit's helpers."""
+    """A hash of all files that a grade may depend on: the grader's and the kit's helpers."""
     total = hashlib.sha256()
     paths = [path for folder in ("autograder", "code/libs") for path in (ROOT / folder).rglob("*")]
     for path in sorted([*paths, ROOT / "zip_submission.py"]):

@@ -1,8 +1,8 @@
-"""`--similarity`: which submissions are suspiciously similar without the starter's lines.
+"""`--similarity`: finds submissions that are suspiciously similar, without the starter's lines.
 
-copydetect compares the code's structure: names, strings and comments do not count, so that renaming
-hides nothing. Right solutions of the same small task are similar, too: a pair is a reason to read
-both, not a verdict.
+copydetect compares the code's structure and ignores names, strings and comments, so renaming hides
+nothing. Right solutions of the same small task are similar, too: a pair is a reason to read both,
+not a verdict.
 """
 
 import contextlib
@@ -23,15 +23,15 @@ from autograder.text import InputError, write_text
 
 KIT_CODE = Path(__file__).resolve().parents[2] / "code"
 PAGE = Path(__file__).with_name("similarity.html")
-SHORTEST = 30  # characters in a row, names shortened to one: shorter matches are chance
-SUSPICIOUS = 0.5  # share of one side's own code that the other side has, too
-LONGEST = 200_000  # characters of a submission's own code that are looked at
-SIDE_BY_SIDE = 30  # pairs whose code is shown
+SHORTEST = 30  # characters in a row, with each name as one; shorter matches are chance
+SUSPICIOUS = 0.5  # share of one side's own code that is also in the other's
+LONGEST = 200_000  # characters of a submission's own code that are compared
+SIDE_BY_SIDE = 30  # number of pairs whose code is shown
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line that a submission does not have from the starter."""
+    """A line of a submission that is not in the starter."""
 
     file: str
     number: int
@@ -40,18 +40,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two submissions that are similar."""
+    """Two similar submissions."""
 
     first: str
     second: str
-    share_of_first: float  # of its own code, 0 to 1, that is found in the second
+    share_of_first: float  # of its own code that is also in the second, 0 to 1
     share_of_second: float
-    same_lines: int  # own lines that both have exactly, except for indentation
-    matches: tuple[frozenset[int], frozenset[int]]  # positions in the two lists of own lines
+    same_lines: int  # own lines that are identical in both, except for indentation
+    matches: tuple[
+        frozenset[int], frozenset[int]
+    ]  # positions of the matches in both lists of own lines
 
 
 def starter_lines(kit_code: Path) -> set[str]:
-    """The lines of all Python files of the kit, without indentation, without its solutions."""
+    """The lines of the kit's Python files, without indentation and without its solutions."""
     found: set[str] = set()
     for file in sorted(kit_code.rglob("*.py")):
         in_solution = False
@@ -65,7 +67,7 @@ def starter_lines(kit_code: Path) -> set[str]:
 
 
 def own_lines(code_folder: Path, starter: set[str]) -> list[Line]:
-    """The lines of a submission's Python files that are neither empty, stubs, nor the starter's."""
+    """A submission's Python lines that are neither empty, nor stubs, nor the starter's."""
     lines: list[Line] = []
     left = LONGEST
     for file in sorted(code_folder.rglob("*.py")):
@@ -84,10 +86,10 @@ def own_lines(code_folder: Path, starter: set[str]) -> list[Line]:
 
 
 def find_pairs(own: dict[str, list[Line]]) -> list[Pair]:
-    """The suspicious pairs, the most similar first.
+    """The suspicious pairs, most similar first.
 
     Args:
-        own: each submission's own lines by its name.
+        own: the own lines of each submission, by its name.
 
     Raises:
         InputError: copydetect is not installed.
@@ -102,15 +104,15 @@ def find_pairs(own: dict[str, list[Line]]) -> list[Pair]:
     prints = {}
     for name, lines in own.items():
         source = io.StringIO("".join(f"{line.text}\n" for line in lines))
-        # a window of 1 keeps every match: with more, chance decides which ones are seen
+        # a window of 1 keeps every match; with more, chance decides which ones are found
         found = CodeFingerprint("code.py", SHORTEST, 1, language="python", fp=source)
         if len(found.hashes):
-            # copydetect's count of characters left out restarts after a class, which shifts lines
+            # copydetect's count of skipped characters restarts after a class, which shifts lines
             found.offsets[:, 1] = np.maximum.accumulate(found.offsets[:, 1])
             prints[name] = found
     pairs = []
     for (first, a), (second, b) in itertools.combinations(sorted(prints.items()), 2):
-        # the exact comparison is slow, and needed only where much is shared
+        # the exact comparison is slow, and only needed if much is shared
         if len(a.hashes & b.hashes) < SUSPICIOUS / 2 * min(len(a.hashes), len(b.hashes)):
             continue
         _, shares, slices = compare_files(a, b)
@@ -128,7 +130,7 @@ def _shares(pair: Pair) -> tuple[float, float]:
 
 
 def _lines_of(lines: list[Line], slices: Any) -> frozenset[int]:
-    """Positions of the lines that the slices [2, N] of their joined text touch."""
+    """Positions of the lines that the slices, [2, N], of their joined text touch."""
     ends = np.cumsum([len(line.text) + 1 for line in lines])
     found: set[int] = set()
     for start, end in zip(*np.asarray(slices, dtype=int), strict=True):
@@ -147,7 +149,7 @@ def write_similarity(
 
     Args:
         paths: zips and submission folders; those that cannot be read are left out.
-        folder: of the results.
+        folder: the folder of results.
         kit_code: the kit's own code, whose lines are the starter's.
         names: of the submissions, as results call them; by default those of `names_of`.
 
@@ -183,7 +185,7 @@ def write_similarity(
 
 
 def _sides(pair: Pair, own: dict[str, list[Line]]) -> list[tuple[str, list[tuple[Line, bool]]]]:
-    """For both sides the name, and each own line with whether the other side has it, too."""
+    """For both sides, the name, and each own line with whether the other side has it."""
     names = (pair.first, pair.second)
     return [
         (name, [(line, position in matched) for position, line in enumerate(own[name])])

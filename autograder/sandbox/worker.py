@@ -325,6 +325,7 @@ class Weights:
     """Within this context a module's parameters hold the values that the judge gave.
 
     Parameters without given values are moved by MOVED, so that it shows if they matter.
+
     Raises:
         AttributeError: the module has no parameter with this name and shape.
     """

@@ -33,10 +33,10 @@ PART = "bonus_edm"
 POINT = ("next_x", "next_first")
 STEP = ("step_x", "step_first", "step_second")
 NAMES = ("x", "the first answer", "the second answer")
-FLOATS = ("float32", "float64")  # of what goes into a double
-LARGE = {"mnist": 17, "odd": 33, "cosine": 1}  # images of a large batch
-HEUN = (17, 33, 1, 2)  # images of each step
-LOSS = 1e-5  # how far off a loss may be, as a share
+FLOATS = ("float32", "float64")  # dtypes of a double's inputs
+LARGE = {"mnist": 17, "odd": 33, "cosine": 1}  # images in the larger batch
+HEUN = (17, 33, 1, 2)  # images in each step
+LOSS = 1e-5  # relative tolerance of a loss
 IMAGES = ("x", "label", "sigma", "answer", "clean", "noise", "denoised")
 FACTORS = ("c_in", "c_noise", "c_skip", "c_out", "signal", "noise")
 
@@ -59,7 +59,7 @@ def test_denoised(student: Student, case: Case, random: np.random.Generator) -> 
 @pytest.mark.group("denoise")
 @pytest.mark.configs("odd")
 def test_denoised_in_double(student: Student, case: Case) -> None:
-    """Images in float64 are denoised as precisely as any other."""
+    """Images in float64 are denoised as precisely as others."""
     double = {name: case.inputs[name].astype(np.float64) for name in ("x", "sigma")}
     case = replace(case, inputs={**case.inputs, **double})
     answer = denoised(student, case, training=False)
@@ -153,7 +153,7 @@ def test_step_to_zero(student: Student, case: Case, random: np.random.Generator)
 
 
 class Objective:
-    """Runs compute_loss with a double of denoise, or of the network for code that calls that."""
+    """Runs compute_loss with doubles of denoise, and of the network for code that calls that."""
 
     def __init__(self, case: Case, training: bool = True) -> None:
         self.case, self.training = case, training
@@ -161,7 +161,7 @@ class Objective:
         self.noisy = self.denoised = self.moved = np.empty(0)
 
     def run(self, student: Student, *noise: np.ndarray, away: bool = False) -> None:
-        """Call compute_loss, and find what was denoised: `noisy`, and the answer, `denoised`."""
+        """Call compute_loss; sets the denoiser's input, `noisy`, and its answer, `denoised`."""
         inputs, batch = self.case.inputs, len(self.case.inputs["clean"])
         self.answer = student.call(
             student.edm(self.case),
@@ -188,7 +188,7 @@ class Objective:
             self.look_inside(network_call(self.answer.asked, batch))
 
     def look(self, call: dict[str, Any]) -> None:
-        """denoise was called with noisy images, the labels and sigma."""
+        """Check that denoise got noisy images, the labels and sigma."""
         inputs = self.case.inputs
         check_network_kinds(call, inputs["clean"].dtype)
         if not is_tensor_like(call.get("label"), inputs["label"]):
@@ -200,7 +200,7 @@ class Objective:
         self.denoised = self.moved = inputs["denoised"].astype(np.float64)
 
     def look_inside(self, call: dict[str, Any]) -> None:
-        """The same for code that calls the network itself."""
+        """Do the same for code that calls the network itself."""
         inputs, expected = self.case.inputs, self.case.expected
         check_network_kinds(call, inputs["clean"].dtype)
         x = tensor_of(call.get("x"), inputs["clean"].shape, "The network's x", FLOATS)
@@ -212,11 +212,11 @@ class Objective:
         self.denoised = each(expected["c_skip"]) * self.noisy + self.moved
 
     def check(self) -> None:
-        """The loss is the mean weighted squared error, and the network can learn from it."""
+        """Check that the loss is the mean weighted squared error, and check its gradient."""
         loss = tensor_of(self.answer.value, [], "The loss")
         check_untouched(self.answer, ["x_start", "label", "sigma", "noise"])
         error = self.denoised - self.case.inputs["clean"]
-        weight = each(1 / self.case.expected["c_out"] ** 2)  # lambda, so that all count equally
+        weight = each(1 / self.case.expected["c_out"] ** 2)  # lambda
         expected = float((weight * error**2).mean())
         if not close(loss, np.asarray(expected), LOSS):
             hint = suspect({"loss": loss}, self.case.suspects, {"loss": 1e-6}, relative=2e-4)
@@ -230,12 +230,12 @@ class Objective:
 
 
 def each(values: np.ndarray) -> np.ndarray:
-    """One number for each image, to be multiplied with images."""
+    """One number per image, in a shape that broadcasts over images."""
     return np.reshape(values, (-1, 1, 1, 1))
 
 
 def middle_of(column: np.ndarray) -> float:
-    """A weight that all images of a batch share."""
+    """The weight that all images of a batch share; raises Finding if they differ."""
     if off(column, column[0], 1e-3 * (1 + np.abs(column[0]))).any():
         text = f"In a batch of {len(column)} images a step weighs some differently from others."
         raise Finding(text, "mixes_samples")
@@ -243,7 +243,7 @@ def middle_of(column: np.ndarray) -> float:
 
 
 def enlarged(case: Case, random: np.random.Generator) -> Case:
-    """A case with images of this one in a larger batch, each several times; no suspected losses."""
+    """The case with its images repeated in a larger batch, without suspected losses."""
     batch = len(case.inputs["x"])
     rows = random.integers(batch, size=LARGE[case.config])
     inputs = {n: v[rows] if n in IMAGES else v for n, v in case.inputs.items()}
@@ -258,9 +258,9 @@ def enlarged(case: Case, random: np.random.Generator) -> Case:
 
 
 def spread_out(case: Case, random: np.random.Generator) -> Case:
-    """A case whose network answers with numbers of all sizes: a few decide the loss.
+    """A case whose network answers with numbers of all sizes, so that a few dominate the loss.
 
-    So the rounding of a lower precision does not average out in it.
+    Rounding errors of lower precision then do not average out.
     """
     shape = case.inputs["clean"].shape
     sizes = np.exp(random.uniform(-9, 5, shape)) * random.choice([-1.0, 1.0], shape)
@@ -276,7 +276,7 @@ def three_of(case: Case, random: np.random.Generator, size: int) -> list[np.ndar
 
 
 def denoised(student: Student, case: Case, training: bool = True, away: bool = False) -> Answer:
-    """One call of denoise; the case answers for the network."""
+    """Call denoise; a double answers for the network."""
     return student.call(
         student.edm(case),
         "denoise",
@@ -296,7 +296,7 @@ def step(
     sigma_next: float,
     away: bool = False,
 ) -> Answer:
-    """One call of heun_step on x; the two other arrays are the denoiser's answers."""
+    """Call heun_step on x; the other two arrays are the denoiser's answers."""
     with contextlib.suppress(Finding):  # a broken libs/unet.py gets a stand-in now
         student.edm(case)
     denoiser = Denoiser(three)
@@ -318,11 +318,11 @@ def step(
 
 
 class Denoiser:
-    """The double of heun_step's denoiser, which may be asked for a whole batch, or in pieces.
+    """The double of heun_step's denoiser; a batch may arrive as a whole or in pieces.
 
-    A call is at the step's beginning if its x is that of the next images and all images before have
-    been at both ends; otherwise it is at the step's end. So the two calls for one image may come
-    before those for the next.
+    A call belongs to the beginning of the step if its x is that of the next images, and all
+    earlier images have been at both ends; otherwise it belongs to the end. So both calls for some
+    images may come before those for the next.
 
     Args:
         three: x, and the answers at the beginning and at the end, [B, C, H, W] each.
@@ -331,8 +331,8 @@ class Denoiser:
     def __init__(self, three: list[np.ndarray]) -> None:
         self.x, *self.answers = three
         self.ahead = np.stack(self.answers)
-        self.rows = [0, 0]  # that were answered at either end
-        self.ends: list[int] = []  # of the calls
+        self.rows = [0, 0]  # rows answered at each end
+        self.ends: list[int] = []  # the end that each call belongs to
 
     def answer(self, asked: Asked) -> np.ndarray | str:
         """The answer for the next images at one end."""
@@ -345,7 +345,7 @@ class Denoiser:
         row = self.rows[end]
         if row >= batch:
             return "denoise was called more often than there are steps"
-        if not 0 < rows <= batch - row:  # an odd call, which is judged later
+        if not 0 < rows <= batch - row:  # a wrong call, which is judged later
             rows = batch - row
         self.rows[end] += rows
         return self.answers[end][row : row + rows]
@@ -359,7 +359,7 @@ class Denoiser:
 
 
 def check_network_call(case: Case, answer: Answer) -> None:
-    """What the network gets, by the case's inputs."""
+    """Check what the network gets."""
     call = network_call(answer.asked, len(case.inputs["x"]))
     check_network_kinds(call, case.inputs["x"].dtype)
     if not is_tensor_like(call.get("label"), case.inputs["label"]):
@@ -373,7 +373,7 @@ def check_network_call(case: Case, answer: Answer) -> None:
 
 
 def check_denoised(case: Case, answer: Answer) -> None:
-    """The result of denoise, and the network's gradient."""
+    """Check the result of denoise, and the network's gradient."""
     inputs = case.inputs
     dtypes = as_precise(inputs["x"].dtype)
     result = tensor_of(answer.value, inputs["x"].shape, "denoise's result", dtypes)
@@ -385,7 +385,7 @@ def check_denoised(case: Case, answer: Answer) -> None:
 
 
 def network_call(asked: list[Asked], batch: int) -> dict[str, Any]:
-    """The arguments of the one call of the network; calls for pieces of the batch are one."""
+    """The arguments of the network's single call; calls for pieces of the batch are merged."""
     calls = [a.bind("x", "label", "time") for a in asked if a.name == "model"]
     calls = in_whole(calls, batch)
     if not calls:
@@ -398,7 +398,7 @@ def network_call(asked: list[Asked], batch: int) -> dict[str, Any]:
 def denoiser_calls(
     asked: list[Asked], batch: int, most: int, least: int = 1
 ) -> list[dict[str, Any]]:
-    """The calls of heun_step's denoiser, at most `most`, as arguments by name."""
+    """The calls of heun_step's denoiser, `least` to `most`, as arguments by name."""
     calls = in_whole([a.bind("x", "sigma") for a in asked if a.name == "denoise"], batch)
     if not least <= len(calls) <= most:
         text = f"heun_step called denoise {len(calls)} times; a step takes one or two calls."
@@ -407,7 +407,7 @@ def denoiser_calls(
 
 
 def is_level(value: Any, level: float) -> bool:
-    """Whether a noise level, as a number or a tensor of one, is this one."""
+    """Whether a value, a number or a tensor with one, is this noise level."""
     if isinstance(value, Tensor) and value.array is not None and value.array.size == 1:
         value = value.array.item()
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -415,7 +415,7 @@ def is_level(value: Any, level: float) -> bool:
 
 
 def check_call(call: dict[str, Any], x: np.ndarray, sigma: float) -> None:
-    """The first slope is taken at x, at the level where the step begins."""
+    """Check that the first slope is taken at x, at the level where the step begins."""
     if not is_tensor_like(call.get("x"), x):
         raise Finding("The first call of denoise got another x than heun_step.", "edm_heun_start")
     if not is_level(call.get("sigma"), sigma):
@@ -427,7 +427,7 @@ def check_call(call: dict[str, Any], x: np.ndarray, sigma: float) -> None:
 
 
 def check_second_level(value: Any, sigma: float, sigma_next: float) -> None:
-    """The second slope is taken at the level that the step leads to."""
+    """Check that the second slope is taken at the level where the step ends."""
     if is_level(value, sigma_next):
         return
     middle = is_level(value, (sigma + sigma_next) / 2)
@@ -439,14 +439,14 @@ def check_second_level(value: Any, sigma: float, sigma_next: float) -> None:
 
 
 def check_scaled_x(case: Case, call: dict[str, Any]) -> None:
-    """The network's x is c_in times x."""
+    """Check that the network's x is c_in times x."""
     x = tensor_of(call.get("x"), case.inputs["x"].shape, "The network's x", FLOATS)
     (c_in,) = mixture(x, ("x", case.inputs["x"]))
     check_numbers(case, {"c_in": c_in})
 
 
 def mixture(output: np.ndarray, *inputs: tuple[str, np.ndarray]) -> Iterable[np.ndarray]:
-    """How much of each named input an output holds, [B] each; it must hold nothing else."""
+    """The weights of each named input in an output, [B] each; it must hold nothing else."""
     found, rest = weights(output, *(values for _, values in inputs))
     scale = np.abs(output).max(axis=(1, 2, 3), keepdims=True)
     if off(rest, 0, 1e-5 * scale + 1e-6).any():
@@ -460,7 +460,7 @@ def mixture(output: np.ndarray, *inputs: tuple[str, np.ndarray]) -> Iterable[np.
 
 
 def check_numbers(case: Case, found: dict[str, np.ndarray]) -> None:
-    """Compare measured numbers with the case's, and name the mistake that gives them."""
+    """Compare measured numbers with the case's; the hint names a known mistake."""
     expected = {name: case.expected[name] for name in found}
     tolerance = {name: 2e-5 + 1e-4 * np.abs(values) for name, values in expected.items()}
     wrong = np.any([off(found[n], expected[n], tolerance[n]) for n in found], axis=0)
@@ -482,7 +482,7 @@ def check_numbers(case: Case, found: dict[str, np.ndarray]) -> None:
 
 
 def check_gradient(answer: Answer, double: str, expected: float) -> None:
-    """A gradient of this size reaches the double."""
+    """Check that a gradient of this size reaches the double."""
     if not close(np.asarray(answer.gradients.get(double, 0.0)), np.asarray(float(expected)), 2e-2):
         raise Finding(
             "The value is right, but its gradient does not reach the network.", "edm_no_gradient"

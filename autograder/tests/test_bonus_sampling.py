@@ -1,4 +1,4 @@
-"""DDIM: one step (Song et al. 2021, eq. 12 and 16), and the walk over a few time steps."""
+"""DDIM: one step (Song et al. 2021, eq. 12 and 16), and sampling with a few steps."""
 
 import itertools
 from collections.abc import Sequence
@@ -28,32 +28,32 @@ from autograder.checks.student import Student
 PART = "bonus_sampling"
 WEIGHTS = ("x", "eps", "noise")
 RUNS = {"plain": 17, "noisy": 33, "single": 1, "to_zero": 2}  # samples
-CLEAR = 1e-4  # half precision is off by more, single precision by less
-# dtype of the inputs, their size, dtypes of the result, and how far its numbers may be off
+CLEAR = 1e-4  # errors of half precision are larger, those of single precision smaller
+# the inputs' dtype, their size, dtypes allowed for the result, its tolerance
 PRECISIONS = (
     ("float64", 1.0, ("float64", "float32"), 1e-5),
     ("float32", 1e6, ("float32",), CLEAR),
     ("float16", 1.0, ("float16", "float32"), 2e-2),
 )
-# Hints of findings that another ddim_step would not change.
+# Hints that do not depend on ddim_step.
 NO_ERRORS = ("process_ended", "too_slow", "forged", "syntax_error", "missing_package")
 
 
 def step(
     student: Student, case: Case, number: int, x: np.ndarray, eps: np.ndarray, **options: Any
 ) -> Answer:
-    """One call of ddim_step between the case's pair of times of this number."""
+    """Call ddim_step between the case's pair of times with this number."""
     pair = (float(case.inputs[name][number]) for name in ("alpha_bar", "alpha_bar_next"))
     return student.function("ddim", "ddim_step", x, eps, *pair, **options)
 
 
 def odd_batch(case: Case, random: np.random.Generator, size: int) -> list[np.ndarray]:
-    """x, eps and noise for `size` samples, with all digits of float32."""
+    """x, eps and noise for `size` samples, with float32's full precision."""
     return [odd(random, values) for values in batch_of(case, random, size)[1]]
 
 
 def batch_of(case: Case, random: np.random.Generator, size: int) -> tuple[Spread, list[np.ndarray]]:
-    """x, eps and noise for `size` samples, and what rearranged them."""
+    """x, eps and noise for `size` samples, and the Spread that rearranged them."""
     spread = Spread(random, case.inputs["x"].shape, size)
     return spread, [spread(case.inputs[name]) for name in WEIGHTS]
 
@@ -66,13 +66,13 @@ def test_step(student: Student, case: Case, random: np.random.Generator) -> None
 
 @pytest.mark.group("step")
 def test_noise(student: Student, case: Case, random: np.random.Generator) -> None:
-    """With eta above 0 a step adds noise of eq. 16's sigma, and takes it out of the direction."""
+    """With eta > 0 a step adds noise with eq. 16's sigma, and reduces the direction by as much."""
     for e in (1, 3):
         check_steps(student, case, e, random)
 
 
 def check_steps(student: Student, case: Case, e: int, random: np.random.Generator) -> None:
-    """All pairs of times with the eta of this number, in batches of several sizes."""
+    """Check all pairs of times with the eta of this number, in batches of several sizes."""
     found = {name: case.expected[name][e].copy() for name in WEIGHTS}
     wrong = ""
     for number in range(len(case.inputs["alpha_bar"])):
@@ -94,7 +94,7 @@ def check_steps(student: Student, case: Case, e: int, random: np.random.Generato
         if e and not pure and not off(weights(state, *three[:2], first)[1], 0, rounding).any():
             text = f"In a batch of {len(state)}, all samples get the first one's noise."
             raise Finding(text, "mixes_samples")
-        if off(rest, 0, least).any():  # half precision leaves less
+        if off(rest, 0, least).any():  # rounding to half precision leaves less
             what = "x, eps and the given noise" if e else "x and eps"
             text = f"The next state is not a mix of {what}: something else is in it."
             raise Finding(text if e else f"With eta = 0, t{text[1:]}", "ddim_no_mix")
@@ -112,19 +112,19 @@ def check_steps(student: Student, case: Case, e: int, random: np.random.Generato
 def is_right(
     case: Case, number: int, e: int, inputs: list[np.ndarray], state: np.ndarray, clear: float
 ) -> bool:
-    """For each number, whether the step led where it should."""
+    """Whether each number of the next state is right."""
     shares = shares_of(case, number, e)
     largest = mixed(np.abs(shares), [np.abs(v) for v in inputs]).max()
     return not off(state, mixed(shares, inputs), clear * largest).any()
 
 
 def shares_of(case: Case, number: int, e: int) -> list[float]:
-    """How much of x, eps and the noise a step must hold."""
+    """The right weights of x, eps and the noise in a step."""
     return [case.expected[name][e, number] for name in WEIGHTS]
 
 
 def mixed(shares: Sequence[float] | np.ndarray, inputs: list[np.ndarray]) -> np.ndarray:
-    """The sum of the inputs by these shares, float64."""
+    """The sum of the inputs with these weights, float64."""
     return sum(w * v.astype(np.float64) for w, v in zip(shares, inputs, strict=True))
 
 
@@ -136,7 +136,7 @@ def test_precision(student: Student, case: Case, random: np.random.Generator) ->
         if dtype != "float64" and number != 1:
             continue
         three = [(size * v).astype(dtype) for v in odd_batch(case, random, 3)]
-        e = 0 if dtype == "float64" else 2  # noise in double precision would hide a coarser x
+        e = 0 if dtype == "float64" else 2  # noise in double precision would hide rounding of x
         given = {"eta": float(case.inputs["etas"][e]), "noise": three[2]} if e else {}
         value = step(student, case, number, *three[:2], **given).value
         state = tensor_of(value, three[0].shape, f"The state of x in {dtype}", dtypes)
@@ -152,7 +152,7 @@ def test_precision(student: Student, case: Case, random: np.random.Generator) ->
 def test_clipping(student: Student, case: Case, random: np.random.Generator) -> None:
     """With clip_x0 the predicted x_0 is clipped, and eps follows from the clipped one."""
     for number in range(len(case.inputs["alpha_bar"])):
-        e = number % 2 * 2  # without noise and with some
+        e = number % 2 * 2  # alternately without and with noise
         spread, three = batch_of(case, random, SIZES[-1 - number % len(SIZES)])
         given: dict[str, Any] = {"clip_x0": True}
         if e:
@@ -193,7 +193,7 @@ def test_loop(student: Student, case: Case, run: str, random: np.random.Generato
 
 
 def check_weights(case: Case, found: dict[str, np.ndarray], e: int) -> None:
-    """Compare the weights of x, eps and noise with those of the eta of this number."""
+    """Compare the weights of x, eps and noise with those for the eta of this number."""
     expected = {name: case.expected[name][e] for name in WEIGHTS}
     tolerance = {name: 1e-3 * (1 + np.abs(values)) for name, values in expected.items()}
     wrong = np.any([off(found[n], expected[n], tolerance[n]) for n in WEIGHTS], axis=0)
@@ -218,13 +218,13 @@ def check_weights(case: Case, found: dict[str, np.ndarray], e: int) -> None:
 
 
 class Walk:
-    """The doubles of one run of sample_ddim, and the judgement of their calls."""
+    """The doubles for one run of sample_ddim, and the checks of their calls."""
 
     def __init__(self, case: Case, run: str, random: np.random.Generator) -> None:
         self.case, self.name = case, run
         inputs = case.inputs
         spread = Spread(random, inputs["start"].shape, RUNS[run])
-        # Where nothing is clipped, a walk from less noise leads to as much less.
+        # Without clipping, sampling is linear: scaling all inputs scales all states.
         share = np.float32(1 if run == "noisy" else random.uniform(0.8, 1))
         self.spread = lambda array: share * spread(array)
         self.start = self.spread(inputs["start"])
@@ -252,7 +252,7 @@ class Walk:
             "draw_noise": Pieces("draw_noise", self.noises),
         }
         doubles: dict[str, Any] = {name: n.answer for name, n in self.networks.items()}
-        if self.name != "single":  # it may be left out
+        if self.name != "single":  # on_step may be left out
             doubles["on_step"] = Told(len(self.times)).answer
         try:
             return student.function(
@@ -270,7 +270,7 @@ class Walk:
         except Finding as finding:
             if away:
                 raise
-            self.check_times(finding.asked)  # the error may follow from them
+            self.check_times(finding.asked)  # wrong times may explain the error
             for name, network in self.networks.items():
                 if network.too_many:
                     steps = len(self.times)
@@ -279,9 +279,9 @@ class Walk:
             raise
 
     def is_right_by_itself(self, student: Student) -> bool:
-        """Whether the loop is right if ddim_step is, whose errors cost only its own points.
+        """Whether the loop is right with a right ddim_step, whose errors cost only its own points.
 
-        A double takes its place, which leads to the right state only from the right arguments.
+        A double replaces ddim_step, and gives the right state only for the right arguments.
         """
         done: list[int] = []
 
@@ -301,7 +301,7 @@ class Walk:
         return len(done) == len(self.times)
 
     def is_right_call(self, i: int, asked: Asked) -> bool:
-        """Whether ddim_step got what the step of this number needs."""
+        """Whether ddim_step got the right arguments for the step of this number."""
         call = asked.bind("x", "eps", "alpha_bar", "alpha_bar_next")
         eta = self.options.get("eta", 0.0)
         tensors = {"x": self.states[i - 1] if i else self.start, "eps": self.answers[i]}
@@ -316,7 +316,7 @@ class Walk:
         return right and bool(call.get("clip_x0")) == self.options.get("clip_x0", False)
 
     def check(self, answer: Answer) -> None:
-        """The times, the states, the result, and what on_step got."""
+        """Check the times, the states, the result, and the calls of on_step."""
         start, steps = self.start, len(self.times)
         calls = self.check_times(answer.asked, steps)
         result = tensor_of(answer.value, start.shape, "sample_ddim's result")
@@ -338,10 +338,13 @@ class Walk:
             self.check_reports([a for a in answer.asked if a.name == "on_step"], states)
 
     def check_times(self, asked: list[Asked], steps: int = 0) -> list[dict[str, Any]]:
-        """eps_model got each time once, in order, as a LongTensor [B], in at least `steps` steps.
+        """Check that eps_model got each time once, in order, as a LongTensor [B].
+
+        Args:
+            steps: the number of steps that must have been taken.
 
         Returns:
-            Its calls, as arguments by name; those for pieces of a batch are one.
+            Its calls as arguments by name, merged if they are for pieces of a batch.
         """
         calls = [a.bind("x", "t") for a in asked if a.name == "eps_model"]
         calls = in_whole(calls, len(self.start))
@@ -366,7 +369,7 @@ class Walk:
         return calls
 
     def mistake(self, states: np.ndarray, asked: list[Asked]) -> str:
-        """The hint for a walk that leads elsewhere."""
+        """The hint for a run that leads elsewhere."""
         seen = [a.bind("i", "x").get("x") for a in asked if a.name == "on_step"]
         stayed = close(states[0], self.start, 1e-5)
         if stayed and seen and not is_tensor_like(seen[0], self.start):
@@ -386,7 +389,7 @@ class Walk:
         return "ddim_loop_step"
 
     def check_reports(self, asked: list[Asked], states: np.ndarray) -> None:
-        """on_step got (0, x), (1, x), ... with the state after each step."""
+        """Check that on_step got (0, x), (1, x), ... with the state after each step."""
         calls = [a.bind("i", "x") for a in asked]
         numbers = [whole_number(call.get("i")) for call in calls]
         right = numbers == list(range(len(states))) and all(

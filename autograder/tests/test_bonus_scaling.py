@@ -1,4 +1,4 @@
-"""Stable Diffusion: its UNet's forward, the names in its files, guidance, and the guided walk."""
+"""Stable Diffusion: the UNet's forward, the names in its files, guidance, guided sampling."""
 
 import re
 from collections.abc import Sequence
@@ -35,9 +35,9 @@ GUIDED["guided_double"] = ("float64", "float32")
 FOREIGN = ["betas", "model_ema.decay", "first_stage_model.decoder.conv_in.weight"]
 FOREIGN += ["cond_stage_model.transformer.text_model.final_layer_norm.weight"]
 FOREIGN += ["encoder.0.0.in_layers.0.weight"]
-# Hints of findings that are not about an error which rename raises.
+# Hints of findings other than an error raised by rename.
 NO_ERRORS = ("syntax_error", "missing_package", "process_ended", "too_slow", "forged")
-MANY = 17  # samples of a large batch
+MANY = 17  # samples in the larger batch
 FLOATS = ("float16", "float32", "float64")
 
 # dim_mults, attn_levels, res_blocks; height and width
@@ -48,9 +48,9 @@ SHAPES: dict[str, tuple[tuple[list[int], list[int], int], tuple[int, int]]] = {
     "one_block": (([1, 2, 3], [1, 2], 1), (4, 4)),
     "three_blocks_no_attention": (([1, 2], [], 3), (6, 4)),
 }
-SAMPLES = {"one_level": 1, "equal_widths": 3, "one_block": 3}  # of a batch; of others 2
-IN_EVALUATION = ("one_level", "stable_diffusion", "one_block")  # others are in training mode
-AGAIN = ("one_block",)  # which run twice, in either mode
+SAMPLES = {"one_level": 1, "equal_widths": 3, "one_block": 3}  # in a batch; 2 for the others
+IN_EVALUATION = ("one_level", "stable_diffusion", "one_block")  # the others are in training mode
+AGAIN = ("one_block",)  # they run twice, in both modes
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
@@ -80,18 +80,18 @@ def test_forward(student: Student, shape: str, random: np.random.Generator) -> N
 @pytest.mark.group("unet")
 @pytest.mark.parametrize("shape", AGAIN)
 def test_forward_again(student: Student, shape: str, random: np.random.Generator) -> None:
-    """What the network has run before does not count, nor in which mode it was."""
+    """Earlier runs of the network, and their mode, change nothing."""
     check_forward(student, shape, random, training=shape in IN_EVALUATION, fresh=False)
 
 
 def check_forward(
     student: Student, shape: str, random: np.random.Generator, training: bool, fresh: bool
 ) -> None:
-    """Run a network made of doubles, and follow x through it.
+    """Run a network whose members are doubles, and follow x through it.
 
     Args:
-        training: the mode it is in.
-        fresh: it has not run before.
+        training: the network's mode.
+        fresh: whether it has not run before.
     """
     key, inputs = network_of(student, shape, random)
     if not fresh:
@@ -114,7 +114,7 @@ def check_forward(
 @pytest.mark.group("unet")
 @shapes
 def test_forward_runs(student: Student, shape: str, random: np.random.Generator) -> None:
-    """The network itself runs, leaves its input as it is, and returns the shape of x."""
+    """The network itself runs, does not change its input, and returns the shape of x."""
     key, inputs = network_of(student, shape, random)
     answer = student.forward(key, inputs, training=shape in IN_EVALUATION)
     tensor_of(answer.value, inputs[0].shape, "The network's output")
@@ -149,7 +149,7 @@ def test_names(student: Student, case: Case, random: np.random.Generator) -> Non
 @pytest.mark.group("names")
 @pytest.mark.configs("names")
 def test_foreign_names(student: Student, case: Case, random: np.random.Generator) -> None:
-    """A name that is not a UNet's raises an error, among names that do not."""
+    """A name that is not the UNet's raises an error, and the UNet's own names do not."""
     theirs = [name.decode() for name in case.inputs["names"]][:: len(FOREIGN)]
     found = called(student, random, theirs + FOREIGN)
     for name, value in zip(theirs + FOREIGN, found, strict=True):
@@ -164,7 +164,7 @@ def test_foreign_names(student: Student, case: Case, random: np.random.Generator
 def renamed(
     student: Student, random: np.random.Generator, names: list[str], res_blocks: int
 ) -> list[Any]:
-    """What rename makes of the names."""
+    """The results of rename for these names."""
     given = {"res_blocks": res_blocks} if res_blocks != 2 else {}
     found = called(student, random, names, **given)
     for value in found:
@@ -176,7 +176,7 @@ def renamed(
 def called(
     student: Student, random: np.random.Generator, names: list[str], **given: Any
 ) -> list[Any]:
-    """What rename makes of each name, or its error; it gets them in another order."""
+    """The result of rename for each name, or its error; it gets the names in random order."""
     order = random.permutation(len(names))
     values = student.each(MODULE, "rename", [names[k] for k in order], **given)
     found = dict(zip(order.tolist(), values, strict=True))
@@ -188,7 +188,7 @@ def called(
 
 
 def hint_of_name(theirs: str, ours: str, wrong: list[tuple[str, Any]]) -> str:
-    """The hint for a wrong name, the first of all (expected, found)."""
+    """The hint for the first wrong name; `wrong` lists all pairs (expected, found)."""
     part, number, *_ = theirs.split(".")
     found = str(wrong[0][1])
     end = ours.split(".", 3)[-1] if part in ("input_blocks", "output_blocks") else ""
@@ -236,7 +236,7 @@ def test_guided_eps(student: Student, case: Case, random: np.random.Generator) -
             )
         except Finding:
             if network.calls:
-                network.check(inputs["t"], inputs["x"])  # the error may follow from what it got
+                network.check(inputs["t"], inputs["x"])  # what it got may explain the error
             raise
         network.check(inputs["t"], inputs["x"])
         result = answer.value
@@ -278,7 +278,7 @@ def test_guided_eps(student: Student, case: Case, random: np.random.Generator) -
 
 
 def check_guidance(case: Case, found: dict[str, np.ndarray]) -> None:
-    """Compare how much of both answers the results hold with the case's."""
+    """Compare the weights of both answers in the results with the case's."""
     expected = case.expected
     wrong = np.any([off(found[n], expected[n], 5e-3) for n in SIDES], axis=0)
     if not wrong.any():
@@ -308,7 +308,7 @@ def test_sample_guided(student: Student, case: Case, random: np.random.Generator
 
 
 def enlarged(case: Case, random: np.random.Generator) -> Case:
-    """A case of guided_eps with MANY samples, each with its own time and contexts."""
+    """The case with MANY samples, each with its own time and contexts."""
     inputs = {**case.inputs, "t": random.choice(1000, MANY, replace=False)}
     for name in ("x", "context", "negative", "eps_context", "eps_negative"):
         shape = (MANY, *case.inputs[name].shape[1:])
@@ -318,14 +318,14 @@ def enlarged(case: Case, random: np.random.Generator) -> Case:
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
 class Network:
-    """The double of the network, which identifies the rows of a batch by their contexts.
+    """The double of the network; it identifies the rows of a batch by their contexts.
 
     Args:
-        case: holds the answers to both contexts.
-        random: draws the answers to others.
-        dtype: of the answers.
+        case: has the answers to both contexts.
+        random: draws the answers to other contexts.
+        dtype: dtype of the answers.
         steps: how often it may be called.
-        joins: calls at one time about different samples are one call, in pieces.
+        joins: merge calls at the same time step for different samples.
     """
 
     case: Case
@@ -334,10 +334,10 @@ class Network:
     steps: int = 1
     joins: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[int] = field(default_factory=list)  # that the last call, or piece, was about
+    samples: list[int] = field(default_factory=list)  # the samples of the last call, or piece
 
     def answers(self, side: str, step: int = 0) -> np.ndarray:
-        """The network's answer to x with one of the contexts, rounded as it is, in float64."""
+        """The network's answer for one of the contexts, rounded to its dtype, as float64."""
         stored = self.case.inputs[f"eps_{side}"]
         stored = stored[step] if stored.ndim == 5 else stored
         return stored.astype(self.dtype).astype(np.float64)
@@ -362,13 +362,13 @@ class Network:
         return value.astype(self.dtype)
 
     def samples_of(self, call: dict[str, Any]) -> list[int]:
-        """The samples that a call is about, each once."""
+        """The samples in a call, each once."""
         if not self.is_batch(call.get("x")):
             return []
         return list(dict.fromkeys(sample for _, sample in self.rows(call)))
 
     def continues(self, call: dict[str, Any]) -> bool:
-        """Whether a call is about the next samples at the time of the last one."""
+        """Whether a call has the next samples at the time of the last call."""
         if not (self.joins and self.calls and self.samples):
             return False
         before, times = self.samples_of(self.calls[-1]), [self.calls[-1].get("time")]
@@ -377,13 +377,13 @@ class Network:
         return same and bool(before) and not {-1, *before} & set(self.samples)
 
     def is_batch(self, x: Any) -> bool:
-        """Whether a call's x is a batch of the case's samples, each a few times at most."""
+        """Whether a call's x can be a batch of the case's samples, each at most a few times."""
         batch, *shape = self.case.inputs["x"].shape
         known = isinstance(x, Tensor) and x.array is not None and x.shape[1:] == shape
         return known and 0 < x.shape[0] <= 4 * batch
 
     def rows(self, call: dict[str, Any]) -> list[tuple[str, int]]:
-        """For each row of a call, which context of which sample it has; "" for an unknown one."""
+        """For each row of a call, the context ("" if unknown) and the sample that it belongs to."""
         length, context = call["x"].shape[0], call.get("context")
         unknown = [("", -1)] * length
         if not isinstance(context, Tensor) or context.array is None:
@@ -400,7 +400,7 @@ class Network:
         return unknown
 
     def check(self, times: np.ndarray, *expected: np.ndarray) -> None:
-        """One call for each of the expected x, its rows in order, each at its sample's time."""
+        """Check that there is one call for each expected x, with each sample's time."""
         if not self.calls:
             raise Finding("The network was never called.", "sd_network_calls")
         if len(self.calls) > self.steps:
@@ -410,7 +410,7 @@ class Network:
             self.check_call(call, times, x)
 
     def check_call(self, call: dict[str, Any], times: np.ndarray, x: np.ndarray) -> None:
-        """Every row has the x, the time and a context of the same sample."""
+        """Check that every row has the x, the time and a context of the same sample."""
         batch, found, time = len(x), call.get("x"), call.get("time")
         sizes = [v.shape[0] if isinstance(v, Tensor) and v.shape else 0 for v in call.values()]
         known = set(call) == {"x", "context", "time"} and self.is_batch(found)
@@ -439,19 +439,21 @@ class Network:
 
 
 class Walk:
-    """The doubles of one run of sample_guided, and the judgement of their calls."""
+    """The doubles for one run of sample_guided, and the checks of their calls."""
 
     def __init__(self, case: Case, random: np.random.Generator) -> None:
         self.case, self.random = case, random
         self.times = case.inputs["times"].tolist()
         self.states = case.expected["states"]
         self.network = Network(case, random, steps=len(self.times), joins=True)
-        self.steps: list[tuple[int, dict[str, Any]]] = []  # calls of ddim_step, with their number
-        self.waiting = 0  # samples that the last step has not been taken for
+        self.steps: list[
+            tuple[int, dict[str, Any]]
+        ] = []  # calls of ddim_step, with their step's number
+        self.waiting = 0  # samples for which the last step has not been taken yet
         self.reported: list[dict[str, Any]] = []  # calls of on_step
 
     def step(self, asked: Asked) -> np.ndarray | str:
-        """ddim_step leads where it should; its arguments are judged later."""
+        """Answer ddim_step with the right state; its arguments are judged later."""
         i = len(self.network.calls) - 1
         if not 0 <= i < len(self.states) or len(self.steps) > 2 * len(self.states):
             return "ddim_step was called where no step is due"
@@ -466,7 +468,7 @@ class Walk:
         return state[self.network.samples] if is_piece else state
 
     def tell(self, asked: Asked) -> np.ndarray:
-        """on_step was called."""
+        """Record a call of on_step."""
         self.reported.append(asked.bind("i", "x"))
         return np.zeros(1, np.float32)
 
@@ -474,7 +476,7 @@ class Walk:
         """Call sample_guided with doubles of all that it calls except guided_eps."""
         inputs = self.case.inputs
         doubles: dict[str, Any] = {"network": self.network.answer}
-        if self.case.config == "walk":  # the others go without
+        if self.case.config == "walk":  # the others run without on_step
             doubles["on_step"] = self.tell
         given = {name: inputs[name] for name in ("x", "context", "negative", "alphas_cumprod")}
         try:
@@ -496,7 +498,7 @@ class Walk:
             raise
 
     def check(self, student: Student, answer: Answer) -> None:
-        """The times, the steps, the states, the result, and what on_step got."""
+        """Check the times, the steps, the states, the result, and the calls of on_step."""
         self.check_times(self.times)
         inputs = self.case.inputs
         result = tensor_of(answer.value, inputs["x"].shape, "sample_guided's result")
@@ -524,7 +526,7 @@ class Walk:
             self.check_reports()
 
     def check_times(self, times: Sequence[int]) -> None:
-        """The network was asked once at each time, in order."""
+        """Check that the network was called once at each time, in order."""
         found = []
         for call in self.network.calls:
             time = call.get("time")
@@ -540,7 +542,7 @@ class Walk:
             raise Finding(text, "sd_walk_times")
 
     def fed(self, call: dict[str, Any]) -> np.ndarray:
-        """The x of a call's samples, in their order."""
+        """The x of a call, in the order of the samples."""
         x = call.get("x")
         if not self.network.is_batch(x):
             raise Finding(f"The network's x was {shown(x)}.", "sd_network_batch")
@@ -551,7 +553,7 @@ class Walk:
         return np.stack([found[sample] for sample in sorted(found)])
 
     def check_steps(self) -> None:
-        """Each call of ddim_step got the state, the guided noise, and two alpha_bars in a row."""
+        """Check that each ddim_step got the state, the guided noise, and successive alpha_bars."""
         bars, eps = self.case.expected["alpha_bars"], self.case.expected["eps"]
         before = [self.case.inputs["x"], *self.states]
         for i, call in self.steps:
@@ -586,7 +588,7 @@ class Walk:
                 )
 
     def hint_of_eps(self, i: int, eps: Any) -> str:
-        """The hint for a wrong eps of ddim_step: with the contexts swapped, or another scale."""
+        """The hint for a wrong eps of ddim_step, such as swapped contexts or another scale."""
         if not isinstance(eps, Tensor) or eps.shape != list(self.states.shape[1:]):
             return "sd_walk_eps"
         scale = float(self.case.inputs["scale"])
@@ -600,7 +602,7 @@ class Walk:
         return "sd_walk_scale" if abs(found.sum() - 1) < 1e-2 else "sd_walk_eps"
 
     def mistake(self, student: Student, states: np.ndarray) -> str:
-        """The hint for a walk that leads elsewhere."""
+        """The hint for a run that leads elsewhere."""
         wrong = {h: v for h, v in self.case.suspects.items() if v["states"].shape == states.shape}
         known = suspect({"states": states}, wrong, {"states": 2e-3})
         if known:
@@ -608,14 +610,14 @@ class Walk:
         return "sd_walk_noise" if self.is_random(student, states[-1]) else "sd_walk_step"
 
     def is_random(self, student: Student, result: np.ndarray) -> bool:
-        """Whether the same walk gives something else when repeated."""
+        """Whether repeating the run gives another result."""
         try:
             return not is_like(Walk(self.case, self.random).run(student).value, result, 1e-5)
         except Finding:
             return False
 
     def check_reports(self) -> None:
-        """on_step got (0, x), (1, x), ... with the state after each step."""
+        """Check that on_step got (0, x), (1, x), ... with the state after each step."""
         numbers = [whole_number(call.get("i")) for call in self.reported]
         right = numbers == list(range(len(self.states))) and all(
             is_like(call.get("x"), state, 1e-3)
@@ -630,7 +632,7 @@ class Walk:
 
 
 def is_like(value: Any, expected: np.ndarray, tolerance: float = 1e-4) -> bool:
-    """Whether a value is a tensor of about these values."""
+    """Whether a value is a tensor with about these values."""
     known = isinstance(value, Tensor) and value.array is not None
     same_shape = known and value.shape == list(expected.shape)
     return same_shape and close(value.array, expected, tolerance)

@@ -21,10 +21,10 @@ from autograder.checks.messages import Answer
 from autograder.checks.student import Student
 
 PART, MODULE, BLOCKS = "dit", "models.dit", "models.adaln"
-TOLERANCE = 1e-4  # of what float32 leaves of a few layers
-LARGE = {"dit_odd": 17, "dit_latent": 33, "dit_wide": 1}  # images of another batch
+TOLERANCE = 1e-4  # float32's rounding over a few layers
+LARGE = {"dit_odd": 17, "dit_latent": 33, "dit_wide": 1}  # images in the larger batch
 OF_BLOCKS = "answers"  # [depth, B, N, dim]: their batch is the second axis
-NO_GRADIENT = "attn.to_k.bias"  # softmax does not see what all keys share
+NO_GRADIENT = "attn.to_k.bias"  # softmax does not depend on a term that all keys share
 
 
 @pytest.mark.group("patches")
@@ -59,7 +59,7 @@ def test_modulate(student: Student, case: Case, random: np.random.Generator) -> 
 
 @pytest.mark.group("block")
 def test_block(student: Student, case: Case, random: np.random.Generator) -> None:
-    """A block with random weights gives what the paper's gives, for each sample by itself."""
+    """A block with random weights gives the paper's result, for each sample by itself."""
     key, prefix = block_of(student, case), "blocks.0."
     weights = {
         name.removeprefix(prefix): value
@@ -88,14 +88,14 @@ def test_block_starts_as_identity(student: Student, case: Case) -> None:
 
 @pytest.mark.group("whole")
 def test_forward(student: Student, case: Case, random: np.random.Generator) -> None:
-    """The network with random weights gives what the paper's gives; label and time steer it."""
+    """The network with random weights gives the paper's result; label and time condition it."""
     for batch, training in ((case, True), (enlarged(case, random), False)):
         walk = Walk(batch)
         try:
             answer = walk.run(student, training)
             check(batch, answer, "whole", "The network's result", "dit_whole")
         except Finding as finding:
-            # It may be right, and what it calls wrong: doubles take the place of all of that.
+            # forward may be right, and the code it calls wrong: replace all of that by doubles.
             Walk(batch, alone=True).judge(student, training, finding)
             continue
         walk.check_embeddings(answer)
@@ -119,7 +119,7 @@ def test_starts_as_zero(student: Student, case: Case) -> None:
         raise Finding("A fresh network answers something else than zero.", "dit_zero_start")
     calls = {name: calls_of(case, answer, name, "x") for name in doubles}
     if not all(calls.values()):
-        return  # forward does without them, and its blocks cannot be seen
+        return  # forward does not call them, so its blocks cannot be observed
     expected = first + case.expected["positions"]
     passed_on = is_tensor_like(calls["final_norm"][0].get("x"), expected, TOLERANCE)
     if not passed_on and is_identity(student, case):
@@ -127,11 +127,11 @@ def test_starts_as_zero(student: Student, case: Case) -> None:
 
 
 class Walk:
-    """Runs a whole network; its embeddings of time and label are doubles.
+    """Runs a whole network, with doubles of its time and label embeddings.
 
     Args:
-        alone: so is everything that forward calls of what other tests judge. The doubles answer
-            with numbers that nobody can know beforehand.
+        alone: also replace by doubles all that forward calls and other tests judge. They answer
+            with numbers that cannot be known beforehand.
     """
 
     def __init__(self, case: Case, alone: bool = False) -> None:
@@ -146,7 +146,7 @@ class Walk:
         self.inside = {"modulate": answering("modulate", self.inputs["modulated"])} if alone else {}
 
     def run(self, student: Student, training: bool = True, away: bool = False) -> Answer:
-        """One call of forward."""
+        """Call forward."""
         return student.call(
             network_of(student, self.case),
             "forward",
@@ -160,10 +160,10 @@ class Walk:
         )
 
     def judge(self, student: Student, training: bool, before: Finding) -> None:
-        """Raise a Finding unless forward is right where all that it calls is.
+        """Raise a Finding unless forward is right if all that it calls is right.
 
         Args:
-            before: what was found where it called the submission's own.
+            before: the Finding from the run with the submission's own code.
         """
         try:
             answer = self.run(student, training)
@@ -182,7 +182,7 @@ class Walk:
         return calls_of(self.case, answer, name, *names)
 
     def check_embeddings(self, answer: Answer) -> None:
-        """Time and label went to their own embeddings."""
+        """Check that time and label went to their own embeddings."""
         for name in ("time", "label"):
             for call in self.calls(answer, f"{name}_embd", "x"):
                 got = call.get("x")
@@ -191,7 +191,7 @@ class Walk:
                     raise Finding(text, "dit_embedding")
 
     def check_walk(self, answer: Answer) -> None:
-        """Each block got the tokens of the one before it, and the sum of the embeddings."""
+        """Check that each block got the previous one's tokens, and the sum of the embeddings."""
         cut = self.calls(answer, "patchify", "x")
         if cut and not is_tensor_like(cut[0].get("x"), self.inputs["x"]):
             raise Finding(f"self.patchify got {shown(cut[0].get('x'))}, not x.", "dit_whole")
@@ -215,7 +215,7 @@ class Walk:
             wanted = answered
 
     def check_last(self, answer: Answer) -> None:
-        """What follows the blocks: norm, modulation, the last layer, and back to images."""
+        """Check what follows the blocks: norm, modulation, the last layer, and unpatchify."""
         after, images = self.expected["last"], self.expected["drawn"]
         for call in self.calls(answer, "modulate", "x", "shift", "scale")[:1]:
             for what, name in (("x", "normed"), ("shift", "shift"), ("scale", "scale")):
@@ -240,12 +240,12 @@ class Walk:
 
 
 def answering(name: str, values: np.ndarray) -> Callable:
-    """A double that answers with these values [B, ...], whole or piece by piece."""
+    """A double that answers with these values, [B, ...], as a whole or in pieces."""
     return Pieces(f"self.{name}", values[None], again=True).answer
 
 
 def calls_of(case: Case, answer: Answer, name: str, *names: str) -> list[dict[str, Any]]:
-    """The calls of a double for whole batches, arguments by their names."""
+    """The calls of a double, merged to whole batches, as arguments by name."""
     found = [a.bind(*names) for a in answer.asked if a.name == name]
     return in_whole(found, len(case.inputs["x"]))
 
@@ -256,7 +256,7 @@ def network_of(student: Student, case: Case) -> str:
 
 
 def block_of(student: Student, case: Case) -> str:
-    """The key of one block as a case's network has them."""
+    """The key of a single block like those of a case's network."""
     given = TRANSFORMERS[case.config][0]
     kwargs = {"dim": given["dim"], "emb_dim": given["dim"], "num_heads": given["num_heads"]}
     kwargs |= {"mlp_ratio": given["mlp_ratio"], "gelu": "tanh"}
@@ -264,7 +264,7 @@ def block_of(student: Student, case: Case) -> str:
 
 
 def is_identity(student: Student, case: Case) -> bool:
-    """Whether a fresh block returns the tokens it is given."""
+    """Whether a fresh block returns its input tokens."""
     given = case.inputs["tokens"], case.inputs["emb"]
     answer = student.call(block_of(student, case), "forward", *given)
     result = tensor_of(answer.value, given[0].shape, "The block's result")
@@ -272,18 +272,18 @@ def is_identity(student: Student, case: Case) -> bool:
 
 
 def weights_of(case: Case) -> dict[str, np.ndarray]:
-    """The parameters of a case's network by their names."""
+    """The parameters of a case's network, by name."""
     return {n.removeprefix("w:"): v for n, v in case.inputs.items() if n.startswith("w:")}
 
 
 def grid(case: Case) -> tuple[int, int]:
-    """How many rows and columns of patches a case's images have."""
+    """The number of rows and columns of patches in a case's images."""
     kwargs, (height, width) = TRANSFORMERS[case.config]
     return height // kwargs["patch_size"], width // kwargs["patch_size"]
 
 
 def enlarged(case: Case, random: np.random.Generator) -> Case:
-    """A case with images of this one in another batch, each several times."""
+    """The case with its images repeated in a batch of another size."""
     rows = random.integers(len(case.inputs["x"]), size=LARGE[case.config])
 
     def spread(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -297,7 +297,7 @@ def enlarged(case: Case, random: np.random.Generator) -> Case:
 
 
 def asked(student: Student, case: Case, method: str, *args: Any) -> Answer:
-    """One call of a method of the network, with a case's weights."""
+    """Call a method of the network, with a case's weights."""
     return student.call(network_of(student, case), method, *args, weights=weights_of(case))
 
 
@@ -309,7 +309,7 @@ def check(
     general: str,
     dtypes: tuple[str, ...] = ("float32",),
 ) -> None:
-    """A result is what the case expects; a known mistake is named."""
+    """Check a result against the case; the hint names a known mistake."""
     expected = case.expected[name]
     found = tensor_of(answer.value, expected.shape, what, dtypes)
     if close(found, expected, TOLERANCE):
@@ -319,7 +319,7 @@ def check(
 
 
 def check_gradients(answer: Answer, weights: dict[str, np.ndarray]) -> None:
-    """Gradients reach all parameters."""
+    """Check that gradients reach all parameters."""
     for name in weights:
         if not name.endswith(NO_GRADIENT) and not answer.gradients.get(name):
             raise Finding(f"No gradient reaches {name}, so it cannot learn.", "dit_detached")

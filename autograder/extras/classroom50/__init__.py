@@ -1,1 +1,1 @@
-"""Grading with Classroom 50: the folder to upload, and what runs in a student's checkout."""
+"""Grading with Classroom 50: the folder to upload, and the script for a student's checkout."""

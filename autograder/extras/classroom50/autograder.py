@@ -1,8 +1,8 @@
-"""Runs in a student's checkout with Classroom 50: grades it, writes result.json.
+"""Runs in a student's checkout with Classroom 50: grades it, and writes result.json.
 
-The folder `kit` beside this file is a starter, whose grader and public tests are used in the place
-of those in the checkout, which students may change. Scores are in hundredths of a point, since
-Classroom 50 knows whole numbers only.
+The folder `kit` beside this file is a starter. Its grader and public tests are used instead of
+those in the checkout, which students may have changed. Scores are in hundredths of a point, since
+Classroom 50 takes only whole numbers.
 https://github.com/foundation50/classroom50/wiki/Advanced-Autograding
 """
 
@@ -20,8 +20,8 @@ SHOWN = 60_000  # characters of the table in the release
 
 
 def install() -> None:
-    """Install the requirements, with PyTorch's builds for the CPU alone."""
-    if os.environ.get("AUTOGRADER_INSTALLED"):  # by the image, or by whoever tries this elsewhere
+    """Install the requirements, with PyTorch's CPU builds."""
+    if os.environ.get("AUTOGRADER_INSTALLED"):  # set by the image, or for a trial elsewhere
         return
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "uv"]
     subprocess.run(pip, check=True)
@@ -31,10 +31,10 @@ def install() -> None:
 
 
 def grade(checkout: Path, out: Path) -> tuple[dict[str, Any], str]:
-    """The results of the public tests in Gradescope's format, and the table that was printed.
+    """Run the public tests; returns results in Gradescope's format, and the printed table.
 
     Raises:
-        RuntimeError: the grader did not get to a result.
+        RuntimeError: the grader gave no result.
     """
     command: list[str | Path] = [
         sys.executable,
@@ -60,7 +60,7 @@ def grade(checkout: Path, out: Path) -> tuple[dict[str, Any], str]:
 
 
 def result_of(graded: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
-    """result.json: a test for each part that the tests grade."""
+    """The content of result.json, with one test for each automatically graded part."""
     tests = [
         {
             "test-name": test["name"],
@@ -87,7 +87,7 @@ def result_of(graded: dict[str, Any], environment: dict[str, str]) -> dict[str, 
 
 
 def main() -> int:
-    """Grade the checkout in the current folder; returns the exit code, 1 where that failed."""
+    """Grade the checkout in the current folder; returns the exit code, 1 if that failed."""
     checkout = Path.cwd()
     try:
         install()

@@ -3,8 +3,8 @@
     python instructor/release.py --out ../starter
     python autograder/extras/classroom50/bundle.py ../starter --out autograders/homework
 
-Put the folder at CLASSROOM/autograders/ASSIGNMENT of the course's classroom50 repository. Students
-can read what is in it, so it holds the starter's grader: the public tests and no others.
+Put the folder at CLASSROOM/autograders/ASSIGNMENT in the course's classroom50 repository. Students
+can read its contents, so it holds the starter's grader, with only the public tests.
 """
 
 import argparse
@@ -21,18 +21,20 @@ def write_bundle(starter: Path, out: Path) -> int:
     """Write the folder; returns how many files it has.
 
     Raises:
-        ValueError: the starter is none, or holds hidden tests; or the folder is there already.
-        OSError
+        ValueError: the starter is not one or holds hidden tests, or the folder already exists.
+        OSError: a file cannot be read or written.
     """
     for name in NEEDED:
         if not (starter / name).is_file():
-            raise ValueError(f"{starter} is no starter, it has no {name}; cut one with release.py")
+            raise ValueError(
+                f"{starter} is not a starter: it has no {name}; cut one with release.py"
+            )
     if (starter / HIDDEN).exists():
         raise ValueError(
             f"{starter} has the hidden tests, which students could read; cut a starter"
         )
     if out.exists():
-        raise ValueError(f"{out} is there already; remove it or name another folder with --out")
+        raise ValueError(f"{out} already exists; remove it or name another folder with --out")
     files = [path for path in (starter / "autograder").rglob("*") if path.is_file()]
     files += [*(starter / "code" / "libs").rglob("*.py"), *(starter / name for name in NEEDED[1:3])]
     for path in files:
@@ -47,7 +49,9 @@ def write_bundle(starter: Path, out: Path) -> int:
 def main() -> int:
     """Read the flags and write; returns the exit code."""
     parser = argparse.ArgumentParser(description="Make the folder for Classroom 50.")
-    parser.add_argument("starter", type=Path, metavar="STARTER", help="as release.py --out cut it")
+    parser.add_argument(
+        "starter", type=Path, metavar="STARTER", help="the folder that release.py --out wrote"
+    )
     parser.add_argument("--out", type=Path, default=Path("classroom50"), metavar="DIR")
     args = parser.parse_args()
     try:

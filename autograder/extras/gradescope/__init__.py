@@ -1,1 +1,1 @@
-"""Grading on Gradescope: the bundle to upload, and what runs in its container."""
+"""Grading on Gradescope: the bundle to upload, and the scripts for its container."""

@@ -2,9 +2,9 @@
 
     python autograder/extras/gradescope/bundle.py --out autograder.zip
 
-With --rubric, the rubric of an edition's starter, it grades that edition.
-Upload it to a programming assignment under "Configure Autograder", with a container of at least
-1 CPU and 3 GB of memory. It holds the hidden tests, but no solution: grading needs none.
+With --rubric FILE, the rubric of an edition's starter, the bundle grades that edition. Upload it
+to a programming assignment under "Configure Autograder", with a container of at least 1 CPU and
+3 GB of memory. It holds the hidden tests, but no solution: grading needs none.
 """
 
 import argparse
@@ -31,19 +31,19 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def bundle(root: Path = ROOT, rubric: Path | None = None) -> dict[str, bytes]:
-    """The files of the bundle as {name in the zip: content}.
+    """The files of the bundle: content by name in the zip.
 
     Args:
-        root: of the repository.
-        rubric: another one than autograder/rubric.yaml.
+        root: the repository.
+        rubric: a rubric that replaces autograder/rubric.yaml.
 
     Raises:
         InputError: the rubric has mistakes.
-        OSError
+        OSError: a file cannot be read.
     """
-    # bash reads no line ends of Windows, which a checkout there may have
+    # bash cannot read Windows line ends, which a checkout there may have
     files = {name: (root / FOLDER / name).read_bytes().replace(b"\r", b"") for name in BY_NAME}
-    others = [root / "requirements.txt", root / "zip_submission.py"]  # its rules hold here too
+    others = [root / "requirements.txt", root / "zip_submission.py"]  # the grader imports it
     others += helpers(root / "code" / "libs")
     for path in (root / "autograder").rglob("*"):
         name = path.relative_to(root)
@@ -53,13 +53,13 @@ def bundle(root: Path = ROOT, rubric: Path | None = None) -> dict[str, bytes]:
     for path in others:
         files[path.relative_to(root).as_posix()] = path.read_bytes()
     if rubric:
-        load_rubric(rubric)  # so that a mistake shows here
+        load_rubric(rubric)  # so that mistakes show now
         files["autograder/rubric.yaml"] = rubric.read_bytes()
     return files
 
 
 def helpers(libs: Path) -> list[Path]:
-    """The modules that submissions get from the kit where they lack them, never the graded ones."""
+    """The modules that submissions get from the kit if they lack them; never the graded ones."""
     found: dict[str, Path] = {}
     waiting = list(HELPERS)
     while waiting:
@@ -72,21 +72,21 @@ def helpers(libs: Path) -> list[Path]:
 
 
 def points_to_set(rubric: Rubric) -> str:
-    """What to enter in the assignment's settings at Gradescope, one sentence.
+    """What to enter in the assignment's settings on Gradescope, one sentence.
 
-    Points above the autograder's are extra credit there, as the bonus parts are.
+    Points above the autograder's maximum are extra credit there, which suits the bonus parts.
     """
     tests = sum(part.by_tests for part in rubric.parts if not part.bonus)
     hand = sum(part.by_hand for part in rubric.parts if not part.bonus)
     bonus = sum(part.by_tests for part in rubric.parts if part.bonus)
     return (
-        f"Set at Gradescope: autograder points {number(tests)} (bonus parts may add up to "
+        f"Set on Gradescope: autograder points {number(tests)} (bonus parts may add up to "
         f"{number(bonus)}), and manual grading with {number(hand)} points for the report"
     )
 
 
 def write_zip(files: dict[str, bytes], out: Path) -> None:
-    """Write a zip, the same bytes for the same files, whole or not at all; raises OSError."""
+    """Write a zip atomically; the same files give the same bytes. Raises OSError."""
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(partial, "w") as archive:
@@ -105,7 +105,9 @@ def main() -> int:
     """Build and write; returns the exit code."""
     parser = argparse.ArgumentParser(description="Build the autograder bundle for Gradescope.")
     parser.add_argument("--out", type=Path, default=Path("autograder.zip"), metavar="FILE")
-    parser.add_argument("--rubric", type=Path, metavar="FILE", help="that of an edition's starter")
+    parser.add_argument(
+        "--rubric", type=Path, metavar="FILE", help="the rubric of an edition's starter"
+    )
     args = parser.parse_args()
     out = args.out
     try:

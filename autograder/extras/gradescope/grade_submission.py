@@ -1,6 +1,6 @@
 """Runs in Gradescope's container: grades /autograder/submission, writes results/results.json.
 
-Started by run_autograder with the folder's name. Prints what only instructors see.
+run_autograder starts it with the folder's name. Only instructors see what it prints.
 https://gradescope-autograders.readthedocs.io/en/latest/specs/
 """
 
@@ -26,7 +26,7 @@ BROKE_DOWN = (
 
 
 def find_submission(folder: Path) -> Path:
-    """What to grade in the folder that holds the upload: a zip in it, a folder in it, or itself."""
+    """What to grade in the folder of the upload: a zip in it, a folder in it, or itself."""
     try:
         found = find_submissions([folder])
     except Refused:
@@ -35,7 +35,7 @@ def find_submission(folder: Path) -> Path:
 
 
 def results_of(grade: Grade, rubric: Rubric) -> dict[str, Any]:
-    """A grade in Gradescope's format; of hidden tests it holds only reason and hint."""
+    """A grade in Gradescope's format; it shows only reason and hint of the hidden tests."""
     results = gradescope_results(grade, rubric)
     parts = [part for part in grade.parts if part.points is not None]
     for test, part in zip(results["tests"], parts, strict=True):
@@ -47,16 +47,16 @@ def results_of(grade: Grade, rubric: Rubric) -> dict[str, Any]:
 
 
 def is_broken(grade: Grade) -> bool:
-    """Whether a part has no result, or one that is the grader's fault."""
+    """Whether a part has no result, or failed because of an error in the grader."""
     parts = [part for part in grade.parts if part.status != MANUAL]
     return any(not p.tests or any(t.hint_id == "grader_failed" for t in p.tests) for p in parts)
 
 
 def add_metadata(grade: Grade, file: Path) -> None:
-    """Take over who handed in, when, and when it was due, from submission_metadata.json.
+    """Add to a grade when it was handed in and due, from submission_metadata.json.
 
-    `due_date` of the assignment, or the latest that one of the team's users has by an extension. A
-    file that is missing or says something else is left alone: the submission is graded in any case.
+    The deadline is the assignment's `due_date`, or the latest extension of one of its users. A file
+    that is missing or malformed is ignored: the submission is graded in any case.
     https://gradescope-autograders.readthedocs.io/en/latest/submission_metadata/
     """
     try:
@@ -74,7 +74,7 @@ def add_metadata(grade: Grade, file: Path) -> None:
 
 
 def main() -> None:
-    """Grade, print for the instructors, write for Gradescope."""
+    """Grade, print a report for the instructors, and write the results for Gradescope."""
     root = Path(sys.argv[1])
     rubric = load_rubric()
     order = Order(rubric, secrets.randbelow(2**31))

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Gradescope runs this once, as root, when it builds the container's image: Python with its packages.
+# Gradescope runs this once, as root, when it builds the container's image. It installs Python and
+# the packages.
 # For a trial elsewhere, AUTOGRADER_ROOT and AUTOGRADER_PYTHON name another folder and Python.
 set -euo pipefail
-umask 022 # student code runs as another user, who has to read Python's packages
+umask 022 # student code runs as another user, who must be able to read Python's packages
 
 root=${AUTOGRADER_ROOT:-/autograder}
-# Not inside the grader's folder, which nobody else may enter.
+# Not inside the grader's folder, which no other user may enter.
 venv=${AUTOGRADER_PYTHON:-/opt/autograder-venv/bin/python}
 venv=${venv%/bin/python}
 export DEBIAN_FRONTEND=noninteractive
@@ -34,20 +35,20 @@ if [ -z "$base" ]; then
 fi
 
 "$base" -m venv "$venv"
-# The container has no GPU. PyTorch's builds for the CPU alone are much smaller and make the image
-# quicker to build; uv takes torch and torchvision both from them, or torchvision fails at import.
+# The container has no GPU. PyTorch's CPU builds are much smaller, so the image builds faster. uv takes
+# torch and torchvision from the same index; otherwise torchvision fails at import.
 "$venv/bin/python" -m pip install --no-cache-dir uv
 "$venv/bin/python" -m uv pip install --no-cache --python "$venv/bin/python" --torch-backend=cpu \
     -r "$root/source/requirements.txt"
 
-# The container's kernel may lack the means to hide files from student code; permissions always work.
+# The container's kernel may be unable to hide files from student code; permissions always work.
 chmod 700 "$root/source"
 
-# What is missing shows now, and not with the first submission.
+# Show now what is missing, and not at the first submission.
 cd /
 PYTHONPATH="$root/source" "$venv/bin/python" -c 'import torch, torchvision, autograder.batch'
 if ! setpriv --reuid=65534 --regid=65534 --clear-groups "$venv/bin/python" -c 'import torch'; then
-    echo "Student code, which runs as another user, could not start $base of this image: its folder"
-    echo "must be open to all users, as that of the system's own Python is."
+    echo "Student code, which runs as another user, could not start $base of this image: all"
+    echo "users must be able to read its folder, as for the system's own Python."
     exit 1
 fi

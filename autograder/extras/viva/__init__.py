@@ -1,1 +1,1 @@
-"""Questions about what a team handed in: do its members understand their code?"""
+"""Oral questions about a team's own code: do its members understand it?"""

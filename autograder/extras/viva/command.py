@@ -1,6 +1,6 @@
-"""Do they understand it? python autograder/grade.py viva OUT [PATH...]
+"""Write oral questions: python autograder/grade.py viva OUT [PATH...]
 
-Writes OUT/viva/: sheets.html to print, keys.html, keys.csv, sheets.txt, viva.gift, viva_qti.zip.
+Writes to OUT/viva/: sheets.html to print, keys.html, keys.csv, sheets.txt, viva.gift, viva_qti.zip.
 """
 
 import argparse
@@ -36,10 +36,12 @@ FOLDER = "viva"
 def viva_command(arguments: list[str]) -> int:
     """`grade.py viva`; returns the exit code."""
     parser = argparse.ArgumentParser("grade.py viva", description="Questions on the teams' code.")
-    parser.add_argument("folder", type=Path, metavar="OUT", help="of a grading")
-    parser.add_argument("paths", nargs="*", type=Path, help="the submissions, where they moved")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="others for another N (0)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="at a time")
+    parser.add_argument("folder", type=Path, metavar="OUT", help="the --out folder of a run")
+    parser.add_argument("paths", nargs="*", type=Path, help="the submissions, if they moved")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="another N gives other questions (0)"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="threads")
     parser.add_argument("--trust", action="store_true", help="see grade.py --trust")
     args = parser.parse_args(arguments)
     if args.jobs < 1:
@@ -54,7 +56,7 @@ def viva_command(arguments: list[str]) -> int:
             name: path for path, name in names_of(found, [g.submission for g in grades]).items()
         }
     with Sandbox(SERVE, trusted=args.trust, private=(str(args.folder.absolute()),)) as sandbox:
-        _ = sandbox.protections  # refuses here where a submission could grade itself
+        _ = sandbox.protections  # raises now if a submission could grade itself
 
         def one(grade: Grade) -> Sheet:
             return sheet_of(grade, places.get(grade.submission), sandbox, args.seed)
@@ -78,15 +80,13 @@ def sheet_of(grade: Grade, path: Path | None, sandbox: Sandbox, seed: int = 0) -
     """The questions for one submission, if its files are still those that were graded.
 
     Args:
-        seed: gives other questions for the same submission.
+        seed: another one gives other questions for the same submission.
     """
     own = hashlib.sha256(f"{seed} {grade.submission} {grade.sha256}".encode(errors="replace"))
     setting = setting_of(int.from_bytes(own.digest()[:4], "big"))
     sheet = Sheet(grade.submission, grade.team, setting)
     if path is None or not path.exists():
-        sheet.trouble = (
-            "its files are not where they were: name their folder behind that of the grades"
-        )
+        sheet.trouble = "its files have moved: name their folder after the folder of grades"
         return sheet
     if path.is_file() and hash_of_file(path) != grade.sha256:
         sheet.trouble = "its file has changed since it was graded"
@@ -115,7 +115,7 @@ def write(sheets: list[Sheet], folder: Path) -> None:
 
 
 def as_text(sheets: Iterable[Sheet]) -> str:
-    """The sheets as plain text, one a page; pictures are in the other files alone."""
+    """The sheets as plain text, one per page; only the other files have the pictures."""
     pages = []
     for sheet in sheets:
         lines = [visible(sheet.team or sheet.submission), ""]
@@ -131,7 +131,7 @@ def as_text(sheets: Iterable[Sheet]) -> str:
 
 
 def keys_of(sheets: Iterable[Sheet]) -> list[list[str]]:
-    """A row for each submission with the letters of the right answers."""
+    """A row for each submission, with the letters of the right answers."""
     rows = [["submission", "team", *(f"question {n}" for n in range(1, 6))]]
     for sheet in sheets:
         letters = ["ABCD"[question.key] for question in sheet.questions]

@@ -1,4 +1,4 @@
-"""What was observed of a submission, as checked records: a worker may send anything."""
+"""What was observed in a submission, as checked records, since a worker may send anything."""
 
 import time
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
 
 SERVE = "autograder.extras.viva.worker:serve"
 SECONDS = 60.0
-TRIES = 8  # statements that are left out
+TRIES = 8  # number of statements that are left out, one at a time
 FILES = ("libs/ddpm.py", "libs/unet.py")
 OUTCOMES = ("same", "other", "shape", "nothing", "error", "endless")
 SIDE = 24
@@ -20,7 +20,7 @@ SIDE = 24
 
 @dataclass(frozen=True)
 class Setting:
-    """What a submission's questions are about: its inputs and its chain."""
+    """The setting of a submission's questions: the inputs' shape and the length of the chain."""
 
     seed: int
     steps: int
@@ -29,7 +29,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines of a file, counted from 1, both ends included."""
+    """Lines of a file, counted from 1, both ends inclusive."""
 
     file: str
     first: int
@@ -38,17 +38,17 @@ class Lines:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a statement leaves in a name, or returns where the name is empty."""
+    """The shape of what a statement assigns to a name, or returns if the name is empty."""
 
     lines: Lines
     name: str
-    time: int  # the statement ran so often
+    time: int  # how often the statement had run
     shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What a call comes to where a statement is left out."""
+    """What happens to a call if a statement is left out."""
 
     lines: Lines
     call: str
@@ -58,20 +58,22 @@ class LeftOut:
 
 @dataclass
 class Facts:
-    """All that is known of a submission; what could not be found out is empty."""
+    """What is known about a submission; what could not be found out is empty."""
 
     setting: Setting
     shapes: list[Shape] = field(default_factory=list)
-    alpha_bar: tuple[float, float] | None = None  # in the middle of the chain, and beta there
-    calls: int | None = None  # of the network, by the whole chain
+    alpha_bar: tuple[float, float] | None = None  # alpha_bar and beta in the middle of the chain
+    calls: int | None = None  # of the network, in the whole chain
     left_out: list[LeftOut] = field(default_factory=list)
-    pictures: tuple[np.ndarray, np.ndarray] | None = None  # whole chain, every fourth step
+    pictures: tuple[np.ndarray, np.ndarray] | None = (
+        None  # by the whole chain, and by every fourth step
+    )
     label: list[tuple[Lines, bool]] = field(default_factory=list)
     trouble: str = ""
 
 
 def observe(sandbox: Sandbox, code_folder: Path, log: Path, setting: Setting) -> Facts:
-    """Run a submission in a worker of a sandbox that serves SERVE, if need be as if on a GPU."""
+    """Run a submission in a worker of a sandbox with SERVE; if that fails, pretend a GPU."""
     facts = _observe(sandbox, code_folder, log, setting, gpu=False)
     return facts if facts.shapes else _observe(sandbox, code_folder, log, setting, gpu=True)
 
@@ -91,11 +93,14 @@ def _observe(sandbox: Sandbox, code_folder: Path, log: Path, setting: Setting, g
     try:
         return read(said, setting)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        return Facts(setting, trouble=f"its code sent what is no answer ({type(error).__name__})")
+        return Facts(
+            setting,
+            trouble=f"its code sent something that is not an answer ({type(error).__name__})",
+        )
 
 
 def read(said: dict[str, Any], setting: Setting) -> Facts:
-    """The records of an answer; raises KeyError, TypeError, ValueError or IndexError."""
+    """Make checked records of an answer; raises KeyError, TypeError, ValueError, IndexError."""
     facts = Facts(setting)
     for file, first, last, name, times, shape in said.get("shapes", []):
         wanted(isinstance(name, str) and (not name or name.isidentifier()) and len(name) < 60)
@@ -121,7 +126,7 @@ def read(said: dict[str, Any], setting: Setting) -> Facts:
 
 
 def pictures(said: dict[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Two pictures, where the second is clearly worse than the first."""
+    """The two pictures, if the second is clearly worse than the first; otherwise None."""
     both = said["whole"], said["skipped"]
     for image in both:
         wanted(isinstance(image, np.ndarray) and image.shape == (SIDE, SIDE))
@@ -131,18 +136,18 @@ def pictures(said: dict[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def lines(file: Any, first: Any, last: Any) -> Lines:
-    """Lines of one of the two files."""
+    """Lines of one of the two files; raises ValueError."""
     wanted(file in FILES and 1 <= whole(first) <= whole(last) < 100_000)
     return Lines(file, first, last)
 
 
 def whole(value: Any) -> int:
-    """A whole number of a sensible size."""
+    """A whole number of sensible size; raises ValueError."""
     wanted(type(value) is int and 0 <= value < 10_000_000)
     return value
 
 
 def wanted(condition: bool) -> None:
-    """Raise ValueError where something else was sent."""
+    """Raise ValueError unless what was sent meets a condition."""
     if not condition:
         raise ValueError("not what was asked")

@@ -1,4 +1,4 @@
-"""Five questions about a submission, made from what was observed of it, with four answers each."""
+"""Makes five questions about a submission from what was observed in it, with answers."""
 
 import random
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from autograder.text import visible
 
 QUESTIONS = 5
 ANSWERS = 4
-LONGEST = 12  # lines that are quoted
-LONGEST_ANSWER = 90  # characters of a line that is an answer
+LONGEST = 12  # most lines quoted
+LONGEST_ANSWER = 90  # most characters of a line that is an answer
 KINDS = ("shape", "alpha_bar", "left_out", "pictures", "label", "calls")
 OUTCOMES = {
     "error": "It ends with an error.",
@@ -26,16 +26,16 @@ OUTCOMES = {
 
 @dataclass
 class Question:
-    """One question with one right answer.
+    """A question with one right answer.
 
     Attributes:
         kind: one of KINDS.
-        text: what is asked, one or two sentences.
-        answers: all of them, in the order in which they are shown.
-        key: the place of the right one.
-        lines, code: what is quoted of the submission, and where it is; "" for nothing.
-        pictures: one for each answer, uint8 [H, W]; empty where there are none.
-        fact: what it was made from.
+        text: the question, one or two sentences.
+        answers: all answers, in the order shown.
+        key: the index of the right answer.
+        lines, code: the lines quoted from the submission, and their text; None and "" for nothing.
+        pictures: one for each answer, uint8 [H, W], or none.
+        fact: the observation that the question was made from.
     """
 
     kind: str
@@ -65,14 +65,14 @@ class Sheet:
 
 
 def setting_of(seed: int) -> Setting:
-    """What a submission's questions are about."""
+    """Draw the setting of a submission's questions."""
     draw = random.Random(seed)
     shape = draw.choice((1, 2, 3, 4)), 2 * draw.randint(4, 9), 2 * draw.randint(4, 9)
     return Setting(seed, draw.randrange(24, 90, 2), shape)
 
 
 def make_sheet(submission: str, team: str, facts: Facts, code_folder: Path) -> Sheet:
-    """Choose five questions, one of each kind where there is one."""
+    """Choose five questions, of as many kinds as possible."""
     sheet = Sheet(submission, team, facts.setting, trouble=facts.trouble)
     draw = random.Random(facts.setting.seed)
     source = Source(code_folder)
@@ -95,21 +95,21 @@ def make_sheet(submission: str, team: str, facts: Facts, code_folder: Path) -> S
 
 
 class Source:
-    """The text of a submission's files, as it was handed in."""
+    """The text of a submission's files, as handed in."""
 
     def __init__(self, code_folder: Path) -> None:
         self.code_folder = code_folder
         self.known: dict[str, list[str]] = {}
 
     def lines(self, place: Lines) -> list[str]:
-        """The lines of a place, [] where the file has not so many."""
+        """The lines at a place; [] if the file is shorter."""
         if place.file not in self.known:
             text = (self.code_folder / place.file).read_bytes().decode("utf-8", "replace")
             self.known[place.file] = text.split("\n")
         return self.known[place.file][place.first - 1 : place.last]
 
     def quoted(self, place: Lines) -> str:
-        """The lines with their numbers, without the indentation that they share."""
+        """The lines with their numbers, without their common indentation."""
         found = [visible(line.rstrip().expandtabs(4)) for line in self.lines(place)][:LONGEST]
         indent = min((len(line) - len(line.lstrip()) for line in found if line.strip()), default=0)
         numbered = enumerate(found, place.first)
@@ -119,13 +119,13 @@ class Source:
 def shape_question(
     facts: Facts, source: Source, draw: random.Random, asked: list[Question]
 ) -> Question | None:
-    """Which shape has what a line leaves?"""
+    """The question: which shape does a line's result have?"""
     before = {question.lines for question in asked}
     usable = [one for one in facts.shapes if one.shape and one.lines not in before]
     if not usable:
         return None
     most = max(len(set(one.shape)) for one in usable)
-    # shapes with unlike numbers ask for more thought
+    # shapes with different numbers require more thought
     one = draw.choice([s for s in usable if len(set(s.shape)) >= min(most, 3)])
     others = {s.shape for s in facts.shapes} | set(variations(one.shape, facts.setting.shape))
     wrong = draw.sample(sorted(others - {one.shape}), ANSWERS - 1)
@@ -142,12 +142,12 @@ def shape_question(
 
 
 def listed(shape: tuple[int, ...]) -> str:
-    """A shape as it is shown."""
+    """A shape as text."""
     return str(list(shape))
 
 
 def variations(shape: tuple[int, ...], image: tuple[int, int, int]) -> list[tuple[int, ...]]:
-    """Shapes that are easily taken for this one."""
+    """Shapes that are easily confused with this one."""
     found = [shape[1:], shape[::-1], (*shape, 1), (1, *shape[1:]), (shape[0], *image)]
     found += [
         tuple(2 * n if i == at else n for i, n in enumerate(shape)) for at in range(len(shape))
@@ -156,7 +156,7 @@ def variations(shape: tuple[int, ...], image: tuple[int, int, int]) -> list[tupl
 
 
 def alpha_bar_question(facts: Facts, draw: random.Random) -> Question | None:
-    """How large is alpha_bar in the middle of the chain?"""
+    """The question: how large is alpha_bar in the middle of the chain?"""
     if facts.alpha_bar is None:
         return None
     bar, beta = facts.alpha_bar
@@ -176,7 +176,7 @@ def alpha_bar_question(facts: Facts, draw: random.Random) -> Question | None:
 def left_out_question(
     facts: Facts, source: Source, draw: random.Random, asked: list[Question]
 ) -> Question | None:
-    """What comes out if a statement is left out?"""
+    """The question: what happens if a statement is left out?"""
     before = {question.lines for question in asked}
     usable = [one for one in facts.left_out if one.lines not in before]
     if not usable:
@@ -186,8 +186,8 @@ def left_out_question(
     verb = "were" if one.lines.last > one.lines.first else "was"
     text = (
         f"{inputs(facts.setting)} The network is replaced by a small one whose answer depends on "
-        f"all its inputs. What would {called(one, facts.setting)} come to if {where(one.lines)} of "
-        f"{one.lines.file.removeprefix('libs/')} {verb} left out, all random draws being the same?"
+        f"all its inputs. What would {called(one, facts.setting)} give if {where(one.lines)} of "
+        f"{one.lines.file.removeprefix('libs/')} {verb} left out, with the same random draws?"
     )
     if one.call == "forward":
         text = text.replace("The network is replaced by a small one", "The weights are random")
@@ -198,7 +198,7 @@ def left_out_question(
 
 
 def called(one: LeftOut, setting: Setting) -> str:
-    """The call of a question in words."""
+    """A question's call, in words."""
     if one.call.startswith("p_sample:"):
         return f"p_sample with t_index = {one.call.split(':')[1]}"
     given = {
@@ -210,7 +210,7 @@ def called(one: LeftOut, setting: Setting) -> str:
 
 
 def pictures_question(facts: Facts, draw: random.Random) -> Question | None:
-    """Which picture was drawn with steps left out?"""
+    """The question: which picture was drawn with steps left out?"""
     if facts.pictures is None:
         return None
     order = [0, 1]
@@ -218,14 +218,14 @@ def pictures_question(facts: Facts, draw: random.Random) -> Question | None:
     images = [facts.pictures[i] for i in order]
     text = (
         f"Your chain drew both pictures ({SIDE} x {SIDE}, T = 100) with a network that knows the "
-        "figure. For one of them p_sample was called at every fourth t alone. Which one?"
+        "figure. For one of them p_sample was called only at every fourth t. Which one?"
     )
     answers = ["Picture A", "Picture B"]
     return Question("pictures", text, answers, order.index(1), pictures=images, fact=facts.pictures)
 
 
 def label_question(facts: Facts, source: Source, draw: random.Random) -> Question | None:
-    """Which line computes with the label?"""
+    """The question: which line computes with the label?"""
     reading = [place for place, reads in facts.label if reads]
     if not reading:
         return None
@@ -240,21 +240,21 @@ def label_question(facts: Facts, source: Source, draw: random.Random) -> Questio
     if len(wrong) < ANSWERS - 1:
         return None
     text = (
-        f"Which of these lines of your {right.file.removeprefix('libs/')} reads the label itself: "
-        "computes with it, or hands it on to what does?"
+        f"Which of these lines of your {right.file.removeprefix('libs/')} reads the label itself, "
+        "that is, computes with it or passes it to code that does?"
     )
     return multiple_choice("label", text, shown, wrong, draw, fact=right)
 
 
 def one_of(source: Source, place: Lines) -> str:
-    """Lines as an answer: where they are and the first of them."""
+    """Lines as an answer: their numbers, and the first of them."""
     text = visible((source.lines(place) or [""])[0].strip())
     more = " ..." if place.last > place.first or len(text) > LONGEST_ANSWER else ""
     return f"{where(place)}: {text[:LONGEST_ANSWER].rstrip()}{more}"
 
 
 def calls_question(facts: Facts, draw: random.Random) -> Question | None:
-    """How often is the network asked?"""
+    """The question: how often is the network called?"""
     if facts.calls is None:
         return None
     steps = facts.setting.steps
@@ -273,7 +273,7 @@ def multiple_choice(
     source: Source | None = None,
     fact: Shape | LeftOut | object = None,
 ) -> Question:
-    """A question with its answers in random order; quotes the lines of its fact."""
+    """A question with its answers in random order, which quotes the lines of its fact."""
     answers = [right, *wrong]
     draw.shuffle(answers)
     question = Question(kind, text, answers, answers.index(right), fact=fact)
@@ -283,7 +283,7 @@ def multiple_choice(
 
 
 def inputs(setting: Setting) -> str:
-    """The inputs of a question, one sentence."""
+    """A question's inputs, in one sentence."""
     channels, height, width = setting.shape
     return (
         f"A batch of 3 images of {channels} x {height} x {width} (C x H x W), T = {setting.steps}."
@@ -291,7 +291,7 @@ def inputs(setting: Setting) -> str:
 
 
 def where(lines: Lines) -> str:
-    """Lines in words."""
+    """Line numbers in words."""
     if lines.first == lines.last:
         return f"line {lines.first}"
     return f"lines {lines.first} to {lines.last}"

@@ -1,4 +1,4 @@
-"""Questions as quizzes: Moodle's GIFT, and QTI 1.2 as Canvas imports it."""
+"""Writes questions as quizzes: GIFT for Moodle, and QTI 1.2 for Canvas."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from autograder.extras.viva.questions import Question, Sheet
 from autograder.text import one_line
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-SCALE = 6  # pixels of a quiz's picture for one of a drawn one
+SCALE = 6  # factor by which pictures are enlarged in a quiz
 MANIFEST = """<?xml version="1.0" encoding="UTF-8"?>
 <manifest identifier="viva" xmlns="http://www.imsglobal.org/xsd/imsccv1p1/imscp_v1p1">
 <metadata><schema>IMS Content</schema><schemaversion>1.1.3</schemaversion></metadata>
@@ -63,7 +63,7 @@ ANSWER = (
 
 
 def gift(sheets: Iterable[Sheet]) -> str:
-    """All sheets in Moodle's GIFT, each submission a category of the question bank.
+    """All sheets in Moodle's GIFT; each submission is a category of the question bank.
 
     https://docs.moodle.org/en/GIFT_format
     """
@@ -81,7 +81,7 @@ def gift(sheets: Iterable[Sheet]) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text as GIFT wants it: on one line, with a backslash before what has a meaning there."""
+    """A text for GIFT: on one line, with a backslash before special characters."""
     return re.sub(r"([~=#{}:\\])", r"\\\1", text).replace("\n", "\\n")
 
 
@@ -122,12 +122,12 @@ def qti(sheets: Iterable[Sheet]) -> bytes:
 
 
 def title_of(sheet: Sheet) -> str:
-    """What a submission is called in a quiz."""
+    """A submission's name in a quiz."""
     return one_line(sheet.team or sheet.submission)
 
 
 def as_html(question: Question) -> str:
-    """A question without its answers."""
+    """A question without its answers, as HTML."""
     found = f"<p>{html.escape(question.text)}</p>"
     if question.code:
         found += f"<pre>{html.escape(question.code)}</pre>"
@@ -138,12 +138,12 @@ def as_html(question: Question) -> str:
 
 
 def data(picture: np.ndarray) -> str:
-    """A picture as an address that holds it."""
+    """A picture as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A greyscale PNG of uint8 [H, W], SCALE times as large."""
+    """A greyscale PNG of a picture, uint8 [H, W], enlarged by SCALE."""
     large = picture.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
     height, width = large.shape
     rows = b"".join(b"\0" + row.tobytes() for row in large)

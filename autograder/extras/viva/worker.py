@@ -1,6 +1,6 @@
-"""Runs a submission and observes it line by line, for questions about it. Works in the sandbox.
+"""Runs a submission and observes it line by line, for questions about it. Runs in the sandbox.
 
-All it sends are numbers, names and small pictures; the text of a line is read by the judge.
+It sends only numbers, names and small pictures; the judge itself reads the text of lines.
 """
 
 import ast
@@ -26,11 +26,11 @@ from autograder.sandbox.worker import construct, in_own_order, lacks_time, metho
 
 DDPM = ("q_sample", "compute_loss", "p_sample", "p_sample_loop")
 TIMES = 3  # how often a line of a loop is reported
-LINES = 400  # reported at most
-SIDE = 24  # of the pictures, in pixels
-DRAWN_STEPS = 100  # of the chain that draws them
-SKIPPED = 4  # of which the second picture has every fourth
-LONGER = 100  # a call that runs so many times the lines of the whole function has no end
+LINES = 400  # most lines reported
+SIDE = 24  # pixels of the pictures' sides
+DRAWN_STEPS = 100  # steps of the chain that draws them
+SKIPPED = 4  # the second picture is drawn with every fourth of these steps
+LONGER = 100  # a call counts as endless if it runs this many times the lines of the original
 OUTCOMES = ("same", "other", "shape", "nothing", "error", "endless")
 SAME, OTHER, SHAPE, NOTHING, ERROR, ENDLESS = OUTCOMES
 
@@ -38,7 +38,7 @@ SAME, OTHER, SHAPE, NOTHING, ERROR, ENDLESS = OUTCOMES
 def serve(channel: Channel, code_folder: str) -> None:
     """Receive {"seed", "steps", "shape", "tries", "gpu"}, and send what `observe` returns.
 
-    With "gpu" the CPU pretends to be one, for code that names a GPU.
+    With "gpu" it pretends that there is a GPU, for code that names one.
     """
     machine.furnish(code_folder)
     machine.spare()
@@ -49,16 +49,16 @@ def serve(channel: Channel, code_folder: str) -> None:
 
 
 class Endless(BaseException):
-    """A call has run so many lines that it will not end; no submission catches this."""
+    """A call has run so many lines that it counts as endless; submissions do not catch this."""
 
 
 class Toy(nn.Module):
-    """A network of one line: its answer depends on all that it is given."""
+    """A tiny network whose answer depends on all its inputs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
-        self.parameter = nn.Parameter(torch.zeros(1))  # some ask it for the device
+        self.parameter = nn.Parameter(torch.zeros(1))  # some code asks it for the device
 
     def forward(self, x: torch.Tensor, label: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         self.calls += 1
@@ -67,7 +67,7 @@ class Toy(nn.Module):
 
 
 class Loud(torch.Tensor):
-    """A tensor that reports who computes with it, not who looks at its shape or device."""
+    """A tensor that reports computations with it, but not access to its shape or device."""
 
     heard: Callable[[], None] = staticmethod(lambda: None)
 
@@ -82,7 +82,7 @@ class Loud(torch.Tensor):
 
 
 def plain(value: Any) -> Any:
-    """The value with ordinary tensors in it."""
+    """The value with ordinary tensors in place of Loud ones."""
     if isinstance(value, Loud):
         return value.as_subclass(torch.Tensor)
     if isinstance(value, dict):
@@ -112,7 +112,7 @@ class Function:
         }
 
     def without(self, statement: ast.stmt) -> types.ModuleType:
-        """The module of the function with a `pass` in the place of a statement."""
+        """The function's module, with a statement replaced by `pass`."""
         place = statement.lineno, statement.col_offset
 
         class LeaveOut(ast.NodeTransformer):
@@ -130,7 +130,7 @@ class Function:
 
 
 def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements and those inside them, the inner ones later."""
+    """Yield statements and those inside them, outer ones first."""
     for statement in body:
         yield statement
         if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
@@ -139,7 +139,7 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def lines_of(statement: ast.stmt) -> range:
-    """The lines of a statement; of one with others inside its head."""
+    """The lines of a statement; for a compound statement those of its head."""
     inner = getattr(statement, "body", None)
     end = inner[0].lineno if inner else (statement.end_lineno or statement.lineno) + 1
     return range(statement.lineno, max(end, statement.lineno + 1))
@@ -149,9 +149,9 @@ class Observer:
     """Runs the functions of a submission on random inputs.
 
     Args:
-        seed: of the inputs and of what is chosen.
-        steps: of the chain.
-        shape: of an image, (C, H, W); H and W are even.
+        seed: seed of the inputs and of all choices.
+        steps: length of the chain.
+        shape: an image's shape, (C, H, W); H and W are even.
         tries: how many statements are left out, one at a time.
     """
 
@@ -167,7 +167,7 @@ class Observer:
         self.times = torch.tensor([0, steps // 3, steps - 1])
 
     def observe(self) -> dict[str, Any]:
-        """All facts; what cannot be found out is missing, with an error's name in its place."""
+        """All facts; "errors" has the error's name for each that could not be found out."""
         facts: dict[str, Any] = {"errors": {}}
         for name, find in {
             "shapes": self.shapes,
@@ -202,7 +202,7 @@ class Observer:
         return network.eval()
 
     def call(self, name: str, built: Any, labels: torch.Tensor | None = None) -> Any:
-        """One call, on the same inputs each time."""
+        """Make a call, with the same inputs each time."""
         torch.manual_seed(self.seed)
         x, noise, t = self.x.clone(), self.noise.clone(), self.times.clone()
         labels = self.labels.clone() if labels is None else labels
@@ -223,7 +223,7 @@ class Observer:
         return ["p_sample:0", f"p_sample:{self.middle}"] if function == "p_sample" else [function]
 
     def functions(self) -> dict[str, tuple[Any, Function]]:
-        """The functions by name, each with the object that has it."""
+        """The submission's functions by name, each with its object."""
         found: dict[str, tuple[Any, Function]] = {}
         makers: list[tuple[Callable[[], Any], tuple[str, ...]]] = [
             (self.ddpm, DDPM),
@@ -237,12 +237,12 @@ class Observer:
             for name in names:
                 try:
                     found[name] = built, Function(method_of(built, name), self.code_folder)
-                except Exception:  # it has none, or not as text
+                except Exception:  # it does not exist, or its source cannot be found
                     continue
         return found
 
     def shapes(self) -> list[list[Any]]:
-        """[file, line, last line, name, which time, shape] of what lines leave; "" is returned."""
+        """[file, line, last line, name, count, shape] of what statements assign, or return ("")."""
         found: list[list[Any]] = []
         for name, (built, function) in self.functions().items():
             seen: Counter[int] = Counter()
@@ -277,7 +277,7 @@ class Observer:
         return [float(rate) ** 2, float(beta)]
 
     def network_calls(self) -> int:
-        """How often the whole chain asks the network."""
+        """How often the whole chain calls the network."""
         built = self.ddpm()
         self.call("p_sample_loop", built)
         return built.model.calls
@@ -307,7 +307,7 @@ class Observer:
         return [self.without(*candidate) for candidate in candidates[: self.tries]]
 
     def without(self, call: str, built: Any, function: Function, statement: ast.stmt) -> list[Any]:
-        """What a call comes to where a statement is left out."""
+        """What happens to a call if a statement is left out."""
         where = [function.file, statement.lineno, statement.end_lineno, call]
         before, ran = self.counted(partial(self.call, call, built), math.inf)
         try:
@@ -326,10 +326,10 @@ class Observer:
         return [*where, outcome(before, after), ""]
 
     def counted(self, call: Callable[[], Any], most: float) -> tuple[Any, int]:
-        """What a call returns, and how many lines of the submission it ran.
+        """The result of a call, and how many lines of the submission it ran.
 
         Raises:
-            Endless: it ran more than `most`.
+            Endless: it ran more than `most` lines.
         """
         ran, folder = 0, os.path.realpath(self.code_folder) + os.sep
 
@@ -350,8 +350,8 @@ class Observer:
     def pictures(self) -> dict[str, Any]:
         """Two pictures of one figure: by the whole chain, and by every fourth step of it.
 
-        The network is replaced by one that knows the figure, and whose answers are no larger than
-        noise is.
+        The network is replaced by one that knows the figure, and whose answers are not larger than
+        noise usually is.
         """
         self.steps, steps = DRAWN_STEPS, self.steps
         self.shape, shape = [1, SIDE, SIDE], self.shape
@@ -381,7 +381,7 @@ class Observer:
         return {"whole": drawn[0].numpy(), "skipped": drawn[1].numpy(), "errors": errors}
 
     def label_lines(self) -> list[list[Any]]:
-        """[file, line, last line, whether it computes with the label] of statements that ran."""
+        """[file, line, last line, whether it computes with the label] for statements that ran."""
         found = []
         for name, (built, function) in self.functions().items():
             if name not in ("compute_loss", "p_sample", "forward"):
@@ -416,8 +416,8 @@ class Observer:
 
 
 def watched(call: Callable[[], Any], function: Function, left: Callable[..., None]) -> Any:
-    """Call, and report each statement of a function that was run: (statement, locals, result)."""
-    at: dict[int, ast.stmt] = {}  # by frame: the statement that runs
+    """Make a call, and report each statement of a function that ran: statement, locals, result."""
+    at: dict[int, ast.stmt] = {}  # the running statement of each frame
 
     def local(frame: Any, event: str, result: Any) -> Any:
         now = function.statements.get(frame.f_lineno)
@@ -439,7 +439,7 @@ def watched(call: Callable[[], Any], function: Function, left: Callable[..., Non
 
 @contextlib.contextmanager
 def traced(enter: Callable[..., Any]) -> Iterator[None]:
-    """Trace with `enter`, then as before."""
+    """Within this context, trace with `enter`."""
     earlier = sys.gettrace()
     sys.settrace(enter)
     try:
@@ -449,7 +449,7 @@ def traced(enter: Callable[..., Any]) -> Iterator[None]:
 
 
 def outcome(before: Any, after: Any) -> str:
-    """How a result compares with the one before."""
+    """How a result compares with the original one, as one of OUTCOMES."""
     if after is None:
         return NOTHING
     if not isinstance(after, torch.Tensor) or after.shape != before.shape:
