@@ -416,7 +416,7 @@ def test_points_of_a_person_count_beside_those_of_the_autograder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "hint", ["Nothing is filled in here yet.", "Python cannot read this file."]
+    "hint", ["Nothing is filled in here yet.", "Python cannot parse this file."]
 )
 def test_a_hint_that_parts_share_is_said_once_and_names_them(tmp_path, hint):
     """In the terminal, on the page and in a sheet; a reason of two parts is spelled out once."""
