@@ -129,7 +129,7 @@ def write_stub(path: Path, text: str) -> None:
         ("3.10", ["3.11"], "python3.11", ""),
         ("", ["3.11"], "python3.11", ""),
         ("3.10", [], None, "no Python 3.11 or newer"),
-        ("3.12", [], "python3", "must be open to all users"),
+        ("3.12", [], "python3", "must be able to read its folder"),
     ],
 )
 def test_setup_finds_or_installs_a_python(tmp_path, present, on_offer, chosen, complaint):
