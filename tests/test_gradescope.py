@@ -304,7 +304,7 @@ def run(root: Path, **environment: str) -> tuple[dict, str]:
 @pytest.mark.parametrize("why", ["no Python", "a damaged grader", "killed"])
 def test_where_the_grader_breaks_down_the_results_say_whose_fault_it_is(container, why):
     """Gradescope gets a valid result from every failure of the container."""
-    environment, said = {}, "is not graded"
+    environment, said = {}, "was not graded"
     if why == "no Python":
         environment["AUTOGRADER_PYTHON"] = "/no/such/python"
     elif why == "a damaged grader":

@@ -87,7 +87,7 @@ def test_what_a_person_looks_for_adds_up(rubric):
 
 
 def test_deductions_are_free_once_and_then_five_percent(rubric):
-    """ "Every time after the first that these instructions are not followed costs 5%", of 12."""
+    """Each time after the first that an instruction is not followed costs 5% of 12 points."""
     assert rubric.deduct([]) == (0, [])
     assert rubric.deduct(["no PDF"]) == (0, ["no PDF: free, the first time"])
     points, reasons = rubric.deduct(["no PDF", "absolute path", "data in the zip"])
