@@ -158,7 +158,7 @@ def test_setup_finds_or_installs_a_python(tmp_path, present, on_offer, chosen, c
     write_stub(stubs / "apt-get", f'[ "$1" = update ] || {{ {offers} "{stubs}/$3" 2>/dev/null; }}')
     write_stub(
         stubs / "setpriv",
-        f'echo "setpriv $*" >> {log}; {"false" if "open" in complaint else "true"}',
+        f'echo "setpriv $*" >> {log}; {"false" if "folder" in complaint else "true"}',
     )
     for tool in ("bash", "env", "mkdir", "cp", "chmod", "basename", "tr"):
         (stubs / tool).symlink_to(shutil.which(tool))
