@@ -355,7 +355,7 @@ def test_letters_without_a_font_are_named_and_a_font_for_them_is_used(writeup):
     [
         ("# R\n\ntext\n![Curve](curve.png)\n", ("report.md, line 4:", "no picture curve.png")),
         ("# R\n\n| a |\n| - |\n| x |\n| ![](no.png) |\n", ("line 6:", "no picture no.png")),
-        ("![](report.md)\n", ("line 1:", "report.md is damaged or no PNG or JPEG")),
+        ("![](report.md)\n", ("line 1:", "report.md is damaged, or not a PNG or JPEG")),
         ("\n![](https://example.org/a.png)\n", ("line 2:", "is not a file; save the picture")),
         ('a\n\n<img src="a.png">\n', ("line 3:", "HTML such as <img")),
         ('a\nb <img src="a.png">\n', ("line 2:", "HTML such as <img")),

@@ -1,9 +1,9 @@
 """Turn report.md into report.pdf: python make_report.py [report.md] [--out report.pdf]
 
-Understands headings, lists, tables, quotes, code, pictures (PNG, JPEG) of paths relative to the
-Markdown file, and formulas between dollars: $x_t$ in the text, $$x_t$$ on a line of its own. Of TeX
-it knows what matplotlib's mathtext does; where more is needed, start from report.tex instead.
-Comments do not appear.
+Understands headings, lists, tables, quotes, code, pictures (PNG, JPEG) at paths relative to the
+Markdown file, and formulas between dollars: $x_t$ in the text, $$x_t$$ on a line of its own. It
+knows the part of TeX that matplotlib's mathtext knows; if you need more, use report.tex instead.
+Comments are left out.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import NoReturn
 from urllib.parse import quote, unquote
 
 QUIET = logging.getLogger("matplotlib")
-QUIET.setLevel(logging.ERROR)  # it warns, line by line, of a home that it cannot write
+QUIET.setLevel(logging.ERROR)  # it warns of a home folder that it cannot write
 QUIET.getChild("mathtext").setLevel(logging.WARNING)  # see `no_missing_letters`
 
 try:
@@ -39,13 +39,13 @@ try:
     from PIL import Image
 except ImportError as missing:
     print(
-        f"error: the package {missing.name} is missing; install it by: "
+        f"error: the package {missing.name} is missing; install it with: "
         "python -m pip install -r requirements.txt -r requirements/report.txt",
         file=sys.stderr,
     )
     sys.exit(2)
 
-FONT_FILES = {  # of matplotlib, by family and style
+FONT_FILES = {  # matplotlib's fonts, by family and style
     ("text", ""): "DejaVuSans.ttf",
     ("text", "B"): "DejaVuSans-Bold.ttf",
     ("text", "I"): "DejaVuSans-Oblique.ttf",
@@ -59,8 +59,8 @@ SIZE, LINE = 10, 5.2  # points, mm
 POINT = 25.4 / 72  # mm
 HEADINGS = {"h1": 18, "h2": 13.5, "h3": 11.5}
 MAX_PIXELS = 50_000_000  # of a picture
-MAX_PICTURE = 120  # mm of height: a square grid leaves room for text
-CELL = (1, 1.5)  # mm left free above and beside the text of a table
+MAX_PICTURE = 120  # mm of height, so that a square grid leaves room for text
+CELL = (1, 1.5)  # mm of padding above and beside the text in a table
 SPACES = ("text", "softbreak", "hardbreak", "html_inline")
 STYLES = {"strong_open": "B", "em_open": "I", "s_open": "S"}
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -71,7 +71,7 @@ MATH = re.compile(
     re.DOTALL,
 )
 TEX_SIGNS = re.compile(r"[\\^_={}<>]")
-ALIASES = {  # TeX that mathtext lacks, and what is as good
+ALIASES = {  # TeX commands that mathtext lacks, with substitutes
     "tfrac": r"\frac",
     "bm": r"\boldsymbol",
     "le": r"\leq",
@@ -100,7 +100,7 @@ WORDS = re.compile(  # spaces, letters of scripts that break lines anywhere, and
 
 
 def printable(line: str) -> str:
-    """The line with control characters, which a name may hold, spelled out."""
+    """The line with control characters, such as in file names, spelled out."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
@@ -110,18 +110,18 @@ def say(line: str) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """The command line, whose errors may repeat any characters of it."""
+    """The command line's parser; its errors may repeat any characters."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
 
 
 class ReportError(Exception):
-    """Why there is no PDF; one sentence that names file and line."""
+    """Why no PDF was written: one sentence that names file and line."""
 
 
 def read_math(state, silent: bool) -> bool:  # noqa: ANN001
-    """A rule for markdown-it: what is between dollars is a formula, with any characters."""
+    """A rule for markdown-it: text between dollars is a formula, whatever its characters."""
     match = MATH.match(state.src, state.pos)
     if not match or is_price(match, state.src[match.end() : match.end() + 1]):
         return False
@@ -133,7 +133,7 @@ def read_math(state, silent: bool) -> bool:  # noqa: ANN001
 
 
 def is_price(match: re.Match, after: str) -> bool:
-    """Whether dollars are money, as in "$5 or A$ 6" and "$5-$10": no formula is written so."""
+    """Whether dollars are money, as in "$5 or A$ 6" and "$5-$10", and not a formula."""
     if match["inline"] is None:
         return False
     inside = match["inline"].replace(r"\$", "")
@@ -169,7 +169,7 @@ def read_math_block(state, first: int, last: int, silent: bool) -> bool:  # noqa
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula as matplotlib draws it, from its left end on the baseline, in points."""
+    """A formula as matplotlib draws it, in points, from its left end on the baseline."""
 
     outline: Outline
     width: float
@@ -179,7 +179,7 @@ class Formula:
     @staticmethod
     @cache
     def of(content: str, size: float) -> "Formula | None":
-        """The formula between dollars in a text of a size in points; None for unknown TeX."""
+        """The formula between dollars, for a text size in points; None for unknown TeX."""
         is_displayed = content.startswith("$$")
         known = {**ALIASES, "frac": r"\dfrac"} if is_displayed else ALIASES
         source = " ".join((content[2:-2] if is_displayed else content[1:-1]).split())
@@ -197,7 +197,7 @@ class Formula:
 
 @contextlib.contextmanager
 def no_missing_letters() -> Iterator[None]:
-    """Raise ValueError for a letter that mathtext would replace by a dummy."""
+    """Within this context, raise ValueError for a letter that mathtext would replace by a dummy."""
 
     def refuse(record: logging.LogRecord) -> bool:
         raise ValueError(record.getMessage())
@@ -222,7 +222,7 @@ class Piece:
 
 
 def parse(text: str, source: Path) -> list[Token]:
-    """The Markdown's tokens, their pieces of text with lines in `meta`; without the comments."""
+    """The Markdown's tokens without comments; `meta` of their pieces holds the line."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     parser.inline.ruler.before("escape", "math", read_math)
     interrupted = ["paragraph", "reference", "blockquote", "list"]
@@ -230,11 +230,11 @@ def parse(text: str, source: Path) -> list[Token]:
     tokens: list[Token] = []
     line = 1
     for token in parser.parse(text):
-        line = token.map[0] + 1 if token.map else line  # a table's cells have none of their own
+        line = token.map[0] + 1 if token.map else line  # a table's cells have no line of their own
         if token.type == "html_block" and token.content.rfind("<!--") > token.content.rfind("-->"):
             raise ReportError(f"{source}, line {line}: a comment begins here and never ends")
         rest = COMMENT.sub("", token.content).strip() if token.type == "html_block" else ""
-        if rest and rest != token.content.strip():  # text after a comment, in its line
+        if rest and rest != token.content.strip():  # text after a comment, on the same line
             tokens += parse("\n" * (line - 1) + rest, source)
         elif rest or token.type != "html_block":
             tokens.append(token)
@@ -246,14 +246,14 @@ def parse(text: str, source: Path) -> list[Token]:
 
 
 class Report(FPDF):
-    """A PDF that is written token by token."""
+    """A PDF, written token by token."""
 
     def __init__(self, source: Path, text: str, font: Path | None) -> None:
         super().__init__(format="A4")
         self.source = source
         self.left = 20.0  # mm; grows inside lists and quotes
         self.lists: list[int | None] = []  # the number of the next item of each open list
-        self.marker = ""  # the bullet or number of an item whose first line is not written yet
+        self.marker = ""  # bullet or number of an item whose first line is not yet written
         self.unknown: set[str] = set()  # formulas that cannot be drawn
         self.pictures: set[str] = set()  # names of files
         self.set_margins(20, 20)
@@ -266,7 +266,7 @@ class Report(FPDF):
         self.set_font("text", size=SIZE)
 
     def set_font(self, family: str | None = None, style: str = "", size: float = 0) -> None:
-        """Choose a font; its file, which takes a moment to read, is read on first use."""
+        """Choose a font; its file is read on first use, since that takes a moment."""
         key = family or self.font_family, "".join(sorted(set(style) & set("BI")))
         if key in FONT_FILES and "".join(key) not in self.fonts:
             self.add_font(*key, self.folder / FONT_FILES[key])
@@ -279,7 +279,7 @@ class Report(FPDF):
         self.cell(0, 5, str(self.page_no()), align="C")
 
     def add_fallback(self, text: str, main: Path, font: Path | None) -> None:
-        """Find a font for letters that the main one lacks (such as Chinese), or say which lack."""
+        """Find a font for letters that the main one lacks (such as Chinese), or name those."""
         text = COMMENT.sub("", text)
         lacking = {c for c in text if c.isprintable()} - letters_of(main)
         candidates = [font] if font else findSystemFonts() if lacking else []
@@ -304,7 +304,7 @@ class Report(FPDF):
         raise ReportError(f"{self.source}, line {line}: {problem}")
 
     def check(self, tokens: list[Token]) -> None:
-        """Refuse HTML, and pictures that cannot be read: they would be lost without a word."""
+        """Refuse HTML, and pictures that cannot be read, which would otherwise be lost silently."""
         for token in tokens:
             if token.type == "html_block":
                 self.fail(token.map[0] + 1, HTML.format(token.content.split()[0]))
@@ -317,7 +317,7 @@ class Report(FPDF):
     # blocks
 
     def write_blocks(self, tokens: list[Token]) -> None:
-        """Write all of a document."""
+        """Write a whole document."""
         position = 0
         while position < len(tokens):
             token = tokens[position]
@@ -340,7 +340,7 @@ class Report(FPDF):
             position += 1
 
     def write_other(self, token: Token) -> None:
-        """Write a block that is neither text nor table, or open or close one."""
+        """Write, open or close a block that is neither text nor a table."""
         match token.type:
             case "bullet_list_open" | "ordered_list_open":
                 numbered = token.type[0] == "o"
@@ -370,7 +370,7 @@ class Report(FPDF):
                 self.ln(4)
 
     def write_heading(self, tag: str, inline: Token) -> None:
-        """Write a heading, on a new page where little room is left below it."""
+        """Write a heading, on a new page if little room is left below it."""
         size = HEADINGS.get(tag, SIZE)
         self.make_room(30)
         if self.y > self.t_margin:
@@ -380,7 +380,7 @@ class Report(FPDF):
         self.ln(1.3)
 
     def write_marker(self, down: float = 0.0) -> None:
-        """Write the number or bullet of an item beside its first line, mm lower than usual."""
+        """Write the number or bullet of an item next to its first line, `mm` lower than usual."""
         if self.marker:
             x, y = self.x, self.y
             self.set_font("text", size=SIZE)
@@ -390,7 +390,7 @@ class Report(FPDF):
             self.marker = ""
 
     def write_code(self, text: str) -> None:
-        """Write a block of code on grey, with long lines broken anywhere."""
+        """Write a block of code on grey; long lines may break anywhere."""
         self.write_marker()
         self.set_font("mono", size=8.5)
         self.set_x(self.left)
@@ -402,7 +402,7 @@ class Report(FPDF):
         self.set_xy(self.l_margin, self.y + 2.5)
 
     def write_paragraph(self, inline: Token, tight: bool) -> None:
-        """Write a paragraph; its pictures and displayed formulas get lines of their own.
+        """Write a paragraph; its pictures and displayed formulas get their own lines.
 
         Several pictures in a row are set side by side.
         """
@@ -433,7 +433,7 @@ class Report(FPDF):
         """The file of a picture and its height divided by its width."""
         line, name = token.meta["line"], unquote(str(token.attrGet("src")))
         if re.match(r"[a-z]+://|data:", name):
-            self.fail(line, f"{name[:60]} is not a file; save the picture beside the report")
+            self.fail(line, f"{name[:60]} is not a file; save the picture next to the report")
         path = self.source.parent / name
         if not path.is_file():
             self.fail(line, f"there is no picture {name}")
@@ -447,10 +447,10 @@ class Report(FPDF):
         except ReportError:
             raise
         except Exception:  # Pillow raises many kinds
-            self.fail(line, f"{name} is damaged or no PNG or JPEG")
+            self.fail(line, f"{name} is damaged, or not a PNG or JPEG file")
 
     def write_pictures(self, group: list[Token]) -> None:
-        """Write pictures side by side over the width of the page, each with its text below."""
+        """Write pictures side by side over the page's width, each with its text below."""
         room = self.w - self.r_margin - self.left
         width = (room - 4 * (len(group) - 1)) / len(group)
         pictures = [(*self.open_picture(token), token) for token in group]
@@ -471,7 +471,7 @@ class Report(FPDF):
         self.set_xy(self.l_margin, bottom + 3)
 
     def write_table(self, tokens: list[Token]) -> None:
-        """Write a table; columns are as wide as their text asks, within limits."""
+        """Write a table; columns are as wide as their text needs, within limits."""
         self.write_marker()
         rows: list[list[Token]] = []
         aligns: list[str] = []
@@ -510,7 +510,7 @@ class Report(FPDF):
         self.set_xy(self.l_margin, self.y + 4)
 
     def cell_of(self, inline: Token, style: str) -> "list[Piece] | Token":
-        """A table's cell: its text, or the picture that is all it holds."""
+        """A table's cell: its text, or a picture if that is all it holds."""
         pictures = [piece for piece in inline.children if piece.type == "image"]
         if pictures and (pictures[1:] or plain(inline)):
             line = pictures[0].meta["line"]
@@ -518,7 +518,7 @@ class Report(FPDF):
         return pictures[0] if pictures else self.pieces_of(inline.children, 9, style)
 
     def height_of(self, cell: "list[Piece] | Token", width: float) -> float:
-        """The height of a table's cell of a width, in mm."""
+        """The height in mm of a table's cell with this width."""
         inner = width - 2 * CELL[1]
         if isinstance(cell, Token):
             return 2 * CELL[0] + inner * self.open_picture(cell)[1]
@@ -526,7 +526,7 @@ class Report(FPDF):
         return 2 * CELL[0] + max(sum(sum(self.extent_of(line, 5)) for line in lines), 5)
 
     def write_row(self, cells: list, widths: list[float], aligns: list[str]) -> None:
-        """Write a row of a table and the line below it; all of it fits the page."""
+        """Write a row of a table and the line below it; it must fit the page."""
         left, top = self.left, self.y
         height = max(self.height_of(cell, width) for cell, width in zip(cells, widths, strict=True))
         for cell, width, align in zip(cells, widths, aligns, strict=True):
@@ -544,7 +544,7 @@ class Report(FPDF):
     # text
 
     def make_room(self, height: float) -> None:
-        """Begin a page where less than this height is left on the current one."""
+        """Begin a new page if less than this height is left on the current one."""
         if self.will_page_break(height) and self.y > self.t_margin:
             self.add_page()
 
@@ -581,14 +581,14 @@ class Report(FPDF):
         return pieces
 
     def formula_of(self, token: Token, size: float) -> Formula | None:
-        """A formula of a text of a size; None, said once, where it is shown as it is typed."""
+        """A formula for a text size; None, noted once, if it must be shown as typed."""
         formula = Formula.of(token.content, size)
         if not formula and token.content not in self.unknown:
             self.unknown.add(token.content)
             typed = " ".join(token.content.split())
             say(
                 f"note: {self.source}, line {token.meta['line']}: matplotlib cannot draw {typed}, "
-                "which is therefore shown as it is typed"
+                "so it is shown as typed"
             )
         return formula
 
@@ -601,7 +601,7 @@ class Report(FPDF):
         ]
 
     def lines_of(self, pieces: list[Piece], room: float) -> list[list[Piece]]:
-        """Pieces broken into lines of a width in mm, at spaces where that is possible."""
+        """Pieces broken into lines of a width in mm, at spaces if possible."""
         lines: list[list[Piece]] = [[]]
         used = 0.0
         for is_space, group in groupby(pieces, key=lambda piece: piece.text.isspace()):
@@ -638,7 +638,7 @@ class Report(FPDF):
                     yield replace(piece, text=letter, width=self.get_string_width(letter))
 
     def extent_of(self, line: list[Piece], height: float) -> tuple[float, float]:
-        """How far a line reaches above and below its baseline in mm, at least the usual height."""
+        """How far a line extends above and below its baseline in mm, at least the usual height."""
         size = max((piece.font[2] for piece in line), default=SIZE) * POINT
         above, below = height / 2 + 0.3 * size, height / 2 - 0.3 * size  # as cell() has it
         for piece in line:
@@ -654,7 +654,7 @@ class Report(FPDF):
         """Write pieces in lines of a width and a usual height, all in mm, down from here."""
         lines = self.lines_of(pieces, room)
         extents = [self.extent_of(line, height) for line in lines]
-        together = len(lines) if len(lines) <= 3 else 2  # no lonely line at the end of a page
+        together = len(lines) if len(lines) <= 3 else 2  # no single line at the end of a page
         self.make_room(sum(map(sum, extents[:together])))
         for line, (above, below) in zip(lines, extents, strict=True):
             self.make_room(above + below)
@@ -705,14 +705,14 @@ class Report(FPDF):
 
 
 def without_end(line: list[Piece]) -> list[Piece]:
-    """A line without the spaces at its end."""
+    """A line without trailing spaces."""
     while line and line[-1].text.isspace():
         line = line[:-1]
     return line
 
 
 def letters_of(path: Path) -> set[str]:
-    """All letters that a font file has; none where it cannot be read."""
+    """All letters that a font file has; none if it cannot be read."""
     try:
         with TTFont(path, fontNumber=0, lazy=True) as font:
             return {chr(code) for code in font.getBestCmap() or ()}
@@ -721,7 +721,7 @@ def letters_of(path: Path) -> set[str]:
 
 
 def shown_text(token: Token) -> str:
-    """What one piece of running text shows."""
+    """The text that a piece of running text shows."""
     if token.type in ("softbreak", "hardbreak"):
         return " " if token.type == "softbreak" else "\n"
     if token.type == "html_inline":
@@ -730,12 +730,12 @@ def shown_text(token: Token) -> str:
 
 
 def plain(token: Token) -> str:
-    """Running text without its emphasis."""
+    """Running text without emphasis."""
     return "".join(shown_text(piece) for piece in token.children or ()).strip()
 
 
 def make_pdf(source: Path, font: Path | None) -> bytes:
-    """The PDF of a Markdown file.
+    """Make the PDF of a Markdown file.
 
     Raises:
         ReportError: a line of the file cannot be shown.
@@ -757,7 +757,7 @@ def make_pdf(source: Path, font: Path | None) -> bytes:
 
 
 def made_of(source: Path, pictures: list[str]) -> str:
-    """The files that a PDF was made of, by which zip_submission.py sees whether they changed."""
+    """The files that a PDF was made from, so that zip_submission.py sees whether they changed."""
     names = [source.name, *pictures]
     digests = [hashlib.sha256((source.parent / name).read_bytes()).hexdigest() for name in names]
     files = (f"{quote(name)}={digest[:16]}" for name, digest in zip(names, digests, strict=True))
@@ -765,7 +765,7 @@ def made_of(source: Path, pictures: list[str]) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then move it there: it is never half there."""
+    """Write a file atomically: next to its place, then move it there."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content)
@@ -781,11 +781,11 @@ def main() -> int:
     default = Path(os.path.relpath(here / "report.md"))
     parser = Parser(description="Turn the report's Markdown into a PDF.")
     parser.add_argument("source", nargs="?", type=Path, default=default, help="a Markdown file")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="default: beside it, as .pdf")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="default: next to it, as .pdf")
     parser.add_argument("--font", metavar="FILE", type=Path, help="for letters that DejaVu lacks")
     args = parser.parse_args()
     out = args.out or args.source.with_suffix(".pdf")
-    if out.suffix.lower() != ".pdf":  # may be report.md, by a slip
+    if out.suffix.lower() != ".pdf":  # such as report.md, by mistake
         parser.error(f"--out must be a file that ends in .pdf, not {out}")
     logging.getLogger("fpdf").setLevel(logging.ERROR)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
