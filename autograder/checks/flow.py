@@ -263,7 +263,7 @@ def time_hint(found: np.ndarray, t: np.ndarray, T: int) -> str:
 
 
 def check_times(student: Student, case: Case) -> None:
-    """Check that a loss draws a t for each image, from the right distribution, anew in each call.
+    """Check that a loss draws a t for each image, from the right distribution, new in each call.
 
     The case's `quantiles`, [n, levels], belong to the right distributions: first the requested one,
     then others that are accepted from an FM without an argument to choose it.

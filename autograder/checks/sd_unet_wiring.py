@@ -94,7 +94,7 @@ class WholeUNet(Wiring):
         found = args[1] if len(args) > 1 else None
         if expected is not None and not same_condition(found, expected):
             raise Finding(
-                f"{name} got {shown(found)} beside its input; expected {condition}.",
+                f"{name} got {shown(found)} as its second input; expected {condition}.",
                 "loses_digits" if is_rounded(found, expected) else f"sd_unet_{condition}",
             )
         return value

@@ -20,7 +20,7 @@ def submission_folder(folder: Path, submission: str) -> Path:
     """The folder of a submission's results: another one for each name, never outside `folder`."""
     name = re.sub(r"[/\\:]|^\.+", "_", one_line(submission))
     name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
-    # must not clash with grades.csv, index.html and the like, which are beside it
+    # must not clash with grades.csv, index.html and the like, which are next to it
     if name != submission or not name or name.endswith((".csv", ".html")):
         digest = hashlib.sha256(submission.encode(errors="surrogatepass")).hexdigest()
         name = f"{name}-{digest[:8]}"

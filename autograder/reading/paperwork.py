@@ -1,4 +1,4 @@
-"""Reads what is handed in beside the code (team file, report, results), and what is missing."""
+"""Reads what is handed in besides the code (team file, report, results), and what is missing."""
 
 import base64
 import contextlib
@@ -50,7 +50,7 @@ def read_team(entries: list[Entry], place: Place, remarks: Remarks) -> list[dict
         return []
     entry = min(named, key=lambda e: (e.parts[:-1] != place.root, len(e.parts), e.parts))
     if entry.parts[:-1] != place.root:
-        remarks.note("team.csv is not beside code/ but here", entry.path)
+        remarks.note("team.csv is not next to code/ but here", entry.path)
     try:
         text = entry.read(MAX_TEXT).decode("utf-8-sig")
         separator = separator_of(text)

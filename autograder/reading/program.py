@@ -27,7 +27,7 @@ CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx")
 DATA = (".npy", ".npz", ".h5", ".hdf5", ".parquet", ".lmdb", ".tfrecord")
 DATA_FOLDERS = {"data", "logs", "pretrained", "runs", "wandb", "checkpoints"}
 CONFIGS = "configs"
-REST = ("writeup", "results", "team.csv")  # beside code/
+REST = ("writeup", "results", "team.csv")  # next to code/
 SOURCES = (".py", ".yaml", ".yml")
 TEXTS = (".json", ".txt", ".csv", ".md", ".toml", ".cfg", ".ini", ".sh")
 TESTED = ("metrics/fid", "metrics/memorization", "models/dit")  # modules in folders of libs
@@ -204,14 +204,14 @@ def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, 
     """The files to copy, by their names below the code folder, the most important first."""
     depth = len(place.folder)
     inside = [entry for entry in entries if entry.parts[:depth] == place.folder]
-    if place.folder == place.root:  # without a code/, the rest of the submission is beside it
+    if place.folder == place.root:  # without a code/, the rest of the submission is next to it
         others = ("writeup", "results", "model")
         inside = [entry for entry in inside if entry.parts[depth].lower() not in others]
     prefix = ("libs",) if place.flat else ()
     names = {(*prefix, *entry.parts[depth:]): entry for entry in inside}
     if not any(
         name[0] == CONFIGS for name in names
-    ):  # modules may read the configs beside the code
+    ):  # modules may read the configs next to the code
         beside = [(place.below_root(entry), entry) for entry in entries]
         texts = SOURCES[1:] + TEXTS
         names |= {n: e for n, e in beside if n[0] == CONFIGS and len(n) > 1 and e.suffix in texts}

@@ -93,7 +93,7 @@ def _in_folder(folder: Path) -> list[Path]:
             unknown += [] if below else [child]
         elif child.is_file() and child.suffix.lower() in ARCHIVES:
             found.append(child)
-    # a folder without code beside submissions counts too: it must not vanish from the grades
+    # a folder without code next to submissions counts, too: it must not vanish from the grades
     return sorted(found + unknown) if found else []
 
 

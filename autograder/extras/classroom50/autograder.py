@@ -1,6 +1,6 @@
 """Runs in a student's checkout with Classroom 50: grades it, and writes result.json.
 
-The folder `kit` beside this file is a starter. Its grader and public tests are used instead of
+The folder `kit` next to this file is a starter. Its grader and public tests are used instead of
 those in the checkout, which students may have changed. Scores are in hundredths of a point, since
 Classroom 50 takes only whole numbers.
 https://github.com/foundation50/classroom50/wiki/Advanced-Autograding
