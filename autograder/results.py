@@ -86,9 +86,7 @@ class Grade:
     deduction_reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # oddities, and how they were handled
     needs_look: list[str] = field(default_factory=list)  # why a person should look at it
-    samples: list[dict[str, str]] = field(
-        default_factory=list
-    )  # {"name", "png"}: base64 thumbnails
+    samples: list[dict[str, str]] = field(default_factory=list)  # {"name", "png"}: base64
     people: list[str] = field(default_factory=list)  # its owners, where a person decided them
     seed: int = 0  # of the hidden tests; --seed repeats the run
     public: bool = False  # graded with the public tests only

@@ -326,9 +326,7 @@ def walk(
         try:
             x_0 = chain.check()
             if one_step and not case.kwargs.get("use_vae"):
-                check_pictures(
-                    answer.value, x_0, chain
-                )  # no other step can show whether the result is passed on
+                check_pictures(answer.value, x_0, chain)  # no later step shows what is passed on
             return chain, answer, x_0
         except Finding as finding:
             if finding.hint != "loop_not_fed_back" and not one_step:

@@ -25,9 +25,7 @@ class Claims:
     sure: set[Person] = field(default_factory=set)  # by the id in the file name, or by manual.csv
     named: set[Person] = field(default_factory=set)  # only by team.csv
     strangers: list[str] = field(default_factory=list)  # in team.csv but not on the roster
-    elsewhere: set[Person] = field(
-        default_factory=set
-    )  # in team.csv, but in another team on the roster
+    elsewhere: set[Person] = field(default_factory=set)  # in team.csv, but of another team
     by_hand: bool = False
 
     @property

@@ -47,9 +47,7 @@ class Pair:
     share_of_first: float  # of its own code that is also in the second, 0 to 1
     share_of_second: float
     same_lines: int  # own lines that are identical in both, except for indentation
-    matches: tuple[
-        frozenset[int], frozenset[int]
-    ]  # positions of the matches in both lists of own lines
+    matches: tuple[frozenset[int], frozenset[int]]  # positions in both lists of own lines
 
 
 def starter_lines(kit_code: Path) -> set[str]:

@@ -119,10 +119,7 @@ def _wrong_x0(ab: Array, ab_next: Array, eta: Array, x: Array, eps: Array) -> Tr
 
 def ddim_case(config: str, random: np.random.Generator) -> Case:
     """Steps between pairs of times at four etas, with and without clipping; and whole loops."""
-    s, shape = (
-        schedule_of(config),
-        (diffused_shape(config)[0], 5, 4),
-    )  # small, since all of it is stored
+    s, shape = schedule_of(config), (diffused_shape(config)[0], 5, 4)  # small: all is stored
     high, low = 2 * s.T // 3, s.T // 5
     ab = s.alpha_bar[[s.T - 1, high, low, 0, high, high]]
     ab_next = np.array([*s.alpha_bar[[high, low, 1]], 1.0, 1.0, s.alpha_bar[high - 1]])

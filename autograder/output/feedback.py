@@ -41,9 +41,7 @@ def canvas_files(
         # Canvas would take a number in the team's name for the user
         team = re.sub(r"_(?=\d+(?:_|$))", "", grade.team) if origin.person else start
         who = f"{team}_{origin.person}" if origin.person else start
-        end = (
-            end.split(" [")[0] if end.endswith("]") else end
-        )  # names_of adds a hash to equal names
+        end = end.split(" [")[0] if end.endswith("]") else end  # a hash, for equal names
         stem = end[:-4] if end.lower().endswith(".zip") else end
         yield f"{who}{number}{stem}.zip", _zip([(REPORT, report_of(grade))])
 

@@ -209,9 +209,7 @@ def planned(entries: list[Entry], place: Place, remarks: Remarks) -> dict[Name, 
         inside = [entry for entry in inside if entry.parts[depth].lower() not in others]
     prefix = ("libs",) if place.flat else ()
     names = {(*prefix, *entry.parts[depth:]): entry for entry in inside}
-    if not any(
-        name[0] == CONFIGS for name in names
-    ):  # modules may read the configs next to the code
+    if not any(name[0] == CONFIGS for name in names):  # modules may read those next to the code
         beside = [(place.below_root(entry), entry) for entry in entries]
         texts = SOURCES[1:] + TEXTS
         names |= {n: e for n, e in beside if n[0] == CONFIGS and len(n) > 1 and e.suffix in texts}

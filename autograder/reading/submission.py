@@ -34,9 +34,7 @@ __all__ = ["Refused", "Submission", "find_submissions", "names_of", "open_submis
 
 MAX_HASHED = 50_000_000  # bytes of a file; of larger files only name and size are hashed
 PARTS_OF_A_SUBMISSION = {"code", "libs", "writeup", "team.csv", *GRADED}
-UNNAMED = re.compile(
-    r"submission[\s_(-]*\d*\)?", re.IGNORECASE
-)  # the name that zip_submission.py gives
+UNNAMED = re.compile(r"submission[\s_(-]*\d*\)?", re.IGNORECASE)  # zip_submission.py's name
 
 
 @dataclass

@@ -47,9 +47,7 @@ class Record:
     in_force: dict[str, list[str]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
     layers: set[str] = field(default_factory=set)  # the names of holes.py
-    open_paths: list[str] = field(
-        default_factory=list
-    )  # that permissions should close to other users
+    open_paths: list[str] = field(default_factory=list)  # that others may read, and should not
 
     def add(self, subject: str, words: str) -> None:
         self.in_force.setdefault(subject, []).append(words)

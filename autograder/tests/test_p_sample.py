@@ -280,9 +280,7 @@ def check_sigma(student: Student, case: Case, found: np.ndarray, rounding: np.nd
     if fitting(found, expected, rounding, size).all(axis=0).any():
         return
     hint = sigma_hint(case, found, rounding, size)
-    if (
-        not hint
-    ):  # 1, alpha_t and exp of a variance are all near 1; a larger batch distinguishes them
+    if not hint:  # 1, alpha_t and exp of a variance are near 1; a larger batch tells them apart
         many = BATCH * (1 + LARGE // size)
         values = [step(student, case, k, scale=UNIT, size=many) for k in steps]
         noises = [noise_of_step(case, v, k) for v, k in zip(values, steps, strict=True)]

@@ -93,9 +93,7 @@ def test_double(student: Student, case: Case) -> None:
     except Finding as finding:
         if finding.hint in ENDED:
             raise
-        answer = student.call(
-            student.ddpm(case), "q_sample", x_start, t, noise
-        )  # it takes only float32
+        answer = student.call(student.ddpm(case), "q_sample", x_start, t, noise)  # only float32
         tensor_of(answer.value, x_start.shape, "q_sample's x_t")
         return
     check_precisely(case, answer.value, given, np.arange(len(t)), "In double precision, x_t")
