@@ -168,7 +168,7 @@ def with_defaults(parser: type[argparse.ArgumentParser]) -> None:
                 wanted.required = False
         return parse(self, args, namespace)
 
-    parser.parse_known_args = lenient  # type: ignore[method-assign]  # also for those who imported it before
+    parser.parse_known_args = lenient  # type: ignore[method-assign]  # for earlier importers, too
 
 
 class Gpu(TorchFunctionMode):

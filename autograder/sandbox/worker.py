@@ -461,9 +461,7 @@ class Double(nn.Module):
         self.names: dict[str, str] = {}  # of the arguments, see `own_names`
         self.ahead = [] if ahead is None else list(ahead)[::-1]  # last one first
         self.following: list[np.ndarray] = []  # answers that came with another answer
-        self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = (
-            None  # arguments and copies of them
-        )
+        self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # arguments, copies
         self.factor = nn.Parameter(torch.ones((), dtype=torch.float32, device="cpu"))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -65,9 +65,7 @@ class Facts:
     alpha_bar: tuple[float, float] | None = None  # alpha_bar and beta in the middle of the chain
     calls: int | None = None  # of the network, in the whole chain
     left_out: list[LeftOut] = field(default_factory=list)
-    pictures: tuple[np.ndarray, np.ndarray] | None = (
-        None  # by the whole chain, and by every fourth step
-    )
+    pictures: tuple[np.ndarray, np.ndarray] | None = None  # whole chain, every fourth step
     label: list[tuple[Lines, bool]] = field(default_factory=list)
     trouble: str = ""
 
