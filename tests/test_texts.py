@@ -109,6 +109,20 @@ def test_every_page_is_in_the_contents(starter):
     assert pages - {contents} <= linked
 
 
+def test_the_gallery_has_every_config():
+    """Drawn, or with the reason why not; the pictures are small, and all of them are shown."""
+    text, images = read("docs/gallery.md"), ROOT / "docs/images/gallery"
+    shown = set(re.findall(r"!\[[^]]+\]\(images/gallery/(\w+)\.png\)", text))
+    assert shown == {picture.stem for picture in images.iterdir()}
+    assert all(picture.stat().st_size < 100_000 for picture in images.iterdir())
+    configs = {config.stem for config in (ROOT / "configs").glob("*.yaml")}
+    why_not = set(re.findall(r"`(\w+)`", text.partition("## What is not here")[2]))
+    assert shown | why_not == configs
+    assert not shown & why_not
+    for name in shown:  # with its command, or in the table of points
+        assert f"configs/{name}.yaml" in text or f"`{name}`" in text
+
+
 def test_what_is_for_instructors_is_cut():
     """Regions for instructors are cut, and an unclosed one is refused."""
     text = "a\n\n<!-- BEGIN INSTRUCTORS -->\nsecret\n<!-- END INSTRUCTORS -->\n\nb\n"
