@@ -8,7 +8,6 @@ of the autograder may pass on a lie or break down, whatever comes.
 import functools
 import importlib
 import inspect
-import json
 import random
 import re
 import tracemalloc
@@ -26,7 +25,7 @@ from autograder.checks.student import MAX_DEATHS, RunState, Student
 from autograder.checks.unet_wiring import Wiring, needed_levels
 from autograder.examine import LocalWorker
 from autograder.hidden.oracles import make_cases
-from autograder.sandbox.wire import BadMessage, Body, Closed, pack, unpack
+from autograder.sandbox.wire import BadMessage, Closed, pack, unpack
 
 from helpers.files import ROOT
 
@@ -93,9 +92,8 @@ FILLS = {"zeros": 0.0, "ones": 1.0, "nans": NAN, "infinities": INF, "largest": 3
 
 def over_the_wire(message: Message) -> Message:
     """A message as it arrives, or BadMessage."""
-    arrays: list[bytes] = []
-    header = json.dumps(pack(message, arrays))
-    return unpack(json.loads(header), Body(b"".join(arrays)))
+    header, arrays = pack(message)
+    return unpack(header, b"".join(arrays))
 
 
 class Liar:

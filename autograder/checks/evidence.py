@@ -3,6 +3,7 @@
 Each statistical test here fails a right answer with a probability below 1e-8.
 """
 
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -130,6 +131,7 @@ def rounded_share(errors: np.ndarray) -> float:
     return each + ROUNDED_MEAN
 
 
+@functools.cache  # NumPy takes long to name a dtype
 def as_precise(dtype: np.dtype | str) -> tuple[str, ...]:
     """The dtypes allowed for a result if the inputs have this one and the assignment names none.
 

@@ -68,11 +68,11 @@ def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
     planes = unit(draws.reshape(-1, height * width)[:PAIRED]).reshape(-1, height, width)
     size = height * width
     pairs = ~np.eye(len(planes), dtype=bool)
+    # in a plane times its own mirror image each product occurs twice
+    bound = np.where(pairs, RARE / np.sqrt(size), RARE / np.sqrt(size / 2)).clip(max=0.99)
     for axes in ((), (1,), (2,), (1, 2)):
         alike = planes.reshape(-1, size) @ np.flip(planes, axes).reshape(-1, size).T
-        # in a plane times its own mirror image each product occurs twice
-        bound = np.where(pairs, RARE / np.sqrt(size), RARE / np.sqrt(size / 2))
-        found = np.abs(alike) > np.minimum(bound, 0.99)
+        found = np.abs(alike) > bound
         if not axes:
             found &= pairs
         if found.any():
@@ -80,10 +80,10 @@ def pair_fault(draws: np.ndarray) -> tuple[str, str] | None:
             how = "mirrored in" if axes else "found in"
             return name_of(i, j, batch, channels, how)
     waves = np.fft.rfft2(planes[:MOST])
-    for i in range(len(waves)):
-        moved = np.fft.irfft2(waves[i] * waves[i + 1 :].conj(), s=(height, width))
-        if moved.size and np.abs(moved).max() > min(0.99, RARE / np.sqrt(size)):
-            return "what one sample got, another one got too, moved", "noise_shared"
+    one, other = np.triu_indices(len(waves), 1)
+    moved = np.fft.irfft2(waves[one] * waves[other].conj(), s=(height, width))
+    if np.abs(moved).max(initial=0.0) > min(0.99, RARE / np.sqrt(size)):
+        return "what one sample got, another one got too, moved", "noise_shared"
     return None
 
 

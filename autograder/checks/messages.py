@@ -73,6 +73,8 @@ def read_value(value: Any, depth: int = 0) -> Any:
 
     Anything else becomes {"type": its name}.
     """
+    if isinstance(value, dict) and "tensor" in value:
+        return read_tensor(value)
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
@@ -81,8 +83,6 @@ def read_value(value: Any, depth: int = 0) -> Any:
         return value[:MAX_TEXT]
     if isinstance(value, list) and depth < MAX_DEPTH:
         return [read_value(item, depth + 1) for item in value]
-    if isinstance(value, dict) and "tensor" in value:
-        return read_tensor(value)
     name = value.get("type") if isinstance(value, dict) else type(value).__name__
     return {"type": name[:40] if isinstance(name, str) else "dict"}
 
@@ -90,10 +90,10 @@ def read_value(value: Any, depth: int = 0) -> Any:
 def read_tensor(described: dict[str, Any]) -> Tensor:
     """A tensor; its dtype and shape are those of its array, if it has one."""
     dtype, array = described["tensor"], described.get("array")
-    if not isinstance(dtype, str) or not DTYPE.fullmatch(dtype):
+    if not isinstance(dtype, str) or not (dtype in DTYPES or DTYPE.fullmatch(dtype)):
         raise BadMessage("a tensor without a dtype")
     device = described.get("device", "cpu")
-    if not isinstance(device, str) or not DEVICE.fullmatch(device):
+    if not isinstance(device, str) or not (device == "cpu" or DEVICE.fullmatch(device)):
         raise BadMessage("a tensor without a device")
     if array is None:
         return Tensor(dtype, device, read_shape(described.get("shape")), None)
@@ -211,5 +211,5 @@ def size_of(value: Any) -> int:
     if isinstance(value, Tensor):
         return 4 * OBJECT + (0 if value.array is None else value.array.nbytes)
     if isinstance(value, list):
-        return OBJECT + sum(size_of(item) for item in value)
+        return OBJECT + sum([size_of(item) for item in value])
     return OBJECT + (2 * len(value) if isinstance(value, str) else 0)

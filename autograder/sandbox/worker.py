@@ -5,6 +5,7 @@ patch everything here, but can only change the values that it sends, and the jud
 """
 
 import contextlib
+import functools
 import importlib
 import inspect
 import os
@@ -15,7 +16,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from unittest import mock
 
 import numpy as np
@@ -33,12 +34,15 @@ MAX_LATER, MOST_LATER = 1 << 23, 300  # bytes and number of calls reported with 
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
 TIMES = {"time", "times", "t", "timestep", "timesteps", "step"}
 CHAIN = ("p_sample_loop", "generate")  # names of the sampling method in the editions
+SHORT = (type(None), bool, int, float)
+PLAIN = (*SHORT, str)
 NOISES = {"noise", "eps", "epsilon"}
 WEIGHTS = ["vae_encoder_weights", "vae_decoder_weights"]
 HALVES = {  # names of an autoencoder's halves, as modules or methods, in the order of the search
     "vae.encoder": ("encoder", "encode", "vae_encoder"),
     "vae.decoder": ("decoder", "decode", "vae_decoder"),
 }
+Module = TypeVar("Module", bound=nn.Module)
 # For each member of a network, the shape of its output by the shapes of its inputs.
 Shapes: TypeAlias = dict[str, dict[tuple, list[int]]]
 BUFFERS = (
@@ -162,7 +166,7 @@ class Worker:
             inside: doubles that take the place of functions that it calls.
             ahead: answers of doubles, see Double.
         """
-        built = self.objects[key].train(training)
+        built = in_mode(self.objects[key], training)
         bound = method_of(built, method)
         self.doubles = self.doubles_of([*doubles, *inside], ahead, training)
         if "model" in self.doubles and hasattr(built, "model"):
@@ -264,7 +268,7 @@ class Worker:
             seed: seed of the doubles' answers.
             most: calls that doubles may answer without asking the judge.
         """
-        unet = self.objects[key].train(training)
+        unet = in_mode(self.objects[key], training)
         self.doubles = {}
         self.members = Members(seed, most, self.shapes.get(key, {}))
         structure: dict[str, Any] = {}
@@ -296,7 +300,7 @@ class Worker:
         self, names: list[str], ahead: Mapping[str, np.ndarray], training: bool = True
     ) -> dict[str, "Double"]:
         """Doubles by name, with the answers they got ahead, in training or evaluation mode."""
-        return {n: Double(n, self.calls, ahead.get(n)).train(training) for n in names}
+        return {n: in_mode(Double(n, self.calls, ahead.get(n)), training) for n in names}
 
     def replace_functions(self, names: list[str], stack: contextlib.ExitStack) -> None:
         """Replace functions by doubles, in each module of the submission that has them."""
@@ -381,7 +385,7 @@ class Calls:
         for value in (*asked["args"], *asked["kwargs"].values()):
             if isinstance(value, dict) and "tensor" in value:
                 size += getattr(value.get("array"), "nbytes", 0)
-            elif not isinstance(value, bool | int | float | None):
+            elif type(value) not in SHORT:
                 return False  # its size is unknown
         if size > MAX_LATER or len(self.earlier) >= MOST_LATER:
             return False
@@ -455,17 +459,26 @@ class Double(nn.Module):
         ahead: answers to the first calls: [n, B, ...] if their first tensor has B rows, or [n].
     """
 
+    name: str
+    calls: Calls
+    names: dict[str, str]  # of the arguments, see `own_names`
+    ahead: list[np.ndarray]  # last one first
+    following: list[np.ndarray]  # answers that came with another answer
+    kept: list[tuple[torch.Tensor, torch.Tensor]] | None  # arguments, copies
+    factor: nn.Parameter
+
     def __init__(self, name: str, calls: Calls, ahead: np.ndarray | None = None) -> None:
         super().__init__()
-        self.name, self.calls = name, calls
-        self.names: dict[str, str] = {}  # of the arguments, see `own_names`
-        self.ahead = [] if ahead is None else list(ahead)[::-1]  # last one first
-        self.following: list[np.ndarray] = []  # answers that came with another answer
-        self.kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None  # arguments, copies
-        self.factor = nn.Parameter(torch.ones((), dtype=torch.float32, device="cpu"))
+        factor = nn.Parameter(torch.ones((), dtype=torch.float32, device="cpu"))
+        self.register_parameter("factor", factor)
+        # written to the dictionary directly, since nn.Module.__setattr__ is slow
+        answers = [] if ahead is None else list(ahead)[::-1]
+        self.__dict__.update(
+            name=name, calls=calls, names={}, ahead=answers, following=[], kept=None
+        )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        inputs = [a for a in (*args, *kwargs.values()) if torch.is_tensor(a)]
+        inputs = [a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
         check(inputs)
         is_away = any(isinstance(a, Away) for a in inputs)
         with torch._C.DisableTorchFunction() if is_away else contextlib.nullcontext():
@@ -525,10 +538,12 @@ class Member(Double):
         real: the member it replaces; it runs on the real input if its output's shape is unknown.
     """
 
+    real: nn.Module
+    members: Members
+
     def __init__(self, name: str, calls: Calls, real: nn.Module, members: Members) -> None:
         super().__init__(name, calls)
-        self.real = [real]  # in a list, so that it is not a sub-module
-        self.members = members
+        self.__dict__.update(real=real, members=members)  # not as a sub-module
 
     def value(
         self,
@@ -558,7 +573,7 @@ class Member(Double):
         if known is not None:
             return known
         with torch.no_grad():
-            return list(self.real[0](*args, **kwargs).shape)
+            return list(self.real(*args, **kwargs).shape)
 
 
 def plain(double: Double) -> Callable[..., Any]:
@@ -686,16 +701,22 @@ def own_names(network: Any) -> dict[str, str]:
 
     Empty for all other networks.
     """
-    kind = type(network)
+    kind: Any = type(network)
     if kind is HollowUNet:
         kind = getattr(sys.modules.get("libs.unet"), "UNet", kind)
     try:
-        names = list(inspect.signature(kind.forward).parameters)[1:4]
+        names = inputs_of(kind)
     except (TypeError, ValueError, AttributeError):
         return {}
     if len(names) == 3 and names[1] in TIMES and names[2] in LABELS:
         return dict(zip(names, ("x", "time", "label"), strict=True))
     return {}
+
+
+@functools.lru_cache
+def inputs_of(kind: Any) -> list[str]:
+    """The names of the first three inputs of a network's class."""
+    return list(inspect.signature(kind.forward).parameters)[1:4]
 
 
 def in_own_order(network: Any, arguments: list[Any]) -> list[Any]:
@@ -790,6 +811,21 @@ def default_replaced(function: types.FunctionType, real: Any, stand_in: Any) -> 
         function.__defaults__, function.__kwdefaults__ = before
 
 
+def in_mode(module: Module, training: bool) -> Module:
+    """Set a module's mode. `train` is not called if all its parts are in this mode already."""
+    waiting: list[nn.Module | None] = [module]
+    seen = {id(None)}
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        if not isinstance(part, nn.Module) or part.training is not training:
+            return module.train(training)
+        seen.add(id(part))
+        waiting += part._modules.values()
+    return module
+
+
 def switches(doubles: dict[str, "Double"]) -> dict[str, Any]:
     """State that a call must not change, besides its arguments and modes."""
     network = doubles["model"].parameters() if "model" in doubles else ()
@@ -849,6 +885,8 @@ def pack(value: Any) -> Any:
 
     Arrays are copies, since they may be sent after student code has changed the tensor.
     """
+    if type(value) in PLAIN:
+        return value
     if torch.is_tensor(value):
         name = str(value.dtype).removeprefix("torch.")
         if value.device.type != "cpu":
