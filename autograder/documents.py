@@ -3,13 +3,15 @@
 `code/libs/runtime/documents.py` does the same for configs; the grader imports nothing from code/.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import yaml
 
-from autograder.text import InputError, one_line
+from autograder.text import InputError, did_you_mean, one_line
 
 MAX_BYTES = 200_000  # which take PyYAML a second at worst
 MAX_NODES = 10_000  # values, with aliases expanded
@@ -18,6 +20,15 @@ MAX_DIGITS = 300  # of a whole number; about as many as a float can hold
 TAG = "tag:yaml.org,2002:"
 TAGS = {TAG + kind for kind in "map seq str int float bool null timestamp merge".split()}
 Lines = dict[tuple[str | int, ...], int]
+NUMBER = (int, float)
+KINDS = {
+    str: "text",
+    dict: "a mapping",
+    list: "a list",
+    bool: "true or false",
+    int: "a whole number, 0 or more",
+    NUMBER: "a number, 0 or more",
+}
 MISTAKES = (ValueError, KeyError, AttributeError, IndexError, TypeError, OverflowError)
 
 
@@ -136,3 +147,41 @@ def _problem(error: yaml.YAMLError) -> str:
         return f"the character U+{error.character:04X} is not allowed"
     context, problem = getattr(error, "context", None), getattr(error, "problem", None)
     return f"{context} {problem}" if str(problem).startswith("but ") else problem or "syntax error"
+
+
+def key_problems(
+    values: dict[str, Any],
+    required: dict[str, Any],
+    optional: dict[str, Any],
+    may_be_empty: bool = False,
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with the keys of a mapping and the kinds of their values, as (key, problem).
+
+    Args:
+        required, optional: one of KINDS by key.
+        may_be_empty: whether the value of an optional key may be an empty text, mapping or list.
+    """
+    known = {**required, **optional}
+    for key in values:
+        if key not in known:
+            hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+            yield key, f"unknown key{hint}"
+    for key, kind in known.items():
+        if key in values:
+            problem = kind_problem(values[key], kind, may_be_empty and key in optional)
+            if problem:
+                yield key, problem
+        elif key in required:
+            yield key, "the key is missing"
+
+
+def kind_problem(value: Any, kind: Any, may_be_empty: bool = False) -> str:
+    """Why a value is not of one of KINDS, or ""; numbers are finite, and no less than 0."""
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    wanted = KINDS[kind]
+    if kind in (NUMBER, int):
+        fits = fits and math.isfinite(value) and value >= 0
+    elif kind is not bool and not may_be_empty:
+        fits = fits and bool(value)
+        wanted += " and not empty"
+    return "" if fits else f"must be {wanted}, not {short(value)}"

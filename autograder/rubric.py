@@ -5,10 +5,9 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any
 
-from autograder.documents import read_yaml
+from autograder.documents import NUMBER, key_problems, kind_problem, read_yaml
 from autograder.hints import GENERAL
 from autograder.late import LatePolicy, read_late
 from autograder.results import (
@@ -29,7 +28,6 @@ RESERVED = (
     *("submission", "team", "member", "netid", "deductions", "total"),
     *("override", "days_late", "people", "comment"),
 )
-NUMBER = (int, float)
 RULES = {  # which of a team's hand-ins counts
     "latest": "the latest hand-in counts",
     "best": "the best hand-in counts",
@@ -47,7 +45,6 @@ PART_KEYS = {
     "task": str,
 }
 OPTIONAL_KEYS = {"bonus": bool, "look_for": list, "credit": dict, "human": NUMBER}
-TYPE_NAMES = {str: "text", dict: "a mapping", list: "a list", bool: "true or false", int: "a whole"}
 NO_RESULT = "No test of this part finished: the run broke off before."
 
 
@@ -261,34 +258,21 @@ class _Problems:
     def check_keys(
         self, where: str, values: Any, required: dict[str, Any], optional: dict[str, Any]
     ) -> bool:
-        """Whether exactly these keys are there, with values of these types; notes problems."""
-        before = len(self.found)
+        """Whether exactly these keys are there, with values of these kinds; notes problems."""
         if not isinstance(values, dict):
             self.add(where, f"must be a mapping with the keys {', '.join(required)}")
             return False
-        known = {**required, **optional}
-        for key in values:
-            if key not in known:
-                self.add(where, f"unknown key '{key}'{did_you_mean(str(key), known)}")
-        for key, kind in known.items():
-            if key in values:
-                self.check_type(f"{where}.{key}" if where else key, values[key], kind)
-            elif key in required:
-                self.add(where, f"the key '{key}' is missing")
-        return len(self.found) == before
+        found = list(key_problems(values, required, optional))
+        for key, problem in found:
+            self.add(f"{where}.{key}" if where else key, problem)
+        return not found
 
-    def check_type(self, key: str, value: Any, kind: Any) -> bool:
-        """Whether the value has this type; numbers must also be finite and not negative."""
-        if kind in (NUMBER, int):
-            fits = isinstance(value, kind) and not isinstance(value, bool)
-            if not fits or not math.isfinite(value) or value < 0:
-                whole = "whole " if kind is int else ""
-                self.add(key, f"must be a {whole}number, 0 or more, not {short(value)}")
-                return False
-        elif not isinstance(value, kind) or value in ("", [], {}):
-            self.add(key, f"must be {TYPE_NAMES[kind]} and not empty, not {short(value)}")
-            return False
-        return True
+    def check_kind(self, key: str, value: Any, kind: Any) -> bool:
+        """Whether the value is of this kind; notes a problem."""
+        problem = kind_problem(value, kind)
+        if problem:
+            self.add(key, problem)
+        return not problem
 
 
 def _read_part(problems: _Problems, key: str, position: int, values: Any) -> Part | None:
@@ -304,7 +288,7 @@ def _read_part(problems: _Problems, key: str, position: int, values: Any) -> Par
             f"letter, and none of {', '.join(RESERVED)}",
         )
     for line in values.get("look_for", []):
-        problems.check_type(f"{where}.look_for", line, str)
+        problems.check_kind(f"{where}.look_for", line, str)
     human = values.get("human", 0)
     if (not values["automatic"] or human) and "look_for" not in values:
         problems.add(where, "a part for a person needs the key 'look_for': what earns points")
@@ -322,8 +306,8 @@ def _read_part(problems: _Problems, key: str, position: int, values: Any) -> Par
 
 def _check_credit(problems: _Problems, where: str, credit: dict[Any, Any]) -> None:
     fits = [
-        problems.check_type(where, group, str)
-        and problems.check_type(f"{where}.{group}", share, NUMBER)
+        problems.check_kind(where, group, str)
+        and problems.check_kind(f"{where}.{group}", share, NUMBER)
         for group, share in credit.items()
     ]
     if credit and all(fits) and not math.isclose(sum(credit.values()), 1, abs_tol=1e-6):

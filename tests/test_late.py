@@ -74,8 +74,8 @@ def test_the_bill_is_shown_line_by_line(days, given, points, words):
         ({"due": "2026-10-20 23:59", "percent": 10}, ["late.due", "with its zone"]),
         ({"due": "soon", "percent": 10}, ["late.due", "'soon'"]),
         ({"percent": -1}, ["late.percent"]),
-        ({"grace": 15}, ["'percent' is missing"]),
-        ({"percent": 10, "dayz": 3}, ["'dayz'", "did you mean 'days'"]),
+        ({"grace": 15}, ["late.percent: the key is missing"]),
+        ({"percent": 10, "dayz": 3}, ["late.dayz: unknown key (did you mean 'days'?)"]),
         ({"percent": 10, "days": 1.5}, ["late.days", "whole"]),
     ],
 )
