@@ -142,7 +142,7 @@ def main() -> int:
     old = results_of(args.against) if args.against else None
     only, concerns = args.only, set(names.values())
     if args.part or args.hint:
-        concerns, only = concerned(stored.values(), args.part, args.hint)
+        concerns, only = concerned(stored.values(), args.part, args.hint, concerns)
     if args.out:
         check_folder(args.out)
         keep_places(args.out, names)

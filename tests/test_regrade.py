@@ -66,13 +66,28 @@ def test_a_test_that_came_or_went_is_said():
 
 def test_who_is_concerned():
     """A part concerns all who attempted it, a hint those who got it."""
-    assert concerned(OLD, "q_sample", None) == ({"a.zip", "b.zip"}, "q_sample")
-    assert concerned(OLD, None, "p_sample_mean") == ({"b.zip"}, "p_sample")
+    names = [one.submission for one in OLD]
+    assert concerned(OLD, "q_sample", None, names) == ({"a.zip", "b.zip"}, "q_sample")
+    assert concerned(OLD, None, "p_sample_mean", names) == ({"b.zip"}, "p_sample")
     both = [*OLD, grade("d.zip", ["unet"], unet="p_sample_mean")]
-    assert concerned(both, None, "p_sample_mean") == ({"b.zip", "d.zip"}, None)
-    assert concerned(OLD, "unet", "p_sample_mean") == (set(), None)
-    with pytest.raises(InputError, match=r"nobody got.*did you mean 'p_sample_mean'"):
-        concerned(OLD, None, "p_sample_maen")
+    assert concerned(both, None, "p_sample_mean", names) == ({"b.zip", "d.zip"}, None)
+
+
+@pytest.mark.parametrize(
+    ("part", "hint", "names", "words"),
+    [
+        (None, "p_sample_maen", ["b.zip"], "nobody got.*did you mean 'p_sample_mean'"),
+        ("unet", "p_sample_mean", ["b.zip"], "--hint: nobody got this hint in unet"),
+        ("q_sample", None, ["c.zip"], "--part: none of these .* attempted q_sample; a.zip did"),
+        (None, "p_sample_mean", ["x.zip"], "--hint: none of these .* got .*; b.zip did"),
+    ],
+)
+def test_a_choice_of_nobody_is_refused(part, hint, names, words):
+    """Whoever chooses nobody meant somebody: another part, another hint, or other files."""
+    with pytest.raises(InputError, match=words):
+        concerned(OLD, part, hint, names)
+    with pytest.raises(InputError, match="--part: nobody attempted q_sample; nothing to do"):
+        concerned(OLD[2:], "q_sample", None, ["c.zip"])
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Grading again after the grader changed: which submissions to retest, and what changed."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def in_words(changes: list[Change], old: list[Grade], new: list[Grade]) -> list[
 
 
 def concerned(
-    stored: Iterable[Grade], part: str | None, hint: str | None
+    stored: Iterable[Grade], part: str | None, hint: str | None, among: Collection[str]
 ) -> tuple[set[str], str | None]:
     """The submissions to retest, and the single part to test; None if there are several parts.
 
@@ -108,9 +108,10 @@ def concerned(
         stored: earlier results.
         part: a part whose tests changed: selects all who attempted it.
         hint: the id of a hint: selects all who got it.
+        among: names of the submissions that are there.
 
     Raises:
-        InputError: nobody got the hint.
+        InputError: nobody is selected, or none of those that are there.
     """
     found: dict[str, set[str]] = {}
     known = set()
@@ -125,5 +126,11 @@ def concerned(
         raise InputError(
             f"--hint: nobody got '{one_line(hint)}'{did_you_mean(hint, known)}; nothing to do"
         )
+    flag, what = ("hint", "got this hint") if hint else ("part", f"attempted {part}")
+    what += f" in {part}" if hint and part else ""
+    if not found:
+        raise InputError(f"--{flag}: nobody {what}; nothing to do")
+    if not found.keys() & set(among):
+        raise InputError(f"--{flag}: none of these submissions {what}; {one_line(min(found))} did")
     parts = {one for ids in found.values() for one in ids}
     return set(found), next(iter(parts)) if len(parts) == 1 else None
