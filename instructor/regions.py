@@ -96,12 +96,19 @@ def cut(
     if begin:
         raise ReleaseError(f"{file}, line {begin}: BEGIN without END")
     starter = "\n".join(kept) + "\n"
-    if file.endswith(".py"):
-        try:
-            ast.parse(starter)
-        except SyntaxError as error:
-            raise ReleaseError(f"{file}, line {error.lineno}: the starter does not parse") from None
+    if file.endswith(".py") and (wrong := wrong_line(starter)) is not None:
+        raise ReleaseError(f"{file}, line {wrong}: the starter does not parse")
     return starter, regions
+
+
+@cache
+def wrong_line(text: str) -> int | None:
+    """The line where a text stops being Python; None where it is."""
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        return error.lineno or 1
+    return None
 
 
 def checked(region: Region) -> Region:

@@ -86,11 +86,6 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(0.01)
 
 
-def heed_interrupts():
-    """A shell cannot trap a signal that its parent ignores, as background jobs ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Kit:
     """A copy of the script in a folder of its own, with a PATH of chosen programs."""
 
@@ -158,7 +153,6 @@ class Kit:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             start_new_session=True,
-            preexec_fn=heed_interrupts,
         )
 
     def run(self, *args: str, code: int = 0, cwd: Path | None = None) -> str:
@@ -195,8 +189,11 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def kit(tmp_path: Path, server: Server) -> Kit:
-    return Kit(tmp_path, server)
+def kit(tmp_path: Path, server: Server) -> Iterator[Kit]:
+    """Whose shells can trap SIGINT: not where their parent ignores it, as background jobs do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield Kit(tmp_path, server)
+    signal.signal(signal.SIGINT, before)
 
 
 def blob_id(data: bytes) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from helpers.scripts import assert_refused, call_script
 from libs import config, datasets
-from libs.metrics import features, per_class
+from libs.metrics import features, lenet, per_class
 from libs.metrics.evidence import all_images
 from libs.metrics.features import Viewer
 from libs.metrics.networks import Looks
@@ -33,7 +33,10 @@ def evaluate(run_folder, *args) -> str:
 
 @pytest.fixture
 def short(monkeypatch, tmp_path):
-    """The digits' config with its caches in a folder of this test."""
+    """The digits' config with its caches in a folder of this test, and a classifier that learns
+    for a moment."""
+    monkeypatch.setattr(lenet, "MIN_STEPS", 1)
+    monkeypatch.setattr(lenet, "MIN_EPOCHS", 1)
     load = config.load_config
     output = [f"output_folder={tmp_path}"]
     monkeypatch.setattr(config, "load_config", lambda path: load(path, output))

@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from release import OVERLAY, build, tracked_files, write_folder
+from release import OVERLAY, write_folder
 
 from helpers.files import ROOT
 from helpers.scripts import ENVIRONMENT
@@ -19,12 +19,6 @@ from helpers.scripts import ENVIRONMENT
 FILE = ".github/workflows/grade.yml"
 PARTS = ["unet", "q_sample", "p_sample", "p_sample_loop", "compute_loss", "latent"]
 GRADED = ("code/libs/ddpm.py", "code/libs/unet.py")
-
-
-@pytest.fixture(scope="module")
-def starter() -> dict[str, bytes]:
-    """As released."""
-    return build(ROOT, tracked_files())
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,9 @@
 
 import ast
 import graphlib
+from functools import cache
+
+import pytest
 
 from helpers.files import ROOT
 
@@ -16,6 +19,7 @@ MOST_LINES = 60  # of a function
 FORMER_KIT = GRADER / "reading" / "former_kit"  # files for submissions, which the grader never runs
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     """All modules of the grader by their dotted names below `autograder`."""
     found = {}
@@ -42,6 +46,7 @@ def imports_in(nodes: list[ast.AST], known: set[str]) -> set[str]:
     return found
 
 
+@cache
 def arrows(when: str = "ever") -> dict[str, set[str]]:
     """What each module imports: ever, or already when it is imported itself (`at_once`)."""
     found = modules()
@@ -65,6 +70,13 @@ def statements(tree: ast.Module) -> list[ast.AST]:
 
 def room(name: str) -> str:
     return name.split(".")[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget():
+    """A tree is many objects, which garbage collection in the tests of other files would visit."""
+    yield
+    modules.cache_clear()
 
 
 def test_no_room_imports_from_above():

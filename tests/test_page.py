@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import types
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from helpers.browser import colour_sets, contrast, open_in_browser
 from helpers.files import ROOT
 from helpers.scripts import call_script
 from libs import config
-from libs.metrics import meanings
+from libs.metrics import lenet, meanings
 from libs.metrics.evidence import Score
 from libs.page import charts, pictures, run_page
 from libs.runtime.device import Precision
@@ -65,7 +66,8 @@ def scored(run_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scored") / "digits_run"
     shutil.copytree(run_folder, folder)
     args = "--num", 40, "--metrics", "accuracy,grain,memorization"
-    process = call_script("code/evaluate.py", folder, *args)
+    with mock.patch.object(lenet, "MIN_STEPS", 100):  # enough for a classifier of digits
+        process = call_script("code/evaluate.py", folder, *args)
     assert process.returncode == 0, process.stderr
     return folder, process.stdout
 
@@ -258,6 +260,7 @@ def test_chart_of_many_points_is_thinned():
     assert marked == []
 
 
+@pytest.mark.curve
 @pytest.mark.parametrize("name", ["digits", "mnist_edm"])
 def test_loss_by_noise_level_is_the_loss_at_that_level(tmp_path, name):
     """Each number is what compute_loss gives there, and no random state is used up."""

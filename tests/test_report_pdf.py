@@ -7,12 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from unittest import mock
 
 import pytest
-import release
 import zip_submission
 from PIL import Image
 
@@ -94,15 +92,14 @@ def sections(text: str, pattern: str) -> list[str]:
     return re.findall(pattern, text, re.MULTILINE)
 
 
-@cache
-def template(name: str) -> str:
+def template(starter: dict[str, bytes], name: str) -> str:
     """The text of a template as students get it."""
-    return release.build(ROOT, release.tracked_files())[f"writeup/{name}"].decode("utf-8")
+    return starter[f"writeup/{name}"].decode("utf-8")
 
 
-def test_the_template_becomes_a_pdf_that_asks_every_question(writeup):
+def test_the_template_becomes_a_pdf_that_asks_every_question(writeup, starter):
     """All that the template says is in the PDF, no comment is, and nothing else is left behind."""
-    text = template("report.md")
+    text = template(starter, "report.md")
     process = run_script(SCRIPT, source_of(writeup, text), PYTHONIOENCODING="utf-8")
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
@@ -116,15 +113,15 @@ def test_the_template_becomes_a_pdf_that_asks_every_question(writeup):
     assert "mnist_curve.png" not in shown
 
 
-def test_the_pdf_of_the_template_counts_as_untouched(writeup):
+def test_the_pdf_of_the_template_counts_as_untouched(writeup, starter):
     """zip_submission.py counts the places for answers in both templates and in the PDF."""
-    assert make(writeup, template("report.md")).returncode == 0
+    assert make(writeup, template(starter, "report.md")).returncode == 0
     content = (writeup / "report.pdf").read_bytes()
     number = zip_submission.ANSWERS
     phrases = (zip_submission.ANSWER, zip_submission.TEAM)
     assert zip_submission.count_in_pdf(content, *phrases) == [number, 1]
     for name in ("report.md", "report.tex"):
-        text = re.sub(r"(?s)<!--.*?-->", "", template(name))
+        text = re.sub(r"(?s)<!--.*?-->", "", template(starter, name))
         assert text.count(f"{zip_submission.ANSWER}.") == number
         assert text.count(zip_submission.TEAM) == 1
         assert zip_submission.is_untouched(text.encode())
@@ -403,9 +400,9 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path):
     assert len(process.stderr.splitlines()) == 1
 
 
-def test_both_templates_ask_the_same():
+def test_both_templates_ask_the_same(starter):
     """report.md and report.tex have the same numbered sections, questions, formulas and points."""
-    tex, markdown = template("report.tex"), template("report.md")
+    tex, markdown = template(starter, "report.tex"), template(starter, "report.md")
     tex = re.sub(r"\\\[(.*)\\\]", r"\1", tex)
     titles = sections(markdown, r"^## \d+\. (.+)$")
     assert len(titles) == 5
@@ -423,10 +420,10 @@ def test_both_templates_ask_the_same():
 @pytest.mark.parametrize(
     ("name", "section"), [("report.md", r"^## \d+\. "), ("report.tex", r"^\\section\{")]
 )
-def test_the_points_add_up(name, section):
+def test_the_points_add_up(starter, name, section):
     """12 points and 16 of bonus, and the parts of a section add up to the section's points."""
     points = bonus = 0
-    for part in re.split(f"(?m){section}", template(name))[1:]:
+    for part in re.split(f"(?m){section}", template(starter, name))[1:]:
         (number, each), *parts = POINTS.findall(part)
         items = len(re.findall(r"(?m)^\s*(?:-|\\item) ", part))
         bonus += int(number) * items if each else 0

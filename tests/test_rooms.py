@@ -2,7 +2,10 @@
 
 import ast
 import graphlib
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from helpers.files import ROOT
 
@@ -35,7 +38,7 @@ def imports_of(name: str, path: Path, known: set[str]) -> set[str]:
     """The modules of libs that a module imports, inside functions too."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed()[name]):
         if isinstance(node, ast.ImportFrom) and node.level:
             above = package[: len(package) - node.level + 1]
             source = ".".join([*above, *(node.module or "").split(".")]).rstrip(".")
@@ -44,10 +47,24 @@ def imports_of(name: str, path: Path, known: set[str]) -> set[str]:
     return found
 
 
+@cache
+def parsed() -> dict[str, ast.Module]:
+    """All modules of libs as syntax trees."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules().items()}
+
+
+@cache
 def arrows() -> dict[str, set[str]]:
     """What each module imports."""
     found = modules()
     return {name: imports_of(name, path, set(found)) for name, path in found.items() if name}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget():
+    """A tree is many objects, which garbage collection in the tests of other files would visit."""
+    yield
+    parsed.cache_clear()
 
 
 def test_no_room_imports_from_above():
@@ -92,11 +109,6 @@ def test_few_files_are_behind_the_model():
         needed.add(name)
         waiting += known[name] - needed
     assert needed == set(CORE.split())
-
-
-def parsed() -> dict[str, ast.Module]:
-    """All modules of libs as syntax trees."""
-    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules().items()}
 
 
 def test_flags_end_in_the_scripts():

@@ -1,6 +1,7 @@
 """Stable Diffusion 1.x in the kit's classes, judged by diffusers' pipeline at reduced width."""
 
 import copy
+import functools
 import inspect
 import re
 import shutil
@@ -25,7 +26,7 @@ from libs.samplers.sampler import Sampler
 from libs.schedules import SPACINGS, time_grid
 from libs.settings.stable_diffusion import StableDiffusionConfig
 from libs.stable_diffusion import StableDiffusionUNet, guided_eps, rename, sample_guided
-from libs.text.encoder import VIT_L_14, make_text_model
+from libs.text.encoder import VIT_L_14, load_tokenizer, make_text_model
 from libs.text_to_image import draw as drawing
 from libs.text_to_image import files
 from libs.text_to_image.draw import Job, draw
@@ -119,6 +120,15 @@ class Example:
 
     def load(self, path: Path, **options) -> StableDiffusion:
         return load_stable_diffusion(path, self.config, **options)
+
+
+read_once = functools.cache(load_tokenizer)
+
+
+@pytest.fixture(autouse=True)
+def _save_time(monkeypatch):
+    """Reading the vocabulary takes a quarter of a second: the tests share it."""
+    monkeypatch.setattr(files, "load_tokenizer", read_once)
 
 
 @pytest.fixture(scope="module")

@@ -134,9 +134,14 @@ def test_what_is_for_instructors_is_cut():
 # Placeholders
 
 
-def test_the_course_is_filled_in(starter):
+@pytest.fixture(scope="module")
+def filled() -> dict[str, bytes]:
+    """The starter of a course that says all that texts ask for."""
+    return release.build(ROOT, release.tracked_files(), COURSE)
+
+
+def test_the_course_is_filled_in(starter, filled):
     """With values the texts have them, without them they tell students to ask; nothing is left."""
-    filled = release.build(ROOT, release.tracked_files(), COURSE)
     for file in ("docs/assignment.md", "README.md"):
         assert COURSE.due in text_of(filled, file)
         assert texts.ASK in text_of(starter, file)
@@ -150,9 +155,8 @@ def test_the_course_is_filled_in(starter):
         assert not [f for f, text in filled_in.items() if "{{" in text]
 
 
-def test_the_badge_opens_the_notebook_of_the_students_repository(starter):
+def test_the_badge_opens_the_notebook_of_the_students_repository(starter, filled):
     """Without a repository there is none, and no gap in its place."""
-    filled = release.build(ROOT, release.tracked_files(), COURSE)
     address = f"/github/{COURSE.repository}/blob/main/notebooks/walkthrough.ipynb"
     assert "notebooks/walkthrough.ipynb" in filled
     for file in ("README.md", "notebooks/walkthrough.ipynb"):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from helpers.scripts import call_script, run_script
+from helpers.scripts import call_script
 from libs import config
 from libs.data.toy import RADIUS, SPREAD, TOYS, ring_centres, toy_points
 from libs.datasets import load_splits
@@ -152,7 +152,7 @@ def toy_run(tmp_path_factory):
     settings = "train_cfg.max_steps=20", "train_cfg.num_eval_samples=50", f"output_folder={folder}"
     overrides = [part for s in settings for part in ("--set", s)]
     args = "code/train.py", "configs/toy_spiral.yaml", "--output", "run", *overrides
-    process = run_script(*args)
+    process = call_script(*args)
     assert process.returncode == 0, process.stderr
     return folder / "toy_spiral_run"
 

@@ -1,10 +1,11 @@
 """Prompts as contexts: a run's text encoder, its captions encoded once, and prompts to draw."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from ..runtime.processes import Processes
 from ..runtime.progress import progress_bar, say
 from ..utils import UserError, default, replacing, shown
 from .encoder import TOKENS, TextEncoder, load_text_encoder, random_text_encoder
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 LARGEST_CACHE = 4 * 2**30  # bytes; more captions are encoded in every step instead
 BATCH = 32
@@ -57,9 +61,14 @@ def make_text_encoder(config: Config, saved: SavedEncoder | None = None) -> Text
 
 def fingerprint(encoder: TextEncoder) -> str:
     """A short text that changes when a weight or the vocabulary does."""
-    vocabulary = json.dumps(encoder.tokenizer.get_vocab(), sort_keys=True)
     weights = hash_of(dict(sorted(encoder.weights().items())))
-    return hashlib.sha256(f"{weights} {vocabulary}".encode()).hexdigest()[:16]
+    text = f"{weights} {_vocabulary_of(encoder.tokenizer)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=1)  # a run asks several times, a tenth of a second each
+def _vocabulary_of(tokenizer: "CLIPTokenizer") -> str:
+    return json.dumps(tokenizer.get_vocab(), sort_keys=True)
 
 
 class Contexts:
