@@ -17,8 +17,9 @@ cli.keep_freed_memory()
 
 def pytest_collection_finish() -> None:
     """What is imported by now stays: Python need not look through it for garbage again and again,
-    which takes a tenth of all tests' time."""
+    which takes a tenth of all tests' time. What is imported later is looked through rarely."""
     gc.freeze()
+    gc.set_threshold(700, 10, 100)
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from libs.utils import UserError
 CPU = torch.device("cpu")
 TINY = "model.dim=8 model.timesteps=4 train_cfg.num_eval_samples=0 loader.batch_size=16".split()
 TINY += ["dataset.subset=0.03", "train_cfg.eval_every=1", "loader.num_workers=0"]
-TINY += ["dataset.test_split=null"]
+TINY += ["dataset.test_split=null", "model.dim_mults=[1]"]
 SCORED = ["train_cfg.eval_metrics=[fid, accuracy]", "train_cfg.eval_samples=24"]
 STEPS_PER_EPOCH = 2  # 45 digits in batches of 16
 

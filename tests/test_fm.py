@@ -382,6 +382,7 @@ def settings(tmp_path):
         "dataset.subset=0.1",
         "loader.batch_size=32",
         "model.dim=8",
+        "model.dim_mults=[1]",
         "model.timesteps=3",
         "model.label_dropout=0.2",
         "train_cfg.num_eval_samples=0",

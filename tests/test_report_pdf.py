@@ -34,12 +34,17 @@ def writeup(tmp_path):
 
 def make(folder: Path, text: str | bytes, *args: object) -> subprocess.CompletedProcess:
     """Write text to report.md in a folder; what running the script on it gives, in this process."""
-    from writeup import make_report
-
     source = folder / "report.md"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
+    return call(source, *args)
+
+
+def call(*args: object) -> subprocess.CompletedProcess:
+    """What running the script with these arguments gives, in this process."""
+    from writeup import make_report
+
     out, err = io.StringIO(), io.StringIO()
-    argv = [str(SCRIPT), str(source), *map(str, args)]
+    argv = [str(SCRIPT), *map(str, args)]
     with (
         mock.patch.object(sys, "argv", argv),
         contextlib.redirect_stdout(out),
@@ -373,15 +378,15 @@ def test_what_cannot_be_shown_is_refused_with_its_line(writeup, text, words):
 
 def test_a_missing_file_and_a_wrong_output_are_refused(writeup):
     """A report that is not there, and an output that would overwrite the Markdown, are refused."""
-    assert_refused(run_script(SCRIPT, writeup / "none.md"), "No such file", "none.md")
+    assert_refused(call(writeup / "none.md"), "No such file", "none.md")
     assert_refused(make(writeup, "# R", "--out", writeup / "report.md"), "must be a file that ends")
     assert (writeup / "report.md").read_text() == "# R"
 
 
 @pytest.mark.parametrize("args", [["none\x1b[31m.md"], ["--out", "a\x1b[31m"], ["--a\x1b[31m"]])
-def test_names_cannot_drive_the_terminal(args):
+def test_names_cannot_drive_the_terminal(writeup, args):
     """Control characters of the command line are spelled out in errors of all kinds."""
-    process = run_script(SCRIPT, *args)
+    process = call(*args)
     assert process.returncode == 2
     assert "\\x1b[31m" in process.stderr
     assert "\x1b" not in process.stderr

@@ -43,7 +43,7 @@ def make_trainer(tmp_path):
     """Build trainers of a tiny digits model in tmp_path/run, with overrides as for --set."""
 
     def make(*overrides, dtype="fp32", state=None, ckpt_freq=5, print_freq=100, base="digits"):
-        tiny = ["model.dim=8", "model.dim_mults=[1, 2]", "model.timesteps=10"]
+        tiny = ["model.dim=8", "model.dim_mults=[1]", "model.timesteps=10"]
         tiny += ["train_cfg.num_eval_samples=0"]
         tiny += ["dataset.subset=0.12", "loader.batch_size=32", "train_cfg.eval_images=32"]
         folder = f"output_folder={tmp_path / 'logs'}"
