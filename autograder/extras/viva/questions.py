@@ -192,8 +192,10 @@ def left_out_question(
     if one.call == "forward":
         text = text.replace("The network is replaced by a small one", "The weights are random")
         text = text.replace(" whose answer depends on all its inputs", "")
-    wrong = [words for outcome, words in OUTCOMES.items() if outcome != one.outcome]
-    wrong = draw.sample(wrong, ANSWERS - 1)
+    others = [outcome for outcome in OUTCOMES if outcome != one.outcome]
+    likely = [outcome for outcome in others if outcome in ("same", "other")]
+    rest = [outcome for outcome in others if outcome not in likely]
+    wrong = [OUTCOMES[o] for o in likely + draw.sample(rest, ANSWERS - 1 - len(likely))]
     return multiple_choice("left_out", text, OUTCOMES[one.outcome], wrong, draw, source, one)
 
 
