@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -233,7 +234,11 @@ def collected(parts: tuple[str, ...], seed: int, public: bool) -> list[RubricTes
     options = ["--collect-only", *(word for name in plugins for word in ("-p", name))]
     options += ["-c", str(TESTS / "pytest.ini"), "--rootdir", str(TESTS), f"--seed={seed}"]
     options += ["--capture=no", "--public"] if public else ["--capture=no"]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        mock.patch.dict(os.environ, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),  # those of other packages
+    ):
         code = pytest.main([*options, *files], [collection])
     if code != pytest.ExitCode.OK:
         raise RuntimeError(f"pytest ended with {code!r}")
