@@ -15,11 +15,17 @@ from libs.runtime import cli
 cli.keep_freed_memory()
 
 
-def pytest_collection_finish() -> None:
-    """What is imported by now stays: Python need not look through it for garbage again and again,
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What collection imports stays: Python need not look through it for garbage again and again,
     which takes a tenth of all tests' time. What is imported later is looked through rarely."""
-    gc.freeze()
-    gc.set_threshold(700, 10, 100)
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(700, 10, 100)
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
