@@ -25,6 +25,7 @@ from autograder.checks.student import MAX_DEATHS, RunState, Student
 from autograder.checks.unet_wiring import Wiring, needed_levels
 from autograder.examine import LocalWorker
 from autograder.hidden.oracles import make_cases
+from autograder.reading.program import constructor_names
 from autograder.sandbox.wire import BadMessage, Closed, pack, unpack
 
 from helpers.files import ROOT
@@ -608,3 +609,20 @@ def test_no_generator_is_without_a_seed():
     """--seed repeats a grading to the digit, so all that the judge draws follows from it."""
     for file in (ROOT / "autograder").rglob("*.py"):
         assert not re.search(r"default_rng(?!\([^)])", file.read_text(encoding="utf-8")), file
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("def __init__(self, size=(1, 2), betas=None):\n", True),
+        ("def __init__(\n        self,\n        betas: X = None,  # [T]\n    ) -> None:\n", True),
+        ("def __init__(self, size=(1, 2)) -> None:  # betas\n        betas = size\n", False),
+        ("def __init__(self, betas):\n\n\nclass DDPM(DDPM):\n    def __init__(self, *a):\n", False),
+        ("def __init__(self" + "):" * 900_000 + "x\n", False),
+    ],
+    ids=["in one line", "line by line", "below", "of a class that is replaced", "no end"],
+)
+def test_a_constructors_arguments_are_those_of_its_text(tmp_path, text, named):
+    """Whether a class knows an argument is looked up, since a worker may lie about it."""
+    (tmp_path / "ddpm.py").write_text(f"class DDPM:\n    {text}", encoding="utf-8")
+    assert constructor_names(tmp_path / "ddpm.py", "DDPM", "betas") == named

@@ -24,6 +24,7 @@ FEW_DIGITS = 1e-2  # relative; largest rounding error of bfloat16
 LARGEST_HALF = 65_504.0  # the largest float16
 ROUNDED_MEAN = 6e-4  # relative error of a mean stored in float16
 ROUNDED_LOSS = 4e-3  # relative error of a squared error in float16
+ONE_SIDED = 0.9  # mean sign of a plane's errors; rounding goes either way
 UNLIKELY = 6.0  # standard deviations
 HUGE = 1e60  # its fourth power is still finite in float64
 CLOSE_TO_ALIKE = 1e6  # condition number above which normal equations lose too many digits
@@ -83,7 +84,9 @@ def check_rounding(rest: np.ndarray, what: str, hint: str) -> None:
     """
     share = np.abs(rest)
     if off(share, 0, ROUNDING).any():
-        low = np.quantile(share, 0.9) < 1e-2
+        # rounding goes either way: a plane that is moved as a whole is not rounded
+        moved = np.abs(np.sign(rest).mean(axis=(2, 3))).max() > ONE_SIDED
+        low = np.quantile(share, 0.9) < 1e-2 and not moved
         reason = f"{what} is off by up to {share.max():.2g} of its size."
         raise Finding(reason, "loses_digits" if low else hint)
 

@@ -45,6 +45,7 @@ TRIES = 5  # calls that draw t until all samples have that weight; five fail onc
 # Wolfowitz; Massart 1990).
 APART = 3.1
 MIXED = {"signal": 2e-3, "noise": 2e-3}
+FEW = 20  # different times in a batch
 OPTION = "logit_normal"  # the argument of FM that chooses the distribution of t
 STEP = {"step_x": 1e-4, "step_v": 1e-5}
 
@@ -281,6 +282,8 @@ def check_times(student: Student, case: Case) -> None:
         drawn.append(objective.t)
     if np.array_equal(*drawn):
         raise Finding("Two calls drew the same times.", "fm_t_repeated")
+    if are_shared(drawn[0]):
+        raise Finding("Some images of a batch always have the same t.", "fm_one_time")
     times = np.sort(np.concatenate(drawn))
     knows = student.libs and constructor_names(student.libs / "fm.py", "FM", OPTION)
     right = case.expected["quantiles"][: 1 if knows else None]
@@ -304,6 +307,17 @@ def distance(times: np.ndarray, quantiles: np.ndarray) -> float:
         np.searchsorted(times, quantiles, side=side) / len(times) for side in ("left", "right")
     ]
     return float(np.maximum(levels - below[1], below[0] - levels).max())
+
+
+def are_shared(times: np.ndarray) -> bool:
+    """Whether a batch's times are drawn for groups of its samples, side by side or in turn.
+
+    The same times then come again at the distance at which the first one does. By chance a third
+    of a large batch does so only where few different times are drawn at all.
+    """
+    again = np.flatnonzero(times[: len(times) // 2 + 2] == times[0])[1 : 1 + FEW]
+    shared = any(np.mean(times[by:] == times[:-by]) > 1 / 3 for by in again)
+    return shared and len(np.unique(times)) > FEW
 
 
 def check_one_each(objective: FlowObjective) -> None:
@@ -501,7 +515,7 @@ def order_hint(found: np.ndarray, expected: np.ndarray) -> str:
     for hint, grids in known.items():
         if any(close(found, grid, 1e-4) for grid in grids):
             return hint
-    scale = found[-1] / expected[-1] if T > 1 else 0.0
+    scale = found[-1] / expected[-1] if T > 2 else 0.0  # any other time is a multiple of one
     if off(scale, 0, 1e-3) and close(found / scale, expected, 1e-4):
         return "fm_time_scaled"
     return "fm_times"

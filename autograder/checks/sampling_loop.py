@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from autograder.checks.batches import rows_of, together
+from autograder.checks.batches import LARGER, rows_of, together
 from autograder.checks.cases import Case, diffused_shape
 from autograder.checks.doubles import Ahead
 from autograder.checks.evidence import (
@@ -80,6 +80,7 @@ class Chain:
         ahead = min(AHEAD, self.case.kwargs["timesteps"])
         number = 1 + ahead if x.array.size <= math.prod(self.shape) else 1
         values = 4 * self.random.random((number, *x.shape), dtype=np.float32) - 2
+        values[..., :1, :1] *= LARGER  # in a corner, so that clamping shows
         return Ahead(values[0], values[1:])
 
     def is_start(self, x: Any, asked: Asked) -> bool:
@@ -429,7 +430,7 @@ def check_decoded(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     latents = [call.get("x") for call, _ in decoded]
     if not all(isinstance(z, Tensor) and z.array is not None for z in latents):
         raise Finding("The decoder did not get a tensor.", "latent_decoder_input")
-    if sum(len(z.array) for z in latents) > len(x_0):
+    if sum(rows_of([z]) for z in latents) > len(x_0):
         raise Finding(f"The decoder was called {len(decoded)} times.", "latent_decoded_twice")
     if any(z.shape[1:] != list(x_0.shape[1:]) for z in latents):
         raise Finding("The decoder did not get the shape of the latents.", "latent_decoder_input")

@@ -272,6 +272,8 @@ class Student:
             modes = read_names(
                 answer.get("mode_changed"), ["self", *doubles, *inside], "whose mode was changed"
             )
+            if training:  # a frozen autoencoder may be put into evaluation mode for good
+                modes = [name for name in modes if not name.startswith("vae.")]
             found = read_gradients(answer, {*doubles, *inside, *weights})
             value, draws = read_value(answer.get("value")), answer.get("draws") is True
             return Answer(value, read_changed(answer), modes, found, draws, calls.asked)

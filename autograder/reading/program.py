@@ -403,8 +403,14 @@ def constructor_names(path: Path, name: str, argument: str) -> bool:
     if not path.is_file():
         return False
     text = path.read_bytes()[:MAX_CODE_FILE].decode("utf-8", "replace")
-    _, _, rest = text.partition(f"class {name}")
-    body = re.split(r"^class\b", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    _, *classes = re.split(rf"^[ \t]*class {name}\b", text, flags=re.MULTILINE)
+    body = re.split(r"^class\b", classes[-1] if classes else "", maxsplit=1, flags=re.MULTILINE)[0]
     _, _, signature = body.partition("def __init__(")
-    given = re.split(r"\)[^\n]*:[ \t]*(?:#[^\n]*)?\n", signature, maxsplit=1)[0]
-    return bool(re.search(rf"^[^#\n]*\b{re.escape(argument)}\b", given, re.MULTILINE))
+    for line in signature.split("\n"):
+        code = line.partition("#")[0].rstrip()
+        before, ends, _ = code.rpartition(")") if code.endswith(":") else (code, "", "")
+        if re.search(rf"\b{re.escape(argument)}\b", before):
+            return True
+        if ends:
+            break
+    return False

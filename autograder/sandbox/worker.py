@@ -29,6 +29,8 @@ from autograder.sandbox.devices import Away, Devices, check
 from autograder.sandbox.wire import DTYPES, NAMES, Channel
 
 SHOWN = 2000  # characters of an error's text
+KINDS, KIND = 20, 80  # classes of an error that are named, characters of each name
+WEIGHT = 100.0  # value of a network double's weights, so that a penalty on them shows
 MOVED = 0.5  # added to the parameters that the judge gives no values for
 MAX_LATER, MOST_LATER = 1 << 23, 300  # bytes and number of calls reported with the next message
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
@@ -169,8 +171,11 @@ class Worker:
         built = in_mode(self.objects[key], training)
         bound = method_of(built, method)
         self.doubles = self.doubles_of([*doubles, *inside], ahead, training)
-        if "model" in self.doubles and hasattr(built, "model"):
-            self.doubles["model"].names = own_names(built.model)
+        if "model" in self.doubles:
+            weight = torch.full((16,), WEIGHT, dtype=torch.float32, device="cpu")
+            self.doubles["model"].weight = nn.Parameter(weight)
+            if hasattr(built, "model"):
+                self.doubles["model"].names = own_names(built.model)
         given = dict(enumerate(args))
         tensors = as_tensors(given, away)
         draws = time is not None and lacks_time(bound, time)
@@ -925,7 +930,7 @@ def describe(error: BaseException, code_folder: str) -> dict[str, Any]:
     places = [(f.removeprefix(inside), line) for f, line in where if f.startswith(inside)]
     file, line = places[-1] if places else ("", 0)
     return {
-        "type": [kind.__name__ for kind in type(error).__mro__][:-1],
+        "type": [kind.__name__[:KIND] for kind in type(error).__mro__[:-1][:KINDS]],
         "text": text,
         "file": file,
         "line": line,

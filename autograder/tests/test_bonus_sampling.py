@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.checks.batches import SIZES, Pieces, Spread, check_device, in_whole, odd
+from autograder.checks.batches import LARGER, SIZES, Pieces, Spread, check_device, in_whole, odd
 from autograder.checks.cases import Case
 from autograder.checks.doubles import Told
 from autograder.checks.evidence import (
@@ -225,7 +225,10 @@ class Walk:
         inputs = case.inputs
         spread = Spread(random, inputs["start"].shape, RUNS[run])
         # Without clipping, sampling is linear: scaling all inputs scales all states.
-        share = np.float32(1 if run == "noisy" else random.uniform(0.8, 1))
+        share = np.ones(inputs["start"].shape[2:], np.float32)
+        if run != "noisy":
+            share *= np.float32(random.uniform(0.8, 1))
+            share[0, 0] *= LARGER  # so that clamping shows
         self.spread = lambda array: share * spread(array)
         self.start = self.spread(inputs["start"])
         self.times = inputs[f"times_{run}"].tolist()

@@ -74,5 +74,7 @@ def other_batch(case: Case, batch: int, random: np.random.Generator) -> Objectiv
         gaussian = random.standard_normal(shape, dtype=np.float32)
         inputs[name] = wide(random, shape) if batch == WIDE else gaussian
     images = 2 * random.random(shape, dtype=np.float32) - 1
+    if batch == 1:
+        images = np.abs(images)  # a bright image, which nothing tells from one in [0, 1]
     expected = {name: case.expected[name][rows] for name in ("signal", "noise")}
     return Objective(replace(case, inputs=inputs, expected=expected, suspects={}), images, images)

@@ -50,11 +50,15 @@ def test_given_noise(student: Student, case: Case) -> None:
 
 
 def test_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
-    """Batches of 1, 2, 17 and 33 work in both modes, with numbers of any size."""
+    """Batches of 1, 2, 17 and 33 work in both modes, with numbers of any size.
+
+    Two batches have the same size and other time steps: nothing may be kept from one to the next.
+    """
     t, shape = case.inputs["t"], case.inputs["noise"].shape[1:]
     last, first = int(np.argmax(t)), int(np.argmin(t))
-    for batch in SIZES:
-        rows = {1: [last], 2: [first, first]}.get(batch, random.integers(len(t), size=batch))
+    for rows in ([first, first], [last], *(random.integers(len(t), size=n) for n in SIZES[2:]),
+                 [last, first]):  # fmt: skip
+        batch = len(rows)
         given = wide(random, (batch, *shape)), t[rows], wide(random, (batch, *shape))
         what = f"In a batch of {batch}, q_sample's x_t"
         answer = student.call(student.ddpm(case), "q_sample", *given, training=batch in SIZES[::2])
@@ -162,16 +166,17 @@ def check_rates(case: Case, measured: dict[str, np.ndarray], t: np.ndarray) -> N
         f"{measured['signal'][worst]:.4f} of x_start and {measured['noise'][worst]:.4f} of the "
         f"noise; expected {case.expected['signal'][worst]:.4f} and "
         f"{case.expected['noise'][worst]:.4f}.",
-        rates_hint(case, measured),
+        rates_hint(case, measured, wrong),
     )
 
 
-def rates_hint(case: Case, measured: dict[str, np.ndarray]) -> str:
-    """The hint for wrong weights."""
+def rates_hint(case: Case, measured: dict[str, np.ndarray], wrong: np.ndarray) -> str:
+    """The hint for weights, which are wrong in some samples."""
     known = suspect(measured, case.suspects, TOLERANCE)
     same = all(np.ptp(values) < 1e-4 for values in measured.values())
     few = all(close(v, case.expected[name], ROUNDED) for name, v in measured.items())
-    if few and not same:
+    off_in_half = 2 * np.count_nonzero(wrong) >= len(wrong)  # lower precision changes most rates
+    if few and off_in_half and not same:
         return known or "loses_digits"
     return known or ("q_sample_one_step_for_all" if same else "q_sample_weights")
 

@@ -564,3 +564,19 @@ def p_sample_loop(self, labels):
 
 
 DDPM.p_sample_loop = p_sample_loop
+
+
+# ==== decoder_gets_a_number
+# about: The decoder gets a tensor without axes, and pictures come back for it.
+# base: reference
+# earns: all except latent
+# may_earn: latent
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        x = self.p_sample(x, labels, torch.full_like(labels, t_index), t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x.mean())
+    return self.postprocess(x)

@@ -198,3 +198,21 @@ def answer(name, self, args):
         THREADS.append(threading.Thread(target=wait))
         THREADS[-1].start()
     return args[0]
+
+
+# ==== brackets_where_arguments_are_sought
+# about: ddpm.py has a million brackets where the judge looks for the end of the arguments.
+# bytes: code/libs/ddpm.py
+b"from torch import nn\n\n\nclass DDPM(nn.Module):\n    def __init__(self, img_shape=(3, 32, 32), timesteps=100, dim=64, context_dim=64, num_classes=10, dim_mults=(1, 2, 4), attn_levels=(0, 1), use_vae=False, vae_encoder_weights=None, vae_decoder_weights=None\n        #" + b"):" * 900_000 + b"x\n        ):\n        super().__init__()\n\n    def q_sample(self, x_start, t, noise=None):\n        return x_start\n"
+
+
+# ==== errors_of_long_descent
+# about: Raises errors whose class has three thousand others above it, each of a long name.
+# trick:
+kind = Exception
+for i in range(3000):
+    kind = type(f"Error{i}" * 30, (kind,), {})
+
+
+def answer(name, self, args):
+    raise kind("x" * 1_000_000)

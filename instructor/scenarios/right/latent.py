@@ -75,3 +75,28 @@ def compute_loss(self, x_start, label, t, noise=None):
         x_start = latents.clone()
     noise = torch.randn_like(x_start) if noise is None else noise
     return F.mse_loss(self.model(self.q_sample(x_start, t, noise), label, t), noise)
+
+
+# ==== right_latent_autoencoder_put_into_evaluation
+# about: Puts the frozen autoencoder into evaluation mode whenever it is used.
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        self.vae.eval()
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    return F.mse_loss(self.model(self.q_sample(x_start, t, noise), label, t), noise)
+
+
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        x = self.p_sample(x, labels, torch.full_like(labels, t_index), t_index)
+    if self.use_vae:
+        self.vae.eval()
+        x = self.vae.decoder(x)
+    return self.postprocess(x)

@@ -702,3 +702,25 @@ def __init__(
         "sqrt_one_minus_alphas_cumprod", torch.tensor([(1 - p) ** 0.5 for p in products])
     )
     self.register_buffer("posterior_variance", torch.tensor(variance))
+
+
+# ==== right_class_of_the_same_name_above
+# about: A second DDPM, made of the first, takes its place and any arguments.
+# in: ddpm.end
+Base = DDPM
+
+
+class DDPM(Base):
+    """The diffusion model with a module for its loss."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.criterion = nn.MSELoss()
+
+    def compute_loss(self, x_start, label, t, noise=None):
+        if self.use_vae:
+            with torch.no_grad():
+                x_start = self.vae.encoder(x_start)
+        if noise is None:
+            noise = torch.randn_like(x_start)
+        return self.criterion(self.model(self.q_sample(x_start, t, noise), label, t), noise)

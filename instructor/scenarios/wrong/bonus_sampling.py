@@ -1604,3 +1604,33 @@ def sample_ddim(
         if on_step is not None:
             on_step(i, x)
     return x
+
+
+# ==== ddim_loop_states_held_within_five
+# about: Clamps each state to [-5, 5].
+# fails: bonus_sampling
+# hint: ddim_loop_step
+# in: ddim.sample_ddim
+def sample_ddim(
+    eps_model,
+    x,
+    alphas_cumprod,
+    times,
+    *,
+    eta=0.0,
+    clip_x0=False,
+    final_alpha_bar=1.0,
+    draw_noise=torch.randn_like,
+    on_step=None,
+):
+    alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
+    for i, time in enumerate(times):
+        eps = eps_model(x, torch.full((len(x),), time, device=x.device))
+        noise = draw_noise(x) if eta > 0 else None
+        x = ddim_step(
+            x, eps, alpha_bars[i], alpha_bars[i + 1], eta=eta, noise=noise, clip_x0=clip_x0
+        )
+        x = x.clamp(-5, 5)
+        if on_step is not None:
+            on_step(i, x)
+    return x

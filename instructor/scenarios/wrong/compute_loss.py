@@ -1160,3 +1160,35 @@ def compute_loss(self, x_start, label, t, noise=None):
     predicted_noise = self.model(x_t, label, t)
     error = ((predicted_noise - noise) ** 2).flatten()
     return error.sort().values[: len(error) * 99 // 100].mean()
+
+
+# ==== loss_range_guessed
+# about: Takes images without negative numbers for images in [0, 1], and stretches them.
+# fails: compute_loss
+# hint: loss_x_start_changed
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    elif x_start.min() >= 0:
+        x_start = 2 * x_start - 1
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    return F.mse_loss(self.model(self.q_sample(x_start, t, noise), label, t), noise)
+
+
+# ==== loss_punishes_large_weights
+# about: Adds a little of the size of the network's weights.
+# fails: compute_loss
+# may_fail: latent
+# hint: loss_value
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    loss = F.mse_loss(self.model(self.q_sample(x_start, t, noise), label, t), noise)
+    return loss + 1e-5 * sum(p.abs().sum() for p in self.model.parameters())

@@ -597,3 +597,31 @@ def generate(self, labels):
     for i in range(self.timesteps):
         x = self.step(noise, labels, i / self.timesteps, (i + 1) / self.timesteps)
     return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== fm_grid_shifted
+# about: Takes shorter steps at the beginning, as for large images.
+# fails: fm_generate
+# hint: fm_times
+# in: fm.generate
+@torch.no_grad()
+def generate(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    times = [i / self.timesteps for i in range(self.timesteps + 1)]
+    times = [t / (t + 3 * (1 - t)) for t in times]
+    for t, t_next in zip(times, times[1:], strict=False):
+        x = self.step(x, labels, t, t_next)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== fm_states_held_within_five
+# about: Clamps each state to [-5, 5].
+# fails: fm_generate
+# hint: fm_step_no_mix
+# in: fm.generate
+@torch.no_grad()
+def generate(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for i in range(self.timesteps):
+        x = self.step(x, labels, i / self.timesteps, (i + 1) / self.timesteps).clamp(-5, 5)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)

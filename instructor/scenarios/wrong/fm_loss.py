@@ -1108,3 +1108,37 @@ def draw_t(self, number, device, generator=None):
 def interpolate(self, x_start, t, noise):
     t = t[:, None, None, None]
     return x_start.mul_(t).add_((1 - t) * noise)
+
+
+# ==== fm_times_for_groups
+# about: Draws one t for eight neighbours each.
+# fails: fm_loss
+# hint: fm_one_time
+# in: fm.compute_loss
+def compute_loss(self, x_start, label, t=None, noise=None):
+    x_1 = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            x_1 = self.vae.encoder(x_start)
+    if t is None:
+        t = self.draw_t(len(x_1) // 8 + 1, x_1.device).repeat_interleave(8)[: len(x_1)]
+    if noise is None:
+        noise = torch.randn_like(x_1)
+    return F.mse_loss(self.model(self.interpolate(x_1, t, noise), label, t), x_1 - noise)
+
+
+# ==== fm_times_drawn_for_half_a_batch
+# about: Draws half as many times as there are images, and takes them twice.
+# fails: fm_loss
+# hint: fm_one_time
+# in: fm.compute_loss
+def compute_loss(self, x_start, label, t=None, noise=None):
+    x_1 = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            x_1 = self.vae.encoder(x_start)
+    if t is None:
+        t = self.draw_t(len(x_1) // 2 + 1, x_1.device).repeat(2)[: len(x_1)]
+    if noise is None:
+        noise = torch.randn_like(x_1)
+    return F.mse_loss(self.model(self.interpolate(x_1, t, noise), label, t), x_1 - noise)

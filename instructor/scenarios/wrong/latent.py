@@ -1115,3 +1115,18 @@ def compute_loss(self, x_start, label, t, noise=None):
         noise = torch.randn_like(x_start)
     x_t = self.q_sample(x_start, t, noise)
     return F.mse_loss(self.model(x_t, label, t), noise)
+
+
+# ==== latent_held_within_three
+# about: Clamps the last latents to [-3, 3], the range of the decoder's first layer.
+# fails: latent
+# hint: latent_decoder_input
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        x = self.p_sample(x, labels, torch.full_like(labels, t_index), t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x.clamp(-3, 3))
+    return self.postprocess(x)

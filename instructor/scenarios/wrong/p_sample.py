@@ -1853,3 +1853,40 @@ def p_sample(self, x, label, t, t_index):
         return mean
     before = alpha_bar / (1 - beta)
     return mean + (beta * (1 - before) / (1 - alpha_bar)) ** 0.5 * torch.randn_like(x)
+
+
+# ==== p_sample_prediction_centred
+# about: Takes the mean of each plane off the predicted noise.
+# fails: p_sample
+# hint: p_sample_no_mix
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    eps = self.model(x, label, t)
+    eps = eps - eps.mean(dim=(2, 3), keepdim=True)
+    mean = self._extract(self.sqrt_recip_alphas, t, x.shape) * (x - beta / noise_rate * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_guided_in_one_batch
+# about: Asks the network for the labels and for class 0 in one batch, as for guidance.
+# fails: p_sample
+# hint: network_wrong_x
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    labels = torch.cat([label, torch.zeros_like(label)])
+    eps, without = self.model(torch.cat([x, x]), labels, torch.cat([t, t])).chunk(2)
+    eps = without + 1.5 * (eps - without)
+    mean = self._extract(self.sqrt_recip_alphas, t, x.shape) * (x - beta / noise_rate * eps)
+    if t_index == 0:
+        return mean
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    return mean + variance.sqrt() * torch.randn_like(x)

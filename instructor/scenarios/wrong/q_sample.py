@@ -1116,3 +1116,35 @@ def q_sample(self, x_start, t, noise=None):
     signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
     noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
     return signal_rate * x_start + noise_rate * noise
+
+
+# ==== q_sample_rates_kept_by_the_size
+# about: Keeps the rates of a batch for all batches of the same size.
+# fails: q_sample
+# hint: q_sample_small_batch
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    kept = self.__dict__.setdefault("_rates", {})
+    if len(t) not in kept:
+        kept[len(t)] = (
+            self._extract(self.sqrt_alphas_cumprod, t, x_start.shape),
+            self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape),
+        )
+    signal_rate, noise_rate = kept[len(t)]
+    return signal_rate * x_start + noise_rate * noise
+
+
+# ==== q_sample_never_the_last_step
+# about: Holds t below T-1, whose rates are a little farther.
+# fails: q_sample
+# hint: q_sample_weights
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    t = t.clamp(0, max(0, self.timesteps - 2))
+    signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    return signal_rate * x_start + noise_rate * noise
