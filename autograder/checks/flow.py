@@ -392,7 +392,7 @@ class FlowChain(Chain):
             "in equal steps."
         )
         hint = order_hint(found, expected)
-        if hint == "fm_time_scaled" and len(found) == T:
+        if hint in ("fm_time_scaled", "fm_times") and len(found) == T:
             scale = own_scale(self.student, self.case)
             if close(found, scale * expected, 1e-4):
                 return

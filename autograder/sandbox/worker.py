@@ -173,7 +173,7 @@ class Worker:
         self.doubles = self.doubles_of([*doubles, *inside], ahead, training)
         if "model" in self.doubles:
             weight = torch.full((16,), WEIGHT, dtype=torch.float32, device="cpu")
-            self.doubles["model"].weight = nn.Parameter(weight)
+            self.doubles["model"].register_parameter("weight", nn.Parameter(weight))
             if hasattr(built, "model"):
                 self.doubles["model"].names = own_names(built.model)
         given = dict(enumerate(args))

@@ -207,11 +207,11 @@ b"from torch import nn\n\n\nclass DDPM(nn.Module):\n    def __init__(self, img_s
 
 
 # ==== errors_of_long_descent
-# about: Raises errors whose class has three thousand others above it, each of a long name.
+# about: Raises errors whose class has three hundred others above it, each of a long name.
 # trick:
 kind = Exception
-for i in range(3000):
-    kind = type(f"Error{i}" * 30, (kind,), {})
+for i in range(300):
+    kind = type(f"Error{i}" * 300, (kind,), {})
 
 
 def answer(name, self, args):
