@@ -49,8 +49,11 @@ def test_network_call(student: Student, case: Case) -> None:
 
 @pytest.mark.group("denoise")
 def test_denoised(student: Student, case: Case, random: np.random.Generator) -> None:
-    """The result is c_skip x + c_out F, for tiny and huge noise levels in one batch."""
-    for batch in (case, enlarged(case, random)):
+    """The result is c_skip x + c_out F, for tiny and huge noise levels in one batch.
+
+    Two batches have the same size: nothing may be kept from one to the next.
+    """
+    for batch in (case, enlarged(case, random), enlarged(case, random)):
         check_denoised(batch, denoised(student, batch))
     if case.config == "odd":
         check_device(lambda: denoised(student, case, away=True))

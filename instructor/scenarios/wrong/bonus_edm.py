@@ -2118,3 +2118,18 @@ def heun_step(denoise, x, sigma, sigma_next):
         d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
         x_next = x + (sigma_next - sigma) * (sigma * d + sigma_next * d_next) / (sigma + sigma_next)
     return x_next
+
+
+# ==== edm_denoise_factors_kept_by_the_size
+# about: Keeps the three factors of a batch for all batches of the same size.
+# fails: bonus_edm
+# hint: edm_mix
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    kept = self.__dict__.setdefault("_factors", {})
+    if len(sigma) not in kept:
+        level, sigma_data = sigma[:, None, None, None], self.sigma_data
+        total = level**2 + sigma_data**2
+        kept[len(sigma)] = sigma_data**2 / total, level * sigma_data / total.sqrt(), 1 / total.sqrt()
+    c_skip, c_out, c_in = kept[len(sigma)]
+    return c_skip * x + c_out * self.model(c_in * x, label, sigma.log() / 4)
