@@ -127,7 +127,8 @@ def test_page_is_one_small_file_with_no_link(scored):
 def test_scores_join_the_page_beside_their_floors(scored):
     """Each with that of real images and a sentence; a second call replaces those of the first."""
     folder, printed = scored
-    assert f"the run's page: {folder / run_page.NAME}" in printed
+    (file,) = re.findall("^the run's page: (.*)$", printed, re.M)  # relative where it is near
+    assert (ROOT / file).resolve() == (folder / run_page.NAME).resolve()
     page = text_of(folder)
     rows = re.findall(r"<tr>\n<th scope=\"row\">(.*?)</tr>", page, re.S)
     assert len(rows) == 5  # accuracy, grain, three tests of memorization
