@@ -204,6 +204,11 @@ class _Reader:
             way = way[:-1]
         self.found.append((self.lines.get(way, 1), problem))
 
+    def place(self, part_id: str) -> tuple[str | int, ...]:
+        """The way to a part of the list, or to the list if the part is not in it."""
+        ids = [entry["id"] for entry in self.values["parts"]]
+        return ("parts", ids.index(part_id)) if part_id in ids else ("parts",)
+
     def stop(self) -> None:
         """Raise what is wrong so far."""
         if self.found:
@@ -219,6 +224,7 @@ class _Reader:
             self.part(n, entry)
             for n, entry in enumerate(values["parts"])
             if isinstance(entry, dict)
+            and isinstance(entry.get("id"), str)
             and states.get(entry.get("id")) == STUB
             and entry["id"] in self.library
         ]
@@ -325,18 +331,15 @@ class _Reader:
 
     def check_states(self, states: dict[str, str]) -> None:
         """What must not be absent is there."""
-        places = {e["id"]: n for n, e in enumerate(self.values["parts"])}
         there = {part_id for part_id, state in states.items() if state != ABSENT}
         for part_id, facts in self.facts.items():
             if facts.always and part_id not in there:
-                way = ("parts", places[part_id]) if part_id in places else ("parts",)
                 why = "training on the digits needs it; list it, as: given if it is not a task"
-                self.add(way, f"{part_id} is absent, but {why}")
+                self.add(self.place(part_id), f"{part_id} is absent, but {why}")
         for part_id in there:
             for need in self.facts[part_id].needs:
                 if need not in there:
-                    way = ("parts", places[part_id])
-                    self.add(way, f"{part_id} needs {need}, which is absent")
+                    self.add(self.place(part_id), f"{part_id} needs {need}, which is absent")
         code = [p for p, state in states.items() if state == STUB and not self.facts[p].report]
         if not code:
             self.add(("parts",), "no part is a stub, so there is nothing to write")
@@ -376,16 +379,17 @@ class _Reader:
                     self.add((*way, "show"), f"unknown thing to show '{thing}'{hint}")
             found.append(Experiment(part, config, tuple(map(str, entry["show"]))))
         for part in sorted(wanted - {each.part for each in found}):
-            self.add(("experiments",), f"{part} is asked, but no experiment names it")
+            self.add(self.place(part), f"{part} is asked, but no experiment names it")
         return tuple(found)
 
     def check_questions(self, questions: list, asked: set[str]) -> None:
         """There are questions if the UNet is asked about, and only then."""
         if ("report_unet" in asked) != bool(questions):
-            text = "report_unet is asked, but there are no questions"
             if questions:
-                text = "there are questions, but report_unet is not asked"
-            self.add(("questions",), text)
+                self.add(("questions",), "there are questions, but report_unet is not asked")
+            else:
+                text = "report_unet is asked, but there are no questions"
+                self.add(self.place("report_unet"), text)
         for n, question in enumerate(questions):
             if not isinstance(question, str) or not question.strip():
                 self.add(("questions", n), "a question is text; put it in quotes if it has a colon")

@@ -14,6 +14,7 @@ import regions
 import release
 import texts
 import yaml
+import zip_submission
 from autograder.checks.cases import load_goldens
 from autograder.hints import HINTS
 from autograder.judge import parts_to_test
@@ -122,6 +123,26 @@ def test_each_part_is_a_stub_or_given_or_left_out(edition, cut):
         absent = [part for part in parts if part not in edition.asked.keys() | edition.solved]
         assert out.count(regions.NO_PART) == len(absent), file
         assert "SOLUTION" not in out
+
+
+def test_the_zip_s_check_misses_no_function_to_fill_in(edition, cut, monkeypatch):
+    """Those of the core are problems, also below the place of a part that is absent."""
+    chain = edition.names.get("p_sample_loop", "p_sample_loop")
+    functions = {
+        **{part: [f"DDPM.{part}"] for part in ("q_sample", "p_sample", "compute_loss")},
+        **{"unet": ["UNet.forward"], "p_sample_loop": [f"DDPM.{chain}"]},
+        "latent": ["DDPM.compute_loss", f"DDPM.{chain}"],
+        **{"fm_loss": ["FM.interpolate", "FM.compute_loss"], "fm_generate": ["FM.generate"]},
+    }
+    script = re.search(r"(?m)^CORE_FILES = (.*)$", text(cut, "zip_submission.py"))
+    monkeypatch.setattr(zip_submission, "CORE_FILES", ast.literal_eval(script[1]))
+    files = [file for file in cut if file.startswith("code/") and file.endswith(".py")]
+    found = zip_submission.stubs({file: ast.parse(text(cut, file)) for file in files})
+    core = {".".join(stub.scope) for stub in found if stub.is_core}
+    assert core == {name for part in functions.keys() & edition.asked for name in functions[part]}
+    assert zip_submission.NO_PART in regions.NO_PART
+    lines = [text(cut, stub.file).splitlines()[stub.line - 1] for stub in found]
+    assert not [line for line in lines if zip_submission.NO_PART in line]
 
 
 def test_the_rubric_is_the_editions(edition, cut, tmp_path):
@@ -295,6 +316,18 @@ def test_another_editions_rubric_is_graded_by(tmp_path):
     assert f"the parts are {', '.join(automatic)}" in process.stderr
 
 
+def test_texts_have_the_edition_s_title_and_ask_for_no_more_than_it_does(edition, cut):
+    """A flow is trained on the digits first; no answers are due where there are no questions."""
+    asked, assignment = edition.asked.keys(), text(cut, "docs/assignment.md")
+    runs = {part for part in asked if FACTS[part].report} - {"report_unet"}
+    for words in (assignment, text(cut, "README.md")):
+        assert words.splitlines()[0].endswith(f": {edition.title}")
+        found = "python code/train.py configs/digits_fm.yaml" in words
+        assert found == bool(asked & {"fm_loss", "fm_generate"})
+    assert ("the answers to the questions" in assignment) == ("report_unet" in asked)
+    assert ("curves and samples of each experiment" in assignment) == bool(runs)
+
+
 # Mistakes in an edition
 
 MINE = """title: Homework
@@ -353,9 +386,13 @@ def test_a_short_edition_is_enough(tmp_path):
         (
             "experiments:\n  - {part: report_mnist, config: mnist, show: [curve]}\n",
             "",
-            1,
+            10,
             "no exper",
         ),
+        ("points: 2}", "points: 2}\n  - {id: report_unet}", 11, "there are no questions"),
+        ("points: 2}", "points: 2}\n  - {id: fm_generate, as: given}", 11, "needs fm_loss"),
+        ("points: 2}", "points: 2}\n  - {id: fm_loss, as: given}", 11, "needs fm_generate"),
+        ("id: q_sample", "id: [q_sample]", 6, "'id' must be text, not ['q_sample']"),
         ("names: {p_sample_loop", "names: {p_sample_lop", 13, "nothing called 'p_sample_lop'"),
         ("generate}", "q_sample}", 13, "can be called generate, not 'q_sample'"),
         ("generate}", "generate}\nconfigs: {mnist: x, afhq: x}", 14, "would both be called x"),

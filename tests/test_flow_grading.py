@@ -9,7 +9,11 @@ import pytest
 import torch
 from autograder.checks.cases import LOGIT_NORMAL
 from autograder.checks.evidence import suspect
+from autograder.checks.findings import Finding
 from autograder.checks.flow import APART, STEP, distance, order_hint, time_hint
+from autograder.checks.messages import Answer
+from autograder.checks.sampling_loop import Chain, check_pictures
+from autograder.checks.student import RunState, Student
 from autograder.hidden.flow import GRID, LOSSES, MIX, WALKS, make_flow_cases
 from autograder.hints import hints
 from autograder.sandbox import worker
@@ -141,6 +145,30 @@ def test_sampling_is_found_by_either_name():
         assert worker.method_of(model, name) in (1, 2)
     with pytest.raises(AttributeError, match="generate"):
         worker.method_of(types.SimpleNamespace(), "generate")
+
+
+@pytest.mark.parametrize(
+    ("defined", "name"),
+    [
+        ("    def p_sample_loop(self, labels):", "p_sample_loop"),
+        ("    def generate(self, labels):", "generate"),
+        ("    def generate(self, n): ...\n    def p_sample_loop(self, labels):", "p_sample_loop"),
+        ("    # def generate(self, labels): see p_sample_loop", "p_sample_loop"),
+        ("def generate(labels): of no class", "p_sample_loop"),
+    ],
+)
+def test_what_a_submission_calls_sampling_is_what_is_said_of_it(tmp_path, defined, name):
+    """Whatever the edition's own name is, the one that the team reads in its code is named."""
+    (tmp_path / "ddpm.py").write_text(f"class DDPM:\n{defined}\n")
+    student = Student(lambda: pytest.fail("no worker is needed"), RunState(), libs=tmp_path)
+    student.ddpm = lambda case: "key"
+    student.call = lambda key, method, *args, **kwargs: Answer([], asked=[])
+    case = types.SimpleNamespace(kwargs={}, inputs={"label": np.arange(3)})
+    chain = Chain(case, np.random.default_rng(0))
+    with pytest.raises(Finding, match=f"^{name} returned a list of 0; expected"):
+        check_pictures(chain.run(student).value, np.zeros(1), chain)
+    assert student.words("p_sample_loop") == name
+    assert student.words("compute_loss") == "compute_loss"
 
 
 def test_the_reference_takes_the_expected_steps():

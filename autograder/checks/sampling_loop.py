@@ -48,8 +48,9 @@ class Chain:
     whole: bool = False
     training: bool = True
     away: bool = False
-    method: ClassVar[str] = "p_sample_loop"
+    method: ClassVar[str] = "p_sample_loop"  # in the contract; `name` is the submission's
     family: ClassVar[str] = "loop"  # the beginning of its hints' ids
+    name: str = ""
     asked: list[Asked] = field(default_factory=list)
     decodings: int = 0  # calls of the decoder
     decoded: int = 0  # pictures that it returned
@@ -120,6 +121,7 @@ class Chain:
     def run(self, student: Student) -> Answer:
         """Draw one picture for each label of the case."""
         key = self.key(student)
+        self.name = student.words(self.method)
         doubles: dict[str, Any] = {} if self.whole else {"p_sample": self.step}
         doubles |= {"model": self.step}
         if self.case.kwargs.get("use_vae"):
@@ -382,7 +384,7 @@ def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     if close(found, halves.clip(0, 1), 1e-5):
         return
     if close(found, halves.clip(0, 1), FEW_DIGITS):
-        raise Finding(f"{chain.method} rounds its pictures.", "loses_digits")
+        raise Finding(f"{chain.name} rounds its pictures.", "loses_digits")
     first = chain.start
     known = {
         "no_postprocess": ("the last x as it is, not in [0, 1]", [x_0, x_0.clip(-1, 1)]),
@@ -399,9 +401,9 @@ def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     }
     for hint, (what, values) in known.items():
         if any(v.shape == found.shape and close(found, v, 1e-4) for v in values):
-            raise Finding(f"{chain.method} returned {what}.", f"{chain.family}_{hint}")
+            raise Finding(f"{chain.name} returned {what}.", f"{chain.family}_{hint}")
     raise Finding(
-        f"{chain.method}'s result is not x_0 of its last step, brought to [0, 1] by postprocess "
+        f"{chain.name}'s result is not x_0 of its last step, brought to [0, 1] by postprocess "
         f"(its values are between {found.min():.2f} and {found.max():.2f}).",
         f"{chain.family}_result",
     )
@@ -411,17 +413,17 @@ def result_of(value: Any, shape: tuple[int, ...], chain: Chain) -> np.ndarray:
     """The result of sampling, if it is a tensor of this shape; raises Finding."""
     if isinstance(value, list):
         raise Finding(
-            f"{chain.method} returned {len(value)} values; expected only the pictures, as one "
+            f"{chain.name} returned a list of {len(value)}; expected only the pictures, as one "
             "tensor.",
             f"{chain.family}_returns_list",
         )
-    return tensor_of(value, shape, f"{chain.method}'s result")
+    return tensor_of(value, shape, f"{chain.name}'s result")
 
 
 def check_decoded(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     """Check a latent model's result: the decoder got x_0, and its output is clamped to [0, 1]."""
     if chain.encoded:
-        raise Finding(f"{chain.method} called the encoder.", "latent_wrong_half")
+        raise Finding(f"{chain.name} called the encoder.", "latent_wrong_half")
     decoded = chain.calls("vae.decoder")
     pictures = chain.case.inputs["decoded"]
     if not decoded:
@@ -442,9 +444,9 @@ def check_decoded(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     if any(z.dtype != "float32" for z in latents):
         raise Finding(f"The decoder got latents in {latents[0].dtype}.", "network_dtype")
     if isinstance(value, Tensor) and value.shape == list(x_0.shape):
-        text = f"{chain.method} returned latents instead of pictures."
+        text = f"{chain.name} returned latents instead of pictures."
         raise Finding(text, "latent_not_decoded")
-    found = tensor_of(value, pictures.shape, f"{chain.method}'s result")
+    found = tensor_of(value, pictures.shape, f"{chain.name}'s result")
     if close(found, pictures.clip(0, 1), 1e-5):
         return
     if close(found, pictures.clip(0, 1), FEW_DIGITS):
@@ -457,7 +459,7 @@ def check_decoded(value: Any, x_0: np.ndarray, chain: Chain) -> None:
             "The decoded pictures were not clamped to [0, 1].", f"{chain.family}_not_clamped"
         )
     raise Finding(
-        f"{chain.method}'s result is not the decoder's output in [0, 1] (its values are between "
+        f"{chain.name}'s result is not the decoder's output in [0, 1] (its values are between "
         f"{found.min():.2f} .. {found.max():.2f}).",
         "latent_result",
     )

@@ -25,8 +25,8 @@ from autograder.checks.messages import (
     read_names,
     read_value,
 )
-from autograder.reading.program import constructor_names
-from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
+from autograder.reading.program import chain_name, constructor_names
+from autograder.sandbox.wire import CHAIN, BadMessage, Channel, Closed, Slow
 
 IMPORT_SECONDS = 15.0  # importing torchvision takes seconds on a slow machine
 CALL_SECONDS = 12.0
@@ -118,6 +118,7 @@ class Student:
         self.start_worker = start_worker
         self.state = state
         self.libs = libs
+        self.chain_name = chain_name(libs / "ddpm.py") if libs else CHAIN[0]
         self.worker, self.built = (warm.worker, warm.built) if warm else (None, {})
         self.fresh = False  # whether the worker has only built objects so far
         self.deaths = 0
@@ -386,6 +387,10 @@ class Student:
 
         return self._ask("network", request, CALL_SECONDS, handler, read)
 
+    def words(self, method: str) -> str:
+        """What the submission calls a method of the contract."""
+        return self.chain_name if method == CHAIN[0] else method
+
     def stop(self) -> None:
         """End the worker."""
         if self.worker is not None:
@@ -441,7 +446,7 @@ class Student:
         seconds = min(seconds, self.state.part_left)
         start, before = time.monotonic(), channel.received
         deadline = start + seconds
-        calls = Calls(doubles)
+        calls, what = Calls(doubles), self.words(called(operation, request))
         if calls.ahead:
             request = {**request, "ahead": calls.ahead}
         result = None
@@ -455,9 +460,9 @@ class Student:
             if finding is None:
                 result = read(answer, calls)
         except (Closed, Slow, BadMessage) as trouble:
-            raise self._end_of(trouble, seconds, called(operation, request)) from None
+            raise self._end_of(trouble, seconds, what) from None
         finally:
-            self.state.spend(called(operation, request), time.monotonic() - start)
+            self.state.spend(what, time.monotonic() - start)
             self.state.received += channel.received - before
         if finding is not None:
             finding.structure, finding.asked = calls.structure or {}, calls.asked

@@ -13,6 +13,7 @@ from pathlib import Path
 from autograder.reading.archives import Entry, Folders, Name
 from autograder.reading.remarks import Refused, Remarks, Unreadable, first_of, listed, shown
 from autograder.reading.remarks import shown_size as size_of
+from autograder.sandbox.wire import CHAIN
 from autograder.text import visible
 
 MAX_CODE_FILE, MAX_CODE_BYTES = 2_000_000, 20_000_000
@@ -414,3 +415,15 @@ def constructor_names(path: Path, name: str, argument: str) -> bool:
         if ends:
             break
     return False
+
+
+def chain_name(ddpm: Path) -> str:
+    """What a submission's DDPM calls sampling, p_sample_loop or generate, as far as its text shows.
+
+    It is p_sample_loop where both are there, or none.
+    """
+    if not ddpm.is_file():
+        return CHAIN[0]
+    text = ddpm.read_bytes()[:MAX_CODE_FILE].decode("utf-8", "replace")
+    defined = set(re.findall(r"^[ \t]+def[ \t]+(\w+)", text, re.MULTILINE))
+    return next((name for name in CHAIN if name in defined), CHAIN[0])

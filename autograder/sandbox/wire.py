@@ -28,6 +28,7 @@ DTYPES = {
     for name in "float16 float32 float64 int8 int16 int32 int64 uint8 bool complex64".split()
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}  # np.dtype.name is slow
+CHAIN = ("p_sample_loop", "generate")  # names of the sampling method in the editions
 
 
 class BadMessage(Exception):

@@ -26,7 +26,7 @@ from torch import nn
 
 from autograder.sandbox import machine
 from autograder.sandbox.devices import Away, Devices, check
-from autograder.sandbox.wire import DTYPES, NAMES, Channel
+from autograder.sandbox.wire import CHAIN, DTYPES, NAMES, Channel
 
 SHOWN = 2000  # characters of an error's text
 KINDS, KIND = 20, 80  # classes of an error that are named, characters of each name
@@ -35,7 +35,6 @@ MOVED = 0.5  # added to the parameters that the judge gives no values for
 MAX_LATER, MOST_LATER = 1 << 23, 300  # bytes and number of calls reported with the next message
 LABELS = {"label", "labels", "y", "c", "class_label", "class_labels", "classes"}
 TIMES = {"time", "times", "t", "timestep", "timesteps", "step"}
-CHAIN = ("p_sample_loop", "generate")  # names of the sampling method in the editions
 SHORT = (type(None), bool, int, float)
 PLAIN = (*SHORT, str)
 NOISES = {"noise", "eps", "epsilon"}

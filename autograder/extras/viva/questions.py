@@ -261,7 +261,7 @@ def calls_question(facts: Facts, draw: random.Random) -> Question | None:
         return None
     steps = facts.setting.steps
     others = {steps, steps - 1, steps + 1, 2 * steps, 3 * steps, 1} - {facts.calls}
-    text = f"How often does your p_sample_loop call the network for 3 labels, with T = {steps}?"
+    text = f"How often is your network called to draw one image for each of 3 labels, T = {steps}?"
     wrong = list(map(str, draw.sample(sorted(others), ANSWERS - 1)))
     return multiple_choice("calls", text, str(facts.calls), wrong, draw, fact=facts.calls)
 

@@ -293,7 +293,8 @@ def _times_of_chain(patient: Patient, given: Given) -> list[Finding]:
     if same and all(abs(a - b) < 1e-4 for a, b in zip(seen, wanted, strict=True)):
         return []
     shown = " ".join(f"{time:.4g}" for time in seen[:4])
-    sentence = f"Drawing visits {len(seen)} times, {shown} ... {seen[-1]:.4g}; the model has "
+    shown += f" ... {seen[-1]:.4g}" * (len(seen) > 1)
+    sentence = f"Drawing visits {len(seen)} time{'s' * (len(seen) > 1)}, {shown}; the model has "
     sentence += f"{len(wanted)}, from {wanted[0]:.4g} to {wanted[-1]:.4g}."
     return [Finding("chain", sentence)]
 
