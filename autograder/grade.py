@@ -281,7 +281,7 @@ def summarise(
     write_sheets(final, rubric, folder, course)
     write_class(final, rubric, folder, course, old)
     names = one_line(f"{folder / 'grades.csv'}, {folder / 'index.html'}")
-    print(f"{names}: {len(final)} submissions")
+    print(f"{names}: {len(final)} submission{'s' * (len(final) != 1)}")
     print("".join(f"{one_line(line)}\n" for line in left_out(final, course)), end="")
     if old is not None:
         changes = compare(old, found)

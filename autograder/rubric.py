@@ -44,7 +44,7 @@ PART_KEYS = {
     "automatic": bool,
     "task": str,
 }
-OPTIONAL_KEYS = {"bonus": bool, "look_for": list, "credit": dict, "human": NUMBER}
+OPTIONAL_KEYS = {"name": str, "bonus": bool, "look_for": list, "credit": dict, "human": NUMBER}
 NO_RESULT = "No test of this part finished: the run broke off before."
 
 
@@ -61,6 +61,12 @@ class Part:
     look_for: tuple[str, ...] = ()
     credit: dict[str, float] = field(default_factory=dict)  # share of the points, by group of tests
     human: float = 0.0  # the points of an automatic part that a person gives
+    name: str = ""  # students read it in place of the id: an edition's name of the function
+
+    @property
+    def called(self) -> str:
+        """What students read beside the points."""
+        return self.name or self.id
 
     @property
     def by_tests(self) -> float:

@@ -238,6 +238,8 @@ class _Reader:
             self.check_names(key, values.get(key) or {})
         changes = self.changes(values.get("changes") or [])
         self.stop()
+        names = values.get("names") or {}
+        parts = [replace(part, name=names.get(part.id, "")) for part in parts]
         return Edition(
             self.path,
             values["title"],
@@ -246,7 +248,7 @@ class _Reader:
             frozenset(part_id for part_id, state in states.items() if state == GIVEN),
             tuple(values.get("questions") or ()),
             experiments,
-            values.get("names") or {},
+            names,
             values.get("configs") or {},
             changes,
         )
@@ -480,6 +482,7 @@ def _block(part: Part) -> str:
     lines = [f"- id: {part.id}", f"  title: {_quoted(part.title)}"]
     lines += [f"  points: {number(part.points)}", f"  automatic: {str(part.automatic).lower()}"]
     lines += [f"  human: {number(part.human)}"] if part.human else []
+    lines += [f"  name: {part.name}"] if part.name else []
     lines += ["  bonus: true"] if part.bonus else []
     lines += [f"  task: {_quoted(part.task)}"]
     if part.credit:

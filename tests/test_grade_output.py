@@ -3,6 +3,7 @@ readable on a phone and in the dark (in a real browser), and results that are wh
 
 import base64
 import copy
+import dataclasses
 import html
 import html.parser
 import json
@@ -438,6 +439,25 @@ def test_a_hint_that_parts_share_is_said_once_and_names_them(tmp_path, hint):
         assert words in view, view
         assert view.count("unet is a stub.") == 1, view
     assert "q_sample 0 of 1 ○ the same as unet" in shown
+
+
+def test_students_read_the_name_that_their_edition_gives_a_function(tmp_path):
+    """Of the part p_sample_loop, where that is called generate; its column keeps the id."""
+    named = tuple(
+        dataclasses.replace(part, name="generate") if part.id == "p_sample_loop" else part
+        for part in RUBRIC.parts
+    )
+    rubric, one = dataclasses.replace(RUBRIC, parts=named), team(4, stubs=AUTOMATIC)
+    for part in one.parts[:6]:
+        part.hint, part.reason, part.tests = "Nothing yet.", f"{part.id}.", []
+    for part in one.parts[3:5]:
+        part.reason = "It is a stub."
+    pages.write_submission(one, rubric, tmp_path)
+    page = Page(tmp_path / "team-04.zip" / "report.html").text
+    for view in (terminal.table(one, rubric, 200), page, sheets.feedback(one, rubric)):
+        assert "p_sample, generate, compute_loss and latent" in view
+        assert "p_sample_loop" not in view
+    assert "compute_loss" in terminal.table(one, rubric, 200).split("the same as generate")[0]
 
 
 @pytest.mark.parametrize(

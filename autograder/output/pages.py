@@ -63,20 +63,21 @@ def write_submission(
 def report_page(grade: Grade, rubric: Rubric) -> str:
     """The report for a team, as HTML."""
     automatic = [part for part in grade.parts if part.status != MANUAL]
+    describe = about(rubric)
     return (
         _environment()
         .get_template("report.html")
         .render(
             grade=grade,
             rubric=rubric,
-            about=about(rubric),
+            about=describe,
             automatic=automatic,
             tally=tally(grade, rubric),
             course_points=core_and_bonus(grade, rubric),
             overridden=overridden,
             shared=shared_hints(automatic),
             again=first_with_reason(automatic),
-            listed=listed,
+            listed=lambda ids: listed([describe(part_id).called for part_id in ids]),
             manual=[part for part in grade.parts if part.status == MANUAL or part.human],
             waiting=_waiting(grade, rubric),
             samples=[sample for sample in grade.samples if _is_png(sample.get("png", ""))],

@@ -197,12 +197,14 @@ def feedback(grade: Grade, rubric: Rubric) -> str:
     parts = [part for part in grade.parts if part.points is not None]
     shared, again, describe = shared_hints(parts), first_with_reason(parts), about(rubric)
     for part in parts:
-        reason = f"The same as {again[part.id]}." if part.id in again else part.reason
+        first = again.get(part.id)
+        reason = f"The same as {describe(first).called}." if first else part.reason
         hint = part.hint if part.hint not in shared else ""
         score = f"{describe(part.id).title}: {number(part.earned or 0)} of {number(part.possible)}."
         changed = overridden(part)
         lines.append(one_line(" ".join(filter(None, [score, changed, reason, hint]))))
-    lines += [one_line(f"{listed(ids)}: {hint}") for hint, ids in shared.items()]
+    for hint, ids in shared.items():
+        lines.append(one_line(f"{listed([describe(i).called for i in ids])}: {hint}"))
     if grade.deductions:
         lines.append(f"Deductions: {number(grade.deductions)}.")
     return "\n".join([*lines, *map(one_line, [*grade.deduction_reasons, *grade.notes])])

@@ -3,7 +3,7 @@
 import shutil
 import textwrap
 
-from autograder.output.summary import SIGNS, first_with_reason, listed, shared_hints, tally
+from autograder.output.summary import SIGNS, about, first_with_reason, listed, shared_hints, tally
 from autograder.results import MANUAL, Grade
 from autograder.rubric import Rubric
 from autograder.text import number, one_line
@@ -20,19 +20,21 @@ def table(grade: Grade, rubric: Rubric, width: int | None = None) -> str:
     width = max(40, width or shutil.get_terminal_size().columns)
     parts = [part for part in grade.parts if part.points is not None]
     scores = {p.id: f"{number(p.points)} of {number(p.max_points)}" for p in parts}
-    first = max([len(part.id) for part in parts] + [len("total")])
+    names = {part.id: about(rubric)(part.id).called for part in parts}
+    first = max(map(len, [*names.values(), "total"]))
     second = max(map(len, scores.values()), default=0)
     team = f" ({one_line(grade.team)})" if grade.team else ""
     lines = textwrap.wrap(f"{one_line(grade.submission)}{team}", width)
     shared, again = shared_hints(parts), first_with_reason(parts)
     for part in parts:
-        start = f"{part.id:{first}}  {scores[part.id]:>{second}}  {SIGNS[part.status]} "
+        start = f"{names[part.id]:{first}}  {scores[part.id]:>{second}}  {SIGNS[part.status]} "
         word = "by a person" if part.status == MANUAL else part.status
-        reason = f"the same as {again[part.id]}" if part.id in again else part.reason
+        reason = f"the same as {names[again[part.id]]}" if part.id in again else part.reason
         hint = part.hint if part.hint not in shared else ""
         lines += _wrapped(start, [reason or word, *([f"Hint: {hint}"] if hint else [])], width)
     for hint, ids in shared.items():
-        lines += _wrapped("", [f"Hint for {listed(ids)}: {hint}"], width)
+        of = listed([names[part_id] for part_id in ids])
+        lines += _wrapped("", [f"Hint for {of}: {hint}"], width)
     sentences = tally(grade, rubric).sentences()
     if grade.deductions or any(part.status == MANUAL or part.by_person for part in parts):
         sentences.insert(0, f"{number(grade.total)} points so far")
