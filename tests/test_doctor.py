@@ -20,6 +20,7 @@ from libs.doctor.checkup import BAND, Report, check_up
 from libs.doctor.patient import Patient
 from libs.doctor.probes import probe
 from libs.doctor.visit import told
+from libs.models.build import build_model
 from libs.models.exact import Mixture, exact_ddpm
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
@@ -66,6 +67,25 @@ def test_heun_of_a_flow_is_well():
     patient = patient_of("FM")
     patient.model.heun = True
     assert probe(patient) == []
+
+
+@pytest.mark.parametrize("prediction", ["image", "velocity"])
+def test_a_flow_of_mean_velocities_is_well(prediction):
+    """Its network is asked with two times, and drawing takes one step."""
+    section = SECTION | {"timesteps": 1}
+    config = Config(model_name="FM", model=ModelConfig(**section))
+    config.fm.mean_share, config.fm.prediction = 0.5, prediction
+    patient = patient_of("FM", timesteps=1)
+    patient.model, patient.config = build_model(config).eval(), config
+    assert probe(patient) == []
+
+
+def test_more_noise_than_healthy_runs_had():
+    """An error in the noise weighs (sigma / alpha)^2 in the image, also where nobody measured."""
+    assert [band.most_at(band.noise) for band in BAND] == [band.most for band in BAND]
+    assert BAND[-1].most_at(10 * BAND[-1].noise) == pytest.approx(100 * BAND[-1].most)
+    for band in BAND:  # a network that knows nothing, whose error is all of the noise, is above
+        assert all(noise**2 > band.most_at(noise) for noise in (band.noise, 10 * band.noise))
 
 
 IN_CODE = [name for name, run in sabotage.WRONG.items() if run.owner is sabotage.DDPM]

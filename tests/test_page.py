@@ -19,6 +19,7 @@ from helpers.browser import colour_sets, contrast, open_in_browser
 from helpers.files import ROOT
 from helpers.scripts import call_script
 from libs import config
+from libs.doctor.patient import MOST_IMAGES
 from libs.metrics import lenet, meanings
 from libs.metrics.evidence import Score
 from libs.page import charts, pictures, run_page
@@ -26,6 +27,7 @@ from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
 from libs.runtime.visualize import Panel
 from libs.training.diffusion_learner import DiffusionLearner
+from libs.training.diffusion_losses import TrainingLoss
 
 MOST_BYTES = 3_000_000
 WRAPPER = """<!doctype html><meta charset="utf-8"><body>{frames}<pre id="found"></pre><script>
@@ -293,6 +295,32 @@ def test_loss_by_noise_level_is_the_loss_at_that_level(tmp_path, name):
     ratios = [loss / time for loss, time in zip(again.losses, times.tolist(), strict=True) if time]
     assert ratios == pytest.approx([ratios[0]] * len(ratios))  # the same noise at all levels
     assert learner.loss.training
+
+
+@pytest.mark.curve
+def test_images_are_encoded_once_for_all_noise_levels_and_for_the_doctor(tmp_path):
+    """With an autoencoder that scales images as a pixel model does, the numbers are the same."""
+    keys = ["model.dim=8", "dtype=fp32", f"output_folder={tmp_path}"]
+    settings = config.load_config("configs/digits.yaml", keys)
+    precision, processes = Precision.pick("fp32", torch.device("cpu")), Processes()
+    learner = DiffusionLearner(settings, precision, processes)
+    in_pixels = learner.noise_levels()
+    encoded = []
+
+    class Scaling(torch.nn.Module):
+        def encoder(self, x):
+            encoded.append(len(x))
+            return 2 * x - 1
+
+    learner.model.use_vae, learner.model.vae = True, Scaling()
+    learner.loss = TrainingLoss(learner.model, settings)
+    assert learner.noise_levels() == in_pixels
+    assert encoded == [32]
+    learner.findings(0, False, [], None)
+    once = sum(encoded)
+    assert once == 32 + MOST_IMAGES
+    learner.findings(0, False, [], None)
+    assert sum(encoded) == once
 
 
 def test_open_says_where_the_page_is_if_no_browser_opens(tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""Runs on the digits that go wrong, thirty of them, and thirty that do not: for the doctor.
+"""Runs on the digits that go wrong, some forty, and as many that do not: for the doctor.
 
 The mistakes are those of the grader's catalogue, beside settings that spoil a run. Each is in force
 while its run trains and while the doctor looks at it.
@@ -247,6 +247,7 @@ WRONG = {
     "images scaled twice": Run("scale", **rescaled(lambda x: 2 * x - 1)),
     "rate too low": Run("rate_low", keys=("train_cfg.lr=1e-6",)),
     "rate too high": Run("rate_high", keys=("train_cfg.lr=0.5",)),
+    "rate a little too high": Run("rate_high", keys=("train_cfg.lr=0.1",)),
     "signal left": Run("schedule", keys=("model.beta_end=0.01",)),
     "few steps, small": Run("schedule", keys=("model.timesteps=20",)),
     "average at its start": Run("ema", owner=EMA, name="update", other=kept_average),
@@ -264,6 +265,7 @@ HEALTHY = {
     "digits, cosine": Run(keys=("model.beta_schedule=cosine", "model.beta_end=null")),
     "digits, T = 400": Run(keys=("model.timesteps=400", "model.beta_end=0.02")),
     "digits, T = 100": Run(keys=("model.timesteps=100", "model.beta_end=0.1")),
+    "digits, T = 1000": Run(keys=("model.timesteps=1000", "model.beta_end=0.02")),
     "digits, batches of 32": Run(keys=("loader.batch_size=32", "train_cfg.epochs=4")),
     "digits, batches of 128": Run(keys=("loader.batch_size=128", "train_cfg.epochs=10")),
     "digits, v": Run(keys=("model.prediction=v",)),
@@ -277,6 +279,7 @@ HEALTHY = {
     "digits, slow average": Run(keys=("train_cfg.ema_decay=0.9999",)),
     "digits_fm": Run(config="digits_fm"),
     "digits_fm, uniform": Run(config="digits_fm", keys=("fm.time=uniform",)),
+    "digits_few": Run(config="digits_few", keys=("train_cfg.epochs=8",)),
     "digits_dit": Run(config="digits_dit", keys=("train_cfg.epochs=10",)),
     "EDM": Run(
         config="mnist_edm",

@@ -20,7 +20,7 @@ SIGNAL_TIMES = "timesteps, beta_start and beta_end"
 LEAST_SPREAD = 0.35  # of samples of a class, in spreads of the data
 LEAST_IMAGES = 10
 LEAST_GAIN, LEAST_CHANGE = 1.005, 0.02  # of labels and times
-LEAST_MOVE, MOST_MOVE = 0.03, 4.0
+LEAST_MOVE, MOST_MOVE = 0.03, 2.0
 MOST_BEHIND = 1.5
 MOST_ABOVE = 3  # tenths above the band are too many
 
@@ -98,7 +98,7 @@ def _network(patient: Patient, report: Report) -> list[Finding]:
             )
             return [Finding("ema", sentence)]
     pairs = enumerate(zip(levels, BAND, strict=True))
-    above = [i for i, (level, band) in pairs if not level.ratio <= band.most]
+    above = [i for i, (level, band) in pairs if not level.ratio <= band.most_at(level.noise)]
     numbers["moved"] = network.moved(patient)
     if len(above) < MOST_ABOVE:
         return _blindness(patient, report)

@@ -32,6 +32,8 @@ class Oracle(nn.Module):
 
     Args:
         answer: (x, time) -> its answer, [B, C, H, W].
+
+    Of two times, [B, 2], those of a mean velocity, it keeps the first, at which x is.
     """
 
     def __init__(self, answer: Callable[[Tensor, Tensor], Tensor]):
@@ -41,6 +43,7 @@ class Oracle(nn.Module):
         self.given: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        time = time if time.ndim == 1 else time[:, 0]
         self.given.append((x.clone(), label.clone(), time.clone()))
         return self.answer(x, time)
 

@@ -62,8 +62,9 @@ def told(patient: Patient, report: Report, name: str) -> str:
     if report.levels:
         lines += ["", "noise / signal   error, in those of a linear denoiser   healthy runs"]
         for level, band in zip(report.levels, report.band, strict=True):
-            mark, healthy = "", f"{band.least:.2f} to {band.most:.2f}"
-            if level.ratio > band.most:
+            most = band.most_at(level.noise)
+            mark, healthy = "", f"{band.least:.2f} to {most:.2f}"
+            if level.ratio > most:
                 mark = "  above"
             lines.append(f"{level.noise:14.3g}   {level.ratio:38.2f}   {healthy}{mark}")
     else:

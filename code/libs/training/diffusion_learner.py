@@ -104,7 +104,7 @@ class DiffusionLearner(Learner):
         for sampler in (self.sampler, self.score_sampler):
             sampler.check_written(self.model)
         self.sample_scores = None
-        self.looked_at: tuple[Tensor, Tensor] | None = None
+        self.patient: Patient | None = None
         if config.train_cfg.eval_metrics:
             self.sample_scores = SampleScores(config, self.splits, self.device, processes)
         if config.dataset.latent_cache:
@@ -304,9 +304,13 @@ class DiffusionLearner(Learner):
         options = {"generator": generator, "device": self.device}
         noise = torch.randn(len(batch), *self.model.img_shape, **options)
         self.loss.eval()
+        loss = self.loss
         with self.updater.ema.applied(), self.precision.autocast():
+            if self.model.use_vae and not self.config.dataset.latent_cache:  # encode once for all
+                batch = self.model.vae.encoder(batch)
+                loss = TrainingLoss(self.model, self.config, of_latents=True).eval()
             losses = [
-                self.loss(batch, condition, level.expand(len(batch)), noise).item()
+                loss(batch, condition, level.expand(len(batch)), noise).item()
                 for level in counted(
                     levels.split(1), len(levels), "noise levels", "level", self.processes.is_main
                 )
@@ -321,11 +325,13 @@ class DiffusionLearner(Learner):
         """As `Learner.findings`; none of a compiled network: new shapes would compile it again."""
         if self.config.train_cfg.compile:
             return []
-        if self.looked_at is None:
-            self.looked_at = looked_at(self.splits.train)
-        are_latents = self.config.dataset.latent_cache and self.model.use_vae
-        data = *self.looked_at, are_latents
-        patient = Patient(self.model, self.config, *data, step, is_over, losses=list(losses))
+        if self.patient is None or self.joint:  # training the autoencoder changes the latents
+            are_latents = self.config.dataset.latent_cache and self.model.use_vae
+            data = *looked_at(self.splits.train), are_latents
+            self.patient = Patient(self.model, self.config, *data)
+        patient = self.patient  # which keeps what it has computed of the data
+        patient.step, patient.is_over, patient.losses = step, is_over, list(losses)
+        patient.samples = patient.sample_labels = None
         if picture is not None and picture.images is not None and picture.columns:
             patient.samples = picture.images
             total, columns = len(self.classes), len(picture.columns)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..autoencoders.losses import LossResult, ReconstructionLoss
 from ..config import Config
 from ..models.targets import draws_time
-from ..utils import UserError, check_result, place_of, results_checked
+from ..utils import UserError, check_result, default, place_of, results_checked
 from .objectives import objective_of
 
 
@@ -20,13 +20,14 @@ class TrainingLoss(nn.Module):
     Args:
         model: a diffusion model.
         config: of the run.
+        of_latents: whether it gets latents of a latent model, not images; None: if they are cached.
     """
 
-    def __init__(self, model: nn.Module, config: Config):
+    def __init__(self, model: nn.Module, config: Config, of_latents: bool | None = None):
         super().__init__()
         self.model = self.trained = model
         self.in_pixels = not model.use_vae
-        if config.dataset.latent_cache and model.use_vae:
+        if default(of_latents, config.dataset.latent_cache) and model.use_vae:
             self.trained = without_encoder(model)
         self.objective = objective_of(self.trained, config)
         self.draws_time = draws_time(self.objective.compute_loss)
@@ -35,7 +36,7 @@ class TrainingLoss(nn.Module):
         """The loss, a scalar; a UserError that names a student's function where there is none.
 
         Args:
-            x: images in [0, 1], or cached latents, [B, C, H, W].
+            x: images in [0, 1], or latents, [B, C, H, W].
             label: class indices, or other conditions that the network takes, [B, ...].
             time: of the model, [B]: time steps, an EDM's noise levels, a flow's times in [0, 1].
             noise: of the shape of what is diffused, [B, C, H, W].
