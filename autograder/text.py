@@ -77,7 +77,7 @@ def not_installed(error: ImportError) -> str:
         ImportError: this same error, if the missing module is one of the kit's own.
     """
     module = (error.name or "autograder").partition(".")[0]
-    if module in ("autograder", "libs"):
+    if module in ("autograder", "instructor", "libs"):
         raise error
     return (
         f"the package {PACKAGES.get(module, module)} is not installed for {sys.executable}: "
@@ -86,7 +86,12 @@ def not_installed(error: ImportError) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 atomically: the file is complete or unchanged; makes its folder.
+    """Write UTF-8 as `write_bytes` writes."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write atomically: the file is complete or unchanged; makes its folder.
 
     Raises:
         OSError: it cannot be written; an earlier file of that name survives.
@@ -94,7 +99,7 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="")
+        partial.write_bytes(content)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -74,9 +74,10 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def starter() -> dict[str, bytes]:
     """What students get, as {path: content}."""
-    import release
+    from instructor.cutting.cutter import build
+    from instructor.cutting.files import tracked_files
 
-    return release.build(ROOT, release.tracked_files())
+    return build(ROOT, tracked_files())
 
 
 @pytest.fixture

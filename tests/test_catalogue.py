@@ -3,7 +3,15 @@
 import ast
 
 import pytest
-from catalogue import KEYS, PARTS, TRICK, Block, ScenarioError, parts_in_words, read_blocks
+from instructor.submissions.catalogue import (
+    KEYS,
+    PARTS,
+    TRICK,
+    Block,
+    ScenarioError,
+    parts_in_words,
+    read_blocks,
+)
 
 from helpers.files import ROOT
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from autograder.extras.classroom50 import autograder
-from release import build, tracked_files, write_folder
+from instructor.cutting.cutter import build
+from instructor.cutting.files import tracked_files
+from instructor.release import write_folder
 
 from helpers.files import ROOT
 from helpers.scripts import ENVIRONMENT, assert_refused, run_script

@@ -20,7 +20,8 @@ from autograder.results import FAILED, PASSED, Grade
 from autograder.rubric import load_rubric
 from autograder.sandbox.limits import SandboxError
 from autograder.text import InputError
-from release import build, tracked_files
+from instructor.cutting.cutter import build
+from instructor.cutting.files import tracked_files
 
 from helpers.files import ROOT
 from helpers.scripts import ENVIRONMENT

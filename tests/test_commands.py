@@ -10,10 +10,10 @@ import subprocess
 from unittest import mock
 
 import pytest
-import release
 import yaml
-from editions import find_edition, read_edition
-from texts import Course, Values
+from instructor.cutting.editions import find_edition, read_edition
+from instructor.cutting.files import tracked_files
+from instructor.cutting.texts import Course, Values
 
 from helpers.files import ROOT
 from helpers.scripts import call_program
@@ -153,7 +153,7 @@ def test_what_is_said_to_run_a_command_names_its_program(place):
 @pytest.fixture(scope="module")
 def all_flags() -> set[str]:
     """The flags of all scripts of this repository."""
-    scripts = [f for f in release.tracked_files() if f.endswith(".py") and "/scenarios/" not in f]
+    scripts = [f for f in tracked_files() if f.endswith(".py") and "/scenarios/" not in f]
     return {flag for f in scripts for flag in re.findall(r'"(--?[a-z][a-z-]*)"', read(f))}
 
 

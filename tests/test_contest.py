@@ -10,12 +10,15 @@ import struct
 import zipfile
 from pathlib import Path
 
-import contest
-import contest_worker
 import pytest
 import torch
 import yaml
 from autograder.sandbox.sandbox import Sandbox
+from autograder.text import InputError
+from instructor.contests.judge import WORKER, Entry, Judge, take_part
+from instructor.contests.leaderboard import write
+from instructor.contests.rules import DEFAULT, Rules, read_rules
+from instructor.contests.worker import RefusedWeights, checked
 
 from helpers.files import ROOT
 from helpers.scripts import assert_refused, call_program, run_script
@@ -33,7 +36,7 @@ class Runs:
 @pytest.fixture(scope="module")
 def weights() -> dict[str, torch.Tensor]:
     """Those of the contest's network, untrained."""
-    rules = contest.read_rules(contest.DEFAULT)
+    rules = read_rules(DEFAULT)
     torch.manual_seed(0)
     return build_model(rules.config, pretrained=False).state_dict()
 
@@ -41,11 +44,11 @@ def weights() -> dict[str, torch.Tensor]:
 def test_only_named_finite_ordinary_tensors_are_weights(weights):
     """Weights of a kit's checkpoint are its averaged ones; anything but plain finite tensors is
     refused."""
-    assert contest_worker.checked(weights) is weights
+    assert checked(weights) is weights
     name, first = next(iter(weights.items()))
     average = {name: first + 1}
     kit = {"model": weights, "ema": {"average": average}, "step": 3}
-    assert torch.equal(contest_worker.checked(kit)[name], first + 1)
+    assert torch.equal(checked(kit)[name], first + 1)
     hostile = [
         [first],
         {"x": "words"},
@@ -58,18 +61,18 @@ def test_only_named_finite_ordinary_tensors_are_weights(weights):
         {str(i): first for i in range(5001)},
     ]
     for found in hostile:
-        with pytest.raises(contest_worker.RefusedWeights):
-            contest_worker.checked(found)
+        with pytest.raises(RefusedWeights):
+            checked(found)
 
 
 def test_the_leaderboard_names_nobody(tmp_path):
     """Aliases stay the same, the best is first, and each team sees its own place and neighbours."""
-    rules = contest.read_rules(contest.DEFAULT)
-    entries = [contest.Entry(f"Team Secret {n}", fid=float(n), accuracy=0.5) for n in range(30)]
-    entries.append(contest.Entry("Team Broken", refused="it has <b>NaN</b>"))
-    contest.write(entries, rules, tmp_path)
+    rules = read_rules(DEFAULT)
+    entries = [Entry(f"Team Secret {n}", fid=float(n), accuracy=0.5) for n in range(30)]
+    entries.append(Entry("Team Broken", refused="it has <b>NaN</b>"))
+    write(entries, rules, tmp_path)
     aliases = [entry.alias for entry in entries]
-    contest.write(entries[::-1], rules, tmp_path)
+    write(entries[::-1], rules, tmp_path)
     assert aliases == [entry.alias for entry in entries]
     pages = [p.read_text(encoding="utf-8") for p in (tmp_path / "public").rglob("*.html")]
     assert len(pages) == 32
@@ -89,20 +92,22 @@ def test_the_leaderboard_names_nobody(tmp_path):
     ("change", "words"),
     [
         ({"samples": 3}, "samples must be at least 100"),
-        ({"steps": 0}, "steps must be a whole number"),
-        ({"metric": "beauty"}, "metric must be one of fid, accuracy"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": 2.5}, "steps: must be a whole number"),
+        ({"sampler": "dimm"}, "there is no sampler 'dimm' .did you mean 'ddim'"),
+        ({"metric": "beauty"}, "there is no metric 'beauty'; choose fid, accuracy"),
         ({"config": "no.yaml"}, "there is no file"),
-        ({"more": 1}, "must have the keys"),
+        ({"more": 1}, "more: unknown key"),
     ],
 )
 def test_mistakes_in_the_rules_are_sentences(change, words, tmp_path):
     """Each mistake in the rules of a contest is a sentence."""
-    values = yaml.safe_load(contest.DEFAULT.read_text(encoding="utf-8"))
+    values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     values["config"] = str(ROOT / "configs/digits.yaml")
     file = tmp_path / "contest.yaml"
     file.write_text(yaml.safe_dump({**values, **change}), encoding="utf-8")
-    with pytest.raises(contest.InputError, match=words):
-        contest.read_rules(file)
+    with pytest.raises(InputError, match=words):
+        read_rules(file)
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):
@@ -182,7 +187,7 @@ def test_hostile_weights_gain_nothing_and_honest_ones_are_scored(tmp_path, weigh
     torch.save(weights, folder / "honest.pth")
     checkpoint = {"model": weights, "ema": {"average": {}}, "step": 1}
     torch.save(checkpoint, folder / "honest_checkpoint.pth")
-    rules = yaml.safe_load(contest.DEFAULT.read_text(encoding="utf-8"))
+    rules = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     rules |= {"config": str(ROOT / "configs/digits.yaml"), "samples": 100}
     (tmp_path / "contest.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
     args = (folder, "--contest", tmp_path / "contest.yaml", "--out", out)
@@ -200,8 +205,8 @@ def test_hostile_weights_gain_nothing_and_honest_ones_are_scored(tmp_path, weigh
 @pytest.mark.slow
 def test_stored_training_images_are_refused_and_real_ones_are_not():
     """A network that only repeats what it was trained on has no place, however good its FID."""
-    judge = contest.Judge(contest.read_rules(contest.DEFAULT))
-    copied, real = contest.Entry("copied"), contest.Entry("real")
+    judge = Judge(read_rules(DEFAULT))
+    copied, real = Entry("copied"), Entry("real")
     judge.labels = torch.arange(200)
     judge.score(copied, judge.train[:200].numpy())
     judge.score(real, judge.held_out[:200].numpy())
@@ -215,7 +220,7 @@ def test_a_config_that_asks_the_network_more_often_is_refused(tmp_path, weights)
     values = yaml.safe_load((ROOT / "configs/digits.yaml").read_text(encoding="utf-8"))
     (tmp_path / "libs").mkdir()
     config = from_dict(values, tmp_path, source="x")
-    rules = contest.Rules("x", config, values, 500_000, 19, "ddim", 20, 100, "fid")
+    rules = Rules("x", config, values, 500_000, 19, "ddim", 20, 100, "fid")
 
     class Fixed:
         labels = torch.arange(100) % 10
@@ -224,7 +229,6 @@ def test_a_config_that_asks_the_network_more_often_is_refused(tmp_path, weights)
             self.rules = rules
 
     torch.save(weights, tmp_path / "w.pth")
-    helpers = (str(ROOT / "instructor"),)
-    with Sandbox("contest_worker:serve", trusted=True, _helpers=helpers) as sandbox:
-        entry = contest.take_part(tmp_path / "w.pth", Fixed(), sandbox, ROOT / "code/libs")
+    with Sandbox(WORKER, trusted=True) as sandbox:
+        entry = take_part(tmp_path / "w.pth", Fixed(), sandbox, ROOT / "code/libs")
     assert entry.refused == "it asks the network 20.0 times an image"

@@ -1,10 +1,10 @@
 """The judge of the vision transformer: each group of its functions is judged on its own."""
 
-import overlay
 import pytest
 from autograder.judge import judge
 from autograder.sandbox.sandbox import Sandbox
-from editions import rubric_of_all_parts
+from instructor.cutting.editions import rubric_of_all_parts
+from instructor.submissions import overlay
 
 BY_TESTS = 2.0  # points
 WRONG = {s.name: s for s in overlay.scenarios("wrong") if s.fails == "dit"}

@@ -7,12 +7,8 @@ import random
 import re
 from pathlib import Path
 
-import editions
 import numpy as np
 import pytest
-import regions
-import release
-import texts
 import yaml
 import zip_submission
 from autograder.checks.cases import load_goldens
@@ -20,9 +16,14 @@ from autograder.hints import HINTS
 from autograder.judge import parts_to_test
 from autograder.rubric import load_rubric
 from autograder.text import InputError, number
+from instructor.cutting import editions, regions, texts
+from instructor.cutting.cutter import GOLDENS, Cutter, build
+from instructor.cutting.files import goes_out, tracked_files
+from instructor.cutting.references import LINK
+from instructor.release import write_folder
 
 from helpers.files import ROOT
-from helpers.scripts import call_script, run_script
+from helpers.scripts import call_program, run_script
 
 FACTS = editions.known_parts()
 CODE = [part for part, facts in FACTS.items() if not (facts.report or facts.helper)]
@@ -86,7 +87,7 @@ def edition(request, tmp_path_factory) -> editions.Edition:
 @pytest.fixture(scope="module")
 def cut(edition) -> dict[str, bytes]:
     """The starter of an edition; cutting refuses what leaks, dangles or does not parse."""
-    return release.build(ROOT, release.tracked_files(), edition=edition)
+    return build(ROOT, tracked_files(), edition=edition)
 
 
 def text(cut: dict[str, bytes], file: str) -> str:
@@ -96,8 +97,8 @@ def text(cut: dict[str, bytes], file: str) -> str:
 def solved(edition: editions.Edition) -> dict[str, bytes]:
     """The files with regions as a team would hand them in that has done all parts."""
     given = dataclasses.replace(edition, parts=(), given=frozenset(FACTS))
-    cutter = release.Cutter(given, texts.Values(texts.Course(), edition))
-    files = [f for f in release.tracked_files() if f.startswith("code/") and f.endswith(".py")]
+    cutter = Cutter(given, texts.Values(texts.Course(), edition))
+    files = [f for f in tracked_files() if f.startswith("code/") and f.endswith(".py")]
     return {f: cutter.cut(f, (ROOT / f).read_bytes()) for f in files}
 
 
@@ -106,10 +107,8 @@ def solved(edition: editions.Edition) -> dict[str, bytes]:
 
 def test_each_part_is_a_stub_or_given_or_left_out(edition, cut):
     """A stub says what to do, a given part works, and of an absent one there is no task."""
-    for file in release.tracked_files():
-        if not (
-            file.startswith("code/") and file.endswith(".py") and release.goes_out(file, edition)
-        ):
+    for file in tracked_files():
+        if not (file.startswith("code/") and file.endswith(".py") and goes_out(file, edition)):
             continue
         source = (ROOT / file).read_text(encoding="utf-8")
         parts = re.findall(rf"(?m)^ *{regions.BEGIN} (\w+)$", source)
@@ -210,7 +209,7 @@ def test_public_tests_are_those_of_the_parts_asked(edition, cut, tmp_path):
     tests = {f for f in cut if f.startswith("autograder/tests/test_")}
     assert tests == {f"autograder/tests/test_{part}.py" for part in tested}
     path = tmp_path / "goldens.npz"
-    path.write_bytes(cut[release.GOLDENS])
+    path.write_bytes(cut[GOLDENS])
     with np.load(path) as file:
         assert len(file.files) > 1
     stored = {case.part for case in load_goldens(path)}
@@ -223,7 +222,7 @@ def test_public_tests_are_those_of_the_parts_asked(edition, cut, tmp_path):
 
 def test_the_contents_link_the_editions_pages(edition, cut):
     """All that go out, and no other; the links to others are cut with their parts."""
-    linked = {f"docs/{link['path']}" for link in texts.LINK.finditer(text(cut, "docs/README.md"))}
+    linked = {f"docs/{link['path']}" for link in LINK.finditer(text(cut, "docs/README.md"))}
     pages = {f for f in cut if f.startswith("docs/") and f.endswith(".md")}
     assert linked == pages - {"docs/README.md"}
 
@@ -267,7 +266,7 @@ def test_a_change_that_finds_no_place_is_refused():
     edition = editions.default_edition()
     change = editions.Change(Path("x.yaml"), "LICENSE", "no such line", "")
     stale = dataclasses.replace(edition, changes=(change,))
-    cutter = release.Cutter(stale, texts.Values(texts.Course(), stale))
+    cutter = Cutter(stale, texts.Values(texts.Course(), stale))
     with pytest.raises(regions.ReleaseError, match=r"x\.yaml: .* in LICENSE is there 0 times"):
         cutter.changed("LICENSE", "MIT")
 
@@ -289,7 +288,7 @@ def test_a_made_up_edition_is_graded_by_its_own_starter(tmp_path, seed):
     """Its stubs are not attempted, and a team that has done all parts gets all their points."""
     edition = editions.read_edition(write(tmp_path, random_edition(seed)))
     folder = tmp_path / "starter"
-    release.write_folder(release.build(ROOT, release.tracked_files(), edition=edition), folder)
+    write_folder(build(ROOT, tracked_files(), edition=edition), folder)
     automatic = [part for part in edition.parts if part.automatic]
     stubs = graded(folder)
     for part in automatic:
@@ -392,17 +391,18 @@ def test_a_short_edition_is_enough(tmp_path):
         ("points: 2}", "points: 2}\n  - {id: report_unet}", 11, "there are no questions"),
         ("points: 2}", "points: 2}\n  - {id: fm_generate, as: given}", 11, "needs fm_loss"),
         ("points: 2}", "points: 2}\n  - {id: fm_loss, as: given}", 11, "needs fm_generate"),
-        ("id: q_sample", "id: [q_sample]", 6, "'id' must be text, not ['q_sample']"),
+        ("id: q_sample", "id: [q_sample]", 6, "id: must be text and not empty, not ['q_sample']"),
         ("names: {p_sample_loop", "names: {p_sample_lop", 13, "nothing called 'p_sample_lop'"),
         ("generate}", "q_sample}", 13, "can be called generate, not 'q_sample'"),
         ("generate}", "generate}\nconfigs: {mnist: x, afhq: x}", 14, "would both be called x"),
         ("generate}", "generate}\nconfigs: {mnist: afhq}", 14, "there is configs/afhq.yaml"),
         ("generate}", "generate}\nchanges: [loss_draw_t]", 14, "no change 'loss_draw_t' (did you"),
         ("generate}", "generate}\nquestions: [Why so]", 14, "report_unet is not asked"),
-        ("term:", "trem:", 2, "unknown key 'trem' (did you mean 'term'?)"),
-        ("title: Homework", "title: [a]", 1, "'title' must be text, not ['a']"),
+        ("term:", "trem:", 2, "trem: unknown key (did you mean 'term'?)"),
+        ("title: Homework", "title: [a]", 1, "title: must be text and not empty, not ['a']"),
         ("{id: q_sample, points: 1}", "q_sample", 6, "must be a mapping with the keys id"),
-        ("q_sample, points: 1", "q_sample, points: -1", 6, "must be above 0, not -1"),
+        ("q_sample, points: 1", "q_sample, points: -1", 6, "points: must be a number, 0 or more"),
+        ("q_sample, points: 1", "q_sample, points: 0", 6, "points of q_sample must be above 0"),
         ("mnist, points: 2}", "mnist, look_for: ['3 points: all']}", 10, "come to 3, but a person"),
         ("mnist, points: 2}", "mnist, look_for: [all]}", 10, "begins with what it earns"),
     ],
@@ -424,7 +424,7 @@ def test_editions_that_there_are_not_get_a_sentence(tmp_path):
         ("fall2042", "there is no edition 'fall2042'"),
         ("no.yaml", "cannot be read"),
     ):
-        process = call_script("instructor/release.py", "--edition", name, "--out", tmp_path / "s")
+        process = call_program("instructor/release.py", "--edition", name, "--out", tmp_path / "s")
         assert process.returncode == 2
         assert words in process.stderr
         assert len(process.stderr.splitlines()) == 1

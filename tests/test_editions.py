@@ -4,7 +4,6 @@ import secrets
 from unittest import mock
 
 import numpy as np
-import overlay
 import pytest
 import yaml
 from autograder.checks.cases import load_goldens
@@ -16,7 +15,8 @@ from autograder.checks.unet_wiring import same_condition
 from autograder.hidden.schedule import with_rates
 from autograder.judge import judge, not_judged
 from autograder.results import FAILED, TestResult
-from editions import rubric_of_all_parts
+from instructor.cutting.editions import rubric_of_all_parts
+from instructor.submissions import overlay
 
 from helpers.files import ROOT
 

@@ -20,7 +20,7 @@ from autograder.output.pages import write_submission
 from autograder.results import FAILED, Grade
 from autograder.rubric import load_rubric
 from autograder.text import alike
-from overlay import Scenario, scenarios
+from instructor.submissions.overlay import Scenario, scenarios
 
 from helpers.files import ROOT, any_name
 from helpers.scripts import ENVIRONMENT, assert_refused, call_program, run_script

@@ -11,7 +11,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from release import OVERLAY, write_folder
+from instructor.cutting.files import OVERLAY
+from instructor.release import write_folder
 
 from helpers.files import ROOT
 from helpers.scripts import ENVIRONMENT

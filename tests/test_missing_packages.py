@@ -14,7 +14,7 @@ BENCHMARKS = sorted(
     for path in (ROOT / "benchmarks").glob("*.py")
     if "__main__" in path.read_text(encoding="utf-8")
 )
-OURS = ("autograder", "libs", "catalogue", "overlay", "release", "kit", "counting", "peers")
+OURS = ("autograder", "instructor", "libs", "kit", "counting", "peers")
 PACKAGES = {"jinja2": "Jinja2", "yaml": "PyYAML"}  # by the name of their module
 
 

@@ -5,13 +5,12 @@ import json
 import re
 import shutil
 
-import mutants
-import mutation
 import numpy as np
 import pytest
-from catalogue import PARTS
-from regions import is_marker
-from scorecard import targets
+from instructor.cutting.regions import is_marker, unmarked
+from instructor.measuring.table import targets
+from instructor.mutants import measure, rules
+from instructor.submissions.catalogue import PARTS
 
 from helpers.files import ROOT
 from helpers.scripts import run_script
@@ -43,13 +42,13 @@ f: b -> a
 
 
 @pytest.fixture(scope="module")
-def found() -> list[mutants.Mutant]:
-    return mutants.mutants(list(PARTS))
+def found() -> list[rules.Mutant]:
+    return rules.all_mutants()
 
 
 def test_every_small_change_is_made_once():
     """Operators, constants, conditions, arguments, names, and statements that are left out."""
-    seen = [m.change for m in mutants.mutants_of(SMALL, "code/libs/x.py")]
+    seen = [m.change for m in rules.mutants_of(SMALL, "code/libs/x.py")]
     assert sorted(seen) == sorted(SMALL_CHANGES.splitlines())
 
 
@@ -63,19 +62,19 @@ def test_there_are_enough_for_every_part(found):
 def test_a_mutant_is_the_reference_with_one_change(found):
     """It parses, has no marker, and differs from the reference in a statement or two."""
     for mutant in found[::40]:
-        reference = mutants.ROOT.joinpath(mutant.file).read_text(encoding="utf-8")
+        reference = (ROOT / mutant.file).read_text(encoding="utf-8")
         kept = {line.strip() for line in mutant.text.splitlines()}
         lost = [line for line in reference.splitlines() if line.strip() not in kept]
         assert ast.parse(mutant.text)
         assert not any(map(is_marker, mutant.text.splitlines()))
         assert len([line for line in lost if not is_marker(line)]) <= 9, mutant
-        assert mutants.unmarked(reference) != mutant.text
+        assert unmarked(reference) != mutant.text
 
 
 def test_all_that_count_as_equivalent_are_mutants(found):
     """A change of the reference must not leave entries that mean nothing any more."""
     known = {(mutant.part, mutant.change) for mutant in found}
-    for part, changes in mutants.equivalents().items():
+    for part, changes in rules.equivalents().items():
         for change, why in changes.items():
             assert (part, change) in known
             assert why.endswith(".")
@@ -85,25 +84,23 @@ def test_outputs_are_equal_up_to_rounding():
     """Outputs that differ by rounding count as equal, other values and shapes do not."""
     one = {"a": [{"tensor": "float32", "array": np.float32([1, np.nan])}, 0.5, "x"]}
     near = {"a": [{"tensor": "float32", "array": np.float32([1 + 1e-6, np.nan])}, 0.5, "x"]}
-    assert mutation.same(one, near)
+    assert measure.same(one, near)
     for other in ([1, 2], [1, np.nan, 3], [1.01, np.nan]):
-        assert not mutation.same(
-            one, {"a": [{**one["a"][0], "array": np.float32(other)}, 0.5, "x"]}
-        )
-    assert not mutation.same(one, None)
-    assert not mutation.same({"a": 1}, {"a": True})
+        assert not measure.same(one, {"a": [{**one["a"][0], "array": np.float32(other)}, 0.5, "x"]})
+    assert not measure.same(one, None)
+    assert not measure.same({"a": 1}, {"a": True})
 
 
 def test_the_table_and_the_targets_count_survivors():
     """The table and the targets leave out equal mutants and count survivors."""
-    tally = mutation.Tally(total=10, killed=6, elsewhere=1, equal=1, listed=1)
-    figures = mutation.figures([tally])
+    tally = measure.Tally(total=10, killed=6, elsewhere=1, equal=1, listed=1)
+    figures = measure.figures([tally])
     assert figures["mutants"] == 8
     assert figures["mutants_killed"] == 7
-    assert mutation.in_words(figures).startswith("7 of 8 mutants lose points, 6 for")
+    assert measure.in_words(figures).startswith("7 of 8 mutants lose points, 6 for")
     assert targets(figures) == ["mutants_killed", "mutants_right_part"]
     assert targets({**figures, "mutants_unlisted": 1}) == ["mutants_right_part"]
-    assert mutation.table({"q_sample": tally})[2].endswith("| 10 | 2 | 6 | 1 | 0 |")
+    assert measure.table({"q_sample": tally})[2].endswith("| 10 | 2 | 6 | 1 | 0 |")
 
 
 @pytest.mark.slow

@@ -3,16 +3,15 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from instructor.cutting.cutter import build
+from instructor.cutting.files import tracked_files
+from instructor.release import write_folder
 
 from helpers.files import ROOT
 from helpers.starter import fill_in
-
-sys.path.insert(0, str(ROOT / "instructor"))
-import release
 
 NOTEBOOK, TOY = "notebooks/walkthrough.ipynb", "notebooks/toy.ipynb"
 ABSOLUTE = r"(?<![\w.)])/(home|Users|work|tmp|content|root|mnt|opt|usr|etc|var)\b|\b[A-Z]:\\"
@@ -74,7 +73,7 @@ def test_stored_notebook_is_clean(name):
 def test_notebook_runs_on_the_reference(tmp_path, monkeypatch):
     """From a clone's notebooks/ folder all cells run, draw the pictures and print the accuracy."""
     repository = tmp_path / "clone"
-    for file in release.tracked_files():
+    for file in tracked_files():
         (repository / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, repository / file)
     monkeypatch.setenv("WALKTHROUGH_EPOCHS", "2")
@@ -93,7 +92,7 @@ def test_notebook_runs_on_the_reference(tmp_path, monkeypatch):
 def test_notebook_stops_at_the_first_stub(tmp_path):
     """On the starter the first stub ends the run with one sentence, its file and line."""
     starter = tmp_path / "starter"
-    release.write_folder(release.build(ROOT, release.tracked_files()), starter)
+    write_folder(build(ROOT, tracked_files()), starter)
     notebook, error = execute(starter)
     assert error is not None, "the starter has no stub"
     shown = next(o for o in outputs(notebook, "forward-pictures") if o["output_type"] == "error")
@@ -112,7 +111,7 @@ def test_notebook_stops_at_the_first_stub(tmp_path):
 def test_script_that_fails_ends_its_cell_with_the_sentence(tmp_path, monkeypatch):
     """A part that only training reaches stops the training cell with the script's own sentence."""
     starter = tmp_path / "starter"
-    release.write_folder(release.build(ROOT, release.tracked_files()), starter)
+    write_folder(build(ROOT, tracked_files()), starter)
     fill_in(starter, "ddpm", {"q_sample"})
     notebook, error = execute(starter)
     assert error is not None, "the starter has no stub"
@@ -126,7 +125,7 @@ def test_script_that_fails_ends_its_cell_with_the_sentence(tmp_path, monkeypatch
 def test_toy_notebook_runs_on_the_reference(tmp_path):
     """All cells run and draw; the samplers have their orders, and the memoriser memorises."""
     repository = tmp_path / "clone"
-    for file in release.tracked_files():
+    for file in tracked_files():
         (repository / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, repository / file)
     notebook, error = execute(repository, TOY)
@@ -143,7 +142,7 @@ def test_toy_notebook_runs_on_the_reference(tmp_path):
 def test_toy_notebook_goes_on_past_stubs(tmp_path):
     """On the starter what needs no student's code is drawn, and the rest is named."""
     starter = tmp_path / "starter"
-    release.write_folder(release.build(ROOT, release.tracked_files()), starter)
+    write_folder(build(ROOT, tracked_files()), starter)
     notebook, error = execute(starter, TOY)
     assert error is None, error
     for cell_id in ("data", "field"):

@@ -17,8 +17,8 @@ from autograder.hidden.oracles import make_cases, schedule_of
 from autograder.hidden.scaling import BLOCKS, WALKS, make_scaling_cases
 from autograder.hints import hints
 from diffusers import DDIMScheduler, DDPMScheduler, EDMEulerScheduler
-from goldens import SEED
-from overlay import scenarios
+from instructor.goldens import SEED
+from instructor.submissions.overlay import scenarios
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 

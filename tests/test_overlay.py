@@ -6,14 +6,14 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-import overlay
 import pytest
 import torch
 import yaml
 import zip_submission
-from catalogue import PARTS, ScenarioError, read_blocks
-from probes import PROBES, differences, imported, observe
-from regions import is_marker
+from instructor.cutting.regions import is_marker
+from instructor.mutants.probes import PROBES, differences, imported, observe
+from instructor.submissions import overlay
+from instructor.submissions.catalogue import PARTS, ScenarioError, read_blocks
 
 from helpers.files import ROOT
 from helpers.submissions import libs_of

@@ -6,9 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import regions
-import release
 import zip_submission
+from instructor.cutting import regions
+from instructor.cutting.cutter import build
+from instructor.cutting.files import tracked_files
+from instructor.cutting.regions import ReleaseError
+from instructor.release import write_folder, write_zip
 
 from helpers.files import ROOT
 from helpers.scripts import assert_refused, run_script
@@ -29,7 +32,7 @@ def cut_tree(root: Path, files: dict[str, str]) -> dict[str, bytes]:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
-    return release.build(root, list(files))
+    return build(root, list(files))
 
 
 def test_region_becomes_a_stub():
@@ -82,7 +85,7 @@ def test_a_given_region_keeps_its_solution():
 )
 def test_wrong_markers_are_refused(text, words):
     """Markers that do not pair, lack a task or leave no Python are refused with file and line."""
-    with pytest.raises(release.ReleaseError) as error:
+    with pytest.raises(ReleaseError) as error:
         regions.cut(text, "code/a.py")
     assert "code/a.py, line " in str(error.value)
     assert words in str(error.value)
@@ -102,7 +105,7 @@ def test_surviving_solution_is_refused(tmp_path, hiding_place, name):
     """Three lines of a solution in a row are found in code, comments, docs and configs."""
     if name.endswith(".py"):
         hiding_place = f'"""\n{hiding_place}"""\n'
-    with pytest.raises(release.ReleaseError, match=rf"{name}, line \d+: lines of the solution"):
+    with pytest.raises(ReleaseError, match=rf"{name}, line \d+: lines of the solution"):
         cut_tree(tmp_path, {"code/a.py": SOLVED, name: hiding_place})
 
 
@@ -113,7 +116,7 @@ def test_copy_in_the_same_file_is_refused(tmp_path, start, end):
     copy = "".join(
         f"{mark}{s}\n" for s in ("total = a + b", "assert total == total", "return total")
     )
-    with pytest.raises(release.ReleaseError, match=r"code/a\.py, line \d+: lines of the solution"):
+    with pytest.raises(ReleaseError, match=r"code/a\.py, line \d+: lines of the solution"):
         cut_tree(tmp_path, {"code/a.py": SOLVED + start + copy + end})
 
 
@@ -121,7 +124,7 @@ def test_solution_in_a_notebook_is_refused(tmp_path):
     """The cells of a notebook are searched as the text they show."""
     source = ["total = a + b\n", "assert total == total\n", "return total"]
     notebook = json.dumps({"cells": [{"cell_type": "code", "source": source}]})
-    with pytest.raises(release.ReleaseError, match=r"n\.ipynb, line 1"):
+    with pytest.raises(ReleaseError, match=r"n\.ipynb, line 1"):
         cut_tree(tmp_path, {"code/a.py": SOLVED, "notebooks/n.ipynb": notebook})
 
 
@@ -154,15 +157,15 @@ def test_all_graded_parts_are_stubs(starter):
 def test_zip_repeats_byte_for_byte(tmp_path, starter):
     """The same starter gives the same zip."""
     for name in ("a.zip", "b.zip"):
-        release.write_zip(starter, tmp_path / name)
+        write_zip(starter, tmp_path / name)
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
 def test_used_folder_is_refused(tmp_path):
     """A folder that holds something is never written into."""
     (tmp_path / "mine.txt").write_text("keep", encoding="utf-8")
-    with pytest.raises(release.ReleaseError, match="not empty"):
-        release.write_folder({"a": b""}, tmp_path)
+    with pytest.raises(ReleaseError, match="not empty"):
+        write_folder({"a": b""}, tmp_path)
 
 
 def git(folder: Path, *args: str) -> str:
@@ -185,7 +188,7 @@ def test_without_git_there_is_a_sentence(tmp_path):
 def clone(tmp_path):
     """A repository as a clone of the private branch would be."""
     folder = tmp_path / "clone"
-    for file in release.tracked_files():
+    for file in tracked_files():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, folder / file)
     git(folder, "init", "-q", "-b", "main")
@@ -245,7 +248,7 @@ def test_checked_out_branch_is_refused(clone):
 def test_starter_trains_when_filled_in(tmp_path, digits_args):
     """The starter stops at each stub by name; with the reference's regions put back it trains."""
     starter = tmp_path / "starter"
-    release.write_folder(release.build(ROOT, release.tracked_files()), starter)
+    write_folder(build(ROOT, tracked_files()), starter)
     run = [*digits_args, "--set", "train_cfg.max_steps=2", "--set", "train_cfg.num_eval_samples=1"]
     run += ["--set", "dataset.test_split=null"]
     parts = [("ddpm", "compute_loss"), ("ddpm", "q_sample"), ("unet", "forward")]

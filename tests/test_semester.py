@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from overlay import Scenario, scenarios
+from instructor.submissions.overlay import Scenario, scenarios
 
 from helpers.devtools import driven_tab
 from helpers.feedback_names import canvas_finds

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import release
+from instructor.release import write_folder
 
 from helpers.files import ROOT
 from helpers.scripts import assert_refused, run_script
@@ -25,7 +25,7 @@ def student(tmp_path, starter) -> Path:
     if shutil.which("make") is None:
         pytest.skip("needs make")
     folder = tmp_path / "starter"
-    release.write_folder(starter, folder)
+    write_folder(starter, folder)
     python = folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")

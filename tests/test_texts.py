@@ -5,16 +5,18 @@ import json
 import re
 from pathlib import Path
 
-import editions
 import pytest
-import release
-import texts
 import yaml
 from autograder.rubric import load_rubric
 from autograder.text import InputError
+from instructor.cutting import editions, texts
+from instructor.cutting.cutter import build
+from instructor.cutting.files import OVERLAY, tracked_files
+from instructor.cutting.references import LINK, broken_links, find_dangling
+from instructor.cutting.regions import ReleaseError
 
 from helpers.files import ROOT, find_asset
-from helpers.scripts import assert_refused, call_script
+from helpers.scripts import assert_refused, call_program
 
 COURSE = texts.Course(
     "CS 771, fall 2027", "10 December, 23:59", "Canvas, Assignment 4", "the forum", "ada/starter"
@@ -63,7 +65,7 @@ STAYS = ["tests/test_fid.py", "instructor/grading.md", "autograder/hidden/oracle
 )
 def test_names_of_what_students_do_not_have_are_found(file, text, words):
     """Docs, docstrings, comments, messages, configs, notebooks and links, each with its line."""
-    (found, *_) = texts.find_dangling({**FILES, file: text.encode()}, STAYS)
+    (found, *_) = find_dangling({**FILES, file: text.encode()}, STAYS)
     assert re.match(rf"{re.escape(file)}, line \d: ", found)
     assert words in found
 
@@ -80,7 +82,7 @@ def test_names_of_what_students_do_not_have_are_found(file, text, words):
 )
 def test_names_of_what_is_there_are_fine(file, text):
     """Ends of paths, links to headings, addresses, placeholders, comments, and names in code."""
-    assert texts.find_dangling({**FILES, file: text.encode()}, STAYS) == []
+    assert find_dangling({**FILES, file: text.encode()}, STAYS) == []
 
 
 def test_release_refuses_a_text_that_names_what_stays(tmp_path):
@@ -89,22 +91,22 @@ def test_release_refuses_a_text_that_names_what_stays(tmp_path):
     (tmp_path / "tests").mkdir()
     (tmp_path / "docs/a.md").write_text("# A\nSee tests/test_a.py.\n", encoding="utf-8")
     (tmp_path / "tests/test_a.py").write_text("", encoding="utf-8")
-    with pytest.raises(release.ReleaseError, match=r"docs/a\.md, line 2: tests/test_a\.py is not"):
-        release.build(tmp_path, ["docs/a.md", "tests/test_a.py"])
+    with pytest.raises(ReleaseError, match=r"docs/a\.md, line 2: tests/test_a\.py is not"):
+        build(tmp_path, ["docs/a.md", "tests/test_a.py"])
 
 
 def test_links_of_all_texts_lead_somewhere():
     """Also in the texts that stay: README.md, instructor/, benchmarks/."""
-    files = {f: (ROOT / f).read_bytes() for f in release.tracked_files()}
-    ours = [f for f in files if f.endswith(".md") and not f.startswith(release.OVERLAY)]
-    assert [wrong for file in ours for wrong in texts.broken_links(file, files)] == []
+    files = {f: (ROOT / f).read_bytes() for f in tracked_files()}
+    ours = [f for f in files if f.endswith(".md") and not f.startswith(OVERLAY)]
+    assert [wrong for file in ours for wrong in broken_links(file, files)] == []
 
 
 def test_every_page_is_in_the_contents(starter):
     """A page of docs/ that nobody names is a page that nobody reads."""
     contents = "docs/README.md"
-    assert contents in {link["path"] for link in texts.LINK.finditer(text_of(starter, "README.md"))}
-    linked = {f"docs/{link['path']}" for link in texts.LINK.finditer(text_of(starter, contents))}
+    assert contents in {link["path"] for link in LINK.finditer(text_of(starter, "README.md"))}
+    linked = {f"docs/{link['path']}" for link in LINK.finditer(text_of(starter, contents))}
     pages = {f for f in starter if f.startswith("docs/") and f.endswith(".md")}
     assert pages - {contents} <= linked
 
@@ -137,7 +139,7 @@ def test_what_is_for_instructors_is_cut():
 @pytest.fixture(scope="module")
 def filled() -> dict[str, bytes]:
     """The starter of a course that says all that texts ask for."""
-    return release.build(ROOT, release.tracked_files(), COURSE)
+    return build(ROOT, tracked_files(), COURSE)
 
 
 def test_the_course_is_filled_in(starter, filled):
@@ -184,7 +186,7 @@ def test_unknown_placeholder_is_refused():
 
 def test_release_says_what_the_course_leaves_open(tmp_path):
     """The release lists what course.yaml leaves open, and a partial file is read."""
-    process = call_script("instructor/release.py", "--zip", tmp_path / "a.zip")
+    process = call_program("instructor/release.py", "--zip", tmp_path / "a.zip")
     assert process.returncode == 0, process.stderr
     assert "leaves open: course, due, where, contact" in process.stdout
     (tmp_path / "course.yaml").write_text("due: 10 December\nwhere: Canvas\n", encoding="utf-8")
@@ -288,7 +290,7 @@ def test_tensorboards_names_are_those_that_training_writes(starter):
 
 def test_figures_are_drawn_on_white(tmp_path, monkeypatch, capsys):
     """Both figures, with an untrained model and, where they are, TAESD's weights."""
-    figures = pytest.importorskip("figures")
+    figures = pytest.importorskip("instructor.figures")
     import numpy as np
     import torch
     from PIL import Image
@@ -310,7 +312,7 @@ def test_figures_are_drawn_on_white(tmp_path, monkeypatch, capsys):
 
 def test_latent_figure_is_drawn_from_real_weights(tmp_path):
     """The figure of the latent space can be drawn again from TAESD's weights."""
-    figures = pytest.importorskip("figures")
+    figures = pytest.importorskip("instructor.figures")
     weights = [find_asset(f"pretrained/taesd_{part}.pth") for part in ("encoder", "decoder")]
     figures.draw_latent(figures.TAESD(*map(str, weights)).eval(), tmp_path / "latent.png")
     assert (tmp_path / "latent.png").stat().st_size > 20_000
@@ -318,7 +320,7 @@ def test_latent_figure_is_drawn_from_real_weights(tmp_path):
 
 def test_figures_without_weights_are_refused(tmp_path):
     """Without weights, the figures' script says how to get them."""
-    process = call_script("instructor/figures.py", "--run", tmp_path, "--weights", tmp_path)
+    process = call_program("instructor/figures.py", "--run", tmp_path, "--weights", tmp_path)
     assert_refused(process, "taesd_encoder.pth", "download_dataset.sh taesd")
 
 

@@ -23,11 +23,13 @@ from autograder.extras.viva.facts import SERVE, Facts, read
 from autograder.extras.viva.questions import KINDS, Question, Sheet, make_sheet, setting_of
 from autograder.extras.viva.quizzes import gift, png, qti
 from autograder.extras.viva.worker import Observer
+from autograder.output.pages import write_submission
 from autograder.reading.submission import hash_of_file, open_submission
 from autograder.results import Grade
+from autograder.rubric import load_rubric
 from autograder.sandbox import machine
 from autograder.sandbox.sandbox import Sandbox
-from overlay import Scenario, scenarios
+from instructor.submissions.overlay import Scenario, scenarios
 from PIL import Image
 
 from helpers.files import ROOT
@@ -205,6 +207,15 @@ def test_a_folder_without_results_is_refused(tmp_path):
     """A folder without results ends with one sentence."""
     done = call_program("autograder/grade.py", "viva", tmp_path)
     assert_refused(done, "holds no results")
+
+
+def test_submissions_that_nobody_graded_are_refused(tmp_path):
+    """A folder of other hand-ins ends with one sentence, not with a sheet for nobody."""
+    rubric = load_rubric()
+    write_submission(Grade("one.zip", parts=rubric.mark([])), rubric, tmp_path / "out")
+    (tmp_path / "other.zip").write_bytes(b"zip")
+    args = ("autograder/grade.py", "viva", tmp_path / "out", tmp_path / "other.zip")
+    assert_refused(call_program(*args), "none of these submissions is among", "such as one.zip")
 
 
 def check(sheet: Sheet, code_folder: Path) -> None:

@@ -4,22 +4,19 @@ Writes OUT/feedback_canvas.zip or OUT/feedback_moodle.zip, in the layout that ea
 """
 
 import argparse
-import io
-import os
 import re
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from autograder.course.manual import merge_manual
 from autograder.course.people import Course, seat
 from autograder.course.roster import keep_roster
 from autograder.output.stored import load_grades, submission_folder
+from autograder.output.zips import zipped
 from autograder.results import CANVAS, MOODLE, Grade
 from autograder.rubric import Rubric
-from autograder.text import InputError, one_line
+from autograder.text import InputError, one_line, write_bytes
 
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 REPORT = "report.html"
 
 
@@ -43,7 +40,7 @@ def canvas_files(
         who = f"{team}_{origin.person}" if origin.person else start
         end = end.split(" [")[0] if end.endswith("]") else end  # a hash, for equal names
         stem = end[:-4] if end.lower().endswith(".zip") else end
-        yield f"{who}{number}{stem}.zip", _zip([(REPORT, report_of(grade))])
+        yield f"{who}{number}{stem}.zip", zipped({REPORT: report_of(grade)})
 
 
 def moodle_files(
@@ -95,25 +92,8 @@ def write_feedback(folder: Path, system: str, rubric: Rubric) -> tuple[Path, int
             "grade the files under the names with which they were downloaded"
         )
     path = folder / f"feedback_{system}.zip"
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(_zip(files.items()))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(path, zipped(files))
     return path, len(files), max(0, len(counting) - len(files))
-
-
-def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
-    """A zip of these files; the same files give the same bytes."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in sorted(files):
-            entry = zipfile.ZipInfo(name, ZIP_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, content)
-    return out.getvalue()
 
 
 def feedback_command(arguments: list[str], rubric: Rubric) -> int:

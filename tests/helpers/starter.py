@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import regions
+from instructor.cutting import regions
 
 from helpers.files import ROOT
 

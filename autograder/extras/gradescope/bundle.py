@@ -8,17 +8,16 @@ to a programming assignment under "Configure Autograder", with a container of at
 """
 
 import argparse
-import os
 import sys
-import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from autograder.text import InputError, not_installed, number, visible  # noqa: E402
+from autograder.text import InputError, not_installed, number, visible, write_bytes  # noqa: E402
 
 try:
+    from autograder.output.zips import zipped
     from autograder.reading.program import GRADED, HELPERS, imports_of
     from autograder.rubric import Rubric, load_rubric
 except ImportError as error:
@@ -27,7 +26,6 @@ except ImportError as error:
 
 FOLDER = "autograder/extras/gradescope"
 BY_NAME = ("setup.sh", "run_autograder")  # Gradescope looks for them at the top of the zip
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def bundle(root: Path = ROOT, rubric: Path | None = None) -> dict[str, bytes]:
@@ -85,22 +83,6 @@ def points_to_set(rubric: Rubric) -> str:
     )
 
 
-def write_zip(files: dict[str, bytes], out: Path) -> None:
-    """Write a zip atomically; the same files give the same bytes. Raises OSError."""
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        with zipfile.ZipFile(partial, "w") as archive:
-            for name, content in sorted(files.items()):
-                entry = zipfile.ZipInfo(name, ZIP_TIME)
-                entry.create_system = 3  # Unix, whose permissions follow
-                entry.external_attr = (0o100755 if name in BY_NAME else 0o100644) << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, content)
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def main() -> int:
     """Build and write; returns the exit code."""
     parser = argparse.ArgumentParser(description="Build the autograder bundle for Gradescope.")
@@ -112,7 +94,8 @@ def main() -> int:
     out = args.out
     try:
         files = bundle(rubric=args.rubric)
-        write_zip(files, out)
+        out.parent.resolve(strict=True)  # a folder that is not there may be a slip
+        write_bytes(out, zipped(files, executable=BY_NAME))
     except InputError as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         return 2

@@ -52,9 +52,14 @@ def viva_command(arguments: list[str]) -> int:
     places = places_of(args.folder)
     if args.paths:
         found = find_submissions([path.absolute() for path in args.paths])
-        places |= {
-            name: path for path, name in names_of(found, [g.submission for g in grades]).items()
-        }
+        names = [grade.submission for grade in grades]
+        here = {name: path for path, name in names_of(found, names).items()}
+        if not here.keys() & set(names):
+            raise InputError(
+                f"viva: none of these submissions is among the results in {args.folder}, such as "
+                f"{min(names)}"
+            )
+        places |= here
     with Sandbox(SERVE, trusted=args.trust, private=(str(args.folder.absolute()),)) as sandbox:
         _ = sandbox.protections  # raises now if a submission could grade itself
 

@@ -3,9 +3,7 @@
 import base64
 import hashlib
 import html
-import io
 import re
-import zipfile
 import zlib
 from collections.abc import Iterable
 from struct import pack
@@ -13,9 +11,9 @@ from struct import pack
 import numpy as np
 
 from autograder.extras.viva.questions import Question, Sheet
+from autograder.output.zips import zipped
 from autograder.text import one_line
 
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 SCALE = 6  # factor by which pictures are enlarged in a quiz
 MANIFEST = """<?xml version="1.0" encoding="UTF-8"?>
 <manifest identifier="viva" xmlns="http://www.imsglobal.org/xsd/imsccv1p1/imscp_v1p1">
@@ -111,14 +109,7 @@ def qti(sheets: Iterable[Sheet]) -> bytes:
         for name in files
     ]
     files["imsmanifest.xml"] = MANIFEST.format(resources="\n".join(resources))
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in sorted(files.items()):
-            entry = zipfile.ZipInfo(name, ZIP_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, text)
-    return out.getvalue()
+    return zipped({name: text.encode("utf-8") for name, text in files.items()})
 
 
 def title_of(sheet: Sheet) -> str:

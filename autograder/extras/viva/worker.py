@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from autograder.extras.viva.statements import lines_of, statements
 from autograder.sandbox import machine
 from autograder.sandbox.wire import Channel
 from autograder.sandbox.worker import construct, in_own_order, lacks_time, method_of, submitted
@@ -127,22 +128,6 @@ class Function:
         module.__package__, module.__file__ = "libs", self.path
         exec(compile(tree, self.path, "exec"), module.__dict__)
         return module
-
-
-def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements and those inside them, outer ones first."""
-    for statement in body:
-        yield statement
-        if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            for name in ("body", "orelse", "finalbody"):
-                yield from statements(getattr(statement, name, []))
-
-
-def lines_of(statement: ast.stmt) -> range:
-    """The lines of a statement; for a compound statement those of its head."""
-    inner = getattr(statement, "body", None)
-    end = inner[0].lineno if inner else (statement.end_lineno or statement.lineno) + 1
-    return range(statement.lineno, max(end, statement.lineno + 1))
 
 
 class Observer:

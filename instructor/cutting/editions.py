@@ -14,14 +14,16 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from autograder.documents import read_with_lines, read_yaml
+from autograder.documents import NUMBER, key_problems, read_with_lines, read_yaml
 from autograder.rubric import Part, Rubric, load_rubric
 from autograder.text import InputError, did_you_mean, number
 
-EDITIONS = Path(__file__).with_name("editions")
+from instructor import ROOT
+
+EDITIONS = ROOT / "instructor" / "editions"
 PARTS = Path(__file__).with_name("parts.yaml")
 CHANGES = Path(__file__).with_name("changes")
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 DEFAULT, FULL = "fall2024", "full"
 STUB, GIVEN, ABSENT = STATES = ("stub", "given", "absent")
 SHOWN = ("curve", "samples", "fid")  # what an experiment may ask to show
@@ -31,9 +33,8 @@ OTHER_NAMES = {"p_sample_loop": ("generate",), "model_name": ("model_type",)}
 REQUIRED = {"title": str, "term": str, "points": dict, "parts": list}
 OPTIONAL = {"questions": list, "experiments": list, "names": dict, "configs": dict}
 OPTIONAL["changes"] = list
-OF_A_PART = {"id": str, "points": (int, float), "as": str, "look_for": list}
+OF_A_PART = {"id": str, "points": NUMBER, "as": str, "look_for": list}
 OF_AN_EXPERIMENT = {"part": str, "config": str, "show": list}
-KINDS = {str: "text", dict: "a mapping", list: "a list", (int, float): "a number"}
 WORTH = re.compile(r"(?P<quote>\"?)(?P<points>[\d.]+) points?: ")
 
 
@@ -60,7 +61,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Change:
-    """A place of a file that is another one in some editions; see instructor/changes."""
+    """A place of a file that is another one in some editions; see changes/."""
 
     source: Path
     file: str
@@ -257,24 +258,13 @@ class _Reader:
         self, way: tuple, values: Any, required: dict[str, Any], optional: dict[str, Any]
     ) -> bool:
         """Whether the value is a mapping of these keys, with values of these types."""
-        before, known = len(self.found), {**required, **optional}
         if not isinstance(values, dict):
             self.add(way, f"must be a mapping with the keys {', '.join(required)}")
             return False
-        for key in values:
-            if key not in known:
-                hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
-                self.add((*way, key), f"unknown key '{key}'{hint}")
-        for key, kind in known.items():
-            value = values.get(key)
-            if key not in values:
-                if key in required:
-                    self.add(way, f"the key '{key}' is missing")
-            elif not isinstance(value, kind) or isinstance(value, bool):
-                self.add((*way, key), f"'{key}' must be {KINDS[kind]}, not {value!r:.60}")
-            elif key in required and not value:
-                self.add((*way, key), f"'{key}' is empty")
-        return len(self.found) == before
+        found = list(key_problems(values, required, optional, may_be_empty=True))
+        for key, problem in found:
+            self.add((*way, key), f"{key}: {problem}")
+        return not found
 
     def states(self, entries: list) -> dict[str, str]:
         """Stub, given or absent for each part that is listed, by its id."""
@@ -349,7 +339,7 @@ class _Reader:
     def check_sums(self, parts: Collection[Part]) -> None:
         """The stated points are those of the parts."""
         stated = self.values["points"]
-        kinds = {"core": (int, float), "bonus": (int, float)}
+        kinds = {"core": NUMBER, "bonus": NUMBER}
         if not self.check_keys(("points",), stated, {}, kinds):
             return
         for kind in kinds:

@@ -1,4 +1,4 @@
-"""Draws with a team's weights for contest.py, by the kit's network and sampler, in the sandbox."""
+"""Draws with a team's weights, by the kit's network and sampler, in the sandbox."""
 
 import sys
 from pathlib import Path

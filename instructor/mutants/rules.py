@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-from overlay import ROOT, Scenario
-from regions import cut, unmarked
+from autograder.extras.viva.statements import BLOCKS, statements
+
+from instructor import ROOT
+from instructor.cutting.regions import cut, unmarked
+from instructor.submissions.overlay import Scenario
 
 EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 OTHER: dict[type, type] = {
@@ -73,14 +76,14 @@ class Mutant:
         return Scenario("wrong", name, self.change, "reference", fails=self.part, own=own)
 
 
-def mutants(parts: list[str]) -> list[Mutant]:
-    """All mutants of these parts, in the order of the files and lines."""
+def all_mutants() -> list[Mutant]:
+    """The mutants of all regions, in the order of the files and lines."""
     found: list[Mutant] = []
     for path in sorted((ROOT / "code").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         name = path.relative_to(ROOT).as_posix()
         if "# BEGIN SOLUTION" in text:
-            found += [mutant for mutant in mutants_of(text, name) if mutant.part in parts]
+            found += mutants_of(text, name)
     return found
 
 
@@ -129,45 +132,38 @@ def changes(tree: ast.Module, lines: range) -> Iterator[Change]:
         bound = {
             argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)
         }
-        for statement in _statements(function.body):
+        for statement in statements(function.body):
             if statement.lineno in lines:
                 yield from _of_statement(statement, function, bound)
             bound |= _names(statement, ast.Store)
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements in their order, those inside others too, but not those of inner functions."""
-    for statement in body:
-        yield statement
-        if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            for name in ("body", "orelse", "finalbody"):
-                yield from _statements(getattr(statement, name, []))
-
-
-def _of_statement(statement: ast.stmt, place: ast.FunctionDef, bound: set[str]) -> Iterator[Change]:
+def _of_statement(
+    statement: ast.stmt, function: ast.FunctionDef, bound: set[str]
+) -> Iterator[Change]:
     """Changes of one statement, apart from the statements inside it."""
     first = ast.unparse(statement).splitlines()[0]
     if isinstance(statement, ast.Expr | ast.AugAssign | ast.If):
-        yield Change(statement, "pass", place, first, "nothing")
+        yield Change(statement, "pass", function, first, "nothing")
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     if targets and set[str]().union(*map(_names, targets)) <= bound:
-        yield Change(statement, "pass", place, first, "nothing")
+        yield Change(statement, "pass", function, first, "nothing")
     if isinstance(statement, ast.With):
-        yield Change(statement, _block("if True:", statement), place, first, "without it")
+        yield Change(statement, _block("if True:", statement), function, first, "without it")
     if isinstance(statement, ast.AugAssign) and type(statement.op) in OTHER:
         other = copy.deepcopy(statement)
         other.op = OTHER[type(statement.op)]()
-        yield Change(statement, ast.unparse(other), place, first, ast.unparse(other))
+        yield Change(statement, ast.unparse(other), function, first, ast.unparse(other))
     if isinstance(statement, ast.For):
         source = ast.unparse(statement.iter)
         for cut_ in ("[1:]", "[:-1]", "[::-1]"):
             yield Change(
-                statement.iter, f"list({source}){cut_}", place, source, f"list({source}){cut_}"
+                statement.iter, f"list({source}){cut_}", function, source, f"list({source}){cut_}"
             )
     expressions = [
         child
         for name, value in ast.iter_fields(statement)
-        if name not in ("body", "orelse", "finalbody", "targets", "target")
+        if name not in (*BLOCKS, "targets", "target")
         for child in (value if isinstance(value, list) else [value])
         if isinstance(child, ast.expr | ast.withitem)
     ]
@@ -182,11 +178,11 @@ def _of_statement(statement: ast.stmt, place: ast.FunctionDef, bound: set[str]) 
             for code in _of_expression(node, others, bound):
                 before = ast.unparse(node)
                 wrapped = f"({code})" if node is not expression or "\n" in before else code
-                yield Change(node, wrapped, place, before, code)
+                yield Change(node, wrapped, function, before, code)
     test = getattr(statement, "test", None)
     if test is not None and not isinstance(test, ast.Compare):  # whose operator is negated above
         negated = f"not ({ast.unparse(test)})"
-        yield Change(test, negated, place, ast.unparse(test), negated)
+        yield Change(test, negated, function, ast.unparse(test), negated)
 
 
 def _of_expression(node: ast.expr, names: list[str], bound: set[str]) -> Iterator[str]:

@@ -247,11 +247,11 @@ def probe_bonus_sampling(libs: Any) -> Observations:
             seen[f"{name} leaves x"] = given
     bar, times = torch.linspace(0.99, 0.01, 30), [29, 20, 11, 3]
     for options in ({}, {"eta": 0.7, "clip_x0": True, "final_alpha_bar": 0.995}):
-        told: list[Any] = []
+        reports: list[Any] = []
         drawn = iter(torch.randn(9, *x.shape))
 
-        def network(x: Tensor, t: Tensor, told: list[Any] = told) -> Tensor:
-            told.append(t)
+        def network(x: Tensor, t: Tensor, reports: list[Any] = reports) -> Tensor:
+            reports.append(t)
             return torch.tanh(x + 0.1 * t.view(-1, 1, 1, 1))
 
         found = libs.ddim.sample_ddim(
@@ -260,11 +260,11 @@ def probe_bonus_sampling(libs: Any) -> Observations:
             bar,
             times,
             draw_noise=lambda x, drawn=drawn: next(drawn),
-            on_step=lambda i, x, told=told: told.extend([i, x]),
+            on_step=lambda i, x, reports=reports: reports.extend([i, x]),
             **options,
         )
         seen[f"walk {sorted(options)}"] = found
-        seen |= {f"told {i} {sorted(options)}": value for i, value in enumerate(told)}
+        seen |= {f"report {i} {sorted(options)}": value for i, value in enumerate(reports)}
     return seen
 
 
@@ -435,14 +435,14 @@ def probe_bonus_scaling(libs: Any) -> Observations:
         guided = sd.guided_eps(network, x.to(dtype), t, context, negative, 7.5)
         seen[f"guided {dtype}"] = guided
     seen |= {f"call {i}": len(call) for i, call in enumerate(calls)}
-    alpha_bars, told, start = torch.linspace(0.97, 0.02, 40), [], x.clone()
+    alpha_bars, reports, start = torch.linspace(0.97, 0.02, 40), [], x.clone()
     times = [35, 22, 4]
     sd.ddim_step = ddim_step
     seen["walk"] = sd.sample_guided(
         network, start, context, negative, alpha_bars, times, 3.0,
-        on_step=lambda i, x: told.append(i * x.clone()),
+        on_step=lambda i, x: reports.append(i * x.clone()),
     )  # fmt: skip
-    seen |= {f"told {i}": value for i, value in enumerate(told)}
+    seen |= {f"report {i}": value for i, value in enumerate(reports)}
     seen["x stays"] = torch.equal(start, x)
     seen["whole times"] = not any(time.is_floating_point() for time in calls)
     return seen

@@ -4,20 +4,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autograder.results import Grade
+from autograder.results import Grade, PartResult
 from autograder.sandbox.sandbox import Sandbox
 from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
-from mutants import Mutant, equivalents, mutants
-from overlay import Scenario, scenarios
+
+from instructor.mutants.rules import Mutant, equivalents
+from instructor.submissions.overlay import Scenario, scenarios
 
 SEEDS = (0, 1, 2)  # of the random inputs that outputs are compared on
 PROBE_SECONDS = 60.0
+FIGURES = ("mutants", "mutants_equivalent", "mutants_killed", "mutants_right_part")
 Grader = Callable[[list[Path], str | None], Iterable[Grade]]
 
 
@@ -46,11 +47,6 @@ class Tally:
         return self.total - self.equal - self.listed
 
 
-def chosen(parts: list[str], names: str) -> list[Mutant]:
-    """The mutants of these parts whose "PART: FILE:LINE: change" fits a pattern."""
-    return [m for m in mutants(parts) if fnmatch(str(m), names)]
-
-
 def measure(
     found: list[Mutant], grade: Grader, work: Path, complain: Callable[[str], None]
 ) -> dict[str, Tally]:
@@ -71,7 +67,7 @@ def measure(
         for result in grade(paths, part):
             mutant = own[result.submission]
             is_listed = mutant.change in reasons.get(part, {})
-            if loses(result, [part]):
+            if part in {one.id for one in lost(result)}:
                 tally.killed += 1
                 if is_listed:
                     complain(f"{mutant}: is in equivalent.yaml, but loses points")
@@ -84,25 +80,23 @@ def measure(
         again = {f"{part}-again-{i}.zip": mutant for i, mutant in enumerate(different)}
         paths = [m.submission(name).zip_to(work / name) for name, m in again.items()]
         for result in grade(paths, None):
-            if loses(result):
+            if lost(result):
                 tally.elsewhere += 1
             else:
                 tally.survivors.append(again[result.submission])
     return tallies
 
 
-def loses(grade: Grade, parts: list[str] | None = None) -> bool:
-    """Whether a part, of these or of all, has less than its points."""
-    tested = [p for p in grade.parts if p.points is not None and (not parts or p.id in parts)]
-    return any(p.points < p.max_points for p in tested)
+def lost(grade: Grade) -> list[PartResult]:
+    """The parts that were tested and have less than their points."""
+    return [p for p in grade.parts if p.points is not None and p.points < p.max_points]
 
 
 def not_equal(found: list[Mutant], work: Path) -> Iterator[Mutant]:
     """The mutants whose outputs differ from the reference's on random inputs."""
     if not found:
         return
-    helpers = (str(Path(__file__).parent),)
-    with Sandbox("probes:serve", trusted=True, _helpers=helpers) as sandbox:
+    with Sandbox("instructor.mutants.probes:serve", trusted=True) as sandbox:
         whole = Scenario("right", "compared-reference", "the reference", "reference")
         reference = whole.build(work) / "code"
         part = found[0].part
@@ -179,6 +173,3 @@ def in_words(figures: dict[str, int]) -> str:
         "{mutants_killed} of {mutants} mutants lose points, {mutants_right_part} for the right "
         "part; {mutants_equivalent} more are equivalent to the reference"
     ).format(**figures)
-
-
-FIGURES = ("mutants", "mutants_equivalent", "mutants_killed", "mutants_right_part")

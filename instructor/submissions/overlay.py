@@ -15,15 +15,17 @@ What is built has the layout that zip_submission.py writes.
 
 import ast
 import textwrap
-import zipfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from catalogue import Block, ScenarioError, parts_in_words, read_blocks
-from regions import cut, is_marker, unmarked
-from release import ROOT, ZIP_TIME, goes_out
+from autograder.output.zips import zipped
+
+from instructor import ROOT
+from instructor.cutting.files import goes_out
+from instructor.cutting.regions import cut, is_marker, unmarked
+from instructor.submissions.catalogue import Block, ScenarioError, parts_in_words, read_blocks
 
 SCENARIOS = ROOT / "instructor" / "scenarios"
 KINDS = ("wrong", "right", "hostile")
@@ -145,12 +147,7 @@ class Scenario:
 
     def zip_to(self, path: Path) -> Path:
         """Write the submission as a zip, the same bytes each time, and return its path."""
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in self.files().items():
-                entry = zipfile.ZipInfo(name, ZIP_TIME)
-                entry.external_attr = 0o644 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, content)
+        path.write_bytes(zipped(self.files()))
         return path
 
 

@@ -1,0 +1,1 @@
+"""Contests of trained weights: rules, drawing, scores, the leaderboard."""

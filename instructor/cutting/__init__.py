@@ -1,0 +1,1 @@
+"""What cuts the starter: editions, regions, texts, and the files that go out."""

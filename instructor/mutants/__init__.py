@@ -1,0 +1,1 @@
+"""Mistakes made by rule, which show what the tests of the grader overlook."""

@@ -1,0 +1,1 @@
+"""Made-up submissions: catalogues of them, read and built."""
