@@ -171,18 +171,14 @@ class Worker:
         bound = method_of(built, method)
         self.doubles = self.doubles_of([*doubles, *inside], ahead, training)
         if "model" in self.doubles:
-            weight = torch.full((16,), WEIGHT, dtype=torch.float32, device="cpu")
-            self.doubles["model"].register_parameter("weight", nn.Parameter(weight))
-            if hasattr(built, "model"):
-                self.doubles["model"].names = own_names(built.model)
+            pose_as_network(self.doubles["model"], built)
         given = dict(enumerate(args))
         tensors = as_tensors(given, away)
         draws = time is not None and lacks_time(bound, time)
         arguments = [value for place, value in tensors.items() if not draws or place != time]
         if method == "forward":
             arguments = in_own_order(built, arguments)
-        buffers = {n: getattr(built, n) for n in BUFFERS if hasattr(built, n)}
-        copies = {n: b.detach().clone() for n, b in buffers.items() if torch.is_tensor(b)}
+        copies = buffer_copies(built)
         with contextlib.ExitStack() as stack:
             for name in doubles:
                 stack.enter_context(replaced(built, own_path(built, name), self.doubles[name]))
@@ -587,6 +583,20 @@ def plain(double: Double) -> Callable[..., Any]:
         return double(*args, **kwargs)
 
     return call
+
+
+def pose_as_network(double: Double, built: Any) -> None:
+    """Give a network's double weights, and the argument names of the network that it replaces."""
+    weight = torch.full((16,), WEIGHT, dtype=torch.float32, device="cpu")
+    double.register_parameter("weight", nn.Parameter(weight))
+    if hasattr(built, "model"):
+        double.names = own_names(built.model)
+
+
+def buffer_copies(built: Any) -> dict[str, torch.Tensor]:
+    """Copies of the buffers of a model, by name, to see later whether a call changed them."""
+    buffers = {name: getattr(built, name) for name in BUFFERS if hasattr(built, name)}
+    return {n: b.detach().clone() for n, b in buffers.items() if torch.is_tensor(b)}
 
 
 class PassOn(torch.autograd.Function):
