@@ -121,7 +121,7 @@ def main() -> int:
     if sys.argv[1:2] == ["viva"] and (ROOT / "autograder" / "extras" / "viva").exists():
         from autograder.extras.viva.command import viva_command
 
-        return viva_command(sys.argv[2:])
+        return viva_command(sys.argv[2:], load_rubric())
     args = parse_args()
     rubric = load_rubric(args.rubric)
     hints()  # read now, so that a mistake in hints.yaml shows before anything is graded

@@ -110,6 +110,7 @@ def test_found_in_current_folder_first(tmp_path, monkeypatch):
     [
         ("configs/mnits.yaml", "did you mean 'configs/mnist.yaml'?"),
         ("mnist.yaml", "did you mean 'configs/mnist.yaml'?"),
+        ("digits", "did you mean 'configs/digits.yaml'?"),
         ("zzz", "there are configs/afhq.yaml"),
         ("configs", "there are configs/afhq.yaml"),
     ],

@@ -67,6 +67,22 @@ def moodle_files(
 SYSTEMS = {CANVAS: canvas_files, MOODLE: moodle_files}
 
 
+def counting_grades(
+    folder: Path, rubric: Rubric, command: str
+) -> tuple[list[Grade], Course | None]:
+    """The stored grades that count, not those of replaced hand-ins; the course, if it has a roster.
+
+    Raises InputError, with the command's name, if the folder holds no results.
+    """
+    found = load_grades(folder) if folder.is_dir() else []
+    if not found:
+        raise InputError(f"{command}: {folder} holds no results; name the --out folder of a run")
+    roster = keep_roster(folder, None)
+    final = merge_manual(found, rubric, folder, roster=roster)
+    course = seat(final, roster, rubric.hand_ins) if roster else None
+    return [g for g in final if course is None or g.submission not in course.replaced], course
+
+
 def write_feedback(folder: Path, system: str, rubric: Rubric) -> tuple[Path, int, int]:
     """Write the zip for a system; returns its path, the files in it, and the hand-ins left out.
 
@@ -74,13 +90,7 @@ def write_feedback(folder: Path, system: str, rubric: Rubric) -> tuple[Path, int
         InputError: the folder holds no results, or none that the system could assign to a person.
         OSError: it cannot be written; an earlier zip survives.
     """
-    found = load_grades(folder) if folder.is_dir() else []
-    if not found:
-        raise InputError(f"feedback: {folder} holds no results; name the --out folder of a run")
-    roster = keep_roster(folder, None)
-    final = merge_manual(found, rubric, folder, roster=roster)
-    course = seat(final, roster, rubric.hand_ins) if roster else None
-    counting = [g for g in final if course is None or g.submission not in course.replaced]
+    counting, course = counting_grades(folder, rubric, "feedback")
 
     def report_of(grade: Grade) -> bytes:
         return (submission_folder(folder, grade.submission) / REPORT).read_bytes()

@@ -343,7 +343,9 @@ def find_config(path: str) -> Path:
             return (folder / path).resolve()
     found = (ROOT / "configs").glob("*")
     known = sorted(f"configs/{p.name}" for p in found if p.suffix in (".yaml", ".yml", ".json"))
-    hint = did_you_mean(path, known) or f"; there are {', '.join(known)}"
+    by_name = f"configs/{Path(path).stem}.yaml"  # for `train.py digits`
+    hint = did_you_mean(by_name if by_name in known else path, known)
+    hint = hint or f"; there are {', '.join(known)}"
     raise UserError(f"config {path} does not exist{hint}")
 
 

@@ -15,8 +15,9 @@ from autograder.course.tables import as_csv, cell
 from autograder.extras.viva.facts import SERVE, observe
 from autograder.extras.viva.questions import Sheet, make_sheet, setting_of
 from autograder.extras.viva.quizzes import data, gift, qti
+from autograder.output.feedback import counting_grades
 from autograder.output.pages import render
-from autograder.output.stored import load_grades, places_of
+from autograder.output.stored import places_of
 from autograder.reading.submission import (
     Refused,
     find_submissions,
@@ -25,6 +26,7 @@ from autograder.reading.submission import (
     open_submission,
 )
 from autograder.results import Grade
+from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
 from autograder.text import InputError, one_line, visible, write_text
 
@@ -33,8 +35,8 @@ TEMPLATE = Path(__file__).with_name("viva.html")
 FOLDER = "viva"
 
 
-def viva_command(arguments: list[str]) -> int:
-    """`grade.py viva`; returns the exit code."""
+def viva_command(arguments: list[str], rubric: Rubric) -> int:
+    """`grade.py viva`, on the hand-ins that count; returns the exit code."""
     parser = argparse.ArgumentParser("grade.py viva", description="Questions on the teams' code.")
     parser.add_argument("folder", type=Path, metavar="OUT", help="the --out folder of a run")
     parser.add_argument("paths", nargs="*", type=Path, help="the submissions, if they moved")
@@ -46,9 +48,7 @@ def viva_command(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
-    grades = load_grades(args.folder) if args.folder.is_dir() else []
-    if not grades:
-        raise InputError(f"viva: {args.folder} holds no results; name the --out folder of a run")
+    grades, _ = counting_grades(args.folder, rubric, "viva")
     places = places_of(args.folder)
     if args.paths:
         found = find_submissions([path.absolute() for path in args.paths])
