@@ -2124,6 +2124,7 @@ def heun_step(denoise, x, sigma, sigma_next):
 # about: Keeps the three factors of a batch for all batches of the same size.
 # fails: bonus_edm
 # hint: edm_mix
+# judge_only: true
 # in: edm.denoise
 def denoise(self, x, label, sigma):
     kept = self.__dict__.setdefault("_factors", {})

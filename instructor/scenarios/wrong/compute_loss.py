@@ -1166,6 +1166,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 # about: Takes images without negative numbers for images in [0, 1], and stretches them.
 # fails: compute_loss
 # hint: loss_x_start_changed
+# judge_only: true
 # in: ddpm.compute_loss
 def compute_loss(self, x_start, label, t, noise=None):
     if self.use_vae:
@@ -1183,6 +1184,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 # fails: compute_loss
 # may_fail: latent
 # hint: loss_value
+# judge_only: true
 # in: ddpm.compute_loss
 def compute_loss(self, x_start, label, t, noise=None):
     if self.use_vae:

@@ -1121,6 +1121,7 @@ def compute_loss(self, x_start, label, t, noise=None):
 # about: Clamps the last latents to [-3, 3], the range of the decoder's first layer.
 # fails: latent
 # hint: latent_decoder_input
+# judge_only: true
 # in: ddpm.p_sample_loop
 @torch.no_grad()
 def p_sample_loop(self, labels):

@@ -1264,6 +1264,7 @@ def p_sample_loop(self, labels):
 # fails: p_sample_loop
 # may_fail: latent
 # hint: loop_not_fed_back
+# judge_only: true
 # in: ddpm.p_sample_loop
 @torch.no_grad()
 def p_sample_loop(self, labels):

@@ -1122,6 +1122,7 @@ def q_sample(self, x_start, t, noise=None):
 # about: Keeps the rates of a batch for all batches of the same size.
 # fails: q_sample
 # hint: q_sample_small_batch
+# judge_only: true
 # in: ddpm.q_sample
 def q_sample(self, x_start, t, noise=None):
     if noise is None:
