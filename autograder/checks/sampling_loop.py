@@ -314,8 +314,7 @@ def walk(
     A loop may do more with a step's result than pass it on, or fail on the result of the contract's
     step, because it divides the work differently: the mean in p_sample, the noise in the loop. Then
     loop and p_sample are judged together, and a chain that is right as a whole is right. For
-    `training` see `Chain`.
-        Finding
+    `training` see `Chain`. Raises Finding.
     """
     chain = Chain(case, random, training=training)
     try:
