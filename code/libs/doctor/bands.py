@@ -1,7 +1,8 @@
-"""What healthy runs have: errors by tenths of the noise level, in those of a linear denoiser.
+"""Errors of healthy runs for each tenth of the noise levels, relative to a linear denoiser's.
 
-From short runs, 100 to 345 steps on 8x8 digits and on points of the plane: DDPM, EDM and flows, by
-UNet, transformer and MLP. `least` is the lowest value, `most` the highest and a quarter more.
+Measured on short runs, 100 to 345 steps on 8x8 digits and on points in the plane: DDPM, EDM and
+flows, with UNet, transformer and MLP. `least` is the lowest error, `most` the highest and a quarter
+more.
 """
 
 from dataclasses import dataclass
@@ -9,11 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Band:
-    """Of a tenth of the noise levels: the least and the most that healthy runs have.
+    """The range of healthy runs' relative errors in one tenth of the noise levels.
 
     Attributes:
-        noise: the largest sigma / alpha at which they were measured, or 4 if that is more: beyond
-            it a linear denoiser sees next to nothing, and answers with the mean of the data.
+        noise: the largest sigma / alpha at which they were measured, but at least 4: above that a
+            linear denoiser sees next to nothing, and answers with the mean of the data.
     """
 
     least: float
@@ -21,9 +22,9 @@ class Band:
     noise: float
 
     def most_at(self, noise: float) -> float:
-        """The most at a noise level: beyond `noise` it grows with the square of sigma / alpha.
+        """The largest healthy error at a noise level: above `noise` it grows as (sigma / alpha)^2.
 
-        There an error of e in the noise is one of e sigma / alpha in the image.
+        There an error of e in the predicted noise is an error of e sigma / alpha in the image.
         """
         return self.most * max(1.0, noise / self.noise) ** 2
 
