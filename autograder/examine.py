@@ -86,7 +86,7 @@ class LocalWorker:
     """A worker without a sandbox: a thread of this process, for a debugger to reach."""
 
     def __init__(self, code_folder: Path) -> None:
-        from autograder.sandbox.worker import serve
+        from autograder.worker.serve import serve
 
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)

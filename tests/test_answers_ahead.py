@@ -9,7 +9,7 @@ from autograder.checks import doubles
 from autograder.checks.batches import Pieces
 from autograder.checks.doubles import Told
 from autograder.checks.unet_wiring import Wiring, needed_levels
-from autograder.sandbox import worker
+from autograder.worker import doubles as workers
 from torch import nn
 
 STRUCTURE = {"encoder": [[True, False, False]], "decoder": [[True, False, False]]}
@@ -31,11 +31,11 @@ class Line:
         return self.answer
 
 
-def ends(handlers: Any) -> tuple[doubles.Calls, Line, worker.Calls]:
+def ends(handlers: Any) -> tuple[doubles.Calls, Line, workers.Calls]:
     """What judge and worker know of one request's calls, and the line between them."""
     judge = doubles.Calls(handlers)
     line = Line(judge)
-    return judge, line, worker.Calls(line)
+    return judge, line, workers.Calls(line)
 
 
 class Broken(nn.Module):
@@ -54,7 +54,7 @@ def test_pieces_of_any_sizes_get_their_own_rows(sizes, questions):
     """Whole batches need no question; pieces are asked for, and nothing is answered twice."""
     numbers = np.random.default_rng(0).standard_normal((2, 4, 3)).astype(np.float32)
     judge, line, calls = ends({"model": Pieces("the network", numbers, again=True).answer})
-    model = worker.Double("model", calls, judge.ahead["model"])
+    model = workers.Double("model", calls, judge.ahead["model"])
     given = [model(torch.full((size, 3), float(n))) for n, size in enumerate(sizes)]
     judge.take_earlier(calls.take())
     assert line.questions == questions
@@ -67,7 +67,7 @@ def test_pieces_of_any_sizes_get_their_own_rows(sizes, questions):
 def test_a_call_is_reported_as_it_was():
     """What the student changes after a call is not what the double got."""
     judge, line, calls = ends({"on_step": Told(2).answer})
-    on_step = worker.Double("on_step", calls, judge.ahead["on_step"])
+    on_step = workers.Double("on_step", calls, judge.ahead["on_step"])
     x, numbers = torch.zeros(2), np.zeros(2, np.float32)
     for step in range(2):
         on_step(step, x, numbers)
@@ -83,7 +83,7 @@ def test_a_call_is_reported_as_it_was():
 def test_calls_of_unknown_length_are_asked_for():
     """A message has room for many short calls, and for a long one."""
     judge, line, calls = ends({"on_step": Told(2).answer})
-    on_step = worker.Double("on_step", calls, judge.ahead["on_step"])
+    on_step = workers.Double("on_step", calls, judge.ahead["on_step"])
     on_step([torch.zeros(2)])
     on_step("a text")
     assert line.questions == len(judge.asked) == 2
@@ -94,11 +94,11 @@ def test_members_draw_what_the_judge_draws():
     wiring = Wiring(needed_levels([1], []), np.random.default_rng(0), 2)
     judge, line, calls = ends(wiring.answer)
     judge.take_structure(STRUCTURE)
-    shared = worker.Members(wiring.seed, 100, {})
-    block = worker.Member("decoder.0.0", calls, nn.Identity(), shared)
+    shared = workers.Members(wiring.seed, 100, {})
+    block = workers.Member("decoder.0.0", calls, nn.Identity(), shared)
     found = [block(torch.zeros(size, 2, 4, 4)) for size in (2, 1)]
     with pytest.raises(ZeroDivisionError):
-        worker.Member("encoder.0.0", calls, Broken(), shared)(torch.zeros(2))
+        workers.Member("encoder.0.0", calls, Broken(), shared)(torch.zeros(2))
     found.append(block(torch.zeros(1, 2, 4, 4)))
     judge.take_earlier(calls.take())
     assert line.questions == 0
@@ -112,8 +112,8 @@ def test_too_many_calls_of_members_are_refused():
     wiring = Wiring(needed_levels([1], []), np.random.default_rng(0), 1)
     judge, line, calls = ends(wiring.answer)
     judge.take_structure(STRUCTURE)
-    shared = worker.Members(wiring.seed, doubles.MAX_MEMBER_CALLS, {})
-    block = worker.Member("decoder.0.0", calls, nn.Identity(), shared)
+    shared = workers.Members(wiring.seed, doubles.MAX_MEMBER_CALLS, {})
+    block = workers.Member("decoder.0.0", calls, nn.Identity(), shared)
     for _ in range(doubles.MAX_MEMBER_CALLS):
         block(torch.zeros(1, 1))
     with pytest.raises(RuntimeError, match="far too often"):

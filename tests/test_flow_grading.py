@@ -16,7 +16,7 @@ from autograder.checks.sampling_loop import Chain, check_pictures
 from autograder.checks.student import RunState, Student
 from autograder.hidden.flow import GRID, LOSSES, MIX, WALKS, make_flow_cases
 from autograder.hints import hints
-from autograder.sandbox import worker
+from autograder.worker.names import lacks_time, method_of
 from scipy import stats
 
 from libs.fm import FM
@@ -134,7 +134,7 @@ def test_the_judge_sees_whether_a_loss_draws_its_times():
     def either(x_start, label, t=None, noise=None): ...
     def other(x_start, label, tau=None): ...
 
-    draws = {f.__name__: worker.lacks_time(f, 2) for f in (fall2025, last_t, given, either, other)}
+    draws = {f.__name__: lacks_time(f, 2) for f in (fall2025, last_t, given, either, other)}
     assert [name for name, found in draws.items() if found] == ["fall2025", "last_t"]
 
 
@@ -142,9 +142,9 @@ def test_sampling_is_found_by_either_name():
     """The judge of each edition asks for its own."""
     ours, theirs = types.SimpleNamespace(p_sample_loop=1), types.SimpleNamespace(generate=2)
     for model, name in itertools.product((ours, theirs), ("p_sample_loop", "generate")):
-        assert worker.method_of(model, name) in (1, 2)
+        assert method_of(model, name) in (1, 2)
     with pytest.raises(AttributeError, match="generate"):
-        worker.method_of(types.SimpleNamespace(), "generate")
+        method_of(types.SimpleNamespace(), "generate")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from helpers.imports import arrows, modules, room, top_of, upward
 
 # From the ground up
-ROOMS = "text documents hints results late rubric sandbox reading checks hidden".split()
+ROOMS = "text documents hints results late rubric sandbox worker reading checks hidden".split()
 ROOMS += "examine tests judge batch course output extras grade".split()
 COMMANDS = "release scorecard contest goldens figures".split()
 INSTRUCTORS = ["cutting", "submissions", "mutants", "measuring", "contests", *COMMANDS]
@@ -73,12 +73,11 @@ def test_nothing_imports_the_instructors_tools():
         assert not any(room(node.module) == "instructor" for node in imports), name
 
 
-def test_the_sandbox_knows_nothing_of_the_grader():
+def test_sandbox_and_worker_know_nothing_of_the_grader():
     """Protects: a worker, which runs student code, is forked from what these import."""
-    inside = {
-        name: others for name, others in arrows("autograder").items() if room(name) == "sandbox"
-    }
-    assert {room(other) for others in inside.values() for other in others} == {"sandbox"}
+    for home, needed in (("sandbox", {"sandbox"}), ("worker", {"sandbox", "worker"})):
+        inside = [others for name, others in arrows("autograder").items() if room(name) == home]
+        assert {room(other) for others in inside for other in others} == needed
 
 
 @BOTH

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from autograder.sandbox.devices import AWAY, MISMATCH, Away, Devices
+from autograder.worker.devices import AWAY, MISMATCH, Away, Devices
 
 from helpers.files import ROOT
 from libs.ddim import sample_ddim
@@ -80,7 +80,7 @@ def test_the_reference_works_there():
 
 def test_nothing_of_torchs_compiler_is_imported():
     """It would take seconds in each worker."""
-    code = "import torch; from autograder.sandbox.devices import *\nwith Devices():\n"
+    code = "import torch; from autograder.worker.devices import *\nwith Devices():\n"
     code += "  x = torch.ones(3).as_subclass(Away); x = (x * torch.zeros_like(x)).sum()\n"
     code += "import sys; assert 'torch._dynamo' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

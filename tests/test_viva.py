@@ -27,8 +27,8 @@ from autograder.output.pages import write_submission
 from autograder.reading.submission import hash_of_file, open_submission
 from autograder.results import Grade
 from autograder.rubric import load_rubric
-from autograder.sandbox import machine
 from autograder.sandbox.sandbox import Sandbox
+from autograder.worker import machine
 from instructor.submissions.overlay import Scenario, scenarios
 from PIL import Image
 

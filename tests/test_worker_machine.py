@@ -8,9 +8,11 @@ import sys
 
 import pytest
 import torch
-from autograder.sandbox import machine
-from autograder.sandbox.devices import Away, Devices
-from autograder.sandbox.worker import construct, own_path, passes_on
+from autograder.worker import machine
+from autograder.worker.building import construct
+from autograder.worker.devices import Away, Devices
+from autograder.worker.doubles import passes_on
+from autograder.worker.names import own_path
 from torch import nn
 
 import libs.ddpm

@@ -10,7 +10,7 @@ from autograder.checks.messages import Asked, Tensor
 
 SIZES = (2, 1, 17, 33)
 LARGER = 8  # factor of the numbers in one corner of an answer; the others are about 2 or less
-MISMATCH = "Expected all tensors to be on the same device"  # as in sandbox/devices.py
+MISMATCH = "Expected all tensors to be on the same device"  # as in worker/devices.py
 
 
 class Spread:

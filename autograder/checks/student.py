@@ -258,7 +258,7 @@ class Student:
             training: the mode of the object and of the doubles, training or evaluation.
             time_at: position of the time steps, which are left out if the method, as in some
                 editions, draws them itself; `Answer.draws` says whether.
-            away: put all arguments on a second device, see sandbox/devices.py.
+            away: put all arguments on a second device, see worker/devices.py.
             inside: doubles that replace functions that the method calls.
             weights: values of the object's parameters during the call, by name; gradients then
                 include those that reach these parameters.
@@ -323,7 +323,7 @@ class Student:
         Args:
             inside: doubles that are not arguments, but replace functions that it calls.
             keeps: doubles whose arguments must not change after the call.
-            away: put all tensors on a second device, see sandbox/devices.py.
+            away: put all tensors on a second device, see worker/devices.py.
         """
         doubles, inside = doubles or {}, inside or {}
         request: dict[str, Any] = {"module": module, "name": name, "args": list(args)}

@@ -58,7 +58,7 @@ class Sandbox:
 
     def __init__(
         self,
-        serve: str = "autograder.sandbox.worker:serve",
+        serve: str = "autograder.worker.serve:serve",
         *,
         trusted: bool = False,
         private: tuple[str, ...] = (),

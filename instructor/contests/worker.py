@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from autograder.sandbox import machine
 from autograder.sandbox.wire import Channel
+from autograder.worker import machine
 
 MAX_TENSORS = 5000
 

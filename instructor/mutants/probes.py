@@ -14,9 +14,9 @@ import zlib
 from typing import Any
 
 import torch
-from autograder.sandbox import machine
 from autograder.sandbox.wire import Channel
-from autograder.sandbox.worker import pack
+from autograder.worker import machine
+from autograder.worker.values import pack
 from torch import Tensor, nn
 
 MODULES = "ddpm unet ddim edm fm stable_diffusion metrics.fid metrics.memorization".split()

@@ -21,9 +21,10 @@ import torch
 from torch import nn
 
 from autograder.extras.viva.statements import lines_of, statements
-from autograder.sandbox import machine
 from autograder.sandbox.wire import Channel
-from autograder.sandbox.worker import construct, in_own_order, lacks_time, method_of, submitted
+from autograder.worker import machine
+from autograder.worker.building import construct, submitted
+from autograder.worker.names import in_own_order, lacks_time, method_of
 
 DDPM = ("q_sample", "compute_loss", "p_sample", "p_sample_loop")
 TIMES = 3  # how often a line of a loop is reported

@@ -117,7 +117,7 @@ class Channel:
     def send(self, message, deadline=None):
         return None
 
-# file: code/autograder/sandbox/worker.py
+# file: code/autograder/worker/serve.py
 def serve(channel, code_folder):
     return None
 

@@ -21,7 +21,7 @@ import torch
 import torch.utils._device
 from torch.overrides import TorchFunctionMode
 
-from autograder.sandbox.devices import here, is_away_name
+from autograder.worker.devices import here, is_away_name
 
 # Packages that only show or log; a stand-in replaces each that is not installed.
 SHOWS = {"IPython", "ipywidgets", "matplotlib", "seaborn", "tensorboard", "tensorboardX", "wandb"}
