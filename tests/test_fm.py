@@ -20,7 +20,7 @@ from libs.config import load_config
 from libs.fm import FM
 from libs.models import build
 from libs.models.build import build_model, load_model
-from libs.models.flows import SHORTEST, ImageDiT, ImageUNet
+from libs.models.flows import BoundedDiT, BoundedUNet, ImageDiT, ImageUNet
 from libs.models.variants import VariantUNet, null_label
 from libs.runtime import checkpoint
 from libs.runtime.device import Precision
@@ -275,12 +275,31 @@ def test_predicted_image_becomes_a_velocity(kind):
     for parameter in network.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     x, label = normal(4, 1, 8, 8, dtype=torch.float32), torch.tensor([0, 1, 2, 3])
-    t = torch.tensor([0.0, 0.4, 1 - SHORTEST, 1.0])
+    t = torch.tensor([0.0, 0.4, 1 - network.shortest, 1.0])
     image = super(type(network).__mro__[1], network).forward(x, label, t)
     found = network(x, label, t)
-    for i, left in enumerate([1.0, 0.6, SHORTEST, SHORTEST]):
+    for i, left in enumerate([1.0, 0.6, network.shortest, network.shortest]):
         torch.testing.assert_close(x[i] + left * found[i], image[i], rtol=1e-4, atol=1e-4)
     assert (found.std(dim=(1, 2, 3)) > 1e-3).all()
+
+
+@pytest.mark.parametrize("kind", [BoundedUNet, BoundedDiT])
+def test_bounded_images_end_at_black_and_white(kind):
+    """What is predicted beyond the border counts as the border, and learns only the way back."""
+    torch.manual_seed(0)
+    levels = {"dim_mults": (1,), "attn_levels": ()} if kind is BoundedUNet else {"depth": 1}
+    network = kind(dim=8, context_dim=8, num_classes=4, in_channels=1, **levels)
+    last = network.final_linear if kind is BoundedDiT else network.final_conv[-1]
+    torch.nn.init.zeros_(last.weight)
+    x, label, t = torch.zeros(3, 1, 8, 8), torch.arange(3), torch.full((3,), 0.5)
+    for bias, image in ((-3.0, -1.0), (0.25, 0.25), (3.0, 1.0)):
+        torch.nn.init.constant_(last.bias, bias)
+        for target, slope in ((-1.0, image + 1), (0.5, image - 0.5), (1.0, image - 1)):
+            network.zero_grad()
+            found = network(x, label, t) / 2  # from x = 0 with half of the time left
+            torch.testing.assert_close(found, torch.full_like(x, image))
+            (0.5 * (found - target).square().mean()).backward()
+            torch.testing.assert_close(last.bias.grad.sum(), torch.tensor(slope))
 
 
 # Drawing images
@@ -404,7 +423,7 @@ def test_resume_is_exact(settings, tmp_path, time):
     assert_resumes_exactly("digits_fm", tmp_path, *settings, f"fm.time={time}")
 
 
-@pytest.mark.parametrize("prediction", ["velocity", "image"])
+@pytest.mark.parametrize("prediction", ["velocity", "image", "bounded"])
 def test_loss_falls(make_trainer, prediction):
     """Training lowers the loss of the velocity, whatever the network predicts."""
     trainer = make_trainer(

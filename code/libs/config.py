@@ -194,8 +194,8 @@ class FMConfig:
     time: Literal["uniform", "logit_normal"] = "uniform"  # how t is drawn in training
     logit_mean: float = number(0.0)  # of ln(t / (1 - t)), for logit_normal; below 0: more noise
     logit_std: float = number(1.0, above=0)
-    # Of the network; residual: what a linear guess leaves of the velocity
-    prediction: Literal["velocity", "image", "residual"] = "velocity"
+    # Of the network; bounded: an image in [-1, 1]; residual: what a linear guess leaves
+    prediction: Literal["velocity", "image", "bounded", "residual"] = "velocity"
     solver: Literal["euler", "heun"] = "euler"  # heun: two evaluations a step
     # Share of a batch that learns mean velocities between two times, for few large steps; 0: none
     mean_share: float = number(0.0, at_least=0, at_most=1)

@@ -131,7 +131,7 @@ def network_argument(config: Config, betas: Tensor | None, vae: nn.Module | None
     if section.prediction != "eps":
         network = part("models.dit", "IndirectDiT") if is_dit else IndirectUNet
         return {"network": partial(network, section.prediction, betas, **options)}
-    prediction = {"velocity": "", "image": "Image", "residual": "Residual"}[config.fm.prediction]
+    prediction = config.fm.prediction.title().replace("Velocity", "")
     if config.fm.mean_share:
         network = part("models.mean_flow", f"{prediction}MeanUNet")
     elif prediction:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from .dit import DiT
 from .variants import VariantUNet
 
-SHORTEST = 0.05  # of the times that are left; by less nothing is divided
 DATA_STD = 0.5  # about the standard deviation of images in [-1, 1], as EDM's code assumes it
 
 
@@ -17,15 +16,17 @@ class ImageFlow(nn.Module):
 
     Images are simpler than velocities, which hold all of the noise: that helps a network of little
     capacity (Li and He 2025, "Back to Basics: Let Denoising Generative Models Denoise"). In the
-    last `SHORTEST` of the time the network predicts x_t + `SHORTEST` times the velocity instead,
+    last `shortest` of the time the network predicts x_t + `shortest` times the velocity instead,
     so that its error is not divided by nothing. It comes before the network among the bases of a
     class.
     """
 
+    shortest = 0.05
+
     def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
         """The velocity at x, [B, C, H, W], at times [B] in [0, 1]; labels as the network's."""
         start = time if time.ndim == 1 else time[:, 0]
-        left = (1 - start).clamp(min=SHORTEST)[:, None, None, None]
+        left = (1 - start).clamp(min=self.shortest)[:, None, None, None]
         return (super().forward(x, label, time) - x) / left
 
 
@@ -35,6 +36,33 @@ class ImageUNet(ImageFlow, VariantUNet):
 
 class ImageDiT(ImageFlow, DiT):
     """A DiT that predicts images."""
+
+
+class Bounded(nn.Module):
+    """What keeps a network's image within [-1, 1].
+
+    Most pixels of a digit are black, but a small network does not predict -1 to the last grey
+    level, and the rest stays in the pictures as grain. Here black is whatever is -1 or less. The
+    gradient passes as if nothing were cut: where the target lies inside, it leads back, and where
+    it lies on the border, it is 0. It comes between `ImageFlow` and the network.
+    """
+
+    def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        """The image, [B, C, H, W], in [-1, 1]; arguments as the network's."""
+        image = super().forward(x, label, time)
+        return image + (image.clamp(-1, 1) - image).detach()
+
+
+class BoundedUNet(ImageFlow, Bounded, VariantUNet):
+    """A UNet that predicts images in [-1, 1]."""
+
+    shortest = 0.01  # the last step takes what it predicts, and would keep the rest of the noise
+
+
+class BoundedDiT(ImageFlow, Bounded, DiT):
+    """A DiT that predicts images in [-1, 1]."""
+
+    shortest = BoundedUNet.shortest
 
 
 class ResidualFlow(nn.Module):

@@ -70,7 +70,7 @@ def check_together(config: Any) -> None:
     _check_model_name(config)
     _check_network(config.model)
     _check_edm(config.edm)
-    _check_mean_flow(config.fm, config.model, config.train_cfg)
+    _check_flow(config.fm, config.model, config.train_cfg)
     _check_text(config.model, config.dataset, config.text)
     _check_scores(config.model, config.train_cfg)
     _check_samplers(config)
@@ -196,9 +196,13 @@ def _check_edm(edm: Any) -> None:
         raise UserError(f"'edm.s_min' {edm.s_min} must not be above 'edm.s_max' {edm.s_max}")
 
 
-def _check_mean_flow(fm: Any, model: Any, train: Any) -> None:
+def _check_flow(fm: Any, model: Any, train: Any) -> None:
+    if fm.prediction == "bounded" and model.use_vae:
+        raise UserError("'fm.prediction: bounded' is for pixels: latents may be of any size")
     if not fm.mean_share:
         return
+    if fm.prediction == "bounded":  # towards other times than 1 it is no image
+        raise UserError("'fm.mean_share' goes without 'fm.prediction: bounded': take image")
     if model.network != "unet":
         raise UserError(
             f"'fm.mean_share' needs a network that takes two times, not 'model.network: "
