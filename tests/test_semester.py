@@ -196,7 +196,7 @@ def teach(work: Path) -> Semester:
     grade("changed test", work / "round1", *changed, script=other / GRADE)
 
     grade("feedback", "feedback", out, "--canvas")
-    grade("viva", "viva", out)
+    grade("viva", "viva", out, "--pdf")
     return done
 
 
@@ -206,6 +206,7 @@ def test_a_semester(tmp_path):
 
     The pictures there are made of those that this leaves in its folder.
     """
+    pytest.importorskip("fpdf", reason="viva --pdf needs requirements/grade.txt")
     semester = teach(tmp_path)
     check_points(semester)
     check_sheets(semester)
@@ -299,6 +300,9 @@ def check_sheets(semester: Semester) -> None:
     assert ["ABCD"[asked.key] for asked in gift] == list(chain(*letters))
     quizzes = read_qti((out / "viva/viva_qti.zip").read_bytes())
     assert sorted(["ABCD"[asked.key] for asked in quiz] for quiz in quizzes) == sorted(letters)
+    pypdf = pytest.importorskip("pypdf", reason="pypdf reads the PDF back")
+    with pypdf.PdfReader(out / "viva/keys.pdf") as reader:
+        assert len(reader.outline) == len(counts)
 
 
 def look_at_pages(semester: Semester, folder: Path) -> None:

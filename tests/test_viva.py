@@ -103,6 +103,81 @@ def test_pictures_are_png():
         assert (np.asarray(image)[::6, ::6] == picture).all()
 
 
+def test_the_pdf_asks_every_question(sheets):
+    """Read back, each sheet is on a leaf of its own, with code, answers and pictures."""
+    reader = read_pdf(sheets, keys=False)
+    assert [entry.title for entry in reader.outline] == [sheet.team for sheet in sheets]
+    starts = [reader.get_destination_page_number(entry) for entry in reader.outline]
+    assert all(start % 2 == 0 for start in starts)
+    for sheet, start, end in zip(sheets, starts, [*starts[1:], None], strict=True):
+        pages = reader.pages[start:end]
+        text = squeezed("".join(page.extract_text() for page in pages))
+        assert text.count("Notes") == len(sheet.questions)
+        for question in sheet.questions:
+            for words in (question.text, *question.code.split("\n"), *question.answers):
+                assert squeezed(words) in text
+        drawn = [np.asarray(image.image.convert("L")) for page in pages for image in page.images]
+        shown = [picture for question in sheet.questions for picture in question.pictures]
+        assert len(drawn) == len(shown) == 2
+        for one, picture in zip(drawn, shown, strict=True):
+            assert (one == picture.repeat(6, 0).repeat(6, 1)).all()
+
+
+def test_the_pdf_of_keys_marks_the_right_answers(sheets):
+    """Without keys only names are bold; with them so are the right answers, and nothing moves."""
+    asked, keys = (read_pdf(sheets, keys) for keys in (False, True))
+    for page, other in zip(asked.pages, keys.pages, strict=True):
+        assert page.extract_text() == other.extract_text()
+    assert bold(asked) == squeezed("".join(sheet.team for sheet in sheets))
+    right = ""
+    for sheet in sheets:
+        right += sheet.team + "".join(f"{'ABCD'[q.key]}){q.right}" for q in sheet.questions)
+    assert bold(keys) == squeezed(right)
+
+
+def test_code_in_the_pdf_is_monospaced_numbered_and_wrapped(monkeypatch):
+    """Long lines wrap, letters of all scripts stay, and what no font has is spelled out."""
+    monkeypatch.setattr(pytest.importorskip("autograder.extras.viva.pdf"), "findSystemFonts", list)
+    long = "y = " + " + ".join(f"x{i}" for i in range(100))
+    code = f"  98  if 'Łódź Яи': # {{nb}} \N{CJK UNIFIED IDEOGRAPH-9673}\n  99      {long}"
+    question = Question("left_out", "What?", ["no", "yes"], 1, code=code)
+    sheet = Sheet("a.zip", "Zoë Ωmega \N{CJK UNIFIED IDEOGRAPH-9673}", setting_of(1), [question])
+    reader = read_pdf([sheet], keys=False)
+    pieces = fonts_of(reader)
+    mono = "".join(text for text, font in pieces if "Mono" in font)
+    wanted = f"98if'ŁódźЯи':#{{nb}}\\u967399{long}"
+    assert squeezed(mono) == squeezed(wanted)
+    rows = [row for row in reader.pages[0].extract_text().split("\n") if "x" in row]
+    assert len(rows) > 4
+    assert max(map(len, rows)) < 110
+    assert squeezed(reader.pages[0].extract_text()).startswith("ZoëΩmega\\u9673")
+
+
+def test_the_pdf_finds_a_font_for_other_letters(monkeypatch, tmp_path):
+    """Letters that DejaVu lacks come from a font of the computer; files that are none are left."""
+    pdf = pytest.importorskip("autograder.extras.viva.pdf")
+    from fontTools.ttLib import TTFont
+
+    letter = "\N{CJK UNIFIED IDEOGRAPH-9673}"
+    with TTFont(Path(pdf.matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf") as font:
+        for table in font["cmap"].tables:
+            if table.isUnicode():
+                table.cmap[ord(letter)] = table.cmap[ord("A")]
+        font.save(tmp_path / "other.ttf")
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    found = [str(path) for path in tmp_path.iterdir()]
+    monkeypatch.setattr(pdf, "findSystemFonts", lambda: found)
+    reader = read_pdf([Sheet("a.zip", f"team {letter}", setting_of(1))], keys=False)
+    assert reader.pages[0].extract_text().startswith(f"team {letter}")
+
+
+def test_without_fpdf2_one_sentence_says_what_to_do(tmp_path, monkeypatch):
+    """It comes first, before results are looked for."""
+    monkeypatch.setitem(sys.modules, "fpdf", None)
+    done = call_program("autograder/grade.py", "viva", tmp_path, "--pdf")
+    assert_refused(done, "--pdf needs fpdf2", "requirements/grade.txt")
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -176,6 +251,7 @@ def test_keys_are_true_on_right_submissions(topic, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_from_grades_to_sheets(tmp_path):
     """The command finds what was graded, and says whose file has changed or is gone."""
+    pytest.importorskip("fpdf", reason="viva --pdf needs requirements/grade.txt")
     hand_ins, out = tmp_path / "in", tmp_path / "out"
     hand_ins.mkdir()
     for name in ("one", "two", "three"):
@@ -183,7 +259,7 @@ def test_from_grades_to_sheets(tmp_path):
     run_script("autograder/grade.py", hand_ins, "--out", out, "--only", "q_sample")
     (hand_ins / "two.zip").write_bytes(b"other")
     (hand_ins / "three.zip").unlink()
-    done = run_script("autograder/grade.py", "viva", out)
+    done = run_script("autograder/grade.py", "viva", out, "--pdf")
     assert done.returncode == 0, done.stderr
     assert "two.zip: 0 questions: its file has changed since it was graded" in done.stdout
     assert "three.zip: 0 questions: its files have moved" in done.stdout
@@ -191,7 +267,9 @@ def test_from_grades_to_sheets(tmp_path):
     names = {path.name for path in (out / "viva").iterdir()}
     assert names == {
         "sheets.html",
+        "sheets.pdf",
         "keys.html",
+        "keys.pdf",
         "keys.csv",
         "sheets.txt",
         "viva.gift",
@@ -216,6 +294,37 @@ def test_submissions_that_nobody_graded_are_refused(tmp_path):
     (tmp_path / "other.zip").write_bytes(b"zip")
     args = ("autograder/grade.py", "viva", tmp_path / "out", tmp_path / "other.zip")
     assert_refused(call_program(*args), "none of these submissions is among", "such as one.zip")
+
+
+def read_pdf(sheets: list[Sheet], keys: bool) -> Any:
+    """The sheets' PDF as pypdf reads it; skips where a package for PDFs is missing."""
+    pypdf = pytest.importorskip("pypdf", reason="pypdf reads the PDF back")
+    pytest.importorskip("fpdf", reason="viva --pdf needs requirements/grade.txt")
+    from autograder.extras.viva.pdf import as_pdf
+
+    return pypdf.PdfReader(io.BytesIO(as_pdf(sheets, keys)))
+
+
+def fonts_of(reader: Any) -> list[tuple[str, str]]:
+    """The pieces of a PDF's text, each with the name of its font."""
+    found: list[tuple[str, str]] = []
+
+    def visit(text: str, _: Any, __: Any, font: Any, *___: Any) -> None:
+        found.append((text, str(font["/BaseFont"]) if font else ""))
+
+    for page in reader.pages:
+        page.extract_text(visitor_text=visit)
+    return found
+
+
+def bold(reader: Any) -> str:
+    """What is bold in a PDF, without white space."""
+    return squeezed("".join(text for text, font in fonts_of(reader) if "Bold" in font))
+
+
+def squeezed(text: str) -> str:
+    """The text without white space, which a PDF changes."""
+    return "".join(text.split())
 
 
 def check(sheet: Sheet, code_folder: Path) -> None:

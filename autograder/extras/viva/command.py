@@ -1,13 +1,14 @@
 """Write oral questions: python autograder/grade.py viva OUT [PATH...]
 
-Writes to OUT/viva/: sheets.html to print, keys.html, keys.csv, sheets.txt, viva.gift, viva_qti.zip.
+Writes to OUT/viva/: sheets.html to print, keys.html, keys.csv, sheets.txt, viva.gift, viva_qti.zip,
+and with --pdf also sheets.pdf and keys.pdf.
 """
 
 import argparse
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,7 +29,14 @@ from autograder.reading.submission import (
 from autograder.results import Grade
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
-from autograder.text import InputError, one_line, visible, write_text
+from autograder.text import (
+    InputError,
+    check_installed,
+    one_line,
+    visible,
+    write_bytes,
+    write_text,
+)
 
 KIT_CODE = Path(__file__).resolve().parents[3] / "code"
 TEMPLATE = Path(__file__).with_name("viva.html")
@@ -43,11 +51,13 @@ def viva_command(arguments: list[str], rubric: Rubric) -> int:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="another N gives other questions (0)"
     )
+    parser.add_argument("--pdf", action="store_true", help="also PDFs for orals, to take notes on")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="threads")
     parser.add_argument("--trust", action="store_true", help="see grade.py --trust")
     args = parser.parse_args(arguments)
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
+    as_pdf = pdf_writer() if args.pdf else None
     grades, _ = counting_grades(args.folder, rubric, "viva")
     places = places_of(args.folder)
     if args.paths:
@@ -69,6 +79,9 @@ def viva_command(arguments: list[str], rubric: Rubric) -> int:
         with ThreadPoolExecutor(args.jobs) as pool:
             sheets = list(pool.map(one, grades))
     write(sheets, args.folder / FOLDER)
+    if as_pdf:
+        for name, keys in (("sheets.pdf", False), ("keys.pdf", True)):
+            write_bytes(args.folder / FOLDER / name, as_pdf(sheets, keys))
     for sheet in sheets:
         if sheet.trouble:
             print(
@@ -79,6 +92,24 @@ def viva_command(arguments: list[str], rubric: Rubric) -> int:
         one_line(f"{args.folder / FOLDER}: sheets of five questions for {whole} of {len(sheets)}")
     )
     return 0
+
+
+def pdf_writer() -> Callable[[Sequence[Sheet], bool], bytes]:
+    """What makes a PDF of sheets, without keys or with them.
+
+    Raises:
+        InputError: fpdf2 is not installed.
+    """
+    try:
+        check_installed("fpdf")
+    except ImportError as error:
+        raise InputError(
+            "--pdf needs fpdf2, which is not installed; install it with: "
+            "python -m pip install -r requirements/grade.txt"
+        ) from error
+    from autograder.extras.viva.pdf import as_pdf
+
+    return as_pdf
 
 
 def sheet_of(grade: Grade, path: Path | None, sandbox: Sandbox, seed: int = 0) -> Sheet:
