@@ -204,6 +204,22 @@ def test_what_does_not_run_is_said(tmp_path):
     assert "does not run" in as_text([sheet]) or "not run" in sheet.trouble
 
 
+def test_a_call_is_made_once_for_all_lines_left_out_of_it(monkeypatch):
+    """To leave out eight lines takes eight calls, and each of the calls once as it is."""
+    with libs_of(ROOT / "code"):
+        observer = Observer(str(ROOT / "code"), 1, 8, [1, 4, 4], 8)
+        counted = observer.counted
+        limits: list[float] = []
+
+        def watched(call: Any, most: float) -> tuple[Any, int]:
+            limits.append(most)
+            return counted(call, most)
+
+        monkeypatch.setattr(observer, "counted", watched)
+        calls = {call for *_, call, _, _ in observer.left_out()}
+    assert limits.count(math.inf) == len(calls) < len(limits) - len(calls) <= 8
+
+
 def test_a_line_without_which_a_loop_never_ends(tmp_path):
     """The line that counts down is left out: the answer is that, and the others still follow."""
     (scenario,) = (s for s in scenarios("right") if s.name == "right_loop_while")
@@ -216,7 +232,9 @@ def test_a_line_without_which_a_loop_never_ends(tmp_path):
             next(s for s in function.statements.values() if ast.unparse(s).startswith(text))
             for text in ("step -= 1", "x = self.p_sample")
         )
-        found = [observer.without("p_sample_loop", built, function, s)[-2] for s in (counts, asks)]
+        whole = observer.counted(lambda: observer.call("p_sample_loop", built), math.inf)
+        given = ("p_sample_loop", *whole, function)
+        found = [observer.without(*given, statement)[-2] for statement in (counts, asks)]
     assert found == ["endless", "other"]
 
 

@@ -290,12 +290,23 @@ class Observer:
                 if isinstance(statement, kinds) and statement.lineno in ran and not is_text:
                     candidates += [(call, built, function, statement) for call in calls]
         self.draw.shuffle(candidates)
-        return [self.without(*candidate) for candidate in candidates[: self.tries]]
+        whole: dict[str, tuple[Any, int]] = {}  # each call with nothing left out
+        found = []
+        for call, built, function, statement in candidates[: self.tries]:
+            if call not in whole:
+                whole[call] = self.counted(partial(self.call, call, built), math.inf)
+            found.append(self.without(call, *whole[call], function, statement))
+        return found
 
-    def without(self, call: str, built: Any, function: Function, statement: ast.stmt) -> list[Any]:
-        """What happens to a call if a statement is left out."""
+    def without(
+        self, call: str, before: Any, ran: int, function: Function, statement: ast.stmt
+    ) -> list[Any]:
+        """What happens to a call if a statement is left out.
+
+        Args:
+            before, ran: what the call gives with it, and how many lines it runs, see `counted`.
+        """
         where = [function.file, statement.lineno, statement.end_lineno, call]
-        before, ran = self.counted(partial(self.call, call, built), math.inf)
         try:
             module = function.without(statement)
             with_it = sys.modules[module.__name__]
