@@ -17,6 +17,7 @@ import io
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -956,12 +957,44 @@ def main() -> int:
         if mistake:
             say(f"error: {mistake}", sys.stderr)
         return 2 if mistake else check_and_pack(root, args)
+    except BrokenPipeError:  # see `ending_with_its_reader`
+        raise
     except OSError as error:
         say(f"error: {error.strerror}: {error.filename or ''}", sys.stderr)
         return 2
     except KeyboardInterrupt:
         say("stopped; nothing was written", sys.stderr)
         return 130
+
+
+@contextlib.contextmanager
+def ending_with_its_reader() -> Iterator[None]:
+    """Within this context, exit without a traceback once nobody reads the output (`| head`)."""
+    try:
+        yield
+    except BrokenPipeError:
+        if not _drop_unread():  # another pipe, such as a worker's
+            raise
+        sys.exit(141)  # as a shell says of a program that SIGPIPE ended
+    finally:
+        try:
+            print(end="", flush=True)  # what is left for Python's own end would show a traceback
+        except BrokenPipeError:
+            _drop_unread()
+
+
+def _drop_unread() -> bool:
+    """Let what is written to pipes without a reader go nowhere; whether there are any."""
+    found = False
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no poll, or no file
+            pipe = select.poll()
+            pipe.register(stream.fileno(), 0)  # 0: errors alone, which are always reported
+            if pipe.poll(0):
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+                found = True
+    return found
 
 
 def sha256(path: Path) -> str:
@@ -977,4 +1010,5 @@ if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a file's name
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
-    sys.exit(main())
+    with ending_with_its_reader():
+        sys.exit(main())

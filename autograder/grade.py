@@ -6,7 +6,6 @@ PATH is a zip, a submission's folder, or a folder of these. Student code runs on
 """
 
 import argparse
-import io
 import os
 import secrets
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from autograder.output.ending import run_command
 from autograder.text import (
     InputError,
     check_installed,
@@ -366,11 +366,8 @@ def with_part(stored: dict[str, Grade], now: Grade, order: Order) -> Grade:
 
 
 if __name__ == "__main__":
-    for stream in (sys.stdout, sys.stderr):  # a terminal's encoding may lack letters or symbols
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(main())
+        run_command(main)
     except (InputError, Refused, SandboxError) as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         sys.exit(2)

@@ -10,7 +10,6 @@ prints the scenarios, one in a line: name, kind, what it is, what must come out.
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from autograder.output.ending import run_command
 from autograder.text import InputError, check_installed, not_installed
 
 try:
@@ -77,7 +77,6 @@ def main() -> int:
         if args.list is None:
             return measure(args)
         lines = listed(scenarios_named(args.kind or KINDS, args.names or "*"), args.list)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is not an error
         sys.stdout.writelines(f"{line}\n" for line in lines)
         return 0
     except (InputError, ScenarioError) as error:
@@ -134,4 +133,4 @@ def steps_of(card: Scorecard, args: argparse.Namespace) -> dict[str, Callable[[]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -23,6 +23,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from autograder.output.ending import run_command  # noqa: E402
+
 ENVIRONMENTS = ROOT / ".venv-machines"
 INSTALLED = ("requirements.txt", "requirements/dev.txt")  # as `make test` installs
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -368,4 +372,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import re
+import select
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -802,8 +803,39 @@ def main() -> int:
     return 0
 
 
+@contextlib.contextmanager
+def ending_with_its_reader() -> Iterator[None]:
+    """Within this context, exit without a traceback once nobody reads the output (`| head`)."""
+    try:
+        yield
+    except BrokenPipeError:
+        if not _drop_unread():  # another pipe, such as a worker's
+            raise
+        sys.exit(141)  # as a shell says of a program that SIGPIPE ended
+    finally:
+        try:
+            print(end="", flush=True)  # what is left for Python's own end would show a traceback
+        except BrokenPipeError:
+            _drop_unread()
+
+
+def _drop_unread() -> bool:
+    """Let what is written to pipes without a reader go nowhere; whether there are any."""
+    found = False
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no poll, or no file
+            pipe = select.poll()
+            pipe.register(stream.fileno(), 0)  # 0: errors alone, which are always reported
+            if pipe.poll(0):
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+                found = True
+    return found
+
+
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a name
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(main())
+    with ending_with_its_reader():
+        sys.exit(main())

@@ -54,23 +54,29 @@ def call_script(*args: object) -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
 
-def call_program(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    """What `run_script` returns for a script outside of code/, but within this process."""
+def call_program(
+    *args: object, cwd: Path = ROOT, out: io.TextIOWrapper | None = None
+) -> subprocess.CompletedProcess:
+    """What `run_script` returns for a script outside of code/, but within this process.
+
+    Args:
+        out: where its output goes, instead of to the result.
+    """
     script, *argv = map(str, args)
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    kept, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     code = 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(sys, "argv", [script, *argv]))
         path = [str((ROOT / script).parent), *sys.path]
         stack.enter_context(mock.patch.object(sys, "path", path))
-        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stdout(out or kept))
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.enter_context(contextlib.chdir(cwd))
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
         except SystemExit as end:
             code = end.code or 0
-    texts = [(stream.flush(), stream.buffer.getvalue().decode())[1] for stream in (out, err)]
+    texts = [(stream.flush(), stream.buffer.getvalue().decode())[1] for stream in (kept, err)]
     return subprocess.CompletedProcess(argv, code, *texts)
 
 

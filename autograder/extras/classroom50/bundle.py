@@ -12,6 +12,10 @@ import shutil
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from autograder.output.ending import run_command
+
 SCRIPT = Path(__file__).with_name("autograder.py")
 NEEDED = ("autograder/grade.py", "requirements.txt", "zip_submission.py", "code/libs/blocks.py")
 HIDDEN = "autograder/hidden"
@@ -64,4 +68,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
+from autograder.output.ending import run_command  # noqa: E402
 from autograder.text import InputError, not_installed, number, visible, write_bytes  # noqa: E402
 
 try:
@@ -108,4 +109,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -9,6 +9,7 @@ import linecache
 import logging
 import os
 import re
+import select
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,6 +47,36 @@ def run(main: Callable[[], None]) -> None:
     _run(main)
 
 
+@contextlib.contextmanager
+def ending_with_its_reader() -> Iterator[None]:
+    """Within this context, exit without a traceback once nobody reads the output (`| head`)."""
+    try:
+        yield
+    except BrokenPipeError:
+        if not _drop_unread():  # another pipe, such as a worker's
+            raise
+        sys.exit(141)  # as a shell says of a program that SIGPIPE ended
+    finally:
+        try:
+            print(end="", flush=True)  # what is left for Python's own end would show a traceback
+        except BrokenPipeError:
+            _drop_unread()
+
+
+def _drop_unread() -> bool:
+    """Let what is written to pipes without a reader go nowhere; whether there are any."""
+    found = False
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no poll, or no file
+            pipe = select.poll()
+            pipe.register(stream.fileno(), 0)  # 0: errors alone, which are always reported
+            if pipe.poll(0):
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+                found = True
+    return found
+
+
 def _run(main: Callable[[], None]) -> None:
     keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):  # a console may lack the letters of a class or a path
@@ -57,7 +88,8 @@ def _run(main: Callable[[], None]) -> None:
     given = sys.argv
     sys.argv = [arg for arg in given if arg != "--debug"]
     try:
-        main()
+        with ending_with_its_reader():
+            main()
     except KeyboardInterrupt as stop:
         _fail(f"stopped; {stop}" if str(stop) else "stopped", code=130)
     except Exception as error:
