@@ -398,12 +398,15 @@ def test_augmentation_follows_seed(augmented):
     assert len({crop.numpy().tobytes() for crop in crops}) > 4
 
 
-def test_augmentation_leaves_global_random_numbers(augmented):
-    """Loading augmented images draws nothing from torch's global generator."""
+def test_augmentation_leaves_global_random_numbers(augmented, monkeypatch):
+    """Loading augmented images draws nothing from torch's global generators, and seeds no GPU."""
     torch.manual_seed(3)
     before = torch.get_rng_state()
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
     augmented.__getitems__([(0, 1), (1, 2)])
     assert torch.equal(torch.get_rng_state(), before)
+    assert not seeded
 
 
 def test_folder_flip(tmp_path):

@@ -1,5 +1,7 @@
 """Random numbers: streams that depend on their key alone, and states that are kept."""
 
+import contextlib
+
 import torch
 
 from libs.runtime.streams import fork_rng, generator_for, rng_state, set_rng_state
@@ -38,6 +40,17 @@ def test_fork_rng_leaves_outer_state():
     drawn.append(torch.rand(2))
     assert torch.equal(torch.cat(drawn), expected)
     assert torch.equal(*inner)
+
+
+def test_fork_rng_of_the_cpu_leaves_gpus_alone(monkeypatch):
+    """Protects: noise drawn on a GPU between images, whose augmentation is seeded on the CPU."""
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: contextlib.nullcontext())
+    with fork_rng(1, torch.device("cpu")):
+        assert not seeded
+    with fork_rng(2, torch.device("cuda")):
+        assert seeded == [2]
 
 
 def test_rng_state_round_trip():

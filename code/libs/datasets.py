@@ -23,6 +23,7 @@ from .config import DatasetConfig
 from .data.captions import Captions, number_captions, read_captions
 from .data.image_folder import ImageFiles, good_files, scan_folder
 from .data.toy import TOYS, toy_points
+from .runtime.streams import fork_rng
 from .runtime.visualize import POINT
 from .utils import UserError
 
@@ -161,8 +162,7 @@ class FolderImages(Images):
     def _load(self, index: int, seed: int) -> tuple[Tensor, int]:
         """The image, uint8 [C, H, W], and its index: another one where the file is broken."""
         image, index = self.files.open(index, "L" if self.shape[0] == 1 else "RGB", self.resize)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with fork_rng(seed, torch.device("cpu")):
             return self.transform(image), index
 
     def fingerprint(self) -> str:

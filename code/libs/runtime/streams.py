@@ -40,7 +40,14 @@ def set_rng_state(state: dict[str, Tensor]) -> None:
 
 @contextmanager
 def fork_rng(seed: int, device: torch.device) -> Iterator[None]:
-    """A context with freshly seeded global generators, which leaves the outer state untouched."""
+    """A context with freshly seeded global generators, of the CPU and of a device.
+
+    Afterwards they go on as if nothing had been drawn. For the CPU alone those of GPUs are left as
+    they are: what is drawn there, such as noise, would repeat itself after each such context.
+    """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        if device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)  # of all devices
         yield
