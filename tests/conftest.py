@@ -1,14 +1,20 @@
 """Shared by all tests: where real data lies, and how to run a script as a user does."""
 
+import contextlib
+import ctypes
 import gc
+import os
+import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from autograder.sandbox.sandbox import Sandbox
 
-from helpers.files import ROOT
+from helpers.files import ROOT, SANDBOXED
+from helpers.labs import LAYERS, Lab
 from helpers.scripts import call_script
 from libs.runtime import cli
 
@@ -100,3 +106,61 @@ def digits_args(tmp_path: Path) -> list[str]:
     return ["code/train.py", "configs/digits.yaml"] + [
         part for key, value in settings.items() for part in ("--set", f"{key}={value}")
     ]
+
+
+@pytest.fixture(scope="module")
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary folder for one file's tests, which see what is left behind there."""
+    before, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("tmp"))
+    yield
+    tempfile.tempdir = before
+
+
+@pytest.fixture(scope="session")
+def started_labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+    """What `labs` gives: each lab is started once in a process."""
+    started: dict[tuple[str, ...] | None, Lab] = {}
+    with contextlib.ExitStack() as stack:
+
+        def lab(*only: str, everything: bool = False) -> Lab:
+            without = () if everything else tuple(name for name in LAYERS if name not in only)
+            if without not in started:
+                sandbox = Sandbox(
+                    "hostile_worker:serve",
+                    trusted=True,
+                    _without=without,
+                    _preload=(),
+                    _helpers=(str(SANDBOXED),),
+                )
+                stack.enter_context(sandbox)
+                started[without] = Lab(sandbox, tmp_path_factory.mktemp("lab"))
+            return started[without]
+
+        yield lab
+
+
+@pytest.fixture
+def labs(own_temporary_folder: None, started_labs: Callable[..., Lab]) -> Callable[..., Lab]:
+    """Labs with only the layers named, or with `everything`, and without torch."""
+    return started_labs
+
+
+@pytest.fixture
+def full(labs: Callable[..., Lab]) -> Lab:
+    """A lab with all layers."""
+    return labs(everything=True)
+
+
+@pytest.fixture
+def offered() -> dict[str, bool]:
+    """Which layers this system has, found out without the sandbox's code."""
+    libc = ctypes.CDLL(None)
+    namespaces = ["unshare", "--pid", "--net", "--ipc", "--mount", "--fork"]
+    namespaces += [] if os.geteuid() == 0 else ["--map-root-user"]
+    command = [*namespaces, "true"]
+    return {
+        "landlock": libc.syscall(444, None, ctypes.c_long(0), 1) > 0,
+        "seccomp": libc.prctl(21, 0, 0, 0, 0) == 0,
+        "namespaces": subprocess.run(command, capture_output=True, check=False).returncode == 0,
+        "root": os.geteuid() == 0,
+    }
