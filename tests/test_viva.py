@@ -103,9 +103,15 @@ def test_pictures_are_png():
         assert (np.asarray(image)[::6, ::6] == picture).all()
 
 
-def test_the_pdf_asks_every_question(sheets):
+@pytest.fixture(scope="module")
+def pdfs(sheets: list[Sheet]) -> tuple[Any, Any]:
+    """The PDFs of two sheets, without keys and with them, as pypdf reads them."""
+    return read_pdf(sheets, keys=False), read_pdf(sheets, keys=True)
+
+
+def test_the_pdf_asks_every_question(sheets, pdfs):
     """Read back, each sheet is on a leaf of its own, with code, answers and pictures."""
-    reader = read_pdf(sheets, keys=False)
+    reader = pdfs[0]
     assert [entry.title for entry in reader.outline] == [sheet.team for sheet in sheets]
     starts = [reader.get_destination_page_number(entry) for entry in reader.outline]
     assert all(start % 2 == 0 for start in starts)
@@ -123,9 +129,9 @@ def test_the_pdf_asks_every_question(sheets):
             assert (one == picture.repeat(6, 0).repeat(6, 1)).all()
 
 
-def test_the_pdf_of_keys_marks_the_right_answers(sheets):
+def test_the_pdf_of_keys_marks_the_right_answers(sheets, pdfs):
     """Without keys only names are bold; with them so are the right answers, and nothing moves."""
-    asked, keys = (read_pdf(sheets, keys) for keys in (False, True))
+    asked, keys = pdfs
     for page, other in zip(asked.pages, keys.pages, strict=True):
         assert page.extract_text() == other.extract_text()
     assert bold(asked) == squeezed("".join(sheet.team for sheet in sheets))
