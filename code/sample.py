@@ -7,7 +7,7 @@ model's own p_sample_loop, with the averaged weights of the checkpoint. A model 
 captions draws --prompt "a red bus", and so does Stable Diffusion 1.x:
 python sample.py --sd FILE --prompt "a red bus" --out bus.png
 
-Editing (see docs/editing.md): python sample.py ../logs/RUN --from digit.png --strength 0.6
+Editing, around the sampler ddim: python sample.py ../logs/RUN --from digit.png --strength 0.6
 """
 
 import argparse

@@ -3,6 +3,7 @@ tests follow from it, whichever parts an instructor chooses."""
 
 import ast
 import dataclasses
+import json
 import random
 import re
 from pathlib import Path
@@ -253,6 +254,56 @@ def test_a_loss_that_draws_t(edition, cut):
             functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
             (loss,) = [node for node in functions if node.name == "compute_loss"]
             assert ("t" in [argument.arg for argument in loss.args.args]) != changed
+    for file in ("configs/digits.yaml", "notebooks/walkthrough.ipynb"):
+        assert ("min_snr_gamma" in text(cut, file)) != changed, "weights of times that we draw"
+
+
+@pytest.mark.parametrize("name", ["walkthrough", "toy"])
+def test_notebooks_name_what_the_edition_has(cut, name):
+    """Functions, keys, configs and imports exist, and no cell needs a part that is absent."""
+    notebook = json.loads(text(cut, f"notebooks/{name}.ipynb"))
+    code = "\n".join(text(cut, f) for f in cut if f.startswith("code/") and f.endswith(".py"))
+    words = set(re.findall(r"\w+", code))
+    headings = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        for config in re.findall(r"\b(\w+)\.yaml", source):
+            assert f"configs/{config}.yaml" in cut, cell["id"]
+        if cell["cell_type"] == "markdown":
+            named = re.findall(r"`([a-z_]\w*(?:\.\w+)*)(?:=\S*)?`", source)
+            keys = {each for each in named if not each.endswith((".yaml", ".txt"))}
+            assert {word for key in keys for word in key.split(".")} <= words, cell["id"]
+            headings += [int(number) for number in re.findall(r"(?m)^## (\d+)\. ", source)]
+            continue
+        for node in ast.walk(ast.parse(re.sub(r"(?m)^%.*$", "", source))):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("libs"):
+                for imported in (alias.name for alias in node.names):
+                    place = f"code/{node.module.replace('.', '/')}"
+                    file = next(
+                        f
+                        for f in (f"{place}.py", f"{place}/{imported}.py", f"{place}/__init__.py")
+                        if f in cut
+                    )
+                    assert imported in text(cut, file) or imported == Path(file).stem, cell["id"]
+                    assert regions.NO_PART not in text(cut, file), f"{cell['id']}: {file}"
+    assert headings == list(range(1, len(headings) + 1))
+
+
+def test_a_tag_that_is_no_part_is_refused():
+    """A cell that needs what nobody knows would never go out."""
+    values = texts.Values(texts.Course(), editions.default_edition())
+    cell = {"cell_type": "code", "id": "a", "metadata": {"tags": ["bonus_emd"]}, "source": []}
+    with pytest.raises(InputError, match=r"^n\.ipynb, cell a: there is no part 'bonus_emd' \(did"):
+        texts.notebook_for_students(json.dumps({"cells": [cell]}), "n.ipynb", values)
+
+
+def test_a_page_shows_what_is_given_and_a_task_only_what_is_asked():
+    """Of a part that is given, pages say how to use it; tasks, report and README ask for it."""
+    edition = editions.read_edition(editions.find_edition("fall2025"))
+    block = "<!-- BEGIN bonus_sampling -->\nDDIM\n<!-- END bonus_sampling -->\n"
+    assert texts.blocks_of(block, "docs/editing.md", edition) == "DDIM\n"
+    for file in ("docs/assignment.md", "writeup/report.md", "instructor/starter/README.md"):
+        assert texts.blocks_of(block, file, edition) == ""
 
 
 def test_the_default_edition_is_the_rubric_of_this_branch():

@@ -28,6 +28,7 @@ from libs.samplers.draw import draw_samples
 from libs.samplers.film import Film
 from libs.samplers.guidance import guided
 from libs.tiny_autoencoder import TAESD
+from libs.training.diffusion_losses import TrainingLoss
 from libs.training.run_folder import check_same_run
 from libs.utils import UserError
 
@@ -109,6 +110,25 @@ def test_what_is_left_out_is_drawn():
     noise = (x_t - at * x_start) / (1 - at)
     assert noise.mean().abs() < 0.05
     assert noise.var().item() == pytest.approx(1, abs=0.05)
+
+
+def test_a_loss_that_draws_t_is_measured_at_the_times_of_any_other():
+    """As in some editions: compute_loss has no argument for times, and calls draw_t."""
+
+    class DrawsT(FM):
+        def compute_loss(self, x_start, label, noise=None):
+            return FM.compute_loss(self, x_start, label, None, noise)
+
+    flow, settings = toy(), load_config("configs/digits_fm.yaml")
+    x, label, t = normal(3, 1, 8, 8).float(), torch.tensor([0, 1, 2]), torch.tensor([0.1, 0.5, 0.9])
+    noise = normal(3, 1, 8, 8, seed=1).float()
+    with torch.no_grad():
+        expected = TrainingLoss(flow, settings)(x, label, t, noise)
+        flow.__class__ = DrawsT
+        loss = TrainingLoss(flow, settings)
+        assert loss.eval()(x, label, t, noise) == expected
+        assert loss.train()(x, label, t, noise) != expected
+    assert not torch.equal(flow.model.given[2], t)
 
 
 @pytest.mark.parametrize("use_vae", [False, True])

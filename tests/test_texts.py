@@ -249,6 +249,8 @@ def test_the_published_rubric_answers_no_question(starter):
 def test_the_assignment_has_what_a_team_needs(starter):
     """Papers by links, flags, TensorBoard, Stable Diffusion, the cloud, packages, teams."""
     text = text_of(starter, "docs/assignment.md")
+    assert "(stable_diffusion.md#where-the-files-come-from)" in text
+    text += text_of(starter, "docs/stable_diffusion.md")
     for paper in "2006.11239 2112.10752 2403.18103 2010.02502 2206.00364 2207.12598".split():
         assert f"https://arxiv.org/abs/{paper}" in text
     needed = (

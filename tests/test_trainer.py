@@ -29,10 +29,11 @@ from libs.training import diffusion_learner, run_log
 from libs.training.diffusion_learner import DiffusionLearner
 from libs.training.diffusion_losses import TrainingLoss
 from libs.training.learner import StepResult
+from libs.training.objectives import objective_of
 from libs.training.run_folder import check_same_run, choose
 from libs.training.run_log import History, RunLog
 from libs.training.trainer import Trainer
-from libs.utils import UserError
+from libs.utils import NOT_ASKED, UserError
 
 CPU = torch.device("cpu")
 STEPS_PER_EPOCH = 5  # 180 digits in batches of 32
@@ -407,14 +408,14 @@ def test_pictures_are_drawn_as_the_run_says(make_trainer, monkeypatch):
 
 
 def test_a_sampler_that_is_still_to_be_written_is_refused_at_once(make_trainer, monkeypatch):
-    """Not at the first checkpoint, and after every resume again."""
-
-    def stub(*args, **options):
-        raise NotImplementedError("write me")
-
-    monkeypatch.setattr(ddim, "sample_ddim", stub)
-    for key in ("sampler", "eval_sampler"):
-        with pytest.raises(UserError, match=r"ddim is not written yet, code/libs/ddim\.py.* own"):
+    """Not at the first checkpoint, and after every resume again; and so is one that nobody writes
+    in this homework."""
+    says = {"write me": "written yet", NOT_ASKED: "part of this homework"}
+    for words, key in zip(says, ("sampler", "eval_sampler"), strict=True):
+        stub = mock.Mock(side_effect=NotImplementedError(words))
+        monkeypatch.setattr(ddim, "sample_ddim", stub)
+        sentence = rf"ddim is not {says[words]}, code/libs/ddim\.py.* own"
+        with pytest.raises(UserError, match=sentence):
             make_trainer(f"train_cfg.{key}=ddim")
     make_trainer("train_cfg.sampler=dpm++")
 
@@ -618,6 +619,31 @@ def test_losses_are_named(make_trainer, overrides, loss, objective):
         overrides = [*overrides, "train_cfg.min_snr_gamma=null"]  # it has no such weights
     learner = make_trainer(*overrides).learner
     assert (learner.loss_name, learner.objective_name) == (loss, objective or loss)
+
+
+class DrawsT(DDPM):
+    """As in some editions: compute_loss draws t itself."""
+
+    def compute_loss(self, x_start, label, noise=None):
+        t = torch.randint(self.timesteps, (len(x_start),))
+        return super().compute_loss(x_start, label, t, noise)
+
+
+def test_a_loss_that_draws_t_is_measured_at_the_times_of_any_other(make_trainer):
+    """Its curves and its losses by noise level do not depend on what compute_loss drew, and the
+    title of the curve does not claim min-SNR's weights."""
+    learner = make_trainer().learner
+    model, config = learner.model, learner.config
+    for parameter in model.parameters():  # a new network answers 0 at all times
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    batch = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0]), torch.tensor([0, 3, 6, 9])
+    noise = torch.randn(4, 1, 8, 8)
+    expected = TrainingLoss(model, config)(*batch, noise)
+    model.__class__ = DrawsT
+    loss = TrainingLoss(model, config)
+    assert loss.eval()(*batch, noise) == expected
+    assert len({loss.train()(*batch, noise).item() for _ in range(9)}) > 1, "in training it draws"
+    assert objective_of(model, config).drawn == ", t drawn by compute_loss"
 
 
 def test_history_of_an_earlier_checkpoint():

@@ -1,5 +1,6 @@
 """The texts that go out with the starter: blocks, placeholders, and the rubric for students."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -16,12 +17,14 @@ from instructor.cutting.editions import SHOWN, Edition, known_parts, shown
 COURSE = ROOT / "instructor" / "course.yaml"
 PLACEHOLDER = re.compile(r"\{\{(?P<name>\w+)(?P<parts>(?: \w+)*)\}\}")
 # A block of a text for students, on lines of its own: shown if one of its parts is asked for, or,
-# after "without", if none is. Of GROUPS, `code` is any part of the core with code, and `bonus` any
-# bonus part; PART.curve is what an experiment has to show.
+# after "without", if none is; outside of ABOUT_TASKS it is enough that a part is given. Of GROUPS,
+# `code` is any part of the core with code, and `bonus` any bonus part; PART.curve is what an
+# experiment has to show.
 BLOCK = re.compile(
     r" *(?:<!--|%) (?P<what>BEGIN|END)(?P<no> without)?(?P<ids>(?: [a-z][\w.]*)+)(?: -->)?"
 )
 PRIVATE = re.compile(r"<!-- BEGIN INSTRUCTORS -->\n.*?<!-- END INSTRUCTORS -->\n+", re.DOTALL)
+ABOUT_TASKS = ("docs/assignment.md", "writeup/", "instructor/starter/")  # other texts explain code
 NOTEBOOK = "notebooks/walkthrough.ipynb"  # what the badge opens
 REPOSITORY = re.compile(r"[\w-]+/[\w.-]+")
 ASK = "ask your instructor"  # what the texts say in place of a value that is missing
@@ -212,7 +215,8 @@ def blocks_of(text: str, file: str, edition: Edition) -> str:
     kept: list[str] = []
     open_: list[tuple[str, int, bool]] = []  # words, line, and whether the block shows
     there = edition.asked.keys() | edition.shown
-    there |= {part_id for part_id in edition.given if known_parts()[part_id].helper}
+    about_tasks = file.startswith(ABOUT_TASKS)
+    there |= {p for p in edition.given if known_parts()[p].helper or not about_tasks}
     there |= {
         "bonus" if p.bonus else "code" for p in edition.parts if not known_parts()[p.id].report
     }
@@ -252,13 +256,27 @@ def for_students(text: str, file: str, values: Values) -> str:
 
 
 def notebook_for_students(text: str, file: str, values: Values) -> str:
-    """A notebook whose texts are as `for_students` gives them; raises InputError as that does."""
+    """A notebook whose texts are as `for_students` gives them, its sections numbered without a gap.
+
+    The tags of a cell name the parts that it needs: it goes out if all of them are there.
+
+    Raises:
+        InputError: as `for_students` does, or for a tag that is no part.
+    """
     notebook = json.loads(text)
+    there = values.edition.asked.keys() | values.edition.given
+    cells, sections = [], itertools.count(1)
     for cell in notebook["cells"]:
+        needs = cell.get("metadata", {}).pop("tags", [])
+        check_ids(needs, f"{file}, cell {cell.get('id')}")
+        if not there.issuperset(needs):
+            continue
         if cell["cell_type"] == "markdown":
             source = for_students("".join(cell["source"]), file, values)
+            source = re.sub(r"(?m)^## \d+\. ", lambda _: f"## {next(sections)}. ", source)
             cell["source"] = source.splitlines(keepends=True)
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+        cells.append(cell)
+    return json.dumps(notebook | {"cells": cells}, indent=1, ensure_ascii=False) + "\n"
 
 
 def renumbered(text: str, level: str) -> tuple[str, dict[str, str]]:

@@ -1,8 +1,12 @@
-"""A cut starter that is solved in part."""
+"""A cut starter that is solved in part, or in full."""
 
+import dataclasses
 from pathlib import Path
 
 from instructor.cutting import regions
+from instructor.cutting.cutter import Cutter
+from instructor.cutting.editions import Edition
+from instructor.cutting.texts import Course, Values
 
 from helpers.files import ROOT
 
@@ -17,3 +21,13 @@ def fill_in(starter: Path, file: str, functions: set[str]) -> None:
         kept.append("" if solved else line)
     cut, _ = regions.cut("\n".join(kept), f"code/libs/{file}.py")
     (starter / f"code/libs/{file}.py").write_text(cut, encoding="utf-8")
+
+
+def solve(starter: Path, edition: Edition) -> Path:
+    """Write the reference's solutions of all parts that an edition asks for into its starter."""
+    given = dataclasses.replace(edition, parts=(), given=edition.given | edition.asked.keys())
+    cutter = Cutter(given, Values(Course(), edition))
+    for path in starter.glob("code/**/*.py"):
+        file = path.relative_to(starter).as_posix()
+        path.write_bytes(cutter.cut(file, (ROOT / file).read_bytes()))
+    return starter

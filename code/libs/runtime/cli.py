@@ -19,7 +19,16 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar
 
-from ..utils import ROOT, Dataclass, UserError, file_shown, in_place, place_of, visible_line
+from ..utils import (
+    NOT_ASKED,
+    ROOT,
+    Dataclass,
+    UserError,
+    file_shown,
+    in_place,
+    place_of,
+    visible_line,
+)
 
 T = TypeVar("T", bound=Dataclass)
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # names of glibc's settings for mallopt
@@ -93,7 +102,7 @@ def _run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt as stop:
         _fail(f"stopped; {stop}" if str(stop) else "stopped", code=130)
     except Exception as error:
-        sentence = _explained(error)
+        sentence = sentence_of(error)
         if sentence is None:
             raise
         if "--debug" in given:
@@ -103,15 +112,21 @@ def _run(main: Callable[[], None]) -> None:
         sys.argv = given
 
 
-def _explained(error: Exception) -> str | None:
-    """The sentence for a mistake of the user or of a student; None for one of ours."""
+def sentence_of(error: Exception, debug: str = "--debug shows the traceback") -> str | None:
+    """The sentence for a mistake of the user or of a student; None for one of ours.
+
+    Args:
+        debug: how to see more of a mistake in a student's code.
+    """
     if isinstance(error, UserError):
         return f"error: {error}"
     if isinstance(error, NotImplementedError):
         stub = traceback.extract_tb(error.__traceback__)[-1]
         if CODE in Path(stub.filename).resolve().parents:
-            where = f"{file_shown(stub.filename)}, line {stub.lineno}"
-            return f"{stub.name} is not implemented yet: {where}"
+            where = file_shown(stub.filename)
+            if str(error) == NOT_ASKED:
+                return f"error: {stub.name} in {where} is not part of this homework"
+            return f"{stub.name} is not implemented yet: {where}, line {stub.lineno}"
     if isinstance(error, ModuleNotFoundError) and not (error.name or "libs").startswith("libs"):
         return (
             f"error: the package {error.name} is not installed for {sys.executable}: run "
@@ -127,7 +142,7 @@ def _explained(error: Exception) -> str | None:
             "place, as x += y does; write x = x + y"
         )
     sentence = _students_mistake(error)
-    return sentence and f"error: {sentence} (--debug shows the traceback)"
+    return sentence and f"error: {sentence} ({debug})"
 
 
 def _students_mistake(error: Exception) -> str | None:

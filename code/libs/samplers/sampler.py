@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +13,19 @@ from ..edm import Heun, sample_heun
 from ..models.denoisers import Denoiser, denoiser_of
 from ..models.variants import null_label
 from ..settings.checks import HAVE_ETA
-from ..utils import UserError, default, did_you_mean
+from ..utils import NOT_ASKED, UserError, default, did_you_mean
 from .flags import SamplerFlags
 from .guidance import parse_scale
 from .heun import changed_heun, text_of_heun
 
 SAMPLERS = {"ddpm": "samplers/ancestral", "ddim": "ddim", "dpm++": "samplers/dpm_solver"}
 NAMES = ("own", *SAMPLERS, "heun")
+
+
+def has_code(name: str) -> bool:
+    """Whether this edition has the file of a sampler of `NAMES`, with its function or a stub."""
+    file = SAMPLERS.get(name)
+    return file is None or (Path(__file__).parents[1] / f"{file}.py").is_file()
 
 
 @dataclass(frozen=True)
@@ -130,13 +137,12 @@ class Sampler:
     def function(self) -> Callable[..., Tensor]:
         """What draws with one of `SAMPLERS`; UserError where this edition does not have it."""
         file = SAMPLERS[self.name]
-        try:
-            module = importlib.import_module(f"..{file.replace('/', '.')}", __package__)
-        except ModuleNotFoundError:
+        if not has_code(self.name):
             raise UserError(
                 f"--sampler: {self.name} is not part of this edition, code/libs/{file}.py is "
-                "missing; use own or ddim"
-            ) from None
+                "missing; use own"
+            )
+        module = importlib.import_module(f"..{file.replace('/', '.')}", __package__)
         return getattr(module, f"sample_{file.rpartition('/')[2]}")
 
     def check_written(self, model: nn.Module) -> None:
@@ -150,11 +156,13 @@ class Sampler:
                 sample_heun(lambda x, sigma: x, nothing, 1)
             else:
                 self.function()(lambda x, t: x, nothing, chain.alphas_cumprod, chain.times)
-        except NotImplementedError:
+        except NotImplementedError as error:
+            why, do = "not written yet", "do that first, or set"
+            if str(error) == NOT_ASKED:
+                why, do = "not part of this homework", "set"
             raise UserError(
-                f"the sampler {self.name} is not written yet, code/libs/{file}.py: do that first, "
-                "or set 'train_cfg.sampler' and 'train_cfg.eval_sampler' to own, and their steps "
-                "to null"
+                f"the sampler {self.name} is {why}, code/libs/{file}.py: {do} 'train_cfg.sampler' "
+                "and 'train_cfg.eval_sampler' to own, and their steps to null"
             ) from None
 
     def __str__(self) -> str:

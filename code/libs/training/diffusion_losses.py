@@ -15,7 +15,8 @@ from .objectives import objective_of
 class TrainingLoss(nn.Module):
     """The loss as a forward pass.
 
-    It is the model's own compute_loss, unless the config asks for more than that can do.
+    It is the model's own compute_loss, unless the config asks for more than that can do. Where that
+    draws its own times, it does so in training; in evaluation the given ones count.
 
     Args:
         model: a diffusion model.
@@ -44,8 +45,12 @@ class TrainingLoss(nn.Module):
         objective = self.objective
         with results_checked(self.trained, objective.part, objective.part_gives):
             x = 2 * x - 1 if self.in_pixels else x
-            times = () if self.draws_time else (time,)
-            loss = objective.compute_loss(x, label, *times, noise)
+            if not self.draws_time:
+                loss = objective.compute_loss(x, label, time, noise)
+            elif self.training:
+                loss = objective.compute_loss(x, label, noise)
+            else:
+                loss = objective.loss_at(x, label, time, noise)
         if getattr(loss, "shape", None) != (1,):  # which is as good as a scalar
             check_result(loss, objective.compute_loss, "the loss, a scalar tensor", ())
         if torch.is_grad_enabled() and not loss.requires_grad:

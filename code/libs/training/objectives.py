@@ -3,9 +3,11 @@
 A new kind of model needs a subclass of `Objective` here, and an entry in `OBJECTIVES`.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,13 @@ from ..config import Config
 from ..ddpm import DDPM
 from ..edm import EDM
 from ..models.denoisers import for_model
-from ..models.targets import loss_name, min_snr_weights, partly_uniform, training_loss
+from ..models.targets import (
+    draws_time,
+    loss_name,
+    min_snr_weights,
+    partly_uniform,
+    training_loss,
+)
 
 
 class Objective(ABC):
@@ -26,7 +34,8 @@ class Objective(ABC):
 
     Attributes:
         compute_loss: (x_start, label, time, noise) -> the loss, a scalar; the model's own unless
-            the config asks for more than that can do.
+            the config asks for more than that can do. In some editions it draws its own times,
+            and takes (x_start, label, noise).
         loss_name: what it measures, in words.
         drawn: how the times of training are drawn, as the end of a sentence; empty where all come
             up alike or as the model says.
@@ -45,6 +54,10 @@ class Objective(ABC):
 
     def __init__(self, model: nn.Module, config: Config):
         self.model, self.compute_loss = model, model.compute_loss
+
+    def loss_at(self, x: Tensor, label: Tensor, time: Tensor, noise: Tensor) -> Tensor:
+        """The loss at given times, a scalar, of a model whose compute_loss draws its own."""
+        return self.compute_loss(x, label, noise)
 
     @abstractmethod
     def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
@@ -83,6 +96,11 @@ class DDPMObjective(Objective):
             self.drawn = ", t drawn by min-SNR weights"
             if train.uniform_share:
                 self.drawn += f", {train.uniform_share:.0%} of them all alike"
+        if draws_time(self.compute_loss):
+            self.drawn = ", t drawn by compute_loss"
+
+    def loss_at(self, x: Tensor, label: Tensor, time: Tensor, noise: Tensor) -> Tensor:
+        return training_loss(self.model, x, label, time, noise)
 
     def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
         if training and self.weights is not None:
@@ -122,6 +140,11 @@ class FMObjective(Objective):
         if config.fm.time == "logit_normal":
             mean, std = config.fm.logit_mean, config.fm.logit_std
             self.drawn = f", logit of t drawn from N({mean:g}, {std:g}^2)"
+
+    def loss_at(self, x: Tensor, label: Tensor, time: Tensor, noise: Tensor) -> Tensor:
+        view: Any = copy.copy(self.model)  # which shares its networks
+        view.draw_t = lambda *args: time
+        return view.compute_loss(x, label, noise)
 
     def draw_times(self, number: int, generator: torch.Generator, training: bool) -> Tensor:
         options = {"generator": generator, "device": generator.device}
