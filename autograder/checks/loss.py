@@ -169,7 +169,8 @@ class Objective:
         if noise is not None:
             unit = signal * np.abs(self.clean) + rate * np.abs(noise)
             found, rest = weights(x_t / unit, self.clean / unit, noise / unit)
-            if not close(x_t, signal * self.clean + rate * noise, 1e-3):
+            # Not relative to the sum: where the terms cancel, rounding is all that is left.
+            if off(x_t, signal * self.clean + rate * noise, 1e-3 * unit).any():
                 raise Finding(
                     f"The network's input holds {found[0, 0]:.4f} of x_start and {found[0, 1]:.4f} "
                     f"of the noise; expected {signal[0, 0, 0, 0]:.4f} and {rate[0, 0, 0, 0]:.4f}.",

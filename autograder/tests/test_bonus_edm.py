@@ -36,6 +36,7 @@ NAMES = ("x", "the first answer", "the second answer")
 FLOATS = ("float32", "float64")  # dtypes of a double's inputs
 LARGE = {"mnist": 17, "odd": 33, "cosine": 1}  # images in the larger batch
 HEUN = (17, 33, 1, 2)  # images in each step
+CORNER = 30  # factor of the numbers in a corner
 LOSS = 1e-5  # relative tolerance of a loss
 IMAGES = ("x", "label", "sigma", "answer", "clean", "noise", "denoised")
 FACTORS = ("c_in", "c_noise", "c_skip", "c_out", "signal", "noise")
@@ -51,9 +52,10 @@ def test_network_call(student: Student, case: Case) -> None:
 def test_denoised(student: Student, case: Case, random: np.random.Generator) -> None:
     """The result is c_skip x + c_out F, for tiny and huge noise levels in one batch.
 
-    Two batches have the same size: nothing may be kept from one to the next.
+    Two batches have the same size: nothing may be kept from one to the next. In the last one some
+    numbers are so large that clamping the result shows, whatever sigma_data is.
     """
-    for batch in (case, enlarged(case, random), enlarged(case, random)):
+    for batch in (case, enlarged(case, random), with_large(enlarged(case, random))):
         check_denoised(batch, denoised(student, batch))
     if case.config == "odd":
         check_device(lambda: denoised(student, case, away=True))
@@ -258,6 +260,14 @@ def enlarged(case: Case, random: np.random.Generator) -> Case:
         if set(values) <= set(FACTORS)
     }
     return Case(case.part, case.config, inputs, expected, suspects)
+
+
+def with_large(case: Case) -> Case:
+    """The case with larger numbers in a corner of each image, and of the network's answer."""
+    inputs = {name: case.inputs[name].copy() for name in ("x", "answer")}
+    for values in inputs.values():
+        values[..., :2, :2] *= CORNER
+    return replace(case, inputs={**case.inputs, **inputs})
 
 
 def spread_out(case: Case, random: np.random.Generator) -> Case:
