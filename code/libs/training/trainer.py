@@ -20,9 +20,9 @@ from ..runtime.streams import rng_state, set_rng_state
 from ..runtime.visualize import LOWER_IS_BETTER, save_image
 from ..settings.autoencoder import AutoencoderConfig
 from ..utils import UserError, replacing, shown
+from .checkpoint_page import Progress, write_run_page
 from .learner import Learner, Picture, StepResult
 from .run_log import History, RunLog
-from .run_page import Progress, write_run_page
 
 MAX_BAD_STEPS = 10  # in a row
 LOSS_TAGS = {  # TensorBoard's names of what is measured alike
