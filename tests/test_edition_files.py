@@ -25,6 +25,7 @@ from instructor.release import write_folder
 
 from helpers.files import ROOT
 from helpers.scripts import call_program, run_script
+from libs.samplers.sampler import NAMES, SAMPLERS
 
 FACTS = editions.known_parts()
 CODE = [part for part, facts in FACTS.items() if not (facts.report or facts.helper)]
@@ -287,6 +288,14 @@ def test_notebooks_name_what_the_edition_has(cut, name):
                     assert imported in text(cut, file) or imported == Path(file).stem, cell["id"]
                     assert regions.NO_PART not in text(cut, file), f"{cell['id']}: {file}"
     assert headings == list(range(1, len(headings) + 1))
+
+
+def test_commands_use_samplers_that_are_there(cut):
+    """A file can be named by a flag, too: `--sampler dpm++` needs one that students do not get."""
+    pages = "\n".join(text(cut, file) for file in cut if file.endswith(".md"))
+    commands = "\n".join(re.findall(r"(?m)^    .*", pages))
+    used = set(re.findall(r"(?:--|eval_|\.)sampler[= ]([a-z][\w+]*)", commands))
+    assert used <= {name for name in NAMES if f"code/libs/{SAMPLERS.get(name, 'edm')}.py" in cut}
 
 
 def test_a_tag_that_is_no_part_is_refused():
