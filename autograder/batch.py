@@ -25,7 +25,7 @@ class Order:
     rubric: Rubric
     seed: int
     public: bool = False
-    only: str | None = None
+    only: tuple[str, ...] = ()  # ids of the parts to test; empty: all
     trust: bool = False  # grade even where a submission could grade itself
     names: Mapping[Path, str] = field(default_factory=dict)  # what results call each submission
     private: tuple[str, ...] = ()  # folders of submissions and grades, which no worker may read
@@ -125,5 +125,5 @@ def died(path: Path, order: Order) -> Grade:
     grade.submission = order.names.get(path, path.name)
     grade.needs_look.append("The grader's process died on it twice: grade it by hand.")
     results = all_failed(order.rubric, "run", "The grader's process died.", "grader_failed")
-    grade.parts = order.rubric.mark(results, [order.only] if order.only else None)
+    grade.parts = order.rubric.mark(results, order.only or None)
     return grade

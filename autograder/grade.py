@@ -11,7 +11,6 @@ import secrets
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +31,14 @@ try:
     from autograder.batch import Order, grade_all
     from autograder.course.manual import merge_manual
     from autograder.course.people import Course, seat
-    from autograder.course.regrade import compare, concerned, in_words, write_changes
+    from autograder.course.regrade import (
+        check_rubric,
+        compare,
+        concerned,
+        in_words,
+        retested,
+        write_changes,
+    )
     from autograder.course.roster import keep_roster, read_roster
     from autograder.examine import IS_STARTER
     from autograder.hints import hints
@@ -140,12 +146,10 @@ def main() -> int:
         if args.roster:
             read_roster(args.roster)  # its mistakes show before anything is graded
     old = results_of(args.against) if args.against else None
-    only, concerns = args.only, set(names.values())
+    concerns = {name: {args.only} if args.only else set() for name in names.values()}
     if args.part or args.hint:
-        concerns, only = concerned(stored.values(), args.part, args.hint, concerns)
-    if args.out:
-        check_folder(args.out)
-        keep_places(args.out, names)
+        concerns = concerned(stored.values(), args.part, args.hint, concerns)
+    only = tuple(sorted(set().union(*concerns.values())))
     own = IS_STARTER or all(path.resolve() == ROOT for path in paths)
     trust = args.trust or own  # your own work needs no protection from itself
     private = private_paths(paths, args.out)
@@ -154,11 +158,16 @@ def main() -> int:
     if len(left) < len(paths):
         print(f"{len(left)} of {len(paths)} submissions to retest")
     left = [p for p in left if not (args.resume and is_done(stored.get(names[p]), p, order))]
+    if args.out:
+        again = {names[path] for path in left} if not only else set()
+        check_rubric((stored[name] for name in stored.keys() - again), rubric, args.out)
+        check_folder(args.out)
+        keep_places(args.out, names)
     if args.resume and len(left) < len(paths):
         print(f"{len(paths) - len(left)} of {len(paths)} are graded already")
     if left and not args.public:
         print(f"seed {order.seed}: --seed {order.seed} repeats these tests")
-    all_passed = grade_left(left, order, args, stored, old, own)
+    all_passed = grade_left(left, order, args, stored, concerns, old, own)
     if args.similarity:
         from autograder.extras.similarity import write_similarity
 
@@ -171,6 +180,7 @@ def grade_left(
     order: Order,
     args: argparse.Namespace,
     stored: dict[str, Grade],
+    concerns: dict[str, set[str]],
     old: list[Grade] | None,
     own: bool,
 ) -> bool:
@@ -178,18 +188,24 @@ def grade_left(
 
     Args:
         stored: results of earlier runs, by submission.
+        concerns: ids of the parts to test, by submission; empty for all.
         old: results to compare with (--against).
         own: whether the submissions are the grading person's own work.
     """
     rubric = order.rubric
-    all_passed, holes = True, {}
+    all_passed, holes, others = True, {}, []
     try:
         for done, grade in enumerate(run(left, order, args), start=1):
             all_passed &= all(is_fine(part, rubric) for part in grade.parts)
             if grade.hole and not own:
                 holes.setdefault(grade.hole, []).append(grade.submission)
-            if args.out:
-                write_submission(with_part(stored, grade, order), rubric, args.out)
+            before = stored.get(grade.submission)
+            if args.out and before and is_of_other_files(before, grade, order):
+                others.append(grade.submission)
+            elif args.out:
+                again = concerns[grade.submission]
+                whole = retested(before, grade, again) if before and again else grade
+                write_submission(whole, rubric, args.out)
             print(f"\n{done} of {len(left)}: " if len(left) > 1 else "\n", end="")
             print(table(grade, rubric), flush=True)
     finally:
@@ -197,6 +213,11 @@ def grade_left(
             summarise(args.out, args.manual, args.roster, rubric, old)
         for hole, names in holes.items():  # last, so that it stays on the screen
             print(f"Warning, graded without full protection ({len(names)}): {one_line(hole)}")
+        for name in others:
+            print(
+                f"{one_line(name)} keeps its earlier points: its files or the kind of tests are "
+                "others than then; to have all of it graded, leave out --only, --part and --hint"
+            )
     return all_passed
 
 
@@ -356,13 +377,14 @@ def is_done(grade: Grade | None, path: Path, order: Order) -> bool:
     return path.is_dir() or grade.sha256 == hash_of_file(path)
 
 
-def with_part(stored: dict[str, Grade], now: Grade, order: Order) -> Grade:
-    """After `--only`: the stored grade of the same files, with the tested part replaced."""
-    before = stored.get(now.submission)
-    if not order.only or not before or (before.sha256, before.public) != (now.sha256, now.public):
-        return now
-    tested = {part.id: part for part in now.parts}
-    return replace(before, parts=[tested.get(part.id, part) for part in before.parts])
+def is_of_other_files(before: Grade, now: Grade, order: Order) -> bool:
+    """Whether the parts now tested are not of the files, or the kind of tests, of the others.
+
+    Students may test one part after each change of their own work.
+    """
+    if not order.only or (before.public and now.public):
+        return False
+    return (before.sha256, before.public) != (now.sha256, now.public)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def judge(
     sandbox: Sandbox,
     seed: int,
     public: bool = False,
-    only: str | None = None,
+    only: tuple[str, ...] = (),
 ) -> Grade:
     """Grade a submission. This always returns a Grade, even if the submission misbehaves.
 
@@ -105,7 +105,7 @@ def judge(
         sandbox: a started one; it serves many submissions one after another.
         seed: seed of the hidden cases.
         public: run the public cases instead of the hidden ones.
-        only: id of the single part to test.
+        only: ids of the parts to test; empty for all.
 
     Raises:
         SandboxError: no worker can be started, or a submission could grade itself.
@@ -141,7 +141,7 @@ def judge(
         if result.hint_id == "grader_failed":
             grade.needs_look.append(f"A test of {result.part} broke down: {result.reason}")
     grade.needs_look += not_judged(results)
-    grade.parts = rubric.mark(results, [only] if only else None)
+    grade.parts = rubric.mark(results, only or None)
     grade.protections, grade.hole = dict(sandbox.protections), sandbox.hole
     grade.seconds = time.monotonic() - start
     return grade
@@ -165,12 +165,12 @@ def fill_in(grade: Grade, submission: Submission, rubric: Rubric) -> None:
         grade.deductions, grade.deduction_reasons = rubric.deduct(submission.findings)
 
 
-def parts_to_test(rubric: Rubric, only: str | None) -> list[str]:
-    """The ids of the parts to test, sorted.
+def parts_to_test(rubric: Rubric, only: tuple[str, ...]) -> list[str]:
+    """The ids of the parts to test, sorted; `only` if it names any.
 
     Tests of parts that this rubric does not list, since they belong to other editions, do not run.
     """
-    return [only] if only else sorted(part.id for part in rubric.parts if part.automatic)
+    return sorted(only or (part.id for part in rubric.parts if part.automatic))
 
 
 def run_tests(

@@ -26,7 +26,7 @@ from instructor.cutting.files import tracked_files
 from helpers.files import ROOT
 from helpers.scripts import ENVIRONMENT
 
-ORDER = Order(load_rubric(), seed=7, only="q_sample")
+ORDER = Order(load_rubric(), seed=7, only=("q_sample",))
 STUB = b"class DDPM:\n    pass\n"
 
 

@@ -33,7 +33,7 @@ def test_a_mistake_costs_its_own_group(names, left, sandbox, tmp_path):
     places = {place: code for name in names for place, code in WRONG[name].places.items()}
     scenario = overlay.Scenario("wrong", "dit_example", "", "reference", places=places)
     path = scenario.zip_to(tmp_path / "dit.zip")
-    part = judge(path, rubric_of_all_parts(), sandbox=sandbox, seed=7, only="dit").part("dit")
+    part = judge(path, rubric_of_all_parts(), sandbox=sandbox, seed=7, only=("dit",)).part("dit")
     assert part.points == pytest.approx(left * BY_TESTS), [
         (test.name, test.reason) for test in part.tests if test.reason
     ]

@@ -4,11 +4,12 @@ import csv
 from dataclasses import replace
 
 import pytest
-from autograder.course.regrade import compare, concerned, in_words
+import yaml
+from autograder.course.regrade import compare, concerned, in_words, retested
 from autograder.output.pages import write_submission
 from autograder.output.stored import load_grades
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
-from autograder.rubric import load_rubric
+from autograder.rubric import DEFAULT, load_rubric
 from autograder.text import InputError
 
 from helpers.scripts import assert_refused, call_program
@@ -67,10 +68,12 @@ def test_a_test_that_came_or_went_is_said():
 def test_who_is_concerned():
     """A part concerns all who attempted it, a hint those who got it."""
     names = [one.submission for one in OLD]
-    assert concerned(OLD, "q_sample", None, names) == ({"a.zip", "b.zip"}, "q_sample")
-    assert concerned(OLD, None, "p_sample_mean", names) == ({"b.zip"}, "p_sample")
-    both = [*OLD, grade("d.zip", ["unet"], unet="p_sample_mean")]
-    assert concerned(both, None, "p_sample_mean", names) == ({"b.zip", "d.zip"}, None)
+    both = {"a.zip": {"q_sample"}, "b.zip": {"q_sample"}}
+    assert concerned(OLD, "q_sample", None, names) == both
+    assert concerned(OLD, None, "p_sample_mean", names) == {"b.zip": {"p_sample"}}
+    more = [*OLD, grade("d.zip", ["unet"], unet="p_sample_mean")]
+    both = {"b.zip": {"p_sample"}, "d.zip": {"unet"}}
+    assert concerned(more, None, "p_sample_mean", names) == both
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,7 @@ def out(tmp_path, monkeypatch):
 
     def grade_all(paths, order, _):
         for path in paths:
-            parts = [p for p in new[path.name].parts if order.only in (None, p.id)]
+            parts = [p for p in new[path.name].parts if not order.only or p.id in order.only]
             yield replace(new[path.name], parts=parts, seed=order.seed)
 
     monkeypatch.setattr("autograder.batch.grade_all", grade_all)
@@ -136,6 +139,67 @@ def test_a_regrade_by_hint(out):
     assert done.returncode == 0, done.stderr
     assert "1 of 3 submissions to retest" in done.stdout
     assert points(out)["b.zip"] == [1, 1, 0], "unet was not tested again"
+
+
+def test_a_hint_of_several_parts_changes_each_hand_in_in_its_own(out):
+    """Who got a hint in one part keeps the others, also if somebody else got it in those."""
+    write_submission(grade("a.zip", ["unet"], unet="p_sample_mean"), RUBRIC, out)
+    before = load_grades(out)[1].part("unet")
+    done = call_program("autograder/grade.py", out.parent, "--out", out, "--hint", "p_sample_mean")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 3 submissions to retest" in done.stdout
+    one, other, _ = load_grades(out)
+    assert one.part("unet").points == 1
+    assert other.part("p_sample").hint_id == "p_sample_wrong_sigma"
+    assert other.part("unet") == before
+
+
+@pytest.mark.parametrize("flags", [["--part", "q_sample"], ["--only", "q_sample"]])
+def test_a_part_of_other_files_is_not_mixed_with_earlier_parts(out, monkeypatch, flags):
+    """A hand-in that changed since keeps its points, and the terminal says what to do."""
+    before = (out / "a.zip" / "results.json").read_bytes()
+    changed = {**{one.submission: one for one in NEW}, "a.zip": replace(NEW[0], sha256="other")}
+    monkeypatch.setattr(
+        "autograder.batch.grade_all",
+        lambda paths, order, _: (
+            replace(changed[p.name], parts=[changed[p.name].part("q_sample")]) for p in paths
+        ),
+    )
+    done = call_program("autograder/grade.py", out.parent, "--out", out, *flags)
+    assert done.returncode == 0, done.stderr
+    assert "a.zip keeps its earlier points: its files" in done.stdout
+    assert "b.zip keeps" not in done.stdout
+    assert (out / "a.zip" / "results.json").read_bytes() == before
+
+
+def test_remarks_on_tests_are_those_of_the_last_time():
+    """What a test that was mended said is gone, what a test says that broke is there."""
+    broken = "A test of q_sample broke down: a mistake."
+    both = "Not judged completely: latent, q_sample. Time ran out."
+    old = replace(OLD[0], needs_look=[broken, both, "No report."])
+    assert retested(old, NEW[0], ["q_sample"]).needs_look == [both, "No report."]
+    again = retested(replace(NEW[0], needs_look=["No report."]), old, ["q_sample"])
+    assert again.needs_look == ["No report.", broken, both]
+
+
+@pytest.mark.parametrize("args", [["--roster", "ROSTER"], ["ZIP"], ["ALL", "--part", "unet"]])
+def test_points_of_another_rubric_are_not_added_up(out, tmp_path, args):
+    """Results stay as they are until the rubric is named, or all is graded again."""
+    values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    values["parts"][0]["points"], values["points"]["core"] = 2, 13
+    other, roster = tmp_path / "other.yaml", tmp_path / "people.csv"
+    other.write_text(yaml.safe_dump(values), encoding="utf-8")
+    roster.write_text("name,netid\nAda,aa1\n", encoding="utf-8")
+    places = {"ROSTER": roster, "ZIP": out.parent / "a.zip", "ALL": out.parent}
+    given = [places.get(word, word) for word in args]
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    done = call_program("autograder/grade.py", *given, "--out", out, "--rubric", other)
+    assert_refused(done, "another rubric: unet is worth 1 there, and 2 in", "--rubric")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert (
+        call_program("autograder/grade.py", out.parent, "--out", out, "--rubric", other).returncode
+        == 0
+    ), "all of it is graded again"
 
 
 def test_resume_keeps_the_seed(out):

@@ -1,16 +1,20 @@
 """Grading again after the grader changed: which submissions to retest, and what changed."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.course.tables import as_csv, cell
 from autograder.results import NOT_ATTEMPTED, Grade, PartResult
+from autograder.rubric import Rubric
 from autograder.text import InputError, did_you_mean, number, one_line, write_text
 
 CHANGES_FILE = "changes.csv"
 SHOWN = 40  # most changes printed in the terminal
+# A remark of the judge on tests, and the parts that it names.
+ON_TESTS = re.compile(r"(?:A test of|Not judged completely:) (\w+(?:, \w+)*)")
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,8 @@ def in_words(changes: list[Change], old: list[Grade], new: list[Grade]) -> list[
 
 def concerned(
     stored: Iterable[Grade], part: str | None, hint: str | None, among: Collection[str]
-) -> tuple[set[str], str | None]:
-    """The submissions to retest, and the single part to test; None if there are several parts.
+) -> dict[str, set[str]]:
+    """The submissions to retest, each with the ids of the parts to test.
 
     Args:
         stored: earlier results.
@@ -132,5 +136,40 @@ def concerned(
         raise InputError(f"--{flag}: nobody {what}; nothing to do")
     if not found.keys() & set(among):
         raise InputError(f"--{flag}: none of these submissions {what}; {one_line(min(found))} did")
-    parts = {one for ids in found.values() for one in ids}
-    return set(found), next(iter(parts)) if len(parts) == 1 else None
+    return found
+
+
+def retested(before: Grade, now: Grade, ids: Collection[str]) -> Grade:
+    """The earlier grade with these parts, and the remarks on their tests, from the later one."""
+    tested = {part.id: part for part in now.parts if part.id in ids}
+    kept = [text for text in before.needs_look if not _parts_in(text) or _parts_in(text) - set(ids)]
+    new = [text for text in now.needs_look if _parts_in(text) & set(ids) and text not in kept]
+    parts = [tested.get(part.id, part) for part in before.parts]
+    return replace(before, parts=parts, needs_look=kept + new)
+
+
+def _parts_in(remark: str) -> set[str]:
+    match = ON_TESTS.match(remark)
+    return set(match[1].split(", ")) if match else set()
+
+
+def check_rubric(stored: Iterable[Grade], rubric: Rubric, folder: Path) -> None:
+    """Check that stored results were graded with this rubric's parts and points.
+
+    Raises:
+        InputError: they were not, so that their points would be added up wrongly.
+    """
+    worth = {part.id: (part.by_tests or part.points, part.human) for part in rubric.parts}
+    for grade in stored:
+        found = {part.id: (part.max_points, part.human) for part in grade.parts}
+        differing = [name for name in found if found[name] != worth.get(name)]
+        if len(found) > 1:  # not graded with --only
+            differing += [name for name in worth if name not in found]
+        if differing:
+            points = (number(sum(parts.get(differing[0], (0,)))) for parts in (found, worth))
+            raise InputError(
+                "{}: {} was graded with another rubric: {} is worth {} there, and {} in {}; name "
+                "that rubric with --rubric, or grade all submissions again".format(
+                    folder, one_line(grade.submission), differing[0], *points, rubric.path
+                )
+            )

@@ -57,7 +57,8 @@ class Scorecard:
 
     def order(self, public: bool = False, only: str | None = None) -> Order:
         """A fresh seed for each measurement."""
-        return Order(self.rubric, secrets.randbelow(2**31), public, only, trust=True)
+        parts = (only,) if only else ()
+        return Order(self.rubric, secrets.randbelow(2**31), public, parts, trust=True)
 
     def grade(
         self,
