@@ -123,11 +123,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Grade, write, print; returns the exit code."""
     if sys.argv[1:2] == ["feedback"]:
-        return feedback_command(sys.argv[2:], load_rubric())
+        return feedback_command(sys.argv[2:])
     if sys.argv[1:2] == ["viva"] and (ROOT / "autograder" / "extras" / "viva").exists():
         from autograder.extras.viva.command import viva_command
 
-        return viva_command(sys.argv[2:], load_rubric())
+        return viva_command(sys.argv[2:])
     args = parse_args()
     rubric = load_rubric(args.rubric)
     hints()  # read now, so that a mistake in hints.yaml shows before anything is graded

@@ -126,7 +126,16 @@ def read_late(problems: Any, values: Any) -> LatePolicy | None:
             f"must be a time with its zone, such as 2026-10-20 23:59 -07:00, not '{due}'",
         )
         return None
-    return LatePolicy(due=at, **rest)
+    policy = LatePolicy(due=at, **rest)
+    if policy.percent > 100:
+        problems.add("late.percent", f"must be at most 100, not {number(policy.percent)}")
+    if policy.days is not None and policy.budget > policy.days:
+        problems.add(
+            "late.budget",
+            f"must be at most late.days ({policy.days}), since later hand-ins earn nothing, not "
+            f"{policy.budget}",
+        )
+    return policy
 
 
 def time_of(text: str, zone: datetime.tzinfo | None = None) -> datetime.datetime | None:

@@ -1,12 +1,15 @@
 """Reading the class: item analysis against numpy, shares with links, plots; named comments."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from autograder.course.comments import read_comments
 from autograder.course.items import correlation, failed_tests, histogram, items
 from autograder.course.manual import merge_manual
+from autograder.course.people import seat
+from autograder.course.roster import read_roster
 from autograder.output.pages import write_class
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import load_rubric
@@ -63,6 +66,30 @@ def test_shares_are_of_those_who_attempted_a_test():
     (one,) = failed_tests(grades)
     assert (one.part, one.tried, one.share) == ("unet", 2, 0.5)
     assert [g.submission for g in one.grades] == ["team-01.zip"]
+
+
+def test_a_file_that_cannot_be_read_failed_no_test():
+    """One row for each part would hide the tests that the class failed."""
+    unread = [TestResult(part, "reading", FAILED, hint_id="unreadable") for part in PARTS]
+    grades = [grade(1, {"unet": FAILED}), Grade("bad.zip", parts=RUBRIC.mark(unread))]
+    (one,) = failed_tests(grades)
+    assert (one.name, one.tried) == ("test_unet", 1)
+
+
+def test_what_another_hand_in_replaced_does_not_count(tmp_path):
+    """Medians, results and hints are of the hand-ins that count; before and now are of the same."""
+    tests = [TestResult(part, "t", FAILED, hint="Look.", hint_id="x") for part in PARTS]
+    first = Grade("a-1.zip", parts=RUBRIC.mark(tests), members=[{"netid": "aa1"}])
+    second = replace(grade(2, {}), submission="a-2.zip", members=[{"netid": "aa1"}])
+    (tmp_path / "people.csv").write_text("name,netid\nAda,aa1\n", encoding="utf-8")
+    course = seat([first, second], read_roster(tmp_path / "people.csv"), "latest")
+    write_class([first, second], RUBRIC, tmp_path, course, old=[first])
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert page.count("replaced</small>") == 2, "in the count and in the table"
+    assert "of the core so far</dt><dd>6 <small>" in page
+    assert "1.00 of 1" in page
+    assert "Hints given" not in page
+    assert "before" not in page, "no hand-in of now was there"
 
 
 def test_all_points_are_in_a_histogram():
@@ -143,7 +170,8 @@ def test_points_of_comments_stay_within_the_part(tmp_path):
         ("a: {points: 1}", "needs a text"),
         ("a: {text: x, point: 1}", "unknown key 'point' (did you mean 'points'?)"),
         ("a: {text: x, points: .nan}", "points must be a number"),
-        ("a: {text: x, part: unet}", "no person grades a part 'unet'"),
+        ("a: {text: x, part: unet}", "no person grades a part 'unet'; parts that a person grades"),
+        ("a: {text: x, points: 0.5}", "points above 0 need the key part"),
         ("a: 1", "needs a text"),
         ("a: [", "not valid YAML"),
     ],

@@ -6,10 +6,16 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+import yaml
+from autograder.course.manual import merge_manual
+from autograder.course.people import seat
+from autograder.course.roster import keep_roster
 from autograder.output.feedback import write_feedback
 from autograder.output.pages import TEMPLATES, write_submission
+from autograder.output.sheets import write_sheets
+from autograder.output.stored import load_grades
 from autograder.results import Grade, Origin
-from autograder.rubric import load_rubric
+from autograder.rubric import DEFAULT, load_rubric
 
 from helpers.feedback_names import canvas_finds, moodle_finds
 from helpers.scripts import assert_refused, call_program
@@ -17,9 +23,13 @@ from helpers.scripts import assert_refused, call_program
 RUBRIC = load_rubric()
 
 
-def graded(folder, *grades):
+def graded(folder, *grades, rubric=RUBRIC):
+    """A folder of results with the sheets, as grade.py leaves it; parts without any are marked."""
     for grade in grades:
-        write_submission(replace(grade, parts=RUBRIC.mark([])), RUBRIC, folder)
+        write_submission(replace(grade, parts=grade.parts or RUBRIC.mark([])), RUBRIC, folder)
+    roster = keep_roster(folder, None)
+    final = merge_manual(load_grades(folder), rubric, folder, roster=roster)
+    write_sheets(final, rubric, folder, seat(final, roster, rubric.hand_ins) if roster else None)
 
 
 def content(path):
@@ -41,7 +51,7 @@ def test_canvas_finds_user_and_upload_and_shows_a_file_that_opens(tmp_path):
     )
     path, number, left = write_feedback(tmp_path, "canvas", RUBRIC)
     files = content(path)
-    assert (number, left) == (2, 0)
+    assert (number, left) == (2, [])
     assert sorted(map(canvas_finds, files)) == [("1001", "70001"), ("1002", "70002")]
     for name, inside in files.items():
         assert name.endswith(".zip")
@@ -102,7 +112,46 @@ def test_the_command_says_what_it_wrote(tmp_path):
     graded(tmp_path, Grade(NAMES[0][0], team="alphaada", origin=origin), Grade("odd.zip"))
     done = call_program("autograder/grade.py", "feedback", tmp_path, "--canvas")
     assert done.returncode == 0, done.stderr
-    assert "1 files; 1 hand-ins have no name from Canvas" in done.stdout
+    assert "feedback_canvas.zip: 1 file\n" in done.stdout
+    assert "odd.zip is not in it: its name carries no id of Canvas" in done.stdout
+
+
+def test_who_gets_no_feedback_is_named_also_where_others_get_it_twice(tmp_path):
+    """Two members get one report, which does not hide that another report goes nowhere."""
+    (tmp_path / "roster.csv").write_text(
+        "Identifier,Full name,Email address\nParticipant 5,Ada,a@x.y\nParticipant 6,Bo,b@x.y\n",
+        encoding="utf-8",
+    )
+    members = [{"member": "Bo", "netid": "b@x.y"}]
+    one = Grade("A_5_assignsubmission_file_/x.zip", members=members, origin=Origin("moodle", "5"))
+    graded(tmp_path, one, Grade("odd.zip"))
+    assert write_feedback(tmp_path, "moodle", RUBRIC)[1:] == (2, ["odd.zip"])
+
+
+def test_the_rule_of_the_courses_own_rubric_says_what_goes_back(tmp_path):
+    """Without the rubric of the run, or with points that the reports lack, nothing is written."""
+    (tmp_path / "roster.csv").write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section\nAda,1001,,aa1,x\n", encoding="utf-8"
+    )
+    values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    own = tmp_path / "own.yaml"
+    own.write_text(yaml.safe_dump({**values, "hand_ins": "best"}), encoding="utf-8")
+    for upload, points in ((70001, 1.0), (70002, 0.0)):
+        parts = [replace(p, points=points) if p.id == "unet" else p for p in RUBRIC.mark([])]
+        origin = Origin("canvas", "1001", upload)
+        one = Grade(f"a_1001_{upload}_x.zip", team="a", parts=parts, origin=origin)
+        graded(tmp_path, one, rubric=load_rubric(own))
+    args = ("autograder/grade.py", "feedback", tmp_path, "--canvas")
+    assert_refused(call_program(*args), "grades.csv is not what manual.csv", "--rubric")
+    path = tmp_path / "feedback_canvas.zip"
+    assert not path.exists()
+    done = call_program(*args, "--rubric", own)
+    assert done.returncode == 0, done.stderr
+    assert [canvas_finds(name) for name in content(path)] == [("1001", "70001")]
+    manual = (tmp_path / "manual.csv").read_text(encoding="utf-8")
+    given = manual.replace("70001_x.zip,", "70001_x.zip,2")
+    (tmp_path / "manual.csv").write_text(given, encoding="utf-8")
+    assert_refused(call_program(*args, "--rubric", own), "--manual", "manual.csv --out")
 
 
 def test_paper_is_white_and_pages_are_one_file():

@@ -77,6 +77,8 @@ def test_the_bill_is_shown_line_by_line(days, given, points, words):
         ({"grace": 15}, ["late.percent: the key is missing"]),
         ({"percent": 10, "dayz": 3}, ["late.dayz: unknown key (did you mean 'days'?)"]),
         ({"percent": 10, "days": 1.5}, ["late.days", "whole"]),
+        ({"percent": 250}, ["late.percent: must be at most 100, not 250"]),
+        ({"percent": 10, "days": 1, "budget": 3}, ["late.budget", "late.days (1)", "not 3"]),
     ],
 )
 def test_mistakes_of_the_policy_are_sentences(tmp_path, late, words):
@@ -157,8 +159,9 @@ def test_an_override_takes_the_tests_place_and_survives_a_regrade(tmp_path):
     [
         ("p_sample_loop 1", "PART POINTS, REASON"),
         ("p_sample_loop, because", "PART POINTS, REASON"),
-        ("p_sample_lop 1, why", "did you mean 'p_sample_loop'"),
-        ("report_unet 1, why", "no tests grade a part 'report_unet'"),
+        ("p_sample_lop 1, why", "did you mean 'p_sample_loop'?); the parts are unet, q_sample"),
+        ("report_unet 1, why", "no tests grade report_unet; enter it in the column report_unet"),
+        ("unet 1, one; q_sample 0, two; unet 0.5, three", "unet is there 2 times; keep one"),
         ("unet 1.5, why", "between 0 and 1, not 1.5"),
         ("bonus_edm 3, why", "between 0 and 2, not 3"),
         ("unet nan, why", "PART POINTS"),

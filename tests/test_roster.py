@@ -367,6 +367,19 @@ def test_moodle_takes_the_sheet(tmp_path, lines):
     assert all("The UNet's decoder: " in text for text in found.feedback.values())
 
 
+def test_ids_of_a_plain_roster_are_those_of_the_files_names(tmp_path):
+    """They are in Canvas's column ID or Moodle's worksheet, after the files that were handed in."""
+    people = ["name,id", "Ada Alpha,1001", "Bo Beta,1002"]
+    sheets_of(tmp_path, people, [hand_in("a_1001_70001_x.zip", system="canvas", person="1001")])
+    assert [row["ID"] for row in read(tmp_path / "canvas.csv")] == ["", "1001"]
+    assert not (tmp_path / "moodle_worksheet.csv").exists()
+    name = "A_1001_assignsubmission_file_/x.zip"
+    sheets_of(tmp_path, people, [hand_in(name, system="moodle", person="1001")])
+    (row,) = read(tmp_path / "moodle_worksheet.csv")
+    assert row["Identifier"] == "Participant 1001"
+    assert [row["ID"] for row in read(tmp_path / "canvas.csv")] == ["", ""]
+
+
 def test_moodles_worksheet_names_participants(tmp_path):
     """The worksheet has Moodle's participant numbers and columns."""
     sheets_of(tmp_path, WORKSHEET, [hand_in("x", person="503", system="moodle")])

@@ -156,8 +156,10 @@ def teach(work: Path) -> Semester:
     said, totals, names = done.said, done.totals, done.names
 
     def grade(step: str, *args: object, script: object = GRADE) -> None:
-        common = ("--out", out, "--rubric", work / "rubric.yaml", "--jobs", 2)
-        process = run_script(script, *args, *([] if args[0] in ("feedback", "viva") else common))
+        common = ["--rubric", work / "rubric.yaml"]
+        if args[0] not in ("feedback", "viva"):
+            common += ["--out", out, "--jobs", 2]
+        process = run_script(script, *args, *common)
         assert process.returncode == 0, (step, process.stdout, process.stderr)
         said[step] = process.stdout
         graded = [row for row in rows(out / "grades.csv") if row["total"]]

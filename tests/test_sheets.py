@@ -298,6 +298,8 @@ def test_points_of_submissions_that_are_not_there_today_are_kept(tmp_path):
         (["submission,report_unet", ",1"], ["names neither a submission nor a team"]),
         (["submission,report_unet", "team-01.zip,1,2"], ["more cells than columns"]),
         (["submission,comment", 'team-01.zip,"open'], ["cannot be read"]),
+        (["submission,days_late", "team-01.zip,2"], ["has no policy", "'late'", "--rubric"]),
+        (["submission,people", "team-01.zip,aa1"], ["name one with --roster"]),
         ([""], ["needs a column"]),
     ],
 )

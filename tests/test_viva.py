@@ -24,6 +24,7 @@ from autograder.extras.viva.questions import KINDS, Question, Sheet, make_sheet,
 from autograder.extras.viva.quizzes import gift, png, qti
 from autograder.extras.viva.worker import Observer
 from autograder.output.pages import write_submission
+from autograder.output.sheets import write_sheets
 from autograder.reading.submission import hash_of_file, open_submission
 from autograder.results import Grade
 from autograder.rubric import load_rubric
@@ -314,7 +315,9 @@ def test_a_folder_without_results_is_refused(tmp_path):
 def test_submissions_that_nobody_graded_are_refused(tmp_path):
     """A folder of other hand-ins ends with one sentence, not with a sheet for nobody."""
     rubric = load_rubric()
-    write_submission(Grade("one.zip", parts=rubric.mark([])), rubric, tmp_path / "out")
+    one = Grade("one.zip", parts=rubric.mark([]))
+    write_submission(one, rubric, tmp_path / "out")
+    write_sheets([one], rubric, tmp_path / "out")
     (tmp_path / "other.zip").write_bytes(b"zip")
     args = ("autograder/grade.py", "viva", tmp_path / "out", tmp_path / "other.zip")
     assert_refused(call_program(*args), "none of these submissions is among", "such as one.zip")

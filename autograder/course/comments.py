@@ -72,9 +72,12 @@ def _problem(name: str, values: object, rubric: Rubric) -> str:
     points, part = values.get("points", 0), values.get("part", "")
     if isinstance(points, bool) or not isinstance(points, int | float) or not math.isfinite(points):
         return f"points must be a number, not '{one_line(str(points))}'"
+    known = f"parts that a person grades: {', '.join(rubric.manual_ids)}"
     if part and part not in rubric.manual_ids:
         guess = did_you_mean(str(part), rubric.manual_ids)
-        return f"no person grades a part '{one_line(str(part))}'{guess}"
+        return f"no person grades a part '{one_line(str(part))}'{guess}; {known}"
+    if points > 0 and not part:
+        return f"points above 0 need the key part; {known}"
     return ""
 
 

@@ -69,12 +69,14 @@ def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 
 def failed_tests(grades: list[Grade]) -> list[Failed]:
-    """The tests that somebody failed, largest share first."""
+    """The tests that somebody failed, largest share first; an unreadable file failed none."""
     found: dict[tuple[str, str], Failed] = {}
     tried: Counter[tuple[str, str]] = Counter()
     for grade in grades:
         for part in grade.parts:
             for test in part.tests:
+                if test.hint_id == "unreadable":
+                    continue
                 key = part.id, test.name
                 tried[key] += test.outcome != NOT_ATTEMPTED
                 if test.outcome == FAILED:

@@ -7,6 +7,7 @@ never changes it. The file may also be edited in place.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -328,6 +329,11 @@ def _cell_problems(rubric: Rubric, row: Row, grade: Grade | None) -> Iterable[st
             yield f"{key} must be between 0 and {number(limits[key])}, not {number(value)}"
         elif key == "days_late" and value != int(value):
             yield f"days_late must be a whole number of days, not {number(value)}"
+        elif key == "days_late" and not rubric.late:
+            yield (
+                f"days_late: {rubric.path} has no policy for late hand-ins; add 'late' to it, name "
+                "the rubric that has it with --rubric, or leave the cell empty"
+            )
 
 
 def _override_problems(rubric: Rubric, row: Row) -> Iterable[str]:
@@ -338,10 +344,15 @@ def _override_problems(rubric: Rubric, row: Row) -> Iterable[str]:
         yield str(error)
         return
     limits = {part.id: part.by_tests for part in rubric.parts if part.automatic}
+    for part, times in Counter(change.part for change in found).items():
+        if times > 1:
+            yield f"override: {part} is there {times} times; keep one"
     for change in found:
-        if change.part not in limits:
-            guess = did_you_mean(change.part, limits)
-            yield f"override: no tests grade a part '{change.part}'{guess}"
+        if change.part not in limits and change.part in rubric.manual_ids:
+            yield f"override: no tests grade {change.part}; enter it in the column {change.part}"
+        elif change.part not in limits:
+            guess, listed = did_you_mean(change.part, limits), ", ".join(limits)
+            yield f"override: no tests grade a part '{change.part}'{guess}; the parts are {listed}"
         elif change.points > limits[change.part]:
             limit = f"between 0 and {number(limits[change.part])}"
             yield f"override: {change.part} must be {limit}, not {number(change.points)}"
@@ -349,6 +360,8 @@ def _override_problems(rubric: Rubric, row: Row) -> Iterable[str]:
 
 def _strangers(row: Row, roster: Roster | None) -> Iterable[str]:
     """What is wrong with the people that a row names."""
+    if "people" in row and not roster:
+        yield "people are found on a roster; name one with --roster, or leave the cell empty"
     for login in _logins(row.get("people", "")) if roster else ():
         if not roster.by_login(login):
             close = ", ".join(map(str, roster.nearest([login])))

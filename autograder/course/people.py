@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autograder.course.roster import Person, Roster
-from autograder.results import Grade
+from autograder.results import CANVAS, MOODLE, Grade
 from autograder.rubric import RULES
 from autograder.text import alike, number, one_line
 
@@ -53,6 +53,18 @@ class Course:
     seats: list[Seat]
     claims: dict[str, Claims]  # by submission
     replaced: dict[str, str]  # a submission, and the one that counts instead
+
+    @property
+    def system(self) -> str:
+        """The system whose ids the roster has: CANVAS, MOODLE, or "" if that cannot be known.
+
+        A plain roster has the ids of the system whose files' names carry them.
+        """
+        if self.roster.kind in (CANVAS, MOODLE):
+            return self.roster.kind
+        origins = [seat.grade.origin for seat in self.seats if seat.grade]
+        found = {origin.system for origin in origins if self.roster.by_id(origin.person)}
+        return found.pop() if len(found) == 1 else ""
 
     def remarks(self, grade: Grade) -> list[str]:
         """Notes for a person on a hand-in: whom it does not match, or what replaced it."""

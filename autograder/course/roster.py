@@ -158,10 +158,13 @@ def read_roster(file: Path) -> Roster:
     people: dict[Person, int] = {}
     for line, row in lines:
         if None in row:
-            problems.append(f"{file}, line {line}: more cells than columns")
+            problems.append(
+                f"{file}, line {line}: more cells than columns; put quotes around text with commas"
+            )
         elif person := _person(header, fields, row, f"{file}, line {line}", problems):
             if not person.login:
-                problems.append(f"{file}, line {line}: '{person.name}' has no id, NetID or email")
+                which = f"'{person.name}' has no id, NetID or email"
+                problems.append(f"{file}, line {line}: {which}; add one, or leave out the row")
             people.setdefault(person, line)
         if len(problems) > MAX_PROBLEMS or len(people) > MAX_PEOPLE:
             break
@@ -169,7 +172,7 @@ def read_roster(file: Path) -> Roster:
     if len(people) > MAX_PEOPLE:
         problems = [f"{file} has more than {MAX_PEOPLE:,} people; name the roster of one course"]
     elif not people and not problems:
-        problems = [f"{file} has headings but nobody below them"]
+        problems = [f"{file} has headings but nobody below them; export the roster again"]
     if problems:
         more = len(problems) - MAX_PROBLEMS
         problems[MAX_PROBLEMS:] = [f"{file}: and {more} more"] if more > 0 else []
@@ -238,6 +241,7 @@ def _doubles(file: Path, people: dict[Person, int]) -> list[str]:
                 del people[person]  # the same person in two sections
                 continue
             lines = f"lines {people[other]} and {people[person]}"
-            problems.append(f"{file}, {lines}: two people have the {key} '{getattr(person, key)}'")
+            same = f"two people have the {key} '{getattr(person, key)}'"
+            problems.append(f"{file}, {lines}: {same}; correct one of them")
             break
     return problems

@@ -100,6 +100,8 @@ def write_class(
         old: earlier results, for plots of before and after.
     """
     grades = sorted(grades, key=lambda grade: grade.submission)
+    replaced = course.replaced if course else {}
+    counted = [grade for grade in grades if grade.submission not in replaced]
     galleries = [
         (grade, [s for s in grade.samples if _is_png(s.get("png", ""))][:GALLERY])
         for grade in grades
@@ -109,20 +111,22 @@ def write_class(
         .get_template("index.html")
         .render(
             grades=grades,
+            counted=counted,
+            replaced=replaced,
             rubric=rubric,
             about=about(rubric),
             medians=[
                 statistics.median(points)
-                for points in zip(*(core_and_bonus(g, rubric) for g in grades), strict=True)
+                for points in zip(*(core_and_bonus(g, rubric) for g in counted), strict=True)
             ]
             or [0, 0],
             overrides=[(g, p, overridden(p)) for g in grades for p in g.parts if p.override],
-            waiting=sum(_waiting(grade, rubric) > 0 for grade in grades),
-            distribution=_distribution(grades, rubric),
-            items={item.id: item for item in items(_counting(grades, course), rubric)},
-            tests=failed_tests(_counting(grades, course))[:MOST_TESTS],
-            plots=_plots(_counting(grades, course), rubric, old),
-            hints=_hints(grades),
+            waiting=sum(_waiting(grade, rubric) > 0 for grade in counted),
+            distribution=_distribution(counted, rubric),
+            items={item.id: item for item in items(counted, rubric)},
+            tests=failed_tests(counted)[:MOST_TESTS],
+            plots=_plots(counted, rubric, old),
+            hints=_hints(counted),
             look=_needs_look(grades, course),
             course=course,
             holes=_holes(grades),
@@ -178,13 +182,11 @@ def _distribution(grades: list[Grade], rubric: Rubric) -> list[dict[str, Any]]:
     return rows
 
 
-def _counting(grades: list[Grade], course: Course | None) -> list[Grade]:
-    """The grades that count: without those that another hand-in of the team replaced."""
-    return [g for g in grades if course is None or g.submission not in course.replaced]
-
-
 def _plots(grades: list[Grade], rubric: Rubric, old: list[Grade] | None) -> list[dict[str, Any]]:
-    """Histograms of points: each a title, its range, median, and bars in a box of 120 x 40."""
+    """Histograms of points: each a title, its range, median, and bars in a box of 120 x 40.
+
+    Before and after are of the same hand-ins.
+    """
     if not grades:
         return []
     core, bonus = zip(*(core_and_bonus(grade, rubric) for grade in grades), strict=True)
@@ -192,9 +194,12 @@ def _plots(grades: list[Grade], rubric: Rubric, old: list[Grade] | None) -> list
         ("Core so far", core, rubric.core),
         ("Bonus so far", bonus, rubric.bonus),
     ]
-    if old:
+    before = {grade.submission: grade for grade in old or ()}
+    both = [grade for grade in grades if grade.submission in before]
+    if both:
         most = sum(p.by_tests for p in rubric.parts if not p.bonus)
-        for title, of in (("Core by the tests, before", old), ("and now", grades)):
+        earlier = [before[grade.submission] for grade in both]
+        for title, of in (("Core by the tests, before", earlier), ("and now", both)):
             series.append((title, [by_tests(grade, rubric) for grade in of], most))
     plots = []
     for title, points, most in series:

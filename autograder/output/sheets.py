@@ -32,16 +32,21 @@ def write_sheets(
         grades: of the whole class, with the points that people gave (`merge_manual`).
         course: the people of the roster with their grades; None takes the people from team.csv.
     """
+    for name, text in sheets_of(grades, rubric, course).items():
+        write_text(folder / name, text)
+
+
+def sheets_of(grades: list[Grade], rubric: Rubric, course: Course | None = None) -> dict[str, str]:
+    """The names and texts of all sheets, as `write_sheets` writes them."""
     grades = sorted(grades, key=lambda grade: grade.submission)
     rows = people_rows(course, rubric) if course else grades_rows(grades, rubric)
     sheets = {"grades.csv": rows}
     people = recipients(grades, course)
     sheets["canvas.csv"] = canvas_rows(people, rubric, course)
     sheets["moodle.csv"] = moodle_rows(people, rubric)
-    if course and course.roster.kind == MOODLE:
+    if course and course.system == MOODLE:
         sheets[WORKSHEET] = worksheet_rows(people, rubric)
-    for name, rows in sheets.items():
-        write_text(folder / name, as_csv(rows))
+    return {name: as_csv(rows) for name, rows in sheets.items()}
 
 
 def _header(rubric: Rubric) -> list[str]:
@@ -110,7 +115,7 @@ def canvas_rows(
         [*columns, *with_bonus(rubric, cell(rubric.assignment), cell(rubric.bonus_assignment))],
         ["    Points Possible", *[""] * 4, *with_bonus(rubric, number(rubric.core), "0")],
     ]
-    is_canvas = course is not None and course.roster.kind == CANVAS
+    is_canvas = course is not None and course.system == CANVAS
     for person, grade in people:
         ids = [person.id if is_canvas else "", person.sis_id, person.netid or person.email]
         points = with_bonus(rubric, *map(number, core_and_bonus(grade, rubric)))

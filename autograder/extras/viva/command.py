@@ -16,7 +16,7 @@ from autograder.course.tables import as_csv, cell
 from autograder.extras.viva.facts import SERVE, observe
 from autograder.extras.viva.questions import Sheet, make_sheet, setting_of
 from autograder.extras.viva.quizzes import data, gift, qti
-from autograder.output.feedback import counting_grades
+from autograder.output.feedback import RUBRIC_HELP, counting_grades
 from autograder.output.pages import render
 from autograder.output.stored import places_of
 from autograder.reading.submission import (
@@ -27,7 +27,7 @@ from autograder.reading.submission import (
     open_submission,
 )
 from autograder.results import Grade
-from autograder.rubric import Rubric
+from autograder.rubric import DEFAULT, load_rubric
 from autograder.sandbox.sandbox import Sandbox
 from autograder.text import (
     InputError,
@@ -43,7 +43,7 @@ TEMPLATE = Path(__file__).with_name("viva.html")
 FOLDER = "viva"
 
 
-def viva_command(arguments: list[str], rubric: Rubric) -> int:
+def viva_command(arguments: list[str]) -> int:
     """`grade.py viva`, on the hand-ins that count; returns the exit code."""
     parser = argparse.ArgumentParser("grade.py viva", description="Questions on the teams' code.")
     parser.add_argument("folder", type=Path, metavar="OUT", help="the --out folder of a run")
@@ -53,12 +53,13 @@ def viva_command(arguments: list[str], rubric: Rubric) -> int:
     )
     parser.add_argument("--pdf", action="store_true", help="also PDFs for orals, to take notes on")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="threads")
+    parser.add_argument("--rubric", type=Path, default=DEFAULT, metavar="FILE", help=RUBRIC_HELP)
     parser.add_argument("--trust", action="store_true", help="see grade.py --trust")
     args = parser.parse_args(arguments)
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
     as_pdf = pdf_writer() if args.pdf else None
-    grades, _ = counting_grades(args.folder, rubric, "viva")
+    grades, _ = counting_grades(args.folder, load_rubric(args.rubric), "viva")
     places = places_of(args.folder)
     if args.paths:
         found = find_submissions([path.absolute() for path in args.paths])
