@@ -72,7 +72,7 @@ LEFT_OUT = {  # reason: names, compared in lower case
     "litter": [".ds_store", "thumbs.db", "__macosx", "desktop.ini", "._*", "*.partial"],
     "TensorBoard events": ["*.tfevents.*"],
     SECRETS: (
-        ".env .env.local .netrc _netrc .git-credentials .pypirc .pgpass kaggle.json *.pem *.p12 "
+        ".env .env.* .netrc _netrc .git-credentials .pypirc .pgpass kaggle.json *.pem *.p12 "
         "*.pfx id_rsa id_dsa id_ecdsa id_ed25519 .ssh .aws .gnupg .kaggle"
     ).split(),
     OLD_ZIPS: ["submission*.zip"],

@@ -186,6 +186,7 @@ class Judge:
         if file.is_file():
             kept = json.loads(file.read_text(encoding="utf-8"))
             if kept["facts"] == facts:
+                say(f"{name}: scores kept from an earlier call, {shown(file)}")
                 return Result(**kept["result"])
         labels = torch.arange(args.num) % len(classes)
         start = time.perf_counter()

@@ -25,6 +25,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--inception-weights", metavar="FILE", type=Path, help="no download")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same samples (default: 0)")
     parser.add_argument("--batch-size", type=int, default=250, help="drawn at once (default: 250)")
+    parser.add_argument(
+        "--fresh", action="store_true", help="draw, even if an earlier call has kept the samples"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0 or mps")
     cli.add_debug_flag(parser)
     args = parser.parse_args()

@@ -1,5 +1,6 @@
 """Drawing samples: the model's own chain or a sampler, repeatable, watched and filmed."""
 
+import math
 from argparse import ArgumentParser
 
 import pytest
@@ -44,6 +45,16 @@ def test_first_batch_is_the_plain_loop(model):
 
     model.p_sample_loop = lambda labels: labels[:, None, None, None].expand(-1, 1, 8, 8) / 2
     assert draw(model, [0, 1, 2]).mean(dim=(1, 2, 3)).tolist() == [0, 0.5, 1]
+
+
+def test_samples_that_are_no_numbers_are_counted(model, capsys):
+    """A chain that ends in NaN would give black pictures without a word."""
+    draw(model, [0, 1, 2])
+    assert capsys.readouterr().out == ""
+    chain = model.p_sample_loop
+    model.p_sample_loop = lambda labels: chain(labels).index_fill_(0, torch.tensor([0]), math.nan)
+    draw(model, [0] * 6, batch_size=3)
+    assert capsys.readouterr().out.startswith("2 of 6 samples hold NaN")
 
 
 def test_seeds_and_batches(model):

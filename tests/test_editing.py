@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.scripts import call_script, run_script
+from helpers.scripts import assert_refused, call_script, run_script
 from libs.datasets import load_digits
 from libs.ddim import sample_ddim
 from libs.models.build import load_model
@@ -197,6 +197,20 @@ REFUSED = {
     "--anagram --labels 6,9 --sampler ddpm": "with ddim",
     "--anagram --labels 6,9 --film x.gif": "--film",
 }
+
+
+def test_models_without_classes_or_pictures_are_refused(pictures, tmp_path):
+    """Points in the plane are no pictures, and a model without labels has no two classes."""
+    options = ["--set", "train_cfg.max_steps=1", "--set", f"output_folder={tmp_path}"]
+    points = ["configs/toy_moons.yaml", "--output", "run", *options]
+    assert call_script("code/train.py", *points).returncode == 0
+    run = tmp_path / "toy_moons_run"
+    for flags, words in {
+        ("--from", pictures / "digit.png"): "points in the plane",
+        ("--between", "classes"): "the model knows none",
+        ("--between", "seeds", "--labels", "1"): "trained without labels",
+    }.items():
+        assert_refused(call_script("code/sample.py", run, *flags, "--steps", "2"), words)
 
 
 @pytest.mark.parametrize("command", REFUSED)

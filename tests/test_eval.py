@@ -60,6 +60,11 @@ def test_a_call_that_was_stopped_goes_on(run_folder, short, monkeypatch):
     first = evaluate(run_folder, "--batch-size", "16")
     stored = sorted(path.name for path in short.rglob("samples-*.pth"))
     assert len(stored) == 4
+    assert "32 of 60 samples, kept from an earlier call; --fresh" in first
+    assert "60 of 60 samples\n" in first
+    fresh = evaluate(run_folder, "--batch-size", "16", "--fresh")
+    assert "kept" not in fresh
+    assert re.findall("FID .*", fresh) == re.findall("FID .*", first)
     monkeypatch.setattr(per_class, "draw_samples", None)  # a third call draws nothing
     again = evaluate(run_folder, "--batch-size", "16")
     assert re.findall("FID .*", again) == re.findall("FID .*", first)

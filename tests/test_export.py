@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers.files import ROOT
-from helpers.scripts import call_script
+from helpers.scripts import assert_refused, call_script
 from libs.models import export
 from libs.models.build import load_model
 
@@ -85,6 +85,18 @@ def test_other_scores_are_refused_before_anything_is_written(run_folder, tmp_pat
     assert process.returncode == 2
     assert "--scores" in process.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_files_that_exist_stay_unless_forced(run_folder, tmp_path):
+    """A README of somebody's own, or a run's config.yaml, is not overwritten by a slip."""
+    note = tmp_path / "README.md"
+    note.write_text("mine", encoding="utf-8")
+    assert_refused(call_script("code/export.py", run_folder, "--out", tmp_path), "--force")
+    assert [note] == list(tmp_path.iterdir())
+    assert note.read_text(encoding="utf-8") == "mine"
+    process = call_script("code/export.py", run_folder, "--out", tmp_path, "--force")
+    assert process.returncode == 0, process.stderr
+    assert note.read_text(encoding="utf-8").startswith("# ")
 
 
 def test_folder_that_cannot_be_made_is_named(run_folder, tmp_path):

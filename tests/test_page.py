@@ -149,6 +149,14 @@ def test_scores_join_the_page_beside_their_floors(scored):
     assert again.split(run_page.END)[1] == page.split(run_page.END)[1]
 
 
+def test_command_to_train_on_raises_every_limit(run_folder):
+    """A run that max_steps ended goes on only if that is raised, too."""
+    text = text_of(run_folder)
+    assert re.search(
+        r"--resume \S+ --set train_cfg\.epochs=\d+ --set train_cfg\.max_steps=24", text
+    )
+
+
 def test_scores_leave_other_pages_alone(tmp_path):
     """A folder without a page, or with a page of the user's own, stays as it is."""
     section = run_page.ScoreSection([], "nothing", "test")

@@ -101,6 +101,8 @@ LOSSES = {
     "None": (LOSS, "F.mse_loss(predicted_noise, noise)", "returned None, expected the loss"),
     "one per image": (LOSS, LOSS.replace(")", ', reduction="none")'), "shape [4, 1, 8, 8]"),
     "a number": (LOSS, LOSS + ".item()", "returned float"),
+    "of numpy": (LOSS, LOSS + ".detach().numpy()", "returned ndarray"),
+    "a pair": (LOSS, LOSS + ", x_t.detach()", " ..., expected the loss"),
     "detached": (LOSS, LOSS + ".detach()", "depends on no weight of the network"),
 }
 
@@ -119,6 +121,7 @@ RESULTS = {
     "q_sample rate": (Q_SAMPLE, "return signal_rate", "q_sample", "shape [4, 1, 1, 1]"),
     "p_sample_loop None": (POST, "x = self.postprocess(x)", "p_sample_loop", "returned None"),
     "p_sample_loop list": (POST, "return [x]", "p_sample_loop", "returned list"),
+    "p_sample_loop of numpy": (POST, POST + ".numpy()", "p_sample_loop", "returned ndarray [[[["),
     "p_sample_loop flat": (POST, "return x[0]", "p_sample_loop", "shape [1, 8, 8]"),
     "p_sample_loop few": (
         POST,

@@ -242,6 +242,11 @@ def test_bad_loss_skips_the_step(make_trainer, monkeypatch, capsys, value):
     assert trainer.learner.updater.ema.updates == 0
     assert "step 1: the loss or its gradient is NaN or infinite" in capsys.readouterr().out
 
+    monkeypatch.setattr(trainer.learner, "evaluate", lambda *args: value)
+    monkeypatch.setattr(trainer, "_held_out", lambda: {"test": trainer.splits.train.plain()})
+    assert trainer._evaluate() == {}
+    assert f"train {value:.4f}, test {value:.4f}\n" in capsys.readouterr().out
+
     trainer = make_trainer("train_cfg.max_steps=12", "dataset.test_split=null")
     poison(monkeypatch, set(range(1, 10)), value)
     trainer.fit()
@@ -724,7 +729,7 @@ def test_a_run_without_a_terminal_is_never_silent_for_long(make_trainer, monkeyp
     gaps = [b - a for a, b in pairwise(times)]
     assert max(gaps) <= progress.SILENCE + 12
     text = "\n".join(line for _, line in clock.lines)
-    for words in ("training: 96 of 416 img, loss ", "evaluating: ", "sampling: "):
+    for words in ("training: 96 of 416 images, loss ", "evaluating: ", "sampling: "):
         assert words in text, text
     bars = [b - a for (a, _), (b, line) in pairwise(clock.lines) if re.match(r"\w+: \d+ of", line)]
     assert min(bars) >= progress.SILENCE
@@ -747,8 +752,8 @@ def test_bar_without_a_terminal(monkeypatch, capsys, with_tqdm):
         silent.update(5)
     with progress.progress_bar(0, "downloading", "byte") as unknown:
         unknown.update(5)
-    lines = ["encoding images: 6 of 10 image", "encoding images: 10 of 10 image"]
-    assert capsys.readouterr().out.splitlines() == [*lines, "downloading: 5 byte"]
+    lines = ["encoding images: 6 of 10 images", "encoding images: 10 of 10 images"]
+    assert capsys.readouterr().out.splitlines() == [*lines, "downloading: 5 bytes"]
 
 
 def test_bar_on_a_terminal(monkeypatch, capsys):

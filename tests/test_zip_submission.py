@@ -167,6 +167,7 @@ LEFT_OUT = {
     "TensorBoard": ["results/run/events.out.tfevents.1700000000.host.1.0"],
     "secrets": [
         "code/.env",
+        "code/.env.production",
         "code/.netrc",
         "code/kaggle.json",
         "results/id_rsa",

@@ -8,6 +8,7 @@ import linecache
 import os
 import re
 import reprlib
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
+SHOWN_LETTERS = 50  # of a value in a message
 NOT_ASKED = "this is not part of this homework"  # what a stub says that nobody has to write
 MAX_DIGITS = 300  # of a whole number in a file; a float holds as many
 
@@ -193,18 +195,24 @@ def check_result(
     Raises:
         UserError: it is something else; names the function, what it returned and what is expected.
     """
-    found = getattr(result, "shape", None)
-    if found is not None:
+    torch = sys.modules.get("torch")  # which scripts load late; without it, nothing is a tensor
+    if torch is not None and isinstance(result, torch.Tensor):
+        found = result.shape
         sizes = zip(found, shape or found, strict=False)
         alike = all(a == b for a, b in sizes if not isinstance(b, str))
         if shape is None or (alike and len(found) == len(shape)):
             return result
         text = f"a tensor of shape {list(found)}"
     else:
-        text = "None" if result is None else f"{type(result).__name__} {str(result)[:50]}"
+        text = "None" if result is None else f"{type(result).__name__} {_beginning(str(result))}"
     wanted = expected if shape is None else f"{expected}, [{', '.join(map(str, shape))}]"
     hint = ": is a return missing?" if result is None and did == "returned" else ""
     raise UserError(f"{place_of(function)} {did} {text}, expected {wanted}{hint}")
+
+
+def _beginning(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_LETTERS else text[:SHOWN_LETTERS] + " ..."
 
 
 @contextlib.contextmanager

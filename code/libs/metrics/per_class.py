@@ -31,6 +31,7 @@ class Drawing:
     batch_size: int = 250
     seed: int = 0
     device: str = "auto"
+    fresh: bool = False  # draw, even if an earlier call has kept the samples
 
 
 @dataclass(frozen=True)
@@ -105,21 +106,15 @@ def _samples(trained: TrainedModel, config: Config, drawing: Drawing, store: Sto
     )
     found, done = [], 0
     for batch in labels.split(drawing.batch_size):
-
-        def draw(batch: Tensor = batch, first: int = done) -> dict[str, Tensor]:
-            drawn = draw_samples(
-                trained.model,
-                batch,
-                precision,
-                drawing.seed,
-                drawing.batch_size,
-                sampler=sampler,
-                first=first,
-            )
-            return {"images": torch.cat(list(drawn)).mul(255).round().to(torch.uint8)}
-
         place: Facts = {"labels": "class by class", "batch size": drawing.batch_size, "first": done}
-        found.append(store.get("samples", facts | place, draw)["images"])
+        kept = None if drawing.fresh else store.find("samples", facts | place)
+        if kept is None:
+            options = precision, drawing.seed, drawing.batch_size
+            drawn = draw_samples(trained.model, batch, *options, sampler=sampler, first=done)
+            images = torch.cat(list(drawn)).mul(255).round().to(torch.uint8)
+            store.keep("samples", facts | place, {"images": images})
+        found.append(images if kept is None else kept["images"])
         done += len(batch)
-        say(f"{done} of {len(labels)} samples")
+        origin = "" if kept is None else ", kept from an earlier call; --fresh draws them again"
+        say(f"{done} of {len(labels)} samples{origin}")
     return torch.cat(found)

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..config import Config, dump_config
 from ..runtime import documents
+from ..runtime.cli import check_folder, refuse_existing
 from ..utils import UserError, replacing, save_text
 from .trained import TrainedModel
 
@@ -69,28 +70,34 @@ training images is measured by `evaluate.py --metrics memorization`.
 """
 
 
-def export(trained: TrainedModel, folder: Path, scores: Path | None = None) -> list[Path]:
+def export(
+    trained: TrainedModel, folder: Path, scores: Path | None = None, force: bool = False
+) -> list[Path]:
     """Write weights, config.yaml and README.md into a folder; returns the files.
 
     Args:
         trained: the model.
-        folder: is made where it is missing; files of these names are replaced.
+        folder: is made where it is missing.
         scores: a file that `evaluate.py --json` wrote.
+        force: files that exist may be overwritten.
 
     Raises:
-        UserError: something cannot be written, or the scores cannot be read.
+        UserError: something cannot be written or exists already, or the scores cannot be read.
     """
     listed = _scores(scores)  # before anything is written
     weights = WITH_PACKAGE if importlib.util.find_spec("safetensors") else WITHOUT
+    files = [folder / name for name in (weights, "config.yaml", "README.md")]
+    check_folder("--out", folder)
+    refuse_existing("--out", files, force)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_weights(trained.model, folder / weights)
     except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror})") from None
+        raise UserError(f"--out: cannot write to {folder} ({error.strerror})") from None
     save_text(dump_config(trained.config, folder).removesuffix("\n"), folder / "config.yaml")
     card = CARD.format(**_facts(trained, folder, weights), scores=listed)
     save_text(card.removesuffix("\n"), folder / "README.md")
-    return [folder / name for name in (weights, "config.yaml", "README.md")]
+    return files
 
 
 def _write_weights(model: nn.Module, file: Path) -> None:

@@ -36,7 +36,7 @@ class _Silent:
 
 
 class _Lines(_Silent):
-    """Prints the progress, as "training: 128 of 4000 img", after some time without other output.
+    """Prints the progress, as "training: 128 of 4000 images", after some time without other output.
 
     The time counts from the last line of any bar, or of `say`.
     """
@@ -54,7 +54,8 @@ class _Lines(_Silent):
         self.done += n
         if now() - last_line >= SILENCE:
             of_total = f" of {self.total}" if self.total else ""  # 0: unknown
-            say(f"{self.what}: {self.done}{of_total} {self.unit}".rstrip() + self.postfix)
+            unit = f" {self.unit}s" if self.unit else ""
+            say(f"{self.what}: {self.done}{of_total}{unit}{self.postfix}")
 
 
 def progress_bar(total: int, what: str, unit: str, initial: int = 0, enabled: bool = True) -> Any:

@@ -106,10 +106,12 @@ def pick_labels(text: str | None, classes: list[str], num_classes: int) -> list[
         entry = entry.strip()
         label = classes.index(entry) if entry in classes else entry
         if not str(label).lstrip("-").isdigit() or not 0 <= int(label) < num_classes:
-            known = ", ".join(classes[:20]) + (" ..." if len(classes) > 20 else "")
+            known = " or " + ", ".join(classes[:20]) + (" ..." if len(classes) > 20 else "")
+            if classes == [str(number) for number in range(len(classes))]:
+                known = ""
             raise UserError(
                 f"--labels: there is no class '{entry}'{did_you_mean(entry, classes)}; use 0 to "
-                f"{num_classes - 1} or {known}"
+                f"{num_classes - 1}{known}"
             )
         labels.append(int(label))
     return labels

@@ -13,7 +13,7 @@ from ..models.denoisers import DENOISERS, Denoiser, denoiser_of, for_model
 from ..runtime.device import Precision
 from ..runtime.memory import free_memory, memory_taken
 from ..runtime.processes import Processes
-from ..runtime.progress import progress_bar
+from ..runtime.progress import progress_bar, say
 from ..runtime.streams import SAMPLE_STREAM, fork_rng, generator_for
 from ..settings.checks import HAVE_ETA
 from ..utils import check_result
@@ -55,7 +55,7 @@ def draw_samples(
     if sampler.name == "own" and first % batch_size:
         raise ValueError(f"first = {first} is not a multiple of the batch size {batch_size}")
     batches = labels.to(precision.device).split(batch_size)
-    steps = sampler.num_steps(denoiser)
+    steps, broken = sampler.num_steps(denoiser), 0
     with progress_bar(steps * len(batches), "sampling", "step", enabled=show_progress) as bar:
         for number, batch in enumerate(batches):
 
@@ -76,7 +76,11 @@ def draw_samples(
                         for i in range(begin, begin + len(batch))
                     ]
                     images = _chain(denoiser, batch, precision, sampler, generators, on_state)
-            yield images.float().cpu()
+            images = images.float().cpu()
+            broken += int((~images.isfinite()).flatten(1).any(dim=1).sum())
+            yield images
+    if broken:
+        say(f"{broken} of {len(labels)} samples hold NaN or infinite numbers, which show as black")
 
 
 def _own_chain(

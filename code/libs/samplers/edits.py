@@ -18,7 +18,7 @@ from ..runtime.device import pick_device
 from ..runtime.outputs import Outputs
 from ..runtime.pictures import BadPicture, opened
 from ..runtime.streams import SAMPLE_STREAM, generator_for
-from ..runtime.visualize import image_grid, with_margins
+from ..runtime.visualize import POINT, image_grid, with_margins
 from ..utils import UserError, default, slug, unused
 from . import editing
 from .columns import pick_labels
@@ -36,6 +36,8 @@ def edit(request: EditRequest) -> None:
     trained = load_model(Path(request.checkpoint), device)
     if trained.config.model.context == "tokens":
         raise UserError("editing is for models of classes, this one was trained with texts")
+    if tuple(trained.config.model.img_shape) == POINT and request.init_image is not None:
+        raise UserError("--from: this model draws points in the plane, which no picture can start")
     flags = replace(request.sampler, sampler=default(request.sampler.sampler, "ddim"))
     sampler = Sampler.from_flags(flags, trained.model)
     if sampler.name != "ddim":
@@ -148,7 +150,9 @@ class _Editor(Canvas):
         super().__init__(trained, sampler, request.seed)
         self.request, self.classes = request, trained.classes
         model = trained.config.model
-        self.labels = [0]
+        self.labels, self.conditional = [0], model.conditional
+        if not model.conditional and request.labels is not None:
+            raise UserError("--labels: the model was trained without labels; leave the flag out")
         if model.conditional:
             self.labels = pick_labels(request.labels, self.classes, model.num_classes)
         self.titles = [self._title(label) for label in self.labels] if model.conditional else []
@@ -216,6 +220,8 @@ class _Editor(Canvas):
         )
 
     def _pair(self, flag: str) -> list[int]:
+        if not self.conditional:
+            raise UserError(f"{flag}: it needs two classes, and the model knows none")
         if len(self.labels) != 2:
             raise UserError(f"{flag}: it needs two classes: name them, as in --labels 6,9")
         return self.labels

@@ -142,6 +142,8 @@ def _commands(
     train = f"python code/train.py {run}/config.yaml --resume {run}"
     if progress.step == progress.last_step:
         train += f" --set train_cfg.epochs={2 * config.train_cfg.epochs}"
+        if config.train_cfg.max_steps is not None:
+            train += f" --set train_cfg.max_steps={2 * config.train_cfg.max_steps}"
     if tuple(config.model.img_shape) == POINT:
         return [
             ("Draw more points:", f"python code/sample.py {run} --num 2000"),

@@ -121,7 +121,7 @@ class Trainer:
         if is_main and self.step == 0:
             self._say_what_is_off(None)
         try:
-            with progress_bar(total, "training", "img", done, enabled=is_main) as self.bar:
+            with progress_bar(total, "training", "image", done, enabled=is_main) as self.bar:
                 while self.step < self.last_step:
                     self._train_epoch(loader)
             final = self._final_name()
@@ -288,7 +288,7 @@ class Trainer:
         )
         losses = {name: loss for name, loss in found.items() if math.isfinite(loss)}
         if self.processes.is_main:
-            listed = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+            listed = ", ".join(f"{name} {loss:.4f}" for name, loss in found.items())
             epoch = self.step / self.steps_per_epoch
             say(f"epoch {epoch:.4g}: {self.learner.loss_name}, averaged weights: {listed}")
         return losses
