@@ -30,7 +30,8 @@ SUFFIXES = (".safetensors", ".pth")
 
 def files_in(folder: Path) -> list[Path]:
     """The files of weights in a folder, by name; raises InputError where there is none."""
-    found = sorted(p for p in folder.glob("*") if p.suffix in SUFFIXES) if folder.is_dir() else []
+    names = sorted(folder.glob("*")) if folder.is_dir() else []
+    found = [path for path in names if path.suffix.lower() in SUFFIXES]
     if not found:
         raise InputError(f"{folder} holds no TEAM.safetensors and no TEAM.pth")
     if len({path.stem for path in found}) < len(found):
@@ -57,6 +58,8 @@ def main() -> int:
         return 2
     for place, entry in enumerate(ranked(entries, rules.metric), 1):
         print(f"{place}. {visible(entry.team)}: FID {entry.fid:.2f}, accuracy {entry.accuracy:.3f}")
+    for path in sorted(set(args.folder.glob("[!.]*")) - set(files)):
+        print(f"left out: {visible(path.name)}, which is neither .safetensors nor .pth")
     for entry in entries:
         if entry.refused:
             print(f"refused: {visible(entry.team)}: {visible(entry.refused)}")

@@ -86,6 +86,9 @@ def test_the_leaderboard_names_nobody(tmp_path):
     with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["place"] for row in rows] == [*map(str, range(1, 31)), ""]
+    write(entries[:2], rules, tmp_path)
+    left = {path.stem for path in (tmp_path / "public/places").iterdir()}
+    assert left == set(aliases[:2]), "who takes part no more has no page"
 
 
 @pytest.mark.parametrize(

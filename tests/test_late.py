@@ -118,6 +118,22 @@ def test_moodles_times_extensions_and_late_days_of_the_roster_count(tmp_path):
     assert merged.origin.late
 
 
+def test_a_time_in_another_form_asks_for_the_days(tmp_path):
+    """A time that cannot be read is no hand-in on time: a person has to look."""
+    people = tmp_path / "people.csv"
+    people.write_text(
+        "Identifier,Full name,Email address,Last modified (submission)\n"
+        'Participant 1,Ada,aa1@x.y,"vendredi 23 octobre 2026, 23:59"\nParticipant 2,Bo,bb2@x.y,-\n',
+        encoding="utf-8",
+    )
+    one = grade(netids=["aa1@x.y", "bb2@x.y"])
+    (merged,) = merge_manual([one], STRICT, tmp_path, roster=read_roster(people))
+    assert "'vendredi 23 octobre 2026, 23:59'" in merged.needs_look[0]
+    file = manual(tmp_path, "submission,days_late", "a.zip,2")
+    (merged,) = merge_manual([one], STRICT, tmp_path, file, read_roster(people))
+    assert (merged.deductions, merged.needs_look) == (pytest.approx(1.2), [])
+
+
 def test_a_late_mark_without_a_time_counts_as_a_day_and_asks(tmp_path):
     """A bare LATE costs one day until somebody fills in days_late."""
     (merged,) = merge_manual([grade(late=True)], replace(RUBRIC, late=LatePolicy(10)), tmp_path)

@@ -229,6 +229,20 @@ def test_points_given_by_hand_stay_when_a_team_hands_in_again(tmp_path):
     assert [g.part("report_unet").points for g in merged] == [2, 1, 1]
 
 
+def test_an_override_takes_nothing_from_a_later_hand_in(tmp_path):
+    """It is kept where the tests give less; where they give more by now, a person may look."""
+    roster = roster_of(tmp_path)
+    first, second, _ = attempts()
+    second.parts = [replace(p, points=1) if p.id == "q_sample" else p for p in second.parts]
+    rows = ["submission,override", f'{first.submission},"q_sample 0.5, why; p_sample 0.5, why"']
+    by_hand = write(tmp_path, rows, "given.csv")
+    one, other = merge_manual([first, second], RUBRIC, tmp_path, by_hand, roster)
+    assert [one.part(p).points for p in ("q_sample", "p_sample")] == [0.5, 0.5]
+    assert [other.part(p).points for p in ("q_sample", "p_sample")] == [1, 0.5]
+    assert one.needs_look == []
+    assert "q_sample 0.5, is not used, since the tests give 1 now" in other.needs_look[0]
+
+
 def test_hand_ins_of_the_same_people_are_one_teams(tmp_path):
     """Hand-ins with the same members are one team's, in any case and order of NetIDs."""
     roster = roster_of(tmp_path)

@@ -89,7 +89,8 @@ def merge_manual(
     for grade in grades:
         people = claims[grade.submission].all if roster else set()
         row = rows.get(grade.submission, {})
-        one = _merged(grade, rubric, row, people)
+        own = "override" in kept.get(grade.submission, {})
+        one = _merged(grade, rubric, row, people, own)
         merged.append(comment_on(one, row["comment"], library) if "comment" in row else one)
     return merged
 
@@ -128,15 +129,26 @@ def _manual_columns(rubric: Rubric) -> list[str]:
     return [*rubric.manual_ids, "deductions", "override", "days_late", "people", "comment"]
 
 
-def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person]) -> Grade:
-    """The grade with the points of a person's row, and with the cost of its lateness."""
+def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person], own: bool) -> Grade:
+    """The grade with the points of a person's row, and with the cost of its lateness.
+
+    Args:
+        own: whether the row's overrides are for this hand-in. Those of another hand-in of the team
+            take no points from this one.
+    """
     changes = {change.part: change for change in overrides(row.get("override", ""))}
-    parts = []
+    parts, remarks = [], list(grade.needs_look)
     for part in grade.parts:
-        if part.id in changes:
-            part = changes[part.id].applied(part)
+        change = changes.get(part.id)
+        if change and not own and change.points < (part.points or 0):
+            remarks.append(
+                f"The override of an earlier hand-in, {part.id} {number(change.points)}, is not "
+                f"used, since the tests give {number(part.points or 0)} now"
+            )
+        elif change:
+            part = change.applied(part)
         parts.append(_with_human_points(part, float(row[part.id])) if part.id in row else part)
-    merged = replace(grade, parts=parts)
+    merged = replace(grade, parts=parts, needs_look=remarks)
     if rubric.late and not grade.public:
         times = (time_of(p.time, rubric.late.due.tzinfo) for p in people if rubric.late.due)
         budgets = [person.late_days for person in people if person.late_days is not None]
@@ -149,6 +161,13 @@ def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person]) -> Grad
             extension=max((person.extension for person in people), default=0),
             budget=min(budgets, default=None),
         )
+        unread = [p.time for p in people if p.time.strip(" -") and time_of(p.time) is None]
+        if unread and rubric.late.due and "days_late" not in row:
+            merged.needs_look = [
+                *merged.needs_look,
+                f"The roster's time '{one_line(unread[0])[:60]}' is in a form that is not known: "
+                "enter the days under 'days_late'",
+            ]
     if "deductions" in row:
         merged.deductions = float(row["deductions"])
         reason = f"Set by a person: {number(merged.deductions)} points in all"

@@ -84,9 +84,10 @@ def take_part(file: Path, judge_: Judge, sandbox: Sandbox, libs: Path) -> Entry:
         work = Path(folder)
         work.chmod(0o755)
         shutil.copytree(libs, work / "libs", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copyfile(file, work / f"weights{file.suffix}")
+        name = f"weights{file.suffix.lower()}"
+        shutil.copyfile(file, work / name)
         request = {
-            "file": f"weights{file.suffix}",
+            "file": name,
             "config": rules.values,
             "labels": judge_.labels.numpy(),
             "sampler": rules.sampler,

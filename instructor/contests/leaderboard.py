@@ -1,12 +1,12 @@
 """The leaderboard of a contest, which names nobody, and the results with names."""
 
-import csv
 import hashlib
 import secrets
 from pathlib import Path
 
+from autograder.course.tables import as_csv, cell
 from autograder.output.pages import render
-from autograder.text import visible, write_text
+from autograder.text import write_text
 
 from instructor.contests.judge import Entry
 from instructor.contests.rules import METRICS, Rules
@@ -23,7 +23,10 @@ def ranked(entries: list[Entry], metric: str) -> list[Entry]:
 
 
 def write(entries: list[Entry], rules: Rules, out: Path) -> None:
-    """Write public/leaderboard.html, a page a team in public/places, and results.csv with names."""
+    """Write public/leaderboard.html, a page a team in public/places, and results.csv with names.
+
+    Pages of teams that no longer take part are removed.
+    """
     public = out / "public"
     (public / "places").mkdir(parents=True, exist_ok=True)
     secret = out / "secret.txt"  # so that aliases stay the same, and nobody can compute them
@@ -38,6 +41,9 @@ def write(entries: list[Entry], rules: Rules, out: Path) -> None:
     top = render(TEMPLATE, rows=numbered[:10], own=None, refused="", **values)
     write_text(public / "leaderboard.html", top)
     places = {entry.alias: place for place, entry in numbered}
+    for old in (public / "places").glob("*.html"):
+        if old.stem not in {entry.alias for entry in entries}:
+            old.unlink()
     for entry in entries:
         place = places.get(entry.alias, 0)
         near = [
@@ -45,12 +51,10 @@ def write(entries: list[Entry], rules: Rules, out: Path) -> None:
         ]
         page = render(TEMPLATE, rows=near, own=entry, refused=entry.refused, **values)
         write_text(public / "places" / f"{entry.alias}.html", page)
-    with (out / "results.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["place", "team", "alias", "fid", "accuracy", "evaluations", "refused"])
-        for entry in [*order, *(entry for entry in entries if entry.refused)]:
-            scores = [f"{entry.fid:.3f}", f"{entry.accuracy:.4f}", f"{entry.evaluations:g}"]
-            scores = [""] * 3 if entry.refused else scores
-            team = f"'{entry.team}" if entry.team[:1] in "=+-@" else entry.team
-            writer.writerow([places.get(entry.alias, ""), visible(team), entry.alias, *scores,
-                             entry.refused])  # fmt: skip
+    rows = [["place", "team", "alias", "fid", "accuracy", "evaluations", "refused"]]
+    for entry in [*order, *(entry for entry in entries if entry.refused)]:
+        scores = [f"{entry.fid:.3f}", f"{entry.accuracy:.4f}", f"{entry.evaluations:g}"]
+        scores = [""] * 3 if entry.refused else scores
+        who = [str(places.get(entry.alias, "")), cell(entry.team), entry.alias]
+        rows.append([*who, *scores, cell(entry.refused)])
+    write_text(out / "results.csv", as_csv(rows))
