@@ -106,6 +106,14 @@ def test_mistakes_are_sentences(tmp_path, args, words):
     assert not (tmp_path / "feedback_moodle.zip").exists()
 
 
+def test_a_run_that_was_stopped_is_continued_first(tmp_path):
+    """Without sheets nobody knows which hand-ins count."""
+    graded(tmp_path, Grade("a.zip", team="a"))
+    (tmp_path / "grades.csv").unlink()
+    done = call_program("autograder/grade.py", "feedback", tmp_path, "--canvas")
+    assert_refused(done, "has no grades.csv, since its run was stopped", "--resume")
+
+
 def test_the_command_says_what_it_wrote(tmp_path):
     """The command counts the files it wrote and the hand-ins it could not name."""
     origin = Origin("canvas", "1001", 70001)

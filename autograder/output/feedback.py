@@ -83,6 +83,11 @@ def counting_grades(
     if not found:
         raise InputError(f"{command}: {folder} holds no results; name the --out folder of a run")
     check_rubric(found, rubric, folder)
+    if not (folder / "grades.csv").is_file():
+        raise InputError(
+            f"{command}: {folder} has no grades.csv, since its run was stopped; continue it with: "
+            f"grade.py SUBMISSIONS --out {folder} --resume"
+        )
     roster = keep_roster(folder, None)
     final = merge_manual(found, rubric, folder, roster=roster)
     course = seat(final, roster, rubric.hand_ins) if roster else None
