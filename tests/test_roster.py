@@ -243,6 +243,20 @@ def test_an_override_takes_nothing_from_a_later_hand_in(tmp_path):
     assert "q_sample 0.5, is not used, since the tests give 1 now" in other.needs_look[0]
 
 
+def test_deductions_of_an_earlier_hand_in_stay_and_a_person_is_asked(tmp_path):
+    """They may be for what the later one does right."""
+    roster = roster_of(tmp_path)
+    first, second, _ = attempts()
+    by_hand = write(tmp_path, ["submission,deductions", f"{first.submission},1.5"], "given.csv")
+    one, other = merge_manual([first, second], RUBRIC, tmp_path, by_hand, roster)
+    assert (one.deductions, one.needs_look) == (1.5, [])
+    assert other.deductions == 1.5
+    assert "earlier hand-in, 1.5, replace 0" in other.needs_look[0]
+    own = write(tmp_path, ["submission,deductions", f"{second.submission},0"], "given.csv")
+    one, other = merge_manual([first, second], RUBRIC, tmp_path, own, roster)
+    assert (one.deductions, other.deductions, other.needs_look) == (1.5, 0, [])
+
+
 def test_hand_ins_of_the_same_people_are_one_teams(tmp_path):
     """Hand-ins with the same members are one team's, in any case and order of NetIDs."""
     roster = roster_of(tmp_path)

@@ -97,7 +97,8 @@ def unknown_names(cell: str, library: dict[str, Comment]) -> list[str]:
     """A sentence for each comment named that the library lacks."""
     names, _ = named_in(cell)
     return [
-        f"there is no comment '{name}' in {COMMENTS_FILE}{did_you_mean(name, library)}"
+        f"there is no comment '{name}' in {COMMENTS_FILE}{did_you_mean(name, library)}; write it "
+        "there, or correct the name"
         for name in names
         if name not in library
     ]

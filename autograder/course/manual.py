@@ -89,8 +89,7 @@ def merge_manual(
     for grade in grades:
         people = claims[grade.submission].all if roster else set()
         row = rows.get(grade.submission, {})
-        own = "override" in kept.get(grade.submission, {})
-        one = _merged(grade, rubric, row, people, own)
+        one = _merged(grade, rubric, row, people, kept.get(grade.submission, {}))
         merged.append(comment_on(one, row["comment"], library) if "comment" in row else one)
     return merged
 
@@ -129,18 +128,18 @@ def _manual_columns(rubric: Rubric) -> list[str]:
     return [*rubric.manual_ids, "deductions", "override", "days_late", "people", "comment"]
 
 
-def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person], own: bool) -> Grade:
+def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person], own: Row) -> Grade:
     """The grade with the points of a person's row, and with the cost of its lateness.
 
     Args:
-        own: whether the row's overrides are for this hand-in. Those of another hand-in of the team
-            take no points from this one.
+        own: the cells that are for this hand-in; the row's others are for other hand-ins of the
+            team, whose overrides take no points from this one.
     """
     changes = {change.part: change for change in overrides(row.get("override", ""))}
     parts, remarks = [], list(grade.needs_look)
     for part in grade.parts:
         change = changes.get(part.id)
-        if change and not own and change.points < (part.points or 0):
+        if change and "override" not in own and change.points < (part.points or 0):
             remarks.append(
                 f"The override of an earlier hand-in, {part.id} {number(change.points)}, is not "
                 f"used, since the tests give {number(part.points or 0)} now"
@@ -169,7 +168,13 @@ def _merged(grade: Grade, rubric: Rubric, row: Row, people: set[Person], own: bo
                 "enter the days under 'days_late'",
             ]
     if "deductions" in row:
-        merged.deductions = float(row["deductions"])
+        found, merged.deductions = merged.deductions, float(row["deductions"])
+        if "deductions" not in own and found != merged.deductions:
+            merged.needs_look = [
+                *merged.needs_look,
+                f"The deductions of an earlier hand-in, {number(merged.deductions)}, replace "
+                f"{number(found)}: enter under 'deductions' what is right for this one",
+            ]
         reason = f"Set by a person: {number(merged.deductions)} points in all"
         merged.deduction_reasons = [*merged.deduction_reasons, reason]
     return merged

@@ -128,7 +128,8 @@ def concerned(
                 found.setdefault(grade.submission, set()).add(one.id)
     if hint and hint not in known:
         raise InputError(
-            f"--hint: nobody got '{one_line(hint)}'{did_you_mean(hint, known)}; nothing to do"
+            f"--hint: nobody got '{one_line(hint)}'{did_you_mean(hint, known)}; index.html lists "
+            "the hints that were given"
         )
     flag, what = ("hint", "got this hint") if hint else ("part", f"attempted {part}")
     what += f" in {part}" if hint and part else ""
