@@ -54,13 +54,13 @@ class LatePolicy:
         left = max(0, days - extension)
         if extension:
             lines.append(f"Extension of {_days(extension)}: {_days(left)} left")
+        if self.days is not None and left > self.days:
+            return math.inf, [*lines, f"Later than {_days(self.days)}: no points"]
         own = self.budget if budget is None else budget
         free = min(own, left)
         if free:
             lines.append(f"From the team's late days: {free} of {own}")
         counting = left - free
-        if self.days is not None and left > self.days:
-            return math.inf, [*lines, f"Later than {_days(self.days)}: no points"]
         points = round(min(core, counting * self.percent / 100 * core), 6)
         if counting:
             each = f"{number(self.percent)}% of {number(core)}"

@@ -66,6 +66,7 @@ def test_the_bill_is_shown_line_by_line(days, given, points, words):
     assert charged.deductions == pytest.approx(points)
     assert words in "\n".join(charged.deduction_reasons)
     assert report_page(charged, STRICT).count("<li>Handed in") == (days > 0)
+    assert ("no points" in words) <= ("late days" not in "".join(charged.deduction_reasons))
 
 
 @pytest.mark.parametrize(
