@@ -16,9 +16,10 @@ from helpers.scripts import assert_refused, call_script
 from libs.config import Config, ModelConfig, load_config
 from libs.data.toy import ring_centres
 from libs.doctor import findings, network
-from libs.doctor.checkup import BAND, Report, check_up
+from libs.doctor.chain import chain
+from libs.doctor.checkup import BAND, Report, check_up, half_believed, probe
+from libs.doctor.forward import diffusion
 from libs.doctor.patient import Patient
-from libs.doctor.probes import probe
 from libs.doctor.visit import told
 from libs.models.build import build_model
 from libs.models.exact import Mixture, exact_ddpm
@@ -88,32 +89,26 @@ def test_more_noise_than_healthy_runs_had():
         assert all(noise**2 > band.most_at(noise) for noise in (band.noise, 10 * band.noise))
 
 
-IN_CODE = [name for name, run in sabotage.WRONG.items() if run.owner is sabotage.DDPM]
+OF_CODE = (sabotage.DDPM, sabotage.EDM, sabotage.edm)
+IN_CODE = [name for name, run in sabotage.WRONG.items() if run.owner in OF_CODE]
 
 
 @pytest.mark.parametrize("name", IN_CODE)
 def test_mistakes_in_functions_are_named_before_the_first_step(name):
-    """Those of q_sample, the loss and the chain show without any training."""
+    """Those of q_sample, the loss, the denoiser and the chain show without any training."""
     run = sabotage.WRONG[name]
     with sabotage.patched(run):
-        found = check_up(patient_of()).findings
+        found = check_up(patient_of("DDPM" if run.owner is sabotage.DDPM else "EDM")).findings
     assert found, name
     assert found[0].kind in run.kinds.split(), str(found[0])
-    assert re.search(r"\d|the network for anything|other labels", found[0].sentence)
+    assert re.search(r"\d|the network for anything|other labels|the same time", found[0].sentence)
 
 
-@pytest.mark.parametrize(
-    ("kind", "method", "expected"), [("FM", "interpolate", "diffusion"), ("EDM", "denoise", "loss")]
-)
-def test_mistakes_in_other_models(kind, method, expected):
-    """A flow that mixes wrongly and an EDM with another loss are named as a DDPM is."""
-    patient = patient_of(kind)
-    own = type(patient.model).compute_loss
-    if kind == "FM":
-        patient.model.interpolate = lambda x, t, noise: noise
-    else:
-        patient.model.compute_loss = lambda x, c, s, n: own(patient.model, 2 * x, c, s, n)
-    assert [finding.kind for finding in probe(patient)] == [expected]
+def test_a_flow_that_mixes_wrongly():
+    """A flow's x_t is looked at as a DDPM's is."""
+    patient = patient_of("FM")
+    patient.model.interpolate = lambda x, t, noise: noise
+    assert [finding.kind for finding in probe(patient)] == ["diffusion"]
 
 
 def test_a_flow_that_goes_the_wrong_way():
@@ -169,15 +164,101 @@ def test_errors_are_those_of_the_best_linear_denoiser():
     assert network.levels(patient, several)[0].ratio > 1.2
 
 
-@pytest.mark.parametrize(("part", "measure"), [("label", "label_gain"), ("time", "time_change")])
+@pytest.mark.parametrize(
+    ("part", "measure"),
+    [("label", lambda patient: network.label_use(patient).gain), ("time", network.time_change)],
+)
 def test_what_the_network_does_not_look_at(part, measure):
     """With an embedding of zeros the answer does not change at all; with the real one it does."""
-    looks = getattr(network, measure)(patient_of())
+    looks = measure(patient_of())
     with sabotage.patched(sabotage.Run(**sabotage.blind(part))):
-        blind = getattr(network, measure)(patient_of())
+        blind = measure(patient_of())
     nothing = {"label": 1.0, "time": 0.0}[part]
     assert blind == nothing
     assert abs(looks - nothing) > 1e-3
+
+
+class Believer(nn.Module):
+    """Knows a class's only image, and believes by a share what a label says of it.
+
+    Args:
+        images: one of each class, in [-1, 1], [K, ...].
+        alpha_bars: the schedule, [T].
+        believes: 0 for the mean of all classes, 1 for that of the label.
+        mean_of: classes that it takes for the same.
+    """
+
+    def __init__(self, images, alpha_bars, believes=1.0, mean_of=()):
+        super().__init__()
+        known = images.clone()
+        if mean_of:
+            known[list(mean_of)] = images[list(mean_of)].mean(dim=0)
+        self.known = nn.Parameter(known.lerp(images.mean(dim=0).expand_as(images), 1 - believes))
+        self.alpha_bars = alpha_bars
+
+    def forward(self, x, label, time):
+        alpha_bar = self.alpha_bars[time][:, None, None, None]
+        return (x - alpha_bar.sqrt() * self.known[label]) / (1 - alpha_bar).sqrt()
+
+
+def believer(**options: object) -> Patient:
+    """A patient with four classes, a grey each and some noise, and a network that knows them."""
+    patient = patient_of(num_classes=4)
+    patient.labels = torch.arange(400) % 4
+    greys = torch.tensor([-0.8, -0.3, 0.2, 0.6])[:, None, None, None].expand(-1, 1, 8, 8)
+    generator = torch.Generator().manual_seed(0)
+    spread = 0.05 * torch.randn(400, 1, 8, 8, generator=generator)
+    patient.images = (greys[patient.labels] + spread + 1) / 2
+    alpha_bars = (1 - patient.model.betas).cumprod(dim=0)
+    patient.model.model = Believer(greys, alpha_bars, **options)
+    return patient
+
+
+def test_a_network_that_knows_what_labels_say_believes_them():
+    """Right labels are taken at their word; those that are wrong in part are not.
+
+    A network that believes half of a label goes from the mean m of all classes to that of the label
+    by half, and to that of a wrong one, too: the best stretch is 1 + (x - m)(x - w) / (x - w)^2,
+    which is 1.5 for wrong labels of all other classes alike.
+    """
+    use = network.label_use(believer())
+    assert use.stretch == pytest.approx(1, abs=0.01)
+    assert use.apart > 0.05
+    assert network.label_use(believer(believes=0.5)).stretch == pytest.approx(1.5, abs=0.2)
+    assert half_believed(network.label_use(believer())) == []
+    (finding,) = half_believed(network.label_use(believer(believes=0.5)))
+    assert finding.kind == "label"
+
+
+def test_classes_that_are_taken_for_each_other_are_named():
+    """A network that answers alike for two classes has learned that nothing tells them apart."""
+    use = network.label_use(believer(mean_of=(1, 3)))
+    assert use.pair == (1, 3)
+    assert use.apart == pytest.approx(0, abs=1e-6)
+    (finding,) = half_believed(use)
+    assert "1 and 3" in finding.sentence
+
+
+@pytest.mark.parametrize("timesteps", [40, 1000])
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "sigmoid"])
+def test_one_step_late_is_seen_in_any_schedule(schedule, timesteps):
+    """Neighbours in time differ by little where there are many steps, but never by rounding."""
+    late = sabotage.at_time(lambda model, t: (t + 1).clamp(max=model.timesteps - 1))
+    section = {"timesteps": timesteps, "beta_schedule": schedule}
+    assert diffusion(patient_of(**section)) == []
+    with sabotage.patched(sabotage.Run(**late)):
+        (finding,) = diffusion(patient_of(**section))
+    assert finding.kind == "diffusion"
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_the_last_step_adds_nothing(large):
+    """Noise that hardly shows, of a hundredth, is seen in what the chain ends with."""
+    section = {"variance_type": "fixed_large"} if large else {}
+    assert chain(patient_of(**section)) == []
+    with sabotage.patched(sabotage.Run(**sabotage.last_noise(0.2))):
+        (finding,) = chain(patient_of(**section))
+    assert "give or take" in finding.sentence
 
 
 def test_kinds_have_a_place_and_an_order():

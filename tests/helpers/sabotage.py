@@ -1,4 +1,4 @@
-"""Runs on the digits that go wrong, some forty, and as many that do not: for the doctor.
+"""Runs on the digits that go wrong, some fifty, and more than thirty that do not: for the doctor.
 
 The mistakes are those of the grader's catalogue, beside settings that spoil a run. Each is in force
 while its run trains and while the doctor looks at it.
@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.scripts import call_script
+from libs import edm
 from libs.ddpm import DDPM
 from libs.doctor.checkup import Report, check_up
 from libs.doctor.visit import patient_of
+from libs.edm import EDM
 from libs.training import diffusion_losses
 from libs.training.ema import EMA
 from libs.training.updater import Updater
@@ -197,19 +199,91 @@ def rescaled(change: Callable[[Tensor], Tensor]) -> dict[str, object]:
     return loss(compare)
 
 
+def last_noise(share: float) -> dict[str, object]:
+    """A loop whose last step adds noise, too."""
+    own = DDPM.p_sample
+
+    def p_sample(self, x, label, t, t_index):
+        x = own(self, x, label, t, t_index)
+        return x if t_index else x + share * self.betas[0].sqrt() * torch.randn_like(x)
+
+    return {"owner": DDPM, "name": "p_sample", "other": torch.no_grad()(p_sample)}
+
+
+def denoiser(
+    seen: float = 1.0, skip: float = 1.0, out: float = 1.0, time: float = 1.0
+) -> dict[str, object]:
+    """An EDM's denoiser with other powers of what it multiplies by, or of its time."""
+
+    def denoise(self, x, label, sigma):
+        level = sigma[:, None, None, None]
+        total = level**2 + self.sigma_data**2
+        c_skip, c_out = self.sigma_data**2 / total, level * self.sigma_data / total.sqrt()
+        answer = self.model(x / total.sqrt() ** seen, label, time * sigma.log() / 4)
+        return c_skip**skip * x + c_out**out * answer
+
+    return {"owner": EDM, "name": "denoise", "other": denoise}
+
+
+def loss_of_edm(
+    noisy: Callable[..., Tensor] = lambda y, level, noise: y + level * noise,
+    weight: Callable[[Tensor, Tensor], Tensor | float] = lambda level, data: (
+        (level**2 + data**2) / (level * data) ** 2
+    ),
+) -> dict[str, object]:
+    """An EDM's loss of other noise, (y, level, noise), or with another weight, (level, data)."""
+
+    def compute_loss(self, x_start, label, sigma, noise=None):
+        noise = torch.randn_like(x_start) if noise is None else noise
+        level = sigma[:, None, None, None]
+        error = self.denoise(noisy(x_start, level, noise), label, sigma) - x_start
+        return (weight(level, self.sigma_data) * error**2).mean()
+
+    return {"owner": EDM, "name": "compute_loss", "other": compute_loss}
+
+
+def heun_step(second: Callable[..., Tensor | float]) -> dict[str, object]:
+    """A step of an EDM's walk with another second slope: of (denoise, x, sigma, next, slope)."""
+
+    def step(denoise, x, sigma, sigma_next):
+        slope = (x - denoise(x, sigma)) / sigma
+        x_next = x + (sigma_next - sigma) * slope
+        if sigma_next > 0:
+            x_next = x + (sigma_next - sigma) * second(denoise, x_next, sigma, sigma_next, slope)
+        return x_next
+
+    return {"owner": edm, "name": "heun_step", "other": step}
+
+
 def kept_average(self):
     self.updates += 1
 
 
-def shuffled_labels():
+def labelled(change: Callable[[Tensor], Tensor]) -> dict[str, object]:
+    """Training with other labels than the images have."""
     make = Updater.step
 
     def other(self, rate, images, labels, *drawn):
-        return make(self, rate, images, labels.roll(7), *drawn)
+        return make(self, rate, images, change(labels), *drawn)
 
     return {"owner": Updater, "name": "step", "other": other}
 
 
+def half_rolled(labels):
+    half = len(labels) // 2
+    return torch.cat([labels[:half].roll(7), labels[half:]])
+
+
+def mixed_up(labels):
+    """Classes 3 and 5 by chance."""
+    other = torch.where(torch.rand(len(labels)) < 0.5, 8 - labels, labels)
+    return torch.where((labels == 3) | (labels == 5), other, labels)
+
+
+EDM_RUN = {
+    "config": "mnist_edm",
+    "keys": ("dataset.name=Digits", "model.img_shape=[1, 8, 8]", "loader.batch_size=64"),
+}
 WRONG = {
     "rates swapped": Run("diffusion", **mixed(lambda x, n, a, s: s * x + a * n)),
     "no square roots": Run("diffusion", **mixed(lambda x, n, a, s: a**2 * x + s**2 * n)),
@@ -218,6 +292,8 @@ WRONG = {
     "noise subtracted": Run("diffusion", **mixed(lambda x, n, a, s: a * x - s * n)),
     "own noise": Run("diffusion", **mixed(lambda x, n, a, s: a * x + s * torch.randn_like(x))),
     "x_t clamped": Run("diffusion", **mixed(lambda x, n, a, s: (a * x + s * n).clamp(-1, 1))),
+    "one step late": Run("diffusion", **at_time(lambda m, t: (t + 1).clamp(max=m.timesteps - 1))),
+    "one step early": Run("diffusion", **at_time(lambda m, t: (t - 1).clamp(min=0))),
     "schedule reversed": Run("diffusion", **at_time(lambda model, t: model.timesteps - 1 - t)),
     "time of the first": Run("diffusion", **at_time(lambda model, t: t[:1].expand(len(t)))),
     "predicts the image": Run("loss", **target(lambda x, x_t, n: x)),
@@ -228,14 +304,26 @@ WRONG = {
     "loss summed": Run(
         "loss", **loss(lambda m, x, x_t, c, t, n: (m.model(x_t, c, t) - n).square().sum())
     ),
+    "loss of the upper half": Run(
+        "loss",
+        **loss(lambda m, x, x_t, c, t, n: (m.model(x_t, c, t) - n)[:, :, :4].square().mean()),
+    ),
+    "loss of the first half of a batch": Run(
+        "loss", **loss(lambda m, x, x_t, c, t, n: F.mse_loss(m.model(x_t, c, t)[::2], n[::2]))
+    ),
     "sees the image": Run("diffusion loss", **asked(lambda x, x_t, c, t: (x, c, t))),
     "trained on class 0": Run("label", **asked(lambda x, x_t, c, t: (x_t, 0 * c, t))),
     "trained at time 0": Run("time", **asked(lambda x, x_t, c, t: (x_t, c, 0 * t))),
     "label unused": Run("label", **blind("label")),
     "time unused": Run("time", **blind("time")),
-    "labels shuffled": Run("label", **shuffled_labels()),
+    "labels shuffled": Run("label", **labelled(lambda labels: labels.roll(7))),
+    "half of the labels shuffled": Run("label", **labelled(half_rolled)),
+    "flow, half of the labels shuffled": Run("label", "digits_fm", **labelled(half_rolled)),
+    "two classes mixed up": Run("label", **labelled(mixed_up)),
     "no noise on the way": Run("chain alike", **step(right_mean, lambda beta, v: 0.0)),
     "variance for deviation": Run("chain", **step(right_mean, lambda beta, v: v)),
+    "a little too much noise": Run("chain", **step(right_mean, lambda beta, v: 1.05 * v.sqrt())),
+    "noise in the last step": Run("chain", **last_noise(1.0)),
     "mean not scaled": Run("chain", **step(lambda x, e, b, s: x - b / s * e, right_deviation)),
     "noise at full strength, back": Run(
         "chain", **step(lambda x, e, b, s: (x - b * e) / (1 - b).sqrt(), right_deviation)
@@ -243,6 +331,16 @@ WRONG = {
     "chain forwards": Run("chain", **loop(noise_for, range)),
     "chain from zeros": Run("chain alike", **loop(lambda m, c: 0 * noise_for(m, c), down)),
     "chain of class 0": Run("label", **loop(noise_for, down, lambda labels: 0 * labels)),
+    "EDM, input not scaled": Run("denoiser", **EDM_RUN, **denoiser(seen=0)),
+    "EDM, input scaled twice": Run("denoiser", **EDM_RUN, **denoiser(seen=2)),
+    "EDM, x not scaled": Run("denoiser", **EDM_RUN, **denoiser(skip=0)),
+    "EDM, answer not scaled": Run("denoiser", **EDM_RUN, **denoiser(out=0)),
+    "EDM, the same time": Run("time", **EDM_RUN, **denoiser(time=0)),
+    "EDM, noise of sigma^2": Run(
+        "diffusion", **EDM_RUN, **loss_of_edm(lambda y, level, noise: y + level**2 * noise)
+    ),
+    "EDM, no weights": Run("loss", **EDM_RUN, **loss_of_edm(weight=lambda level, data: 1.0)),
+    "EDM, one slope": Run("chain", **EDM_RUN, **heun_step(lambda d, x, s, s_next, slope: slope)),
     "images in [0, 1]": Run("scale", **rescaled(lambda x: (x + 1) / 2)),
     "images scaled twice": Run("scale", **rescaled(lambda x: 2 * x - 1)),
     "rate too low": Run("rate_low", keys=("train_cfg.lr=1e-6",)),
@@ -281,10 +379,11 @@ HEALTHY = {
     "digits_fm, uniform": Run(config="digits_fm", keys=("fm.time=uniform",)),
     "digits_few": Run(config="digits_few", keys=("train_cfg.epochs=8",)),
     "digits_dit": Run(config="digits_dit", keys=("train_cfg.epochs=10",)),
-    "EDM": Run(
-        config="mnist_edm",
-        keys=("dataset.name=Digits", "model.img_shape=[1, 8, 8]", "loader.batch_size=64"),
+    "EDM": Run(**EDM_RUN),
+    "EDM, 105 steps": Run(
+        config="mnist_edm", keys=(*EDM_RUN["keys"], "train_cfg.max_steps=105", "seed=9")
     ),
+    "digits_dit, 105 steps": Run(config="digits_dit", keys=("train_cfg.max_steps=105", "seed=9")),
     "toy_moons": Run(config="toy_moons", keys=("train_cfg.epochs=4",)),
     "toy_gaussians": Run(config="toy_gaussians", keys=("train_cfg.epochs=4",)),
 }

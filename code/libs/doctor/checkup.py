@@ -4,22 +4,30 @@ import math
 import statistics
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from ..models.denoisers import denoiser_of
+from ..runtime.streams import fork_rng
+from ..utils import UserError
 from . import network
 from .bands import BAND, Band
+from .chain import chain
 from .findings import Finding, in_order
+from .forward import diffusion
+from .losses import loss
 from .network import Level
 from .patient import Patient
-from .probes import probe
 
+UNFIT = (UserError, RuntimeError, TypeError, ValueError, AttributeError, IndexError)  # to be asked
 LEAST_STEPS = 100  # before that a network may not know anything yet
 MOST_LEFT = 0.25  # of the image at the last time step
 SIGNAL_TIMES = "timesteps, beta_start and beta_end"
 LEAST_SPREAD = 0.35  # of samples of a class, in spreads of the data
 LEAST_IMAGES = 10
-LEAST_GAIN, LEAST_CHANGE = 1.005, 0.02  # of labels and times
+LEAST_GAIN, LEAST_CHANGE = 1.005, 0.005  # of labels and times
+MOST_STRETCH = 1.3  # of what a label changes
+SOME_GAIN, LEAST_APART = 1.02, 0.03  # of two classes, where labels are worth something
 LEAST_MOVE, MOST_MOVE = 0.03, 2.0
 MOST_BEHIND = 1.5
 MOST_ABOVE = 3  # tenths above the band are too many
@@ -33,12 +41,14 @@ class Report:
         findings: what is off, what explains the others first.
         levels: of a network that has trained a little; else empty.
         band: what healthy runs have at these levels.
+        label_use: of a trained network with classes; None where it was not measured.
         numbers: others that were measured, by name.
     """
 
     findings: list[Finding] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     band: list[Band] = field(default_factory=list)
+    label_use: network.LabelUse | None = None
     numbers: dict[str, float] = field(default_factory=dict)
 
 
@@ -51,6 +61,23 @@ def check_up(patient: Patient) -> Report:
         report.findings += _network(patient, report) + _samples(patient, report)
     report.findings = in_order(report.findings)
     return report
+
+
+def probe(patient: Patient) -> list[Finding]:
+    """What is off in the model's own functions, around a network that knows the answer.
+
+    Nothing is trained, and torch's random state stays as it was.
+    """
+    found: list[Finding] = []
+    for test in (diffusion, loss, chain):
+        if test is loss and found:  # of x_t, which is known to be wrong
+            continue
+        try:
+            with torch.no_grad(), fork_rng(0, patient.device):
+                found += test(patient)
+        except UNFIT:  # training itself says what is wrong with it, or that it is to be written
+            continue
+    return found
 
 
 def _schedule(patient: Patient) -> list[Finding]:
@@ -101,7 +128,10 @@ def _network(patient: Patient, report: Report) -> list[Finding]:
     above = [i for i, (level, band) in pairs if not level.ratio <= band.most_at(level.noise)]
     numbers["moved"] = network.moved(patient)
     if len(above) < MOST_ABOVE:
-        return _blindness(patient, report)
+        blind = _blindness(patient, report)
+        if blind or not patient.is_over or report.label_use is None:
+            return blind  # while it trains it may still learn what labels say
+        return half_believed(report.label_use)
     cause = _why_poor(patient, report, above)
     if cause.kind != "unlearned":
         return [cause]
@@ -119,14 +149,32 @@ def _blindness(patient: Patient, report: Report) -> list[Finding]:
         )
         found.append(Finding("time", sentence))
     if patient.has_classes:
-        numbers["gain by label"] = network.label_gain(patient)
-        if numbers["gain by label"] < LEAST_GAIN:
+        use = report.label_use = network.label_use(patient)
+        numbers |= {"gain by label": use.gain, "stretch": use.stretch, "closest": use.apart}
+        if use.gain < LEAST_GAIN:
             sentence = (
-                f"With wrong labels the network's error is {numbers['gain by label']:.3f} times "
-                "that with the right ones: it hardly looks at the label."
+                f"With wrong labels the network's error is {use.gain:.3f} times that with the "
+                "right ones: it hardly looks at the label."
             )
             found.append(Finding("label", sentence))
     return found
+
+
+def half_believed(use: network.LabelUse) -> list[Finding]:
+    """Whether the network has learned less from labels than they say."""
+    if use.gain > SOME_GAIN and use.apart < LEAST_APART:
+        sentence = (
+            f"The network's answers for the classes {use.pair[0]} and {use.pair[1]} differ by "
+            f"{use.apart:.1%} of what those for other classes do, in squares."
+        )
+        return [Finding("label", sentence)]
+    if use.stretch > MOST_STRETCH:
+        sentence = (
+            f"What a label changes in the network's answer would have to be {use.stretch:.2f} "
+            "times as much to fit the images best: it believes labels less than they say."
+        )
+        return [Finding("label", sentence)]
+    return []
 
 
 def _why_poor(patient: Patient, report: Report, above: list[int]) -> Finding:

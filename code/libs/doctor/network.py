@@ -20,6 +20,7 @@ from ..runtime.streams import EVAL_STREAM, generator_for
 from .patient import LOOKED_AT, Patient
 
 TENTHS = 10
+MOST_CLASSES = 20  # whose pairs all come up a few times
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,30 @@ def _noise_like(x: Tensor) -> Tensor:
     return torch.randn(x.shape, generator=generator, device=x.device)
 
 
+@dataclass(frozen=True)
+class LabelUse:
+    """What right labels are worth to a network where there is much noise.
+
+    Attributes:
+        gain: how much larger the errors are with wrong labels; 1: not at all.
+        stretch: how long the way from the answer for a wrong label to that for the right one would
+            have to be to come nearest to the images, in its own lengths, at the noise level where
+            that is least. A network that has learned what its labels say needs 1. One whose labels
+            were wrong in part has learned to believe less than they say.
+        pair: the two classes whose answers differ least.
+        apart: the mean square of that difference, in those of a pair in the middle; 1 where there
+            are more than MOST_CLASSES.
+    """
+
+    gain: float
+    stretch: float
+    pair: tuple[int, int]
+    apart: float
+
+
 @torch.no_grad()
-def label_gain(patient: Patient) -> float:
-    """How much larger the errors are with wrong labels where there is much noise; 1: not at all."""
+def label_use(patient: Patient) -> LabelUse:
+    """Ask a network with right labels and with wrong ones, each other class as often."""
     x_start = patient.x_start[: 4 * LOOKED_AT]
     label = patient.condition(len(x_start))
     number = min(patient.config.model.num_classes, int(patient.labels.max()) + 1)
@@ -97,12 +119,35 @@ def label_gain(patient: Patient) -> float:
     ) % number
     denoiser, times, noise = denoiser_of(patient.model), tenths(patient), _noise_like(x_start)
     right = other = 0.0
+    stretches, ways = [], torch.zeros(len(label), device=label.device)
     for time in counted(times[5:8].split(1), 3, "trying other labels", "noise level"):
         alpha, sigma = (rate.item() for rate in denoiser.rates(time))
         x, t = alpha * x_start + sigma * noise, time.expand(len(x_start))
-        right += (denoiser.denoised(x, label, t) - x_start).square().mean().item()
-        other += (denoiser.denoised(x, wrong, t) - x_start).square().mean().item()
-    return other / max(right, 1e-12)
+        with_right, with_wrong = (denoiser.denoised(x, c, t) for c in (label, wrong))
+        right += (with_right - x_start).square().mean().item()
+        other += (with_wrong - x_start).square().mean().item()
+        way, whole = with_right - with_wrong, x_start - with_wrong
+        stretches.append((whole * way).sum().item() / max(way.square().sum().item(), 1e-12))
+        length = way.flatten(1).square().sum(dim=1)
+        ways += length / length.median().clamp(min=1e-12)
+    pair, apart = _closest(label, wrong, ways, number)
+    return LabelUse(other / max(right, 1e-12), min(stretches), pair, apart)
+
+
+def _closest(
+    label: Tensor, wrong: Tensor, ways: Tensor, number: int
+) -> tuple[tuple[int, int], float]:
+    """The pair of classes with the least mean of `ways`, [N], and that in the middle one's."""
+    if not 2 < number <= MOST_CLASSES:
+        return (0, 1), 1.0
+    total, count = torch.zeros(2, number * number, dtype=torch.float64)
+    pairs = (torch.minimum(label, wrong) * number + torch.maximum(label, wrong)).cpu()
+    total.index_add_(0, pairs, ways.cpu().double())
+    count.index_add_(0, pairs, torch.ones_like(total[pairs]))
+    means = total / count  # NaN for those that did not come up
+    least = int(means.nan_to_num(nan=math.inf).argmin())
+    middle = max(means.nanmedian().item(), 1e-12)
+    return (least // number, least % number), means[least].item() / middle
 
 
 @torch.no_grad()
@@ -111,7 +156,7 @@ def time_change(patient: Patient) -> float:
     x_start = patient.x_start[: 6 * TENTHS]
     times = tenths(patient).repeat(math.ceil(len(x_start) / TENTHS))[: len(x_start)]
     denoiser = denoiser_of(patient.model)
-    alpha, sigma = (rate[:, None, None, None] for rate in denoiser.rates(times))
+    alpha, sigma = denoiser.image_rates(times)
     x = alpha * x_start + sigma * _noise_like(x_start)
     calls: list[tuple[Tensor, ...]] = []
     hook = patient.model.model.register_forward_pre_hook(lambda module, args: calls.append(args))

@@ -1,8 +1,5 @@
 """What the doctor looks at: a model with its averaged weights, some data, what training left."""
 
-import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -88,16 +85,3 @@ def looked_at(train: Images) -> tuple[Tensor, Tensor]:
     images, labels = next(iter(chosen.batches(len(chosen))))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     return images[order], labels[order]
-
-
-@contextmanager
-def answering(model: nn.Module, network: nn.Module) -> Iterator[nn.Module]:
-    """Within this context: the model with another network, on latents as they are."""
-    own = model.model
-    model.model = network
-    view = copy.copy(model)  # which shares its networks and tables
-    view.use_vae = False
-    try:
-        yield view
-    finally:
-        model.model = own

@@ -87,6 +87,11 @@ class Denoiser(ABC):
     def rates(self, time: Tensor) -> tuple[Tensor, Tensor]:
         """alpha, above 0, and sigma at times [N] of the model, [N] each on their device."""
 
+    def image_rates(self, time: Tensor) -> tuple[Tensor, Tensor]:
+        """As `rates`, [N, 1, 1, 1] each, to multiply images by."""
+        alpha, sigma = self.rates(time)
+        return alpha[:, None, None, None], sigma[:, None, None, None]
+
     @abstractmethod
     def times(self, steps: int | None, spacing: str) -> Tensor:
         """The times of a chain, [N], those of the most noise first.
@@ -114,12 +119,12 @@ class Denoiser(ABC):
         Returns:
             [B, C, H, W], of the precision of x also under autocast.
         """
-        alpha, sigma = (rate[:, None, None, None] for rate in self.rates(time))
+        alpha, sigma = self.image_rates(time)
         return (x - alpha * self.denoised(x, label, time)) / sigma
 
     def denoised(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
         """The x_0 that the model expects behind x = alpha x_0 + sigma noise; as `noise`."""
-        alpha, sigma = (rate[:, None, None, None] for rate in self.rates(time))
+        alpha, sigma = self.image_rates(time)
         return (x - sigma * self.noise(x, label, time)) / alpha
 
     def denoised_at(self, x: Tensor, label: Tensor, sigma: float) -> Tensor:
