@@ -26,12 +26,12 @@ def diffusion(patient: Patient) -> list[Finding]:
     t = times.repeat_interleave(max(1, math.ceil(32 / size)))
     x_start, noise = normal(patient.model, len(t), 0), normal(patient.model, len(t), 1)
     x_t = getattr(patient.model, name)(x_start.clone(), t, noise.clone())
-    parts = [part.reshape(len(times), -1).double().cpu() for part in (x_start, noise, x_t)]
+    parts = [part.reshape(len(times), -1).cpu().double() for part in (x_start, noise, x_t)]
     columns, seen = torch.stack(parts[:2], dim=2), parts[2][:, :, None]
     squares = columns.mT @ columns
     mix = torch.linalg.solve(squares, columns.mT @ seen)
     rest = (seen - columns @ mix)[:, :, 0].square().mean(dim=1).sqrt()
-    wanted = torch.stack(denoiser_of(patient.model).rates(times), dim=1).double().cpu()
+    wanted = torch.stack(denoiser_of(patient.model).rates(times), dim=1).cpu().double()
     off = torch.cat([mix[:, :, 0] - wanted, rest[:, None]], dim=1).abs().amax(dim=1)
     off = off.nan_to_num(nan=math.inf)
     worst = int(off.argmax())

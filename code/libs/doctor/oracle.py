@@ -56,8 +56,8 @@ def device_of(model: nn.Module) -> torch.device:
 
 def mix(x: Tensor, *parts: Tensor) -> list[float]:
     """How much of each part is in x, by least squares, and the rest's standard deviation."""
-    columns = torch.stack([part.flatten() for part in parts], dim=1).double().cpu()
-    x = x.flatten().double().cpu()
+    columns = torch.stack([part.flatten() for part in parts], dim=1).cpu().double()
+    x = x.flatten().cpu().double()
     found = torch.linalg.lstsq(columns, x[:, None], driver="gelsd").solution[:, 0]
     return [*found.tolist(), (x - columns @ found).std().item()]
 

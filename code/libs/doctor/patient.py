@@ -68,7 +68,7 @@ class Patient:
     @cached_property
     def eigenvalues(self) -> Tensor:
         """Those of the covariance of `x_start`, float64 [C * H * W]."""
-        centred = (self.x_start - self.x_start.mean(dim=0)).flatten(1).double().cpu()
+        centred = (self.x_start - self.x_start.mean(dim=0)).flatten(1).cpu().double()
         values = torch.linalg.svdvals(centred) ** 2 / max(1, len(centred) - 1)
         return torch.cat([values, values.new_zeros(max(0, centred.shape[1] - len(values)))])
 
