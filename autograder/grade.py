@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from autograder.output.ending import run_command
 from autograder.text import (
     InputError,
+    check_folder,
     check_installed,
     did_you_mean,
     not_installed,
@@ -351,23 +352,6 @@ def check_stored(stored: dict[str, Grade], names: set[str], args: argparse.Names
             f"--resume: {args.out} holds results of other submissions, such as {min(stored)}, but "
             "of none of these; name another folder with --out DIR, or leave out --resume"
         )
-
-
-def check_folder(folder: Path) -> None:
-    """Make the output folder, and check that it can be written to.
-
-    Raises:
-        InputError: it cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"--out: {folder} cannot be written to ({error.strerror}); name another folder"
-        ) from error
 
 
 def is_done(grade: Grade | None, path: Path, order: Order) -> bool:

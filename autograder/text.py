@@ -85,6 +85,23 @@ def not_installed(error: ImportError) -> str:
     )
 
 
+def check_folder(folder: Path, flag: str = "--out") -> None:
+    """Make the folder that a flag names, and check that it can be written to.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{flag}: {folder} cannot be written to ({error.strerror}); name another folder"
+        ) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 as `write_bytes` writes."""
     write_bytes(path, text.encode("utf-8"))

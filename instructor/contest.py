@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "code")]
 
 from autograder.output.ending import run_command
-from autograder.text import InputError, not_installed, visible
+from autograder.text import InputError, check_folder, not_installed, visible
 
 try:
     from autograder.sandbox.limits import SandboxError
@@ -49,6 +49,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         rules, files = read_rules(args.contest), files_in(args.folder)
+        check_folder(args.out)
         with Sandbox(WORKER, trusted=args.trust) as sandbox:
             judge_ = Judge(rules)
             entries = [take_part(f, judge_, sandbox, ROOT / "code" / "libs") for f in files]

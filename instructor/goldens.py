@@ -4,6 +4,7 @@ Inputs and expected values are stored, never a seed: random streams change betwe
 again when a case, an oracle or the catalogue of mistakes changes.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ SEED = 771
 
 def main() -> None:
     """Write the file, and say how large it is."""
+    argparse.ArgumentParser(description="Write the public tests' goldens.").parse_args()
     save_goldens(make_cases(SEED))
     print(f"wrote {GOLDENS}, {GOLDENS.stat().st_size / 1e3:.0f} kB")
 

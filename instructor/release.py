@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from autograder.output.ending import run_command
 from autograder.output.zips import zipped
-from autograder.text import InputError, number, visible, write_bytes
+from autograder.text import InputError, check_folder, number, visible, write_bytes
 
 from instructor.cutting.cutter import build
 from instructor.cutting.editions import DEFAULT, find_edition, read_edition
@@ -31,7 +31,8 @@ FOLDER = "diffusion-homework"  # that a zip unpacks to
 
 def write_folder(starter: dict[str, bytes], folder: Path) -> str:
     """Write the starter to a new or empty folder."""
-    if folder.exists() and any(folder.iterdir()):
+    check_folder(folder)
+    if any(folder.iterdir()):
         raise ReleaseError(f"{folder} is not empty: choose another folder, or empty it")
     for file, content in starter.items():
         path = folder / file
@@ -44,6 +45,9 @@ def write_folder(starter: dict[str, bytes], folder: Path) -> str:
 def write_zip(starter: dict[str, bytes], path: Path) -> str:
     """Write the starter as a zip with one folder, byte for byte the same for the same starter."""
     files = {f"{FOLDER}/{file}": content for file, content in starter.items()}
+    check_folder(path.absolute().parent, "--zip")
+    if path.is_dir():
+        raise InputError(f"--zip: {path} is a folder; name a file")
     write_bytes(path, zipped(files, [file for file in files if file.endswith(".sh")]))
     return f"wrote {len(starter)} files to {path}"
 

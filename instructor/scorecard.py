@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from autograder.output.ending import run_command
-from autograder.text import InputError, check_installed, not_installed
+from autograder.text import InputError, check_folder, check_installed, not_installed
 
 try:
     from instructor.measuring.card import Scorecard
@@ -86,6 +86,10 @@ def main() -> int:
 
 def measure(args: argparse.Namespace) -> int:
     """Measure, print, write; returns the exit code."""
+    if args.json:  # before hours of work
+        if args.json.is_dir():
+            raise InputError(f"--json: {args.json} is a folder; name a file")
+        check_folder(args.json.absolute().parent, "--json")
     with tempfile.TemporaryDirectory(prefix="scorecard-") as folder:
         card = Scorecard(Path(folder), args.jobs)
         for name, step in steps_of(card, args).items():

@@ -119,6 +119,13 @@ def test_a_folder_without_weights_is_refused(tmp_path):
     assert_refused(done, "holds no TEAM.safetensors")
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_drawn(tmp_path):
+    """No contest of hours ends without its leaderboard."""
+    (tmp_path / "ada.pth").write_bytes(b"")
+    done = call_program("instructor/contest.py", tmp_path, "--out", tmp_path / "ada.pth" / "out")
+    assert_refused(done, "--out: ", "name another folder")
+
+
 def hostile_files(folder: Path, weights: dict[str, torch.Tensor]) -> dict[str, Path]:
     """Files of weights that must gain nothing, by what is wrong with them."""
     name, first = next(iter(weights.items()))

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import zip_submission
-from instructor.cutting import regions
+from instructor.cutting import cutter, regions
 from instructor.cutting.cutter import build
 from instructor.cutting.files import tracked_files
 from instructor.cutting.regions import ReleaseError
 from instructor.release import write_folder, write_zip
 
 from helpers.files import ROOT
-from helpers.scripts import assert_refused, run_script
+from helpers.scripts import assert_refused, call_program, run_script
 from helpers.starter import fill_in
 
 TASK = "    # TODO: Add the two numbers (eq. 4). Both are floats.\n"
@@ -166,6 +166,18 @@ def test_used_folder_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("keep", encoding="utf-8")
     with pytest.raises(ReleaseError, match="not empty"):
         write_folder({"a": b""}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "flags", ["--out {}/file", "--out {}/file/x", "--zip {}/file/x", "--zip {}"]
+)
+def test_places_that_cannot_be_written_are_refused(tmp_path, flags, monkeypatch):
+    """A file where a folder should be, or the other way round, is one sentence."""
+    monkeypatch.setattr(cutter, "build", lambda *_: {"README.md": b"x"})
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    flag, place = flags.format(tmp_path).split()
+    assert_refused(call_program("instructor/release.py", flag, place), f"{flag}: {tmp_path}")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
 def git(folder: Path, *args: str) -> str:

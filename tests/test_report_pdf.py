@@ -380,6 +380,10 @@ def test_a_missing_file_and_a_wrong_output_are_refused(writeup):
     """A report that is not there, and an output that would overwrite the Markdown, are refused."""
     assert_refused(call(writeup / "none.md"), "No such file", "none.md")
     assert_refused(make(writeup, "# R", "--out", writeup / "report.md"), "must be a file that ends")
+    assert_refused(make(writeup, "# R", "--out", writeup / "no" / "x.pdf"), "no does not exist")
+    (writeup / "x.pdf").mkdir()
+    done = make(writeup, "# R", "--out", writeup / "x.pdf")
+    assert_refused(done, "x.pdf cannot be written (Is a directory)")
     assert (writeup / "report.md").read_text() == "# R"
 
 

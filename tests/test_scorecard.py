@@ -80,6 +80,8 @@ def test_all_figures_make_a_table_to_paste():
         (["--kind", "right", "--names", "q_sampel"], "no right scenario is called 'q_sampel'"),
         (["--mutants", "--names", "q_sample"], "no mutant is called 'q_sample'; '*q_sample*' fits"),
         (["--share", "0.0001"], "--share: 0.0001 of "),
+        (["--json", "README.md/x"], "--json: "),
+        (["--json", "docs"], "--json: docs is a folder"),
         (["--mutants", "--share", "0.0001"], "--share: 0.0001 of "),
         (["--only", "flakes", "--share", "0.001"], "--share: 0.001 of 100 is none of them"),
         (["--share", "0"], "--share must be above 0, and 1 at most"),

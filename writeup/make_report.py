@@ -788,11 +788,16 @@ def main() -> int:
     out = args.out or args.source.with_suffix(".pdf")
     if out.suffix.lower() != ".pdf":  # such as report.md, by mistake
         parser.error(f"--out must be a file that ends in .pdf, not {out}")
+    if not out.absolute().parent.is_dir():
+        parser.error(f"--out: the folder {out.absolute().parent} does not exist")
     logging.getLogger("fpdf").setLevel(logging.ERROR)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     try:
         content = make_pdf(args.source, args.font)
-        write_whole(out, content)
+        try:
+            write_whole(out, content)
+        except OSError as error:  # which names a file of a moment
+            raise ReportError(f"{out} cannot be written ({error.strerror})") from None
     except ReportError as error:
         say(f"error: {error}")
         return 2
