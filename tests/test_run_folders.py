@@ -25,6 +25,14 @@ def test_choose_folder(config, tmp_path):
     assert not logs.exists()
 
 
+def test_choose_refuses_places_that_cannot_be_written(config, tmp_path):
+    """Before data is read and images are encoded, which takes minutes."""
+    (tmp_path / "logs").write_text("a file", encoding="utf-8")
+    for resumed, words in ((None, "output_folder: "), (tmp_path / "logs/run/a.pth", "--resume: ")):
+        with pytest.raises(UserError, match=f"{words}cannot write to .*not a folder"):
+            run_folder.choose(config, "digits", None, resumed)
+
+
 def test_choose_refuses_folder_with_checkpoints(config, tmp_path):
     """A new run never writes into a folder with checkpoints; other leftovers do no harm."""
     folder = tmp_path / "logs/digits_try"

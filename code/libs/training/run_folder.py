@@ -11,6 +11,7 @@ import torch
 from .. import config as configs
 from ..config import Config
 from ..runtime import strict_yaml
+from ..runtime.cli import check_folder
 from ..runtime.device import Precision
 from ..runtime.processes import Processes
 from ..settings.autoencoder import AutoencoderConfig
@@ -37,12 +38,13 @@ def choose(
 ) -> Path:
     """Return the folder of a run: that of the checkpoint it goes on from, or a new one.
 
-    Raises UserError for a name that is none of a folder, and where the folder of a new run holds
-    checkpoints already.
+    Raises UserError for a name that is none of a folder, where the folder of a new run holds
+    checkpoints already, and where nothing can be written.
     """
     if name is not None:
         _check_name(name)
     if resumed is not None and name is None:
+        check_folder("--resume", resumed.parent)
         return resumed.parent
     name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
     folder = config.output_folder / f"{config_name}_{name}"
@@ -51,6 +53,7 @@ def choose(
             f"{folder} holds checkpoints of an earlier run: choose another --output, or go on with "
             f"--resume {folder}"
         )
+    check_folder("output_folder", folder)
     return folder
 
 
