@@ -6,7 +6,7 @@ does in a step, with the data on the device already.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -88,7 +88,8 @@ def make_ours(config: Config, batch: Batch, precision: Precision, ideas: Ideas) 
                 module._attend = explicit_attention
     images = as_ours(batch.images, ideas)
     loss = TrainingLoss(model, config)
-    updater = Updater(model, loss, config.train_cfg, precision, Processes())
+    train_cfg = replace(config.train_cfg, optimizer="adamw")  # as all contestants
+    updater = Updater(model, loss, train_cfg, precision, Processes())
     if not ideas.fused:
         updater.optimizer = torch.optim.AdamW(model.parameters(), foreach=False, fused=False)
         updater.ema.update = lambda: update_one_by_one(updater.ema.average, updater.ema.parameters)

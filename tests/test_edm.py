@@ -563,7 +563,7 @@ def test_samples_are_kept_apart_by_every_setting():
         ("model.prediction=v", "'model.prediction' means nothing"),
         ("train_cfg.loss=l1", "'train_cfg.loss' means nothing"),
         ("train_cfg.min_snr_gamma=5", "'train_cfg.min_snr_gamma' means nothing"),
-        ("model_name=DDPM", "'edm.s_max' means nothing.*'model_name: DDPM'"),
+        ("model_name=DDPM", "'edm.p_mean' means nothing.*'model_name: DDPM'"),
         ("model_name=EMD", "did you mean 'EDM'"),
     ],
 )
@@ -593,13 +593,13 @@ def test_config_becomes_the_model():
 def test_configs_differ_in_the_model_alone(name):
     """The configs of EDM have the network, the data and the budget of their DDPMs.
 
-    EDM has weights of its own for the noise levels.
+    EDM has weights, and a distribution, of its own for the noise levels.
     """
     edm, ddpm = (load_config(f"configs/{n}.yaml") for n in name.split())
     assert (edm.model_name, ddpm.model_name) == ("EDM", "DDPM")
     for section in (edm.model, ddpm.model):
         section.timesteps, section.beta_end = 1, None
-    edm.model_name = "DDPM"
+    edm.model_name, edm.edm = "DDPM", ddpm.edm
     ddpm.train_cfg.min_snr_gamma, ddpm.train_cfg.uniform_share = None, 0.0
     assert edm == ddpm
 
@@ -688,7 +688,7 @@ def test_another_model_cannot_go_on(make_trainer, tmp_path):
     make_trainer("train_cfg.max_steps=1").fit()
     state = checkpoint.read(tmp_path / "run")
     with pytest.raises(UserError, match=r"edm\.sigma_data was None and is 0\.5; edm\.p_mean"):
-        check_same_run(make_trainer("edm.sigma_data=0.5", "edm.p_mean=0").config, state)
+        check_same_run(make_trainer("edm.sigma_data=0.5", "edm.p_mean=1").config, state)
     check_same_run(make_trainer("edm.steps=5", "edm.s_churn=10").config, state)
 
 
