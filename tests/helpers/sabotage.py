@@ -280,9 +280,15 @@ def mixed_up(labels):
     return torch.where((labels == 3) | (labels == 5), other, labels)
 
 
-EDM_RUN = {
+EDM_RUN = {  # as it was when these runs were trained
     "config": "mnist_edm",
-    "keys": ("dataset.name=Digits", "model.img_shape=[1, 8, 8]", "loader.batch_size=64"),
+    "keys": (
+        "dataset.name=Digits",
+        "model.img_shape=[1, 8, 8]",
+        "loader.batch_size=64",
+        "edm.p_mean=-1.2",
+        "train_cfg.optimizer=adamw",
+    ),
 }
 WRONG = {
     "rates swapped": Run("diffusion", **mixed(lambda x, n, a, s: s * x + a * n)),
