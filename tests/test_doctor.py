@@ -81,6 +81,19 @@ def test_a_flow_of_mean_velocities_is_well(prediction):
     assert probe(patient) == []
 
 
+@pytest.mark.parametrize(("share", "is_well"), [(0.0, False), (0.5, True)])
+def test_mean_velocities_learn_the_faintest_noise_last(share, is_well, monkeypatch):
+    """A healthy run of `digits_few` had these errors; those of other models would be too large."""
+    ratios = [26.8, 3.3, 1.8, 0.9, 0.8, 0.7, 0.6, 0.6, 0.6, 0.6]
+    levels = [network.Level(1.0, ratio, 0.8, 0.2) for ratio in ratios]
+    monkeypatch.setattr(network, "levels", lambda *_: levels)
+    monkeypatch.setattr(network, "moved", lambda *_: 0.4)
+    patient = patient_of("FM")
+    patient.config.fm.mean_share, patient.step = share, 184
+    found = {finding.kind for finding in check_up(patient).findings}
+    assert ("unlearned" not in found) is is_well
+
+
 def test_more_noise_than_healthy_runs_had():
     """An error in the noise weighs (sigma / alpha)^2 in the image, also where nobody measured."""
     assert [band.most_at(band.noise) for band in BAND] == [band.most for band in BAND]

@@ -31,6 +31,8 @@ SOME_GAIN, LEAST_APART = 1.02, 0.015  # of two classes, where labels are worth s
 LEAST_MOVE, MOST_MOVE = 0.03, 2.0
 MOST_BEHIND = 1.5
 MOST_ABOVE = 3  # tenths above the band are too many
+# Tenths of the faintest noise, which a network of mean velocities learns last: it draws in one step
+LEARNED_LAST = 3
 
 
 @dataclass
@@ -126,6 +128,8 @@ def _network(patient: Patient, report: Report) -> list[Finding]:
             return [Finding("ema", sentence)]
     pairs = enumerate(zip(levels, BAND, strict=True))
     above = [i for i, (level, band) in pairs if not level.ratio <= band.most_at(level.noise)]
+    if patient.config.fm.mean_share:
+        above = [i for i in above if i >= LEARNED_LAST]
     numbers["moved"] = network.moved(patient)
     if len(above) < MOST_ABOVE:
         blind = _blindness(patient, report)
