@@ -241,16 +241,17 @@ def test_stopped_run_saves_first(digits_args, tmp_path, number):
 
 def test_full_disk_keeps_the_previous_checkpoint(digits_args, tmp_path):
     """A checkpoint that does not fit is refused with a sentence, the earlier one stays whole."""
-    args = [*digits_args, "--set", "train_cfg.max_steps=3", "--output", "full"]
-    assert run_script(*args).returncode == 0
+    args = [*digits_args, "--set", "model.dim=32"]  # larger than what is tried before the work
+    first = [*args, "--set", "train_cfg.max_steps=3", "--output", "full"]
+    assert run_script(*first).returncode == 0
     final = tmp_path / "logs" / "digits_full" / "model_final.pth"
     size = final.stat().st_size
 
     def limit_file_size():  # writes beyond it fail as they do on a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, size - 1))
 
     process = start(
-        [*digits_args, "--set", "train_cfg.max_steps=6", "--resume", str(final)],
+        [*args, "--set", "train_cfg.max_steps=6", "--resume", str(final)],
         preexec_fn=limit_file_size,
     )
     output, _ = process.communicate(timeout=LIMIT)
