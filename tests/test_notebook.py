@@ -171,7 +171,8 @@ def test_cells_go_on_past_what_is_missing(capsys):
 def test_an_interrupted_script_saves_and_its_cell_goes_on(monkeypatch, capfd):
     """The script alone gets the interrupt, and what it says is shown."""
     script = (
-        "import sys, time\n"
+        "import signal, sys, time\n"  # background jobs, as this may be one, ignore interrupts
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "try: print('ready'), time.sleep(600)\n"
         "except KeyboardInterrupt: sys.exit('stopped; go on with --resume')"
     )
