@@ -43,8 +43,8 @@ class Bounded(nn.Module):
 
     Most pixels of a digit are black, but a small network does not predict -1 to the last grey
     level, and the rest stays in the pictures as grain. Here black is whatever is -1 or less. The
-    gradient passes as if nothing were cut: where the target lies inside, it leads back, and where
-    it lies on the border, it is 0. It comes between `ImageFlow` and the network.
+    gradient passes as if nothing were cut: it leads back to a target inside, and is 0 for one on
+    the border. It comes between `ImageFlow` and the network.
     """
 
     def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
