@@ -199,6 +199,8 @@ class FMConfig:
     solver: Literal["euler", "heun"] = "euler"  # heun: two evaluations a step
     # Share of a batch that learns mean velocities between two times, for few large steps; 0: none
     mean_share: float = number(0.0, at_least=0, at_most=1)
+    # The run of a flow, or a checkpoint of it, to distill into one evaluation
+    teacher: Path | None = None
 
 
 @dataclass

@@ -71,6 +71,8 @@ def check_together(config: Any) -> None:
     _check_network(config.model)
     _check_edm(config.edm)
     _check_flow(config.fm, config.model, config.train_cfg)
+    if config.fm.teacher is not None and config.vae.freeze_vae_epoch is not None:
+        raise UserError("'fm.teacher' knows its own latents: set 'vae.freeze_vae_epoch' to null")
     _check_text(config.model, config.dataset, config.text)
     _check_scores(config.model, config.train_cfg)
     _check_samplers(config)
@@ -199,6 +201,8 @@ def _check_edm(edm: Any) -> None:
 def _check_flow(fm: Any, model: Any, train: Any) -> None:
     if fm.prediction == "bounded" and model.use_vae:
         raise UserError("'fm.prediction: bounded' is for pixels: latents may be of any size")
+    if fm.teacher is not None:
+        _check_distillation(fm, model, train)
     if not fm.mean_share:
         return
     if fm.prediction == "bounded":  # towards other times than 1 it is no image
@@ -212,6 +216,23 @@ def _check_flow(fm: Any, model: Any, train: Any) -> None:
         raise UserError("'fm.mean_share' draws with mean velocities: leave out 'fm.solver: heun'")
     if train.channels_last:  # PyTorch's derivative of a norm knows one order of memory
         raise UserError("'fm.mean_share' needs 'train_cfg.channels_last: false'")
+
+
+def _check_distillation(fm: Any, model: Any, train: Any) -> None:
+    if model.timesteps != 1:
+        raise UserError(
+            f"'fm.teacher' is distilled into one evaluation: set 'model.timesteps' to 1, not "
+            f"{model.timesteps}"
+        )
+    if fm.mean_share:
+        raise UserError("'fm.teacher' and 'fm.mean_share' exclude each other: set one")
+    if fm.solver == "heun":
+        raise UserError("'fm.teacher' is for one evaluation: leave out 'fm.solver: heun'")
+    if train.guidance is not None:
+        raise UserError(
+            "'train_cfg.guidance' needs a network that knows images without a label, which a "
+            "student of 'fm.teacher' does not learn: leave it out"
+        )
 
 
 def _check_text(model: Any, data: Any, text: Any) -> None:

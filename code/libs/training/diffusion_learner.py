@@ -20,7 +20,7 @@ from ..datasets import Images, Splits, spread_evenly
 from ..doctor.checkup import check_up
 from ..doctor.patient import Patient, looked_at
 from ..metrics.in_training import SampleScores
-from ..models.build import build_model, first_weights
+from ..models.build import build_model, first_weights, part
 from ..models.denoisers import denoiser_of
 from ..models.variants import PromptTable, null_label
 from ..runtime import checkpoint
@@ -411,3 +411,10 @@ class DiffusionLearner(Learner):
                 for name, dataset in vars(splits).items()
             }
         return Splits(**latents)
+
+
+def learner_kind(config: Config) -> type[DiffusionLearner]:
+    """What trains the model of a config; UserError where this edition does not have it."""
+    if config.fm.teacher is None:
+        return DiffusionLearner
+    return part("training.distillation", "DistillationLearner")

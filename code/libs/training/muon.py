@@ -98,11 +98,12 @@ class Muon(torch.optim.Optimizer):
         for weight in weights:
             if not self.state[weight]:
                 moments = {name: torch.zeros_like(weight) for name in ("mean", "square")}
-                self.state[weight] = {"step": torch.zeros(()), **moments}
+                step = torch.zeros((), device=weight.device)
+                self.state[weight] = {"step": step, **moments}
         names = "mean", "square", "step"
         means, squares, steps = ([self.state[w][name] for w in weights] for name in names)
         options = {"lr": group["lr"], "weight_decay": group["weight_decay"], "eps": 1e-8}
-        options |= {"amsgrad": False, "maximize": False}
+        options |= {"amsgrad": False, "maximize": False, "fused": True}
         options["beta1"], options["beta2"] = group["betas"]
         adamw(weights, [w.grad for w in weights], means, squares, [], steps, **options)
 

@@ -1,0 +1,196 @@
+"""How a flow is distilled into one evaluation: a student learns to draw what the flow draws.
+
+Papers: Yin et al. 2024, "One-step Diffusion with Distribution Matching Distillation" (DMD), and
+"Improved Distribution Matching Distillation for Fast Image Synthesis" (DMD2), which leaves out the
+first one's pairs of noise and image.
+
+The student maps noise to an image in one step. Which way should an image move to be a likelier
+one? Noise is added to it, and two flows are asked for the image behind it: the *teacher*, which
+knows real images, and a *critic*, which keeps learning what the student draws. The difference of
+their answers points from what the student draws too often to what it draws too rarely. It is the
+gradient of the Kullback-Leibler divergence between the two distributions, each with noise (DMD,
+eq. 4).
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..config import Config
+from ..fm import FM
+from ..models.build import load_model
+from ..runtime.device import Precision
+from ..runtime.hashes import hash_of
+from ..runtime.processes import Processes
+from ..runtime.streams import DROPOUT_STREAM, STEP_STREAM, fork_rng, generator_for
+from ..settings.checks import lookup
+from ..utils import UserError, shown
+from ..weights import load_strictly
+from .diffusion_learner import DiffusionLearner
+from .diffusion_losses import TrainingLoss
+from .learner import Picture, StepResult
+from .optim import learning_rate
+from .updater import Updater
+
+NOISIEST, FAINTEST = 0.02, 0.95  # times between which images are compared
+CRITIC_RATE = 2.5  # learning rate of the critic, which has to keep up, as a multiple
+SMALLEST = 1e-3  # distance between an image and the teacher's by which a direction is divided
+
+
+def draw_at_once(flow: FM, noise: Tensor, label: Tensor) -> Tensor:
+    """What a flow makes of noise, [B, C, H, W], in one step from t = 0 to 1; with a gradient."""
+    return noise + flow.model(noise, label, torch.zeros(len(noise), device=noise.device))
+
+
+class MatchingLoss(nn.Module):
+    """A loss whose gradient moves the student's images to where the teacher sees more of them.
+
+    Args:
+        student: the flow that learns.
+        teacher, critic: networks (x_t, label, t) -> velocity, which do not learn from this.
+    """
+
+    def __init__(self, student: FM, teacher: Callable[..., Tensor], critic: Callable[..., Tensor]):
+        super().__init__()
+        self.student = student
+        self.networks = teacher, critic
+
+    def forward(self, start: Tensor, label: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """The loss, a scalar: half the mean square of the directions (DMD, eqs. 7 and 8).
+
+        Args:
+            start: noise to draw from, [B, C, H, W].
+            label: class indices, or other conditions that the network takes, [B, ...].
+            t: times in [0, 1] at which the images drawn are compared, [B].
+            noise: which they get for that, [B, C, H, W].
+        """
+        x = draw_at_once(self.student, start, label)
+        with torch.no_grad():
+            x_t, left = self.student.interpolate(x, t, noise), (1 - t)[:, None, None, None]
+            real, drawn = (x_t + left * velocity(x_t, label, t) for velocity in self.networks)
+            distance = (x - real).abs().mean(dim=(1, 2, 3), keepdim=True)
+            goal = x - (drawn - real) / distance.clamp(min=SMALLEST)
+        return F.mse_loss(x, goal) / 2
+
+
+class CriticLoss(TrainingLoss):
+    """The critic's loss; `train` and `eval` are for the student, too.
+
+    Args:
+        critic: the flow that learns what the student draws.
+        student: what draws.
+        config, of_latents: as for `TrainingLoss`.
+    """
+
+    def __init__(self, critic: FM, student: FM, config: Config, of_latents: bool | None = None):
+        super().__init__(critic, config, of_latents)
+        self.student = student
+
+
+class DistillationLearner(DiffusionLearner):
+    """A flow that learns to draw in one evaluation, from another one, `fm.teacher`.
+
+    The three networks are alike, and begin as the teacher's averaged weights. Of the data set only
+    the labels are used, and images for the losses of evaluation.
+
+    Args:
+        config, precision, processes: as for `DiffusionLearner`.
+
+    Raises:
+        UserError: as `DiffusionLearner`; the teacher cannot be read, or is another kind of model.
+    """
+
+    def __init__(self, config: Config, precision: Precision, processes: Processes):
+        super().__init__(config, precision, processes)
+        trained = load_model(config.fm.teacher, self.device)
+        check_teacher(config, trained.config)
+        self.teacher: FM = trained.model.requires_grad_(False)
+        if processes.machines > 1:
+            weights = {"the hash of the teacher's weights": hash_of(self.teacher.state_dict())}
+            processes.must_agree(weights, "copy the run of 'fm.teacher' to all machines")
+        self.model.load_state_dict(self.teacher.state_dict())
+        self.critic = copy.deepcopy(self.model)
+        if config.train_cfg.channels_last:
+            self.teacher.to(memory_format=torch.channels_last)
+        self.updater.ema.restart()
+        matching = MatchingLoss(self.model, self.teacher.model.__call__, self.critic.model.__call__)
+        self.updater.use(matching)
+        self.loss = CriticLoss(self.critic, self.model, config)
+        of_drawn = TrainingLoss(self.critic, config, of_latents=True)
+        self.critic_updater = Updater(self.critic, of_drawn, config.train_cfg, precision, processes)
+
+    def _name_losses(self) -> None:
+        self.loss_name = "mean squared error of the critic's velocity, on real images"
+        self.objective_name = "half the mean square of the directions to the teacher's images"
+
+    def describe(self) -> str:
+        return f"{super().describe()}; distilled from {shown(self.config.fm.teacher)}"
+
+    def part_names(self) -> list[str]:
+        return ["critic"]
+
+    def step(self, number: int, steps_per_epoch: int, images: Tensor, labels: Tensor) -> StepResult:
+        """Update the critic on what the student draws, then the student."""
+        rate = learning_rate(self.config.train_cfg, number, steps_per_epoch)
+        condition = self._condition(labels.to(self.device, non_blocking=True))
+        generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
+        for_critic, for_student = (self._drawn(len(labels), generator) for _ in range(2))
+        dropout = generator_for(self.config.seed, DROPOUT_STREAM, number, self.processes.rank)
+        with fork_rng(dropout.initial_seed(), self.device):
+            start, t, noise = for_critic
+            with torch.no_grad(), self.precision.autocast():
+                drawn = draw_at_once(self.model, start, condition).float()
+            drawn = drawn if self.model.use_vae else (drawn + 1) / 2
+            judged = self.critic_updater.step(CRITIC_RATE * rate, drawn, condition, t, noise)
+            start, t, noise = for_student
+            result = self.updater.step(rate, start, condition, t, noise)
+        result.parts.append(judged.loss)
+        result.finite = result.finite and judged.finite
+        return result
+
+    def _drawn(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """This process's share of noise to draw from, times [number], and noise to compare with."""
+        number, options = number * self.processes.world, {"generator": generator}
+        shape, options["device"] = (number, *self.model.img_shape), generator.device
+        t = NOISIEST + (FAINTEST - NOISIEST) * torch.rand(number, **options)
+        all_drawn = torch.randn(shape, **options), t, torch.randn(shape, **options)
+        start, t, noise = (self.processes.share(tensor) for tensor in all_drawn)
+        return start, t, noise
+
+    def noise_levels(self) -> None:
+        """None: the student knows pure noise alone."""
+
+    def findings(
+        self, step: int, is_over: bool, losses: Sequence[float | None], picture: Picture | None
+    ) -> list[str]:
+        """None: the signs that a doctor looks for are of networks that know all noise levels."""
+        return []
+
+    def state_dict(self) -> dict[str, Any]:
+        critic = {"weights": self.critic.state_dict(), **self.critic_updater.state_dict()}
+        return super().state_dict() | {"critic": critic}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        load_strictly(self.critic, state["critic"]["weights"], state["path"])
+        self.critic_updater.load_state_dict(state["critic"])
+
+
+def check_teacher(config: Config, teacher: Config) -> None:
+    """Refuse a teacher that is no flow, or whose network is another one than the config's.
+
+    Raises UserError with the keys that differ.
+    """
+    where = f"'fm.teacher', {shown(config.fm.teacher)}"
+    if teacher.model_name != "FM" or teacher.fm.mean_share or teacher.fm.teacher is not None:
+        raise UserError(f"{where}, is no plain flow: name a run of 'model_name: FM'")
+    own = ("timesteps", "vae_encoder_weights", "vae_decoder_weights")
+    keys = ["fm.prediction", *(f"model.{key}" for key in vars(config.model) if key not in own)]
+    values = [(key, lookup(teacher, key), lookup(config, key)) for key in keys]
+    differences = [f"its '{key}' is {a!r}, not {b!r}" for key, a, b in values if a != b]
+    if differences:
+        raise UserError(f"{where}, has another network: {'; '.join(differences)}")
