@@ -27,7 +27,7 @@ def main() -> None:
     from libs.runtime.device import Precision, pick_device
     from libs.runtime.processes import Processes
     from libs.training import run_folder
-    from libs.training.diffusion_learner import learner_kind
+    from libs.training.diffusion_learner import DiffusionLearner
     from libs.training.trainer import Trainer
     from libs.utils import shown
 
@@ -44,7 +44,7 @@ def main() -> None:
         folder = processes.ask_first(
             lambda: run_folder.choose(settings, name, flags.output, resumed)
         )
-        learner = learner_kind(settings)(settings, precision, processes)
+        learner = DiffusionLearner(settings, precision, processes)
         freqs = flags.print_freq, flags.ckpt_freq
         trainer = Trainer(learner, settings, folder, precision, processes, *freqs, state)
         if processes.is_main:

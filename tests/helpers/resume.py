@@ -9,7 +9,7 @@ from libs.config import load_config
 from libs.runtime import checkpoint
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
-from libs.training.diffusion_learner import learner_kind
+from libs.training.diffusion_learner import DiffusionLearner
 from libs.training.trainer import Trainer
 
 
@@ -17,7 +17,7 @@ def make_trainer(name: str, folder: Path, *overrides: str, state=None) -> Traine
     """A trainer of configs/NAME.yaml in folder/run, on the CPU in single precision."""
     config = load_config(str(ROOT / "configs" / f"{name}.yaml"), overrides)
     fp32, alone = Precision("fp32", torch.device("cpu")), Processes()
-    learner = learner_kind(config)(config, fp32, alone)
+    learner = DiffusionLearner(config, fp32, alone)
     return Trainer(learner, config, folder / "run", fp32, alone, state=state)
 
 

@@ -59,8 +59,10 @@ def check_up(patient: Patient) -> Report:
     report = Report(probe(patient))
     report.findings += _schedule(patient) + _data(patient)
     if patient.step >= LEAST_STEPS:
-        report.levels, report.band = network.levels(patient), BAND
-        report.findings += _network(patient, report) + _samples(patient, report)
+        if patient.config.fm.teacher is None:  # a distilled network knows pure noise alone
+            report.levels, report.band = network.levels(patient), BAND
+            report.findings += _network(patient, report)
+        report.findings += _samples(patient, report)
     report.findings = in_order(report.findings)
     return report
 
@@ -117,8 +119,6 @@ def _data(patient: Patient) -> list[Finding]:
 
 
 def _network(patient: Patient, report: Report) -> list[Finding]:
-    if patient.config.fm.teacher is not None:  # distilled: it knows pure noise alone
-        return []
     levels, numbers = report.levels, report.numbers
     if patient.current:
         numbers["behind"] = network.behind(patient, levels)

@@ -67,6 +67,10 @@ def told(patient: Patient, report: Report, name: str) -> str:
             if level.ratio > most:
                 mark = "  above"
             lines.append(f"{level.noise:14.3g}   {level.ratio:38.2f}   {healthy}{mark}")
+    elif patient.step >= LEAST_STEPS:
+        lines += [
+            "What a network distilled into one evaluation knows of fainter noise is not judged."
+        ]
     else:
         lines += [f"Too early to judge what the network knows: that takes {LEAST_STEPS} steps."]
     lines.append("")

@@ -119,6 +119,13 @@ class DiffusionLearner(Learner):
         self._name_losses()
         trained = self._with_autoencoder() if self.joint else self.loss
         self.updater = Updater(self.model, trained, config.train_cfg, precision, processes)
+        self.distillation: Any = None
+        if config.fm.teacher is not None:
+            kind = part("training.distillation", "Distillation")
+            run = config, precision, processes
+            self.distillation = taught = kind(self.model, self.updater, *run)
+            self.loss = taught.loss
+            self.loss_name, self.objective_name = taught.loss_name, taught.objective_name
 
     def _name_losses(self) -> None:
         """Say what evaluation measures, and what training minimises."""
@@ -149,7 +156,10 @@ class DiffusionLearner(Learner):
         return labels if self.contexts is None else self.contexts(labels)
 
     def describe(self) -> str:
-        return f"{self.updater.num_parameters / 1e6:.2f}M parameters{self.objective.describe()}"
+        teacher = self.config.fm.teacher
+        taught = "" if teacher is None else f", distilled from {shown(teacher)}"
+        number = self.updater.num_parameters / 1e6
+        return f"{number:.2f}M parameters{taught}{self.objective.describe()}"
 
     @torch.no_grad()
     def measure(self, batch_size: int) -> None:
@@ -215,14 +225,17 @@ class DiffusionLearner(Learner):
             self.updater.use(self.loss)
 
     def part_names(self) -> list[str]:
+        if self.distillation is not None:
+            return list(self.distillation.part_names)
         return list(JointLoss.NAMES) if self.joint else []
 
     def step(self, number: int, steps_per_epoch: int, images: Tensor, labels: Tensor) -> StepResult:
         rate = learning_rate(self.config.train_cfg, number, steps_per_epoch)
-        batch = self.prepare(number, images, labels)
         dropout = generator_for(self.config.seed, DROPOUT_STREAM, number, self.processes.rank)
         with fork_rng(dropout.initial_seed(), self.device):  # dropout takes no generator
-            return self.updater.step(rate, *batch)
+            if self.distillation is not None:
+                return self.distillation.step(rate, number, self._condition(labels.to(self.device)))
+            return self.updater.step(rate, *self.prepare(number, images, labels))
 
     def prepare(self, number: int, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Put a batch on the device, draw its t and noise, and drop some of its labels."""
@@ -288,11 +301,14 @@ class DiffusionLearner(Learner):
         return found
 
     @torch.no_grad()
-    def noise_levels(self) -> NoiseLevels:
+    def noise_levels(self) -> NoiseLevels | None:
         """The loss at ten noise levels, each on the same few held-out or else training images.
 
         The levels are spread as evaluation draws them: a tenth of what it draws is between two.
+        None for what was distilled, which knows pure noise alone.
         """
+        if self.distillation is not None:
+            return None
         held_out = default(self.splits.test, self.splits.val)
         images = default(held_out, self.splits.train.plain()).at_most(AT_LEVEL)
         batch, labels = next(images.batches(AT_LEVEL))
@@ -391,11 +407,15 @@ class DiffusionLearner(Learner):
         state = {"model": self.model.state_dict(), **self.updater.state_dict()}
         if self.contexts is not None:
             state["text"] = self.contexts.state_of_encoder(self.config)
+        if self.distillation is not None:
+            state["critic"] = self.distillation.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         load_strictly(self.model, state["model"], state["path"])
         self.updater.load_state_dict(state)
+        if self.distillation is not None:
+            self.distillation.load_state_dict(state["critic"], state["path"])
         if self.contexts is None:
             return
         if state["text"]["hash"] != self.contexts.key:
@@ -411,10 +431,3 @@ class DiffusionLearner(Learner):
                 for name, dataset in vars(splits).items()
             }
         return Splits(**latents)
-
-
-def learner_kind(config: Config) -> type[DiffusionLearner]:
-    """What trains the model of a config; UserError where this edition does not have it."""
-    if config.fm.teacher is None:
-        return DiffusionLearner
-    return part("training.distillation", "DistillationLearner")

@@ -13,7 +13,8 @@ eq. 4).
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,14 +27,12 @@ from ..models.build import load_model
 from ..runtime.device import Precision
 from ..runtime.hashes import hash_of
 from ..runtime.processes import Processes
-from ..runtime.streams import DROPOUT_STREAM, STEP_STREAM, fork_rng, generator_for
+from ..runtime.streams import STEP_STREAM, generator_for
 from ..settings.checks import lookup
 from ..utils import UserError, shown
 from ..weights import load_strictly
-from .diffusion_learner import DiffusionLearner
 from .diffusion_losses import TrainingLoss
-from .learner import Picture, StepResult
-from .optim import learning_rate
+from .learner import StepResult
 from .updater import Updater
 
 NOISIEST, FAINTEST = 0.02, 0.95  # times between which images are compared
@@ -91,93 +90,94 @@ class CriticLoss(TrainingLoss):
         self.student = student
 
 
-class DistillationLearner(DiffusionLearner):
-    """A flow that learns to draw in one evaluation, from another one, `fm.teacher`.
+class Distillation:
+    """How a flow learns to draw in one evaluation, from another one, `fm.teacher`.
 
     The three networks are alike, and begin as the teacher's averaged weights. Of the data set only
-    the labels are used, and images for the losses of evaluation.
+    the labels are used, and images for the loss of evaluation.
 
     Args:
-        config, precision, processes: as for `DiffusionLearner`.
+        student: the model that learns; it gets the teacher's weights.
+        updater: of its weights; it gets the loss.
+        config, precision, processes: of the run.
+
+    Attributes:
+        critic: the flow that learns what the student draws.
+        loss: the critic's, for evaluation on real images; it holds the student, too.
+        loss_name, objective_name: see `Learner`.
 
     Raises:
-        UserError: as `DiffusionLearner`; the teacher cannot be read, or is another kind of model.
+        UserError: the teacher cannot be read, or is another kind of model.
     """
 
-    def __init__(self, config: Config, precision: Precision, processes: Processes):
-        super().__init__(config, precision, processes)
-        trained = load_model(config.fm.teacher, self.device)
+    loss_name = "mean squared error of the critic's velocity, on real images"
+    objective_name = "half the mean square of the directions to the teacher's images"
+    part_names = ("critic",)
+
+    def __init__(
+        self,
+        student: FM,
+        updater: Updater,
+        config: Config,
+        precision: Precision,
+        processes: Processes,
+    ):
+        self.student, self.updater = student, updater
+        self.config, self.precision, self.processes = config, precision, processes
+        trained = load_model(config.fm.teacher, precision.device)
         check_teacher(config, trained.config)
-        self.teacher: FM = trained.model.requires_grad_(False)
+        teacher = trained.model.requires_grad_(False)
         if processes.machines > 1:
-            weights = {"the hash of the teacher's weights": hash_of(self.teacher.state_dict())}
+            weights = {"the hash of the teacher's weights": hash_of(teacher.state_dict())}
             processes.must_agree(weights, "copy the run of 'fm.teacher' to all machines")
-        self.model.load_state_dict(self.teacher.state_dict())
-        self.critic = copy.deepcopy(self.model)
         if config.train_cfg.channels_last:
-            self.teacher.to(memory_format=torch.channels_last)
-        self.updater.ema.restart()
-        matching = MatchingLoss(self.model, self.teacher.model.__call__, self.critic.model.__call__)
-        self.updater.use(matching)
-        self.loss = CriticLoss(self.critic, self.model, config)
-        of_drawn = TrainingLoss(self.critic, config, of_latents=True)
-        self.critic_updater = Updater(self.critic, of_drawn, config.train_cfg, precision, processes)
+            teacher.to(memory_format=torch.channels_last)
+        student.load_state_dict(teacher.state_dict())
+        updater.ema.restart()
+        self.critic = critic = copy.deepcopy(student)
+        updater.use(MatchingLoss(student, teacher.model.__call__, critic.model.__call__))
+        self.loss = CriticLoss(critic, student, config)
+        of_drawn = TrainingLoss(critic, config, of_latents=True)
+        self.critic_updater = Updater(critic, of_drawn, config.train_cfg, precision, processes)
 
-    def _name_losses(self) -> None:
-        self.loss_name = "mean squared error of the critic's velocity, on real images"
-        self.objective_name = "half the mean square of the directions to the teacher's images"
+    def step(self, rate: float, number: int, label: Tensor) -> StepResult:
+        """Update the critic on what the student draws, then the student.
 
-    def describe(self) -> str:
-        return f"{super().describe()}; distilled from {shown(self.config.fm.teacher)}"
-
-    def part_names(self) -> list[str]:
-        return ["critic"]
-
-    def step(self, number: int, steps_per_epoch: int, images: Tensor, labels: Tensor) -> StepResult:
-        """Update the critic on what the student draws, then the student."""
-        rate = learning_rate(self.config.train_cfg, number, steps_per_epoch)
-        condition = self._condition(labels.to(self.device, non_blocking=True))
-        generator = generator_for(self.config.seed, STEP_STREAM, number, device=self.device)
-        for_critic, for_student = (self._drawn(len(labels), generator) for _ in range(2))
-        dropout = generator_for(self.config.seed, DROPOUT_STREAM, number, self.processes.rank)
-        with fork_rng(dropout.initial_seed(), self.device):
-            start, t, noise = for_critic
-            with torch.no_grad(), self.precision.autocast():
-                drawn = draw_at_once(self.model, start, condition).float()
-            drawn = drawn if self.model.use_vae else (drawn + 1) / 2
-            judged = self.critic_updater.step(CRITIC_RATE * rate, drawn, condition, t, noise)
-            start, t, noise = for_student
-            result = self.updater.step(rate, start, condition, t, noise)
+        Args:
+            rate: the student's learning rate.
+            number: the step, from which all that is drawn follows.
+            label: class indices, or other conditions that the network takes, [B, ...].
+        """
+        generator = generator_for(self.config.seed, STEP_STREAM, number, device=label.device)
+        for_critic, for_student = (self._draw(len(label), generator) for _ in range(2))
+        start, t, noise = for_critic
+        with torch.no_grad(), self.precision.autocast():
+            drawn = draw_at_once(self.student, start, label).float()
+        drawn = drawn if self.student.use_vae else (drawn + 1) / 2
+        judged = self.critic_updater.step(CRITIC_RATE * rate, drawn, label, t, noise)
+        start, t, noise = for_student
+        result = self.updater.step(rate, start, label, t, noise)
         result.parts.append(judged.loss)
         result.finite = result.finite and judged.finite
         return result
 
-    def _drawn(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """This process's share of noise to draw from, times [number], and noise to compare with."""
         number, options = number * self.processes.world, {"generator": generator}
-        shape, options["device"] = (number, *self.model.img_shape), generator.device
+        shape, options["device"] = (number, *self.student.img_shape), generator.device
         t = NOISIEST + (FAINTEST - NOISIEST) * torch.rand(number, **options)
         all_drawn = torch.randn(shape, **options), t, torch.randn(shape, **options)
         start, t, noise = (self.processes.share(tensor) for tensor in all_drawn)
         return start, t, noise
 
-    def noise_levels(self) -> None:
-        """None: the student knows pure noise alone."""
-
-    def findings(
-        self, step: int, is_over: bool, losses: Sequence[float | None], picture: Picture | None
-    ) -> list[str]:
-        """None: the signs that a doctor looks for are of networks that know all noise levels."""
-        return []
-
     def state_dict(self) -> dict[str, Any]:
-        critic = {"weights": self.critic.state_dict(), **self.critic_updater.state_dict()}
-        return super().state_dict() | {"critic": critic}
+        """What a checkpoint needs to go on, beside the student's."""
+        return {"model": self.critic.state_dict(), **self.critic_updater.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        load_strictly(self.critic, state["critic"]["weights"], state["path"])
-        self.critic_updater.load_state_dict(state["critic"])
+    def load_state_dict(self, state: dict[str, Any], path: Path) -> None:
+        """Go on from what state_dict returned, which a checkpoint at `path` held."""
+        load_strictly(self.critic, state["model"], path)
+        self.critic_updater.load_state_dict(state)
 
 
 def check_teacher(config: Config, teacher: Config) -> None:
