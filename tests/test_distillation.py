@@ -144,7 +144,7 @@ def test_config_mistakes(overrides, words):
 
 def test_wrong_teachers(tmp_path):
     """A missing run, another network and another kind of model are named with what is wrong."""
-    with pytest.raises(UserError, match="no_run"):
+    with pytest.raises(UserError, match="no_run, does not exist: train the flow first"):
         make_trainer("digits_fm", tmp_path, *SMALL, *ONCE, f"fm.teacher={tmp_path / 'no_run'}")
     wide = teacher_of(tmp_path / "wide", "model.dim=16")
     with pytest.raises(UserError, match=r"another network: its 'model.dim' is 16, not 8"):

@@ -82,11 +82,11 @@ class CriticLoss(TrainingLoss):
     Args:
         critic: the flow that learns what the student draws.
         student: what draws.
-        config, of_latents: as for `TrainingLoss`.
+        config: of the run.
     """
 
-    def __init__(self, critic: FM, student: FM, config: Config, of_latents: bool | None = None):
-        super().__init__(critic, config, of_latents)
+    def __init__(self, critic: FM, student: FM, config: Config):
+        super().__init__(critic, config)
         self.student = student
 
 
@@ -124,6 +124,11 @@ class Distillation:
     ):
         self.student, self.updater = student, updater
         self.config, self.precision, self.processes = config, precision, processes
+        if not config.fm.teacher.exists():
+            raise UserError(
+                f"'fm.teacher', {shown(config.fm.teacher)}, does not exist: train the flow first, "
+                "and name its run folder"
+            )
         trained = load_model(config.fm.teacher, precision.device)
         check_teacher(config, trained.config)
         teacher = trained.model.requires_grad_(False)
