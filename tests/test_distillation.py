@@ -132,6 +132,15 @@ def test_student_draws_in_one_evaluation_and_training_goes_on(tmp_path):
         (["model.timesteps=2"], "set 'model.timesteps' to 1, not 2"),
         (["fm.mean_share=0.5"], "'fm.teacher' and 'fm.mean_share' exclude each other"),
         (["fm.solver=heun"], "leave out 'fm.solver: heun'"),
+        (
+            [
+                "model.use_vae=true",
+                "vae.kind=kl",
+                "vae.weights=some.pth",
+                "vae.freeze_vae_epoch=1",
+            ],
+            "knows its own latents: set 'vae.freeze_vae_epoch' to null",
+        ),
         (["train_cfg.guidance=2", "model.label_dropout=0.1"], "which a student of 'fm.teacher'"),
     ],
 )

@@ -4,6 +4,7 @@ The keys themselves are in `config.py`, which calls these checks, so that nothin
 classes. Like it, this file does not import torch.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..utils import UserError
@@ -42,6 +43,12 @@ def lookup(config: Any, key: str) -> Any:
     return config
 
 
+def differences(one: Any, other: Any, keys: Iterable[str]) -> list[tuple[str, Any, Any]]:
+    """The keys whose values differ between two configs, with both values."""
+    values = [(key, lookup(one, key), lookup(other, key)) for key in keys]
+    return [(key, a, b) for key, a, b in values if a != b]
+
+
 def check_training(train: Any) -> None:
     """Refuse contradictions among the keys that all kinds of models share."""
     if len(train.betas) != 2:
@@ -70,9 +77,9 @@ def check_together(config: Any) -> None:
     _check_model_name(config)
     _check_network(config.model)
     _check_edm(config.edm)
+    if config.fm.teacher is not None:
+        _check_distillation(config.fm, config.model, config.vae, config.train_cfg)
     _check_flow(config.fm, config.model, config.train_cfg)
-    if config.fm.teacher is not None and config.vae.freeze_vae_epoch is not None:
-        raise UserError("'fm.teacher' knows its own latents: set 'vae.freeze_vae_epoch' to null")
     _check_text(config.model, config.dataset, config.text)
     _check_scores(config.model, config.train_cfg)
     _check_samplers(config)
@@ -201,8 +208,6 @@ def _check_edm(edm: Any) -> None:
 def _check_flow(fm: Any, model: Any, train: Any) -> None:
     if fm.prediction == "bounded" and model.use_vae:
         raise UserError("'fm.prediction: bounded' is for pixels: latents may be of any size")
-    if fm.teacher is not None:
-        _check_distillation(fm, model, train)
     if not fm.mean_share:
         return
     if fm.prediction == "bounded":  # towards other times than 1 it is no image
@@ -218,7 +223,8 @@ def _check_flow(fm: Any, model: Any, train: Any) -> None:
         raise UserError("'fm.mean_share' needs 'train_cfg.channels_last: false'")
 
 
-def _check_distillation(fm: Any, model: Any, train: Any) -> None:
+def _check_distillation(fm: Any, model: Any, vae: Any, train: Any) -> None:
+    """Refuse what makes no sense for a flow that learns to draw in one evaluation."""
     if model.timesteps != 1:
         raise UserError(
             f"'fm.teacher' is distilled into one evaluation: set 'model.timesteps' to 1, not "
@@ -233,6 +239,8 @@ def _check_distillation(fm: Any, model: Any, train: Any) -> None:
             "'train_cfg.guidance' needs a network that knows images without a label, which a "
             "student of 'fm.teacher' does not learn: leave it out"
         )
+    if vae.freeze_vae_epoch is not None:
+        raise UserError("'fm.teacher' knows its own latents: set 'vae.freeze_vae_epoch' to null")
 
 
 def _check_text(model: Any, data: Any, text: Any) -> None:

@@ -28,11 +28,12 @@ from ..runtime.device import Precision
 from ..runtime.hashes import hash_of
 from ..runtime.processes import Processes
 from ..runtime.streams import STEP_STREAM, generator_for
-from ..settings.checks import lookup
+from ..settings.checks import differences
 from ..utils import UserError, shown
 from ..weights import load_strictly
 from .diffusion_losses import TrainingLoss
 from .learner import StepResult
+from .run_folder import FREE_IN_MODEL
 from .updater import Updater
 
 NOISIEST, FAINTEST = 0.02, 0.95  # times between which images are compared
@@ -168,8 +169,9 @@ class Distillation:
 
     def _draw(self, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """This process's share of noise to draw from, times [number], and noise to compare with."""
-        number, options = number * self.processes.world, {"generator": generator}
-        shape, options["device"] = (number, *self.student.img_shape), generator.device
+        number *= self.processes.world
+        shape = (number, *self.student.img_shape)
+        options = {"generator": generator, "device": generator.device}
         t = NOISIEST + (FAINTEST - NOISIEST) * torch.rand(number, **options)
         all_drawn = torch.randn(shape, **options), t, torch.randn(shape, **options)
         start, t, noise = (self.processes.share(tensor) for tensor in all_drawn)
@@ -193,9 +195,8 @@ def check_teacher(config: Config, teacher: Config) -> None:
     where = f"'fm.teacher', {shown(config.fm.teacher)}"
     if teacher.model_name != "FM" or teacher.fm.mean_share or teacher.fm.teacher is not None:
         raise UserError(f"{where}, is no plain flow: name a run of 'model_name: FM'")
-    own = ("timesteps", "vae_encoder_weights", "vae_decoder_weights")
+    own = ("timesteps", *FREE_IN_MODEL)
     keys = ["fm.prediction", *(f"model.{key}" for key in vars(config.model) if key not in own)]
-    values = [(key, lookup(teacher, key), lookup(config, key)) for key in keys]
-    differences = [f"its '{key}' is {a!r}, not {b!r}" for key, a, b in values if a != b]
-    if differences:
-        raise UserError(f"{where}, has another network: {'; '.join(differences)}")
+    found = [f"its '{key}' is {a!r}, not {b!r}" for key, a, b in differences(teacher, config, keys)]
+    if found:
+        raise UserError(f"{where}, has another network: {'; '.join(found)}")

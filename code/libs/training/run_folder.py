@@ -15,7 +15,7 @@ from ..runtime.cli import check_folder
 from ..runtime.device import Precision
 from ..runtime.processes import Processes
 from ..settings.autoencoder import AutoencoderConfig
-from ..settings.checks import lookup
+from ..settings.checks import differences
 from ..utils import UserError
 
 # A resumed run sees the same images in the same order only if these stay as they were,
@@ -128,7 +128,6 @@ def check_same_stage(config: AutoencoderConfig, state: dict[str, Any], number: i
 
 
 def _refuse_differences(path: Path, saved: Any, config: Any, keys: list[str]) -> None:
-    values = [(key, lookup(saved, key), lookup(config, key)) for key in keys]
-    differences = [f"{key} was {was!r} and is {now!r}" for key, was, now in values if was != now]
-    if differences:
-        raise UserError(f"{path} is from another config: {'; '.join(differences)}")
+    found = [f"{key} was {a!r} and is {b!r}" for key, a, b in differences(saved, config, keys)]
+    if found:
+        raise UserError(f"{path} is from another config: {'; '.join(found)}")
