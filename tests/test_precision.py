@@ -8,6 +8,8 @@ from libs.runtime import device as devices
 from libs.runtime.device import Precision, pick_device
 from libs.utils import UserError
 
+BF16 = torch.bfloat16
+
 
 @pytest.fixture
 def machine(monkeypatch):
@@ -82,25 +84,66 @@ def test_pick_device_refuses(machine, names, cuda, words):
 
 
 @pytest.mark.parametrize(
-    ("name", "device", "bf16", "expected"),
+    ("name", "device", "bf16", "gain", "expected"),
     [
-        ("auto", "cuda", True, "bf16"),
-        ("auto", "cuda", False, "fp16"),
-        ("auto", "cpu", True, "bf16"),
-        ("auto", "cpu", False, "fp32"),
-        ("auto", "mps", True, "fp32"),
-        ("fp32", "cuda", True, "fp32"),
-        ("fp16", "cuda", True, "fp16"),
-        ("bf16", "cpu", False, "bf16"),
+        ("auto", "cuda", True, None, "bf16"),
+        ("auto", "cuda", False, None, "fp16"),
+        ("auto", "cpu", True, 1.4, "bf16"),
+        ("auto", "cpu", True, 0.6, "fp32"),
+        ("auto", "cpu", False, None, "fp32"),
+        ("auto", "mps", True, None, "fp32"),
+        ("fp32", "cuda", True, None, "fp32"),
+        ("fp16", "cuda", True, None, "fp16"),
+        ("bf16", "cpu", True, None, "bf16"),
+        ("bf16", "cpu", False, None, "bf16"),
     ],
 )
-def test_pick_precision(machine, monkeypatch, name, device, bf16, expected):
-    """Auto is bf16 where the hardware has it, else fp16 on CUDA, else fp32; a name is kept."""
+def test_pick_precision(machine, monkeypatch, name, device, bf16, gain, expected):
+    """Auto is bf16 where the hardware has it, on a CPU where it is faster too, else fp16 on CUDA,
+    else fp32; a name is kept. Speed is measured where it decides."""
     machine(1, bf16)
     monkeypatch.setattr(devices, "cpu_has_bf16", lambda: bf16)
+    monkeypatch.setattr(devices, "gain_at_start", lambda: gain or pytest.fail("not asked for"))
     precision = Precision.pick(name, torch.device(device))
     assert precision.name == expected
     assert precision.needs_scaler == (expected == "fp16")
+    assert precision.by_speed == (gain is not None)
+
+
+@pytest.mark.parametrize(("in_fp32", "in_bf16"), [(2, 1), (1, 4)])
+def test_gain_is_a_ratio_of_times(monkeypatch, in_fp32, in_bf16):
+    """On a clock that goes by the number format of each convolution, bf16 gains what it should,
+    whatever the first calls take; and runs with a seed go on as if nothing had been measured."""
+    clock, calls, convolve = [0.0], [], devices.F.conv2d
+
+    def timed(*args, **options):
+        features = convolve(*args, **options)
+        calls.append(features.dtype)
+        clock[0] += 50 if len(calls) <= 2 else in_bf16 if features.dtype == BF16 else in_fp32
+        return features
+
+    monkeypatch.setattr(devices.F, "conv2d", timed)
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: clock[0])
+    before = torch.get_rng_state()
+    assert devices.bf16_gain() == in_fp32 / in_bf16
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_speed", "gain", "left"),
+    [
+        ("bf16", True, 0.5, True),
+        ("bf16", True, 1.5, False),
+        ("fp32", True, 0.5, False),
+        ("bf16", False, 0.5, False),
+    ],
+)
+def test_leaves_a_format_that_has_become_slow(monkeypatch, name, by_speed, gain, left):
+    """bf16 that was chosen for its speed is left where it has none; one asked for is kept."""
+    monkeypatch.setattr(devices, "bf16_gain", lambda: gain)
+    precision = Precision(name, torch.device("cpu"), by_speed)
+    assert precision.leave_if_slow() == left
+    assert precision.name == ("fp32" if left else name)
 
 
 def test_fp16_on_cpu_refused():

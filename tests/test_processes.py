@@ -102,6 +102,19 @@ def test_machines_with_different_configs_are_refused(config, other_machine):
     run_folder.check_same_everywhere(config, fp32, Processes())
 
 
+@pytest.mark.parametrize(("here", "anywhere"), [("fp32", True), ("bf16", True), ("bf16", False)])
+def test_processes_take_the_format_that_suits_all(config, other_machine, here, anywhere):
+    """Each measures the speed of bf16, and one that finds it slow decides for all."""
+    other_machine()
+    precision, two = Precision(here, torch.device("cpu"), True), Processes(0, 2, machines=2)
+    two.any = lambda flag, device: flag or anywhere
+    run_folder.check_same_everywhere(config, precision, two)
+    assert precision.name == ("fp32" if anywhere else "bf16")
+    other_machine(**{"the number format": "fp32"})
+    with pytest.raises(UserError, match="the number format is 'whichever is faster' in process 0"):
+        run_folder.check_same_everywhere(config, precision, two)
+
+
 def test_machines_with_different_images_are_refused(other_machine):
     """A batch is shared by numbers of images, which must mean the same everywhere."""
     data, shape, two = DatasetConfig(), [1, 8, 8], Processes(0, 2, machines=2)

@@ -21,7 +21,7 @@ from libs.config import WandbConfig, load_config
 from libs.ddpm import DDPM
 from libs.metrics import in_training
 from libs.models import build
-from libs.runtime import checkpoint, progress
+from libs.runtime import checkpoint, device, progress
 from libs.runtime.device import Precision
 from libs.runtime.processes import Processes
 from libs.tiny_autoencoder import TAESD
@@ -733,6 +733,38 @@ def test_a_run_without_a_terminal_is_never_silent_for_long(make_trainer, monkeyp
         assert words in text, text
     bars = [b - a for (a, _), (b, line) in pairwise(clock.lines) if re.match(r"\w+: \d+ of", line)]
     assert min(bars) >= progress.SILENCE
+
+
+def test_bf16_that_becomes_slow_is_left(make_trainer, monkeypatch):
+    """Where steps suddenly take three times as long and bf16 is measured to be the cause, the run
+    goes on in fp32 and says so; while bf16 is still faster, it looks again once a minute."""
+    trainer = make_trainer("train_cfg.epochs=40", dtype="bf16")
+    precision, clock = trainer.precision, Clock(monkeypatch)
+    precision.by_speed = True
+    looks, formats = [], []
+
+    def gain():
+        looks.append(clock.time)
+        return 1.5 if len(looks) < 3 else 0.5
+
+    def step(number, *args):
+        clock.time += 2 if number < 100 else 6
+        formats.append(precision.name)
+        return FINE
+
+    monkeypatch.setattr(device, "bf16_gain", gain)
+    monkeypatch.setattr(trainer.learner, "step", step)
+    monkeypatch.setattr(trainer.learner, "evaluate", lambda *args: 1.0)
+    trainer.fit()
+    gaps = [later - earlier for earlier, later in pairwise(looks)]
+    assert len(looks) == 3
+    assert all(60 <= gap <= 66 for gap in gaps)
+    assert formats == ["bf16"] * 121 + ["fp32"] * 79
+    said = [text for _, text in clock.lines if "bf16" in text]
+    assert said == [
+        "step 121 took 3.0 times as long as the fastest, and bf16 is slower than fp32 now: going "
+        "on in fp32 (dtype: auto; dtype: bf16 keeps it)"
+    ]
 
 
 @pytest.mark.parametrize("with_tqdm", [True, False])

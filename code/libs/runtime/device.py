@@ -1,11 +1,15 @@
 """The machine a script runs on: device and precision."""
 
 import os
+import statistics
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 
 import torch
+import torch.nn.functional as F
 
 from ..utils import UserError
 
@@ -50,22 +54,37 @@ def pick_device(names: Sequence[str] = ("auto",)) -> torch.device:
 
 @dataclass
 class Precision:
-    """The number format of the network's arithmetic; weights stay in float32."""
+    """The number format of the network's arithmetic; weights stay in float32.
+
+    Attributes:
+        name: fp32, bf16 or fp16.
+        device: what computes in it.
+        by_speed: whether it was chosen because it is the fastest at the time.
+    """
 
     name: str
     device: torch.device
+    by_speed: bool = False
 
     @classmethod
     def pick(cls, name: str, device: torch.device) -> "Precision":
-        """Resolve "auto": bf16 where the hardware computes in it, else fp16 on CUDA, else fp32."""
+        """Resolve "auto": bf16 where the hardware gains from it, else fp16 on CUDA, else fp32."""
+        by_speed = name == "auto" and device.type == "cpu" and cpu_has_bf16()
         if name == "auto":
             if device.type == "cuda":
                 name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
             else:
-                name = "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+                name = "bf16" if by_speed and gain_at_start() > 1 else "fp32"
         if name == "fp16" and device.type == "cpu":
             raise UserError("dtype fp16 is for GPUs: use dtype auto, bf16 or fp32 on a CPU")
-        return cls(name, device)
+        return cls(name, device, by_speed)
+
+    def leave_if_slow(self) -> bool:
+        """Take fp32 if bf16 was chosen for its speed and has none now; say whether that was so."""
+        slow = self.by_speed and self.name == "bf16" and bf16_gain() < 1
+        if slow:
+            self.name = "fp32"
+        return slow
 
     @property
     def needs_scaler(self) -> bool:
@@ -82,3 +101,32 @@ def cpu_has_bf16() -> bool:
     """Whether this processor multiplies matrices in bfloat16 itself."""
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+def bf16_gain() -> float:
+    """How many times as fast as in float32 the processor trains a convolution in bfloat16, now.
+
+    Having instructions for it says little: one processor took half as long with them, another one
+    twice as long, and beside other programs a gain can become a loss. The call takes about 0.1 s
+    and draws no random numbers.
+    """
+    images, kernels = torch.ones(16, 64, 16, 16), torch.full((64, 64, 3, 3), 0.01)
+    images = images.to(memory_format=torch.channels_last).requires_grad_()
+    kernels.requires_grad_()
+
+    def seconds(name: str) -> float:
+        begin = time.perf_counter()
+        with Precision(name, images.device).autocast():
+            features = F.conv2d(images, kernels, padding=1)
+        torch.autograd.grad(features.float().sum(), (images, kernels))
+        return time.perf_counter() - begin
+
+    taken = [(seconds("fp32"), seconds("bf16")) for _ in range(6)][1:]  # the first call is slow
+    fp32, bf16 = (statistics.median(times) for times in zip(*taken, strict=True))
+    return fp32 / bf16
+
+
+@cache
+def gain_at_start() -> float:
+    """`bf16_gain` when it was first asked for: a process computes in one number format."""
+    return bf16_gain()

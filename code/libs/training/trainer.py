@@ -25,6 +25,8 @@ from .learner import Learner, Picture, StepResult
 from .run_log import History, RunLog
 
 MAX_BAD_STEPS = 10  # in a row
+SLOW_STEP = 1.5  # times the shortest one
+LOOK_AGAIN = 60  # seconds between two looks at what makes steps slow
 LOSS_TAGS = {  # TensorBoard's names of what is measured alike
     "train": "train/evaluated_loss",
     "validation": "validation/loss",
@@ -80,6 +82,7 @@ class Trainer:
         self.bad_steps = 0
         self.epoch_losses: list[float] = []
         self.pace = Pace()
+        self.shortest_step, self.next_look = math.inf, 0.0
         self.asked_to_stop = False
         self.said: str | None = None  # what is off
         if state is None:
@@ -143,6 +146,7 @@ class Trainer:
             result = self.learner.step(self.step, self.steps_per_epoch, images, labels)
             self.step += 1
             self.pace.add("step", progress.now() - started)
+            self._watch_speed(progress.now() - started)
             self._count_bad_steps(result)
             self._report(result)
             ckpt_steps = self.config.train_cfg.ckpt_steps
@@ -177,6 +181,20 @@ class Trainer:
             raise UserError(
                 f"the last {MAX_BAD_STEPS} losses, up to step {self.step}, were NaN or infinite. "
                 f"Likely causes: {listed}{checkpoint.hint_to_resume(self.folder)}"
+            )
+
+    def _watch_speed(self, seconds: float) -> None:
+        """Go on in fp32 where other programs have made bf16 the slower one."""
+        self.shortest_step = min(self.shortest_step, seconds)
+        is_slow = seconds > SLOW_STEP * self.shortest_step
+        if not is_slow or progress.now() < self.next_look or self.processes.world > 1:
+            return
+        self.next_look = progress.now() + LOOK_AGAIN
+        if self.precision.leave_if_slow():
+            say(
+                f"step {self.step} took {seconds / self.shortest_step:.1f} times as long as the "
+                "fastest, and bf16 is slower than fp32 now: going on in fp32 (dtype: auto; "
+                "dtype: bf16 keeps it)"
             )
 
     def _ask_to_stop(self, number: int, frame: object) -> None:
