@@ -105,8 +105,9 @@ def test_muon_steps_like_that_of_torch():
 def test_orthogonalized_matrices():
     """They keep their singular vectors, and singular values of any size come near to 1."""
     matrices = torch.randn(2, 5, 9, generator=torch.Generator().manual_seed(0)) * 1e-3
-    for given in (matrices, matrices.mT):
-        found = orthogonalize(given)
+    square = torch.randn(3, 5, 5, generator=torch.Generator().manual_seed(1))
+    batches = [matrices, matrices.mT, 1e4 * square, matrices[:, :3]]
+    for given, found in zip(batches, orthogonalize(batches), strict=True):
         u, _, vh = torch.linalg.svd(given, full_matrices=False)
         inner = u.mT @ found @ vh.mT
         values = inner.diagonal(dim1=1, dim2=2)

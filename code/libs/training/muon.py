@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,26 +12,46 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ROUNDS = 5
 
 
-def orthogonalize(matrices: Tensor) -> Tensor:
+def orthogonalize(batches: Sequence[Tensor]) -> list[Tensor]:
     """About U V^T of matrices U S V^T, by Newton and Schulz's iteration.
 
-    The singular values come to about 0.7 .. 1.2, which is enough for a step and takes
-    `ROUNDS` rounds alone (Jordan et al. 2024, "Muon: An optimizer for hidden layers").
+    The singular values come to about 0.7 .. 1.2, which is enough for a step and takes `ROUNDS`
+    rounds alone (Jordan et al. 2024, "Muon: An optimizer for hidden layers"). A round multiplies X
+    from the left by a polynomial of its Gram matrix X X^T. So all rounds together are one square
+    factor, which is found from the Gram matrix, for all X of as many rows at once: many small
+    products are slow.
 
     Args:
-        matrices: [N, rows, columns], of any scale.
+        batches: matrices of different shapes and of any scale, [N, rows, columns] each.
 
     Returns:
-        [N, rows, columns]
+        The same of each batch.
     """
+    wide = [x.mT if x.shape[1] > x.shape[2] else x for x in batches]
+    alike = defaultdict(list)
+    for i, x in enumerate(wide):
+        alike[x.shape[1]].append(i)
+    found = list(batches)
+    for indices in alike.values():
+        factors = _factors(torch.cat([wide[i] @ wide[i].mT for i in indices]))
+        for i, factor in zip(indices, factors.split([len(wide[i]) for i in indices]), strict=True):
+            x = factor @ wide[i]
+            found[i] = x if wide[i] is batches[i] else x.mT
+    return found
+
+
+def _factors(grams: Tensor) -> Tensor:
+    """What X is multiplied by in all rounds, from X X^T, [N, rows, rows] both."""
     a, b, c = COEFFICIENTS
-    tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if tall else matrices
-    x = x / x.flatten(1).norm(dim=1).clamp(min=1e-7)[:, None, None]
-    for _ in range(ROUNDS):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    squared_norms = grams.diagonal(dim1=1, dim2=2).sum(dim=1).clamp(min=1e-14)[:, None, None]
+    grams = grams / squared_norms
+    factors = torch.eye(grams.shape[1], device=grams.device) / squared_norms.sqrt()
+    for _ in range(ROUNDS):  # the polynomial of a round is a + rest; all of these commute
+        rest = torch.baddbmm(grams, grams, grams, beta=b, alpha=c)
+        factors = torch.baddbmm(factors, rest, factors, beta=a)
+        grams = torch.baddbmm(grams, rest, grams, beta=a)
+        grams = torch.baddbmm(grams, rest, grams, beta=a)
+    return factors
 
 
 class Muon(torch.optim.Optimizer):
@@ -72,25 +92,25 @@ class Muon(torch.optim.Optimizer):
         self._step_others(others)
 
     def _step_matrices(self, group: dict) -> None:
-        """Weights of one shape are made orthogonal together: many small products are slow."""
+        """Momentum, made orthogonal: weights of one shape together."""
+        weights = [weight for weight in group["params"] if weight.grad is not None]
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        grads = [weight.grad for weight in weights]
+        torch._foreach_lerp_(momenta, grads, 1 - self.momentum)
+        updates = torch._foreach_lerp(grads, momenta, self.momentum)
         alike = defaultdict(list)
-        for weight in group["params"]:
-            if weight.grad is not None:
-                alike[weight.flatten(1).shape].append(weight)
-        for shape, weights in alike.items():
-            updates = []
-            for weight in weights:
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                state["momentum"].lerp_(weight.grad, 1 - self.momentum)
-                update = weight.grad.lerp(state["momentum"], self.momentum)
-                updates.append(update.flatten(1))
-            scale = 0.2 * math.sqrt(max(shape))
-            directions = orthogonalize(torch.stack(updates))
-            for weight, direction in zip(weights, directions, strict=True):
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.sub_(group["lr"] * scale * direction.view_as(weight))
+        for weight, update in zip(weights, updates, strict=True):
+            alike[weight.flatten(1).shape].append((weight, update.flatten(1)))
+        stacked = [torch.stack([update for _, update in pairs]) for pairs in alike.values()]
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        for pairs, directions in zip(alike.values(), orthogonalize(stacked), strict=True):
+            rate = 0.2 * math.sqrt(max(directions.shape[1:])) * group["lr"]
+            chosen = [weight for weight, _ in pairs]
+            steps = [d.view_as(weight) for d, weight in zip(directions, chosen, strict=True)]
+            torch._foreach_add_(chosen, steps, alpha=-rate)
 
     def _step_others(self, group: dict) -> None:
         """AdamW as torch computes it (Loshchilov and Hutter 2019, Algorithm 2)."""
