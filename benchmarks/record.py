@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import kit  # noqa: F401
@@ -37,7 +36,6 @@ from libs.runtime.hashes import hash_of_files
 from libs.runtime.progress import say
 from libs.samplers.sampler import Sampler
 from libs.utils import ROOT, UserError, save_json
-from processes import LAUNCHER
 
 METRICS = ["fid", "grain", "accuracy"]
 ABOVE_FLOOR = 1.05  # FID, as a multiple of that of real images
@@ -76,14 +74,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seeds", default="0,1,2", help="default: 0,1,2")
     parser.add_argument("--num", type=int, default=1000, help="samples to score (default: 1000)")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument(
-        "--processes", type=int, default=1, help="of training, one thread each above 1 (default: 1)"
-    )
     args = parser.parse_args()
     if args.num < 2:
         parser.error("--num must be at least 2")
-    if args.processes < 1:
-        parser.error("--processes must be at least 1")
     return args
 
 
@@ -112,22 +105,19 @@ def machine() -> str:
     return f"{platform.machine()}, {cores} cores, torch {torch.__version__}"
 
 
-def train(config: Config, seed: int, processes: int = 1) -> tuple[Path, float]:
+def train(config: Config, seed: int) -> tuple[Path, float]:
     """Run train.py from nothing, as one would by hand; its run folder, and its seconds.
 
-    Several processes are torchrun's, with one thread each. Raises UserError where it fails.
+    Raises UserError where it fails.
     """
     folder = config.output_folder
     shutil.rmtree(folder / f"seed_{seed}", ignore_errors=True)  # of a call that was interrupted
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "seed.yaml"
     file.write_text(dump_config(config, folder), encoding="utf-8")
-    launcher = [*LAUNCHER.split(), str(processes)] if processes > 1 else []
-    command = [sys.executable, *launcher, ROOT / "code/train.py", file, "--output", str(seed)]
-    threads = {"OMP_NUM_THREADS": "1"} if processes > 1 else {}
-    options = {"cwd": ROOT, "env": os.environ | threads, "check": False}
+    command = [sys.executable, ROOT / "code/train.py", file, "--output", str(seed)]
     start = time.perf_counter()
-    done = subprocess.run([*command, "--set", f"seed={seed}"], **options)
+    done = subprocess.run([*command, "--set", f"seed={seed}"], cwd=ROOT, check=False)
     seconds = time.perf_counter() - start
     if done.returncode:
         raise UserError(f"training of seed {seed} ended with {done.returncode}: see above")
@@ -144,9 +134,9 @@ def score(checkpoint: Path, seed: int, num: int) -> tuple[int, int, dict[str, sc
     return trained.step * trained.config.loader.batch_size, evaluations, scores
 
 
-def run_seed(config: Config, seed: int, num: int, processes: int = 1) -> SeedResult:
+def run_seed(config: Config, seed: int, num: int) -> SeedResult:
     """Train and score one seed."""
-    run, seconds = train(config, seed, processes)
+    run, seconds = train(config, seed)
     images, evaluations, scores = score(run, seed, num)
     fid, grain = scores["FID"], scores["grain"]
     accuracy = scores["conditional accuracy"].samples
@@ -238,11 +228,9 @@ def main() -> None:
         "code": hash_of_files((ROOT / "code").rglob("*.py")),
         "config": text,
         "samples": str(args.num),
-        "processes": str(args.processes),
         "machine": machine(),
     }
-    run = partial(run_seed, config, num=args.num, processes=args.processes)
-    results = finished(seeds, key, folder, run)
+    results = finished(seeds, key, folder, lambda seed: run_seed(config, seed, args.num))
     print(f"{machine()}; {args.num} samples\n{row(name, results)}")
     for line in missed(results) or ["the bar is reached by all seeds"]:
         print(line)

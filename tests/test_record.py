@@ -90,7 +90,6 @@ def test_a_record_from_start_to_finish(tmp_path, monkeypatch, capsys):
     small = "model.dim=8 model.timesteps=5 train_cfg.epochs=1 dataset.subset=0.2 "
     small += f"train_cfg.num_eval_samples=1 output_folder={tmp_path}"
     argv = ["record.py", "configs/digits.yaml", "--seeds", "4", "--num", "100"]
-    argv += ["--processes", "2"]
     argv += [part for setting in small.split() for part in ("--set", setting)]
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", argv)
