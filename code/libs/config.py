@@ -289,7 +289,7 @@ class Config:
     script = "train.py"
 
     devices: list[str] = field(default_factory=lambda: ["auto"])
-    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # auto: what is fastest on the device
     seed: int = number(0, at_least=0, below=2**62)
     model_name: Literal["DDPM", "EDM", "FM"] = "DDPM"
     output_folder: Path = Path("../logs")
