@@ -115,6 +115,22 @@ def test_orthogonalized_matrices():
         torch.testing.assert_close(inner, torch.diag_embed(values), rtol=0, atol=1e-4)
 
 
+def test_orthogonalized_matrices_of_low_rank():
+    """The factor of all rounds amplifies the rounding of directions that a matrix does not have:
+    they stay small, and the others come out as they would alone."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(1, *shape, generator=generator) for shape in ((256, 3), (3, 2304)))
+    (found,) = orthogonalize([left @ right])
+    u, values, _ = torch.linalg.svd(found)
+    assert 0.6 < values[0, 2] < values[0, 0] < 1.3
+    assert values[0, 3] < 1e-2
+    of_given = torch.linalg.svd(left @ right)
+    overlap = u[0, :, :3].mT @ of_given.U[0, :, :3]
+    torch.testing.assert_close(
+        torch.linalg.det(overlap).abs(), torch.tensor(1.0), atol=1e-3, rtol=0
+    )
+
+
 def test_muon_goes_on_where_it_was_saved():
     """A loaded optimizer makes the step that the saved one would have made."""
     model = with_gradients(0)
