@@ -8,8 +8,6 @@ from libs.runtime import device as devices
 from libs.runtime.device import Precision, pick_device
 from libs.utils import UserError
 
-BF16 = torch.bfloat16
-
 
 @pytest.fixture
 def machine(monkeypatch):
@@ -115,11 +113,12 @@ def test_gain_is_a_ratio_of_times(monkeypatch, in_fp32, in_bf16):
     """On a clock that goes by the number format of each convolution, bf16 gains what it should,
     whatever the first calls take; and runs with a seed go on as if nothing had been measured."""
     clock, calls, convolve = [0.0], [], devices.F.conv2d
+    takes = {torch.float32: in_fp32, torch.bfloat16: in_bf16}
 
     def timed(*args, **options):
         features = convolve(*args, **options)
         calls.append(features.dtype)
-        clock[0] += 50 if len(calls) <= 2 else in_bf16 if features.dtype == BF16 else in_fp32
+        clock[0] += 50 if len(calls) <= 2 else takes[features.dtype]
         return features
 
     monkeypatch.setattr(devices.F, "conv2d", timed)

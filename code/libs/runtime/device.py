@@ -106,9 +106,9 @@ def cpu_has_bf16() -> bool:
 def bf16_gain() -> float:
     """How many times as fast as in float32 the processor trains a convolution in bfloat16, now.
 
-    Having instructions for it says little: one processor took half as long with them, another one
-    twice as long, and beside other programs a gain can become a loss. The call takes about 0.1 s
-    and draws no random numbers.
+    Having instructions for it says little: a step of one network took 0.7 times as long with them
+    on one processor, 1.6 times on another, and beside other programs a gain can become a loss. The
+    call takes about 0.1 s and draws no random numbers.
     """
     images, kernels = torch.ones(16, 64, 16, 16), torch.full((64, 64, 3, 3), 0.01)
     images = images.to(memory_format=torch.channels_last).requires_grad_()

@@ -145,8 +145,9 @@ class Trainer:
         for images, labels in loader:
             result = self.learner.step(self.step, self.steps_per_epoch, images, labels)
             self.step += 1
-            self.pace.add("step", progress.now() - started)
-            self._watch_speed(progress.now() - started)
+            seconds = progress.now() - started
+            self.pace.add("step", seconds)
+            self._watch_speed(seconds)
             self._count_bad_steps(result)
             self._report(result)
             ckpt_steps = self.config.train_cfg.ckpt_steps
