@@ -1,9 +1,9 @@
 """Evaluations against FID, for several models: python benchmarks/evaluations.py logs/DDPM logs/FM
 
-Draws from each run by DDIM, by DPM-Solver++ for the reverse SDE, and as the model does by itself: a
-flow in as many steps, a DDPM in all of its own. Each draw is scored as `evaluate.py` does, by LeNet
-and the grain of pixels, all by the LeNet of the first run's data. Prints a table, and writes
-evaluations.json and evaluations.png, with all lines in one picture, to --out.
+Draws from each run by DDIM, by DPM-Solver++ for the reverse SDE, by DEIS, and as the model does by
+itself: a flow in as many steps, a DDPM in all of its own. Each draw is scored as `evaluate.py`
+does, by LeNet and the grain of pixels, all by the LeNet of the first run's data. Prints a table,
+and writes evaluations.json and evaluations.png, with all lines in one picture, to --out.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from samplers import Judge
 NAMED = {  # of any model, by what the picture calls them
     "ddim": Sampler("ddim"),
     "dpm++ sde, log_snr": Sampler("dpm++", eta=1, spacing="log_snr"),
+    "deis, cosine": Sampler("deis", spacing="cosine"),
 }
 
 
@@ -132,7 +133,7 @@ def plot(points: list[Point], file: Path) -> None:
     runs = list(dict.fromkeys(p.run for p in points))
     samplers = list(dict.fromkeys(p.sampler for p in points))
     for i, run in enumerate(runs):
-        for sampler, marker in zip(samplers, "os^", strict=False):
+        for sampler, marker in zip(samplers, "os^v", strict=False):
             line = sorted(
                 (p.evaluations, p.fid) for p in points if (p.run, p.sampler) == (run, sampler)
             )

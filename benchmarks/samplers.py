@@ -38,6 +38,8 @@ FASTER = {  # DDIM with eta = 1 would be ddpm again
     "dpm++": Sampler("dpm++"),
     "dpm++ sde": Sampler("dpm++", eta=1),
     "dpm++ sde, log_snr": Sampler("dpm++", eta=1, spacing="log_snr"),
+    "deis, cosine": Sampler("deis", spacing="cosine"),
+    "deis sde, cosine": Sampler("deis", eta=1, spacing="cosine"),
     "ddpm": Sampler("ddpm"),
     "heun": Sampler("heun"),
 }

@@ -73,10 +73,11 @@ class IdealFM(FM):
 
 
 MODELS = {"DDPM": IdealDDPM, "EDM": IdealEDM, "FM": IdealFM}
-DETERMINISTIC = [Sampler("ddim", 200), Sampler("dpm++", 200), Sampler("heun", 40)]
+DETERMINISTIC = [Sampler(name, 200) for name in ("ddim", "dpm++", "deis")] + [Sampler("heun", 40)]
 SAMPLERS = [
     *DETERMINISTIC,
     Sampler("dpm++", 200, eta=1),
+    Sampler("deis", 50, eta=1, spacing="cosine"),
     Sampler("ddim", 200, eta=1),
     Sampler("ddpm", 200),
 ]
@@ -224,13 +225,17 @@ def test_a_ddpm_knows_its_own_noise_levels_alone():
 
 
 def test_a_flow_has_its_own_spacings():
-    """Its times are even, or even in the logarithm of sigma / alpha; the first is above 0."""
+    """Its times are even, even in ln(sigma / alpha), or dense at both ends, all above 0."""
     denoiser = denoiser_of(tiny("FM"))
     own, even = (denoiser.times(5, spacing) for spacing in ("trailing", "log_snr"))
     assert own.tolist() == pytest.approx([0.001, 0.2, 0.4, 0.6, 0.8])
     ratios = [a / b for a, b in pairwise(((1 - even) / even).tolist())]
     assert ratios == pytest.approx([ratios[0]] * 4)
     assert ratios[0] > 1
+    cosine = denoiser.times(4, "cosine").tolist()
+    assert cosine == pytest.approx(
+        [0.001, 0.1464 + 0.00085, 0.5 + 0.0005, 0.8536 + 0.00015], abs=1e-4
+    )
     for steps, spacing, words in ((5, "leading", "no time steps"), (0, "trailing", "not 0")):
         with pytest.raises(UserError, match=words):
             denoiser.times(steps, spacing)
@@ -259,6 +264,9 @@ def test_an_edm_has_its_own_spacings():
     assert even[-1] == pytest.approx(0.002)
     ratios = [a / b for a, b in pairwise(even)]
     assert ratios == pytest.approx([ratios[0]] * 4)
+    flow_times = 1 / (1 + denoiser.times(6, "cosine"))  # of equal noise
+    angles = (1 - 2 * (flow_times - 1 / 81) * 81 / 80).acos()
+    assert angles.diff().tolist() == pytest.approx([math.pi / 6] * 5)
     for steps, spacing, words in ((5, "leading", "no time steps"), (0, "trailing", "not 0")):
         with pytest.raises(UserError, match=words):
             denoiser.times(steps, spacing)

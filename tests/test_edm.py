@@ -493,7 +493,7 @@ def test_flags_become_a_sampler(flags, text, heun):
         ("--sampler own --rho 5", "--rho:.*--sampler heun"),
         ("--sampler heun --steps 0", "at least 1 step, not 0"),
         ("--sampler ddim --steps 0", "at least 1 step, not 0"),
-        ("--sampler heun --eta 0.5", "--eta: only ddim and dpm.* have it"),
+        ("--sampler heun --eta 0.5", "--eta: only ddim, dpm.* and deis have it"),
         ("--sampler heun --spacing leading", "--spacing: only ddpm, ddim, dpm.* heun has --rho"),
         ("--sampler heun --churn -1", "--churn:.*not -1"),
         ("--sampler heun --churn nan", "--churn:.*not nan"),

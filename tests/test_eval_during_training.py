@@ -180,10 +180,10 @@ def test_older_checkpoint_goes_on(make_trainer, tmp_path):
         (["sampler=ddim", "eval_steps=5"], "set 'train_cfg.eval_sampler'"),
         (["sampler=ddim", "sampler_steps=900"], "above 'model.timesteps', 200"),
         (["sampler=ddim", "sampler_steps=0"], "sampler_steps' must be at least 1"),
-        (["sampler_eta=0.5"], r"sampler_eta' is the noise of ddim and dpm\+\+: set"),
-        (["sampler=ddpm", "sampler_eta=0.5"], r"sampler_eta' is the noise of ddim and dpm\+\+"),
+        (["sampler_eta=0.5"], r"sampler_eta' is the noise of ddim, dpm\+\+, deis: set"),
+        (["sampler=ddpm", "sampler_eta=0.5"], r"sampler_eta' is the noise of ddim, dpm\+\+, deis"),
         (["sampler=ddim", "sampler_eta=1.5"], "sampler_eta' must be at least 0 and at most 1"),
-        (["sampler_spacing=leading"], r"sampler_spacing' is for ddpm, ddim and dpm\+\+: set"),
+        (["sampler_spacing=leading"], r"sampler_spacing' is for ddpm, ddim, dpm\+\+, deis: set"),
         (["num_eval_classes=0"], "num_eval_classes' must be at least 1"),
         (
             ["warmup_epochs=2"],

@@ -71,7 +71,7 @@ def test_the_last_picture_is_what_sample_draws(trained):
 def test_two_samplers_start_from_the_same_noise(trained):
     """With one seed; with another one they do not."""
     names = [name for name in trained.samplers if name != "own"]
-    assert names == ["ddpm", "ddim", "dpm++", "heun"]
+    assert names == ["ddpm", "ddim", "dpm++", "deis", "heun"]
     first = [next(iter(trained.draw(Wish(EACH, sampler=name, steps=4)))) for name in names[:3]]
     assert all(np.array_equal(first[0], other) for other in first[1:])
     other = next(iter(trained.draw(Wish(EACH, sampler="ddim", steps=4, seed=1))))

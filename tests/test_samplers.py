@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from libs.ddim import ddim_step, sample_ddim
 from libs.ddpm import DDPM
 from libs.samplers.ancestral import sample_ancestral
+from libs.samplers.deis import mean_advance, sample_deis
 from libs.samplers.dpm_solver import sample_dpm_solver
 from libs.schedules import make_betas, time_grid
 
@@ -20,7 +21,12 @@ MEANS, STDS, WEIGHTS = (
     torch.tensor(values, dtype=torch.float64)
     for values in ([-0.8, 0.1, 0.6], [0.05, 0.2, 0.1], [0.5, 0.2, 0.3])
 )
-SAMPLERS = {"ancestral": sample_ancestral, "ddim": sample_ddim, "dpm++": sample_dpm_solver}
+SAMPLERS = {
+    "ancestral": sample_ancestral,
+    "ddim": sample_ddim,
+    "dpm++": sample_dpm_solver,
+    "deis": sample_deis,
+}
 
 
 def mixture_eps(alpha_bars):
@@ -198,6 +204,59 @@ def test_dpm_solver_is_the_plain_loop(steps, spacing, clip):
     torch.testing.assert_close(ours, plain_dpm_solver(times, clip), rtol=1e-6, atol=1e-8)
 
 
+def flow_time(time):
+    alpha_bar = ALPHA_BARS[time].item()
+    return 1 / (1 + math.sqrt(1 / alpha_bar - 1))
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("steps", [2, 3, 7])
+def test_deis_reaches_data_whose_predictions_lie_on_a_line(steps, eta):
+    """Where x_0's prediction is linear in a flow's time, every number of steps ends at its end."""
+    offset, slope = start(1), start(2)
+
+    def eps_model(x, t):
+        x_0, alpha_bar = offset + flow_time(t[0]) * slope, ALPHA_BARS[t[0]]
+        return (x - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
+
+    times = time_grid(T, steps, "cosine", alphas_cumprod=ALPHA_BARS)
+    x_0 = sample_deis(eps_model, start(), ALPHA_BARS, times, eta=eta)
+    torch.testing.assert_close(x_0, offset + slope, rtol=1e-9, atol=1e-9)
+
+
+def test_a_step_of_deis_solves_the_ode_of_its_line():
+    """The second step is that of Euler's method in 10,000 small ones, in a flow's own scale."""
+    offset, slope, seen = start(1), start(2), []
+    times = [190, 120, 60]
+    sample_deis(
+        lambda x, t: (
+            (x - ALPHA_BARS[t[0]].sqrt() * (offset + flow_time(t[0]) * slope))
+            / (1 - ALPHA_BARS[t[0]]).sqrt()
+        ),
+        start(),
+        ALPHA_BARS,
+        times,
+        on_step=lambda i, x: seen.append(x),
+    )
+    scales = [flow_time(t) / ALPHA_BARS[t].sqrt().item() for t in times]
+    t, t_end, small = flow_time(times[1]), flow_time(times[2]), 10_000
+    x, h = scales[1] * seen[0], (t_end - t) / small
+    for i in range(small):
+        now = t + i * h
+        x = x + h * (offset + now * slope - x) / (1 - now)
+    torch.testing.assert_close(scales[2] * seen[1], x, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("t", "t_next"), [(0.1, 0.11), (0.2, 0.7), (0.6, 0.999)])
+def test_mean_advance_is_the_mean(t, t_next):
+    """The mean of s - t under the weights 1 / (1 - s)^2, as a sum over a fine grid."""
+    s = torch.linspace(t, t_next, 200_001, dtype=torch.float64)
+    s, weights = (s[1:] + s[:-1]) / 2, (1 / (1 - s)).diff()
+    mean = (weights * (s - t)).sum() / weights.sum()
+    assert mean_advance(t, t_next) == pytest.approx(mean.item(), rel=1e-4)
+    assert mean_advance(t, 1.0) == 1 - t
+
+
 @pytest.mark.parametrize("clip", [False, True])
 @pytest.mark.parametrize("spacing", ["trailing", "leading", "linspace"])
 @pytest.mark.parametrize("steps", [1, 2, 7, 50, T])
@@ -281,6 +340,19 @@ def test_float32_is_enough(name):
     torch.testing.assert_close(rounded.double(), exact, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("steps", [3, 4])
+@pytest.mark.parametrize("spacing", ["trailing", "cosine", "log_snr"])
+def test_deis_is_the_nearest_with_few_evaluations(steps, spacing):
+    """Its line to the data lets three or four evaluations end nearer to the exact solution."""
+    exact = exact_flow(start(), ALPHA_BARS[-1].item(), 1.0)
+    times = time_grid(T, steps, spacing, alphas_cumprod=ALPHA_BARS)
+    ddim, dpm, deis = (
+        (sampler(EPS, start(), ALPHA_BARS, times) - exact).abs().mean()
+        for sampler in (sample_ddim, sample_dpm_solver, sample_deis)
+    )
+    assert deis < 0.97 * min(ddim, dpm)
+
+
 def test_ddim_step_needs_noise_only_for_sigma():
     """Without eta, and in the step to x_0, no noise has to be given."""
     x, eps = start(), start(1)
@@ -314,9 +386,9 @@ def exact_flow(x, alpha_bar, alpha_bar_next):
     return low
 
 
-@pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("dpm++", 2)])
+@pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("dpm++", 2), ("deis", 2)])
 def test_orders_of_convergence(name, order):
-    """Twice the steps halve the error of DDIM and quarter that of DPM-Solver++(2M)."""
+    """Twice the steps halve the error of DDIM and quarter that of the two of second order."""
     alpha_bars = (1 - make_betas("cosine", 200_000, 0, 0)).cumprod(dim=0)
     log_snrs = (alpha_bars / (1 - alpha_bars)).log()
     errors = []

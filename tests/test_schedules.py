@@ -116,6 +116,16 @@ def test_log_snr_grids_have_equal_steps_in_log_snr():
     assert min(steps) > 0.85 * max(steps)
 
 
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_cosine_grids_divide_a_half_circle(schedule):
+    """In a flow's time of equal noise, which goes from that of T-1 to 1."""
+    alpha_bar = (1 - make_betas(schedule, 1000, 1e-4, 0.02)).cumprod(dim=0)
+    times = time_grid(1000, 6, "cosine", alphas_cumprod=alpha_bar)
+    flow_times = 1 / (1 + (1 / alpha_bar[times] - 1).sqrt())
+    angles = (1 - 2 * (flow_times - flow_times[0]) / (1 - flow_times[0])).acos()
+    assert angles.diff().tolist() == pytest.approx([math.pi / 6] * 5, abs=0.02)
+
+
 def test_log_snr_grids_take_a_schedule_that_ends_in_pure_noise():
     """Where alpha_bar is 0 at T-1 its logarithm is not finite, and the grid is all the same."""
     alpha_bar = torch.linspace(0.999, 0, 50)

@@ -95,7 +95,7 @@ def test_samplers_have_their_order(name, expected):
     assert found[-1] < 0.01
 
 
-@pytest.mark.parametrize("sampler", ["own", "ddpm", "ddim", "dpm++", "heun"])
+@pytest.mark.parametrize("sampler", ["own", "ddpm", "ddim", "dpm++", "deis", "heun"])
 def test_every_sampler_draws_the_mixture_from_an_exact_ddpm(sampler):
     """As many points at each Gaussian as chance allows, and of its spread."""
     betas = make_betas("cosine", 200, 1e-4, 0.02)

@@ -212,12 +212,12 @@ class TrainConfig:
     # At most this many classes, spread evenly; null: all
     num_eval_classes: int | None = number(None, at_least=1)
     # How they are drawn; sample.py and evaluate.py do the same unless their flags say otherwise
-    sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: own
+    sampler: Literal["own", "ddpm", "ddim", "dpm++", "deis", "heun"] | None = None  # null: own
     sampler_steps: int | None = number(None, at_least=1)  # of sampler; null: all
-    # Noise of ddim and dpm++, 0 to 1; null: 0
+    # Noise of ddim, dpm++ and deis, 0 to 1; null: 0
     sampler_eta: float | None = number(None, at_least=0, at_most=1)
     # Which noise levels it visits, as --spacing; null: trailing
-    sampler_spacing: Literal["trailing", "leading", "linspace", "log_snr"] | None = None
+    sampler_spacing: Literal["trailing", "leading", "linspace", "log_snr", "cosine"] | None = None
     guidance: float | None = number(None, at_least=0)  # scale of classifier-free guidance
     max_steps: int | None = number(None, at_least=1)  # end early, in good order
     optimizer: Literal["adamw", "muon"] = "adamw"  # muon: for matrices and convolutions
@@ -248,7 +248,8 @@ class TrainConfig:
     eval_samples: int = number(500, at_least=1)  # drawn for these scores
     # Draw only this many classes, spread evenly; null: all
     eval_classes: int | None = number(None, at_least=1)
-    eval_sampler: Literal["own", "ddpm", "ddim", "dpm++", "heun"] | None = None  # null: sampler
+    # null: sampler
+    eval_sampler: Literal["own", "ddpm", "ddim", "dpm++", "deis", "heun"] | None = None
     eval_steps: int | None = number(None, at_least=1)  # of eval_sampler; null: all
     inception_weights: Path | None = None  # torch-fidelity's file; null: downloaded once
     alexnet_weights: Path | None = None  # torchvision's file, for lpips; null: downloaded once

@@ -11,7 +11,7 @@ from torch import Tensor
 from .utils import UserError, did_you_mean
 
 SCHEDULES = ("linear", "quadratic", "sigmoid_beta", "cosine", "sigmoid")
-SPACINGS = ("trailing", "leading", "linspace", "log_snr")
+SPACINGS = ("trailing", "leading", "linspace", "log_snr", "cosine")
 LOWEST_LOG_SNR = -10.2  # below this an image is pure noise; alpha_bar may be 0 at T-1
 MAX_BETA = 0.999  # Nichol & Dhariwal 2021: a beta of 1 would erase the signal
 USUAL_TIMESTEPS = 1000  # the T that the usual beta_start and beta_end are meant for
@@ -111,8 +111,9 @@ def time_grid(
             the noisiest steps; "linspace" includes both ends (Lin et al. 2024, table 2). So does
             "log_snr", whose steps are even in the logarithm of the signal-to-noise ratio (Lu et al.
             2022, DPM-Solver, section 3.3), so that most of them are where little noise is left.
+            "cosine" starts at T-1 and is that of `cosine_times`, dense at both ends.
         offset: the time step at which "leading" ends; 1 in Stable Diffusion.
-        alphas_cumprod: alpha_bar of all time steps, [T]; "log_snr" needs it.
+        alphas_cumprod: alpha_bar of all time steps, [T]; "log_snr" and "cosine" need it.
 
     Raises:
         UserError: the chain does not have that many steps, or the spacing is unknown.
@@ -137,8 +138,22 @@ def time_grid(
         return [round(timesteps - 1 - gap * i) for i in range(steps)]
     if spacing == "log_snr":
         return _even_in_log_snr(alphas_cumprod.double(), steps)
+    if spacing == "cosine":
+        alpha, sigma = alphas_cumprod.double().sqrt(), (1 - alphas_cumprod.double()).sqrt()
+        flow_times = alpha / (alpha + sigma)
+        return _nearest(flow_times, cosine_times(steps, flow_times[-1].item()))
     hint = did_you_mean(spacing, SPACINGS) or f": choose one of {', '.join(SPACINGS)}"
     raise UserError(f"unknown spacing '{spacing}'{hint}")
+
+
+def cosine_times(steps: int, first: float) -> Tensor:
+    """Times of a rectified flow from `first` towards 1, float64 [steps], dense near both ends.
+
+    Half a circle above them is divided evenly, as for Chebyshev's points. In other models alpha /
+    (alpha + sigma) is the time.
+    """
+    angles = torch.linspace(0, math.pi, steps + 1, dtype=torch.float64)[:-1]
+    return first + (1 - first) * (1 - angles.cos()) / 2
 
 
 def _even_in_log_snr(alphas_cumprod: Tensor, steps: int) -> list[int]:
@@ -146,8 +161,16 @@ def _even_in_log_snr(alphas_cumprod: Tensor, steps: int) -> list[int]:
     log_snr = (alphas_cumprod / (1 - alphas_cumprod)).log()
     first = max(log_snr[-1].item(), LOWEST_LOG_SNR)
     wanted = torch.linspace(first, log_snr[0].item(), steps, dtype=torch.float64)
-    times = (log_snr - wanted[:, None]).abs().argmin(dim=1).tolist()
-    times[0] = len(log_snr) - 1
+    return _nearest(log_snr, wanted)
+
+
+def _nearest(levels: Tensor, wanted: Tensor) -> list[int]:
+    """The time steps whose levels, [T], are nearest to those wanted, descending, without repeats.
+
+    The first one is T-1.
+    """
+    steps, times = len(wanted), (levels - wanted[:, None]).abs().argmin(dim=1).tolist()
+    times[0] = len(levels) - 1
     for i in range(1, steps):  # each below the one before, with room for those that follow
         times[i] = max(min(times[i], times[i - 1] - 1), steps - 1 - i)
     return times

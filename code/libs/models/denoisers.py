@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from ..ddpm import DDPM
 from ..edm import EDM, Heun
-from ..schedules import time_grid
+from ..schedules import cosine_times, time_grid
 from ..utils import UserError, check_result, default
 
 T = TypeVar("T")
@@ -207,17 +207,24 @@ class EDMDenoiser(Denoiser):
         return torch.ones_like(time), time
 
     def times(self, steps: int | None, spacing: str) -> Tensor:
-        """Levels spaced by the exponent rho (eq. 5), or with "log_snr" evenly in ln(sigma)."""
+        """Levels spaced by the exponent rho (eq. 5), or as the spacing says.
+
+        With "log_snr" they are even in ln(sigma). "cosine" begins at the greatest one, and
+        need not go down to the least.
+        """
         steps, heun = default(steps, self.steps), self.heun
         if steps < 1:
             raise UserError(f"a chain has at least 1 step, not {steps}")
         if spacing == "log_snr":
             ends = math.log(heun.sigma_max), math.log(heun.sigma_min)
             return torch.linspace(*ends, steps, dtype=torch.float64).exp()
+        if spacing == "cosine":
+            flow_times = cosine_times(steps, 1 / (1 + heun.sigma_max))
+            return 1 / flow_times - 1
         if spacing != "trailing":
             raise UserError(
-                f"an EDM has no time steps, which spacing {spacing} counts: take log_snr, or leave "
-                "it out"
+                f"an EDM has no time steps, which spacing {spacing} counts: take log_snr or "
+                "cosine, or leave it out"
             )
         return torch.tensor(heun.sigmas(steps)[:-1], dtype=torch.float64)
 
@@ -246,9 +253,9 @@ class FMDenoiser(Denoiser):
         return time, 1 - time
 
     def times(self, steps: int | None, spacing: str) -> Tensor:
-        """Times evenly in [0, 1), as the flow's own steps; or with "log_snr" evenly in ln(sigma).
+        """Times evenly in [0, 1), as the flow's own steps, or as the spacing says.
 
-        The first one is a little above 0.
+        With "log_snr" they are even in ln(sigma / alpha). The first one is a little above 0.
         """
         steps = default(steps, self.steps)
         if steps < 1:
@@ -256,10 +263,12 @@ class FMDenoiser(Denoiser):
         if spacing == "log_snr":
             ends = torch.tensor(self.log_snr_times, dtype=torch.float64).logit().tolist()
             return torch.linspace(*ends, steps, dtype=torch.float64).sigmoid()
+        if spacing == "cosine":
+            return cosine_times(steps, self.first_time)
         if spacing != "trailing":
             raise UserError(
-                f"a flow has no time steps, which spacing {spacing} counts: take log_snr, or leave "
-                "it out"
+                f"a flow has no time steps, which spacing {spacing} counts: take log_snr or "
+                "cosine, or leave it out"
             )
         return (torch.arange(steps, dtype=torch.float64) / steps).clamp(min=self.first_time)
 

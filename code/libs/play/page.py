@@ -80,7 +80,7 @@ def _settings(studio: Playground, sampler: str, drawing: bool = True) -> list[An
     number = gr.Slider(1, MOST, 4, step=1, label="Pictures", visible=not studio.are_points)
     names = gr.Dropdown(studio.samplers, value=sampler, label="Sampler", visible=drawing)
     steps = gr.Slider(1, most, usual, step=1, label="Steps")
-    eta = gr.Slider(0, 1, 0, label="Eta (noise of ddim and dpm++)", visible=drawing)
+    eta = gr.Slider(0, 1, 0, label="Eta (noise of ddim, dpm++ and deis)", visible=drawing)
     guidance = gr.Slider(0, 8, 1, step=0.5, label="Guidance", visible=studio.can_guide)
     return [what, number, names, steps, eta, guidance]
 

@@ -19,7 +19,7 @@ class Wish:
         number: of pictures, 1 .. MOST; of each class one where `what` is EACH.
         sampler: one of `Playground.samplers`.
         steps: of the chain; None for the sampler's own number.
-        eta: noise of ddim and dpm++, 0 .. 1.
+        eta: noise of ddim, dpm++ and deis, 0 .. 1.
         guidance: scale; None for no guidance.
         seed: same seed, same pictures.
     """

@@ -47,14 +47,14 @@ def sample_dpm_solver(
         if 0 < i < len(times) - 1:
             r = (lambdas[i] - lambdas[i - 1]) / (lambdas[i + 1] - lambdas[i])
             prediction = (1 + 1 / (2 * r)) * x_0 - 1 / (2 * r) * x_0_before
-        x = _first_order_step(x, prediction, alpha, sigma, alpha_bars[i + 1], eta, draw_noise)
+        x = first_order_step(x, prediction, alpha, sigma, alpha_bars[i + 1], eta, draw_noise)
         x_0_before = x_0
         if on_step is not None:
             on_step(i, x)
     return x
 
 
-def _first_order_step(
+def first_order_step(
     x: Tensor,
     x_0: Tensor,
     alpha: float,

@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--sampler",
         metavar="NAME",
         help="own (the model's own loop, or for an EDM heun with the settings of its config), "
-        "ddpm, ddim, dpm++ or heun (default: the run's train_cfg.sampler, else own)",
+        "ddpm, ddim, dpm++, deis or heun (default: the run's train_cfg.sampler, else own)",
     )
     group.add_argument(
         "--steps",
@@ -43,15 +43,17 @@ def add(parser: argparse.ArgumentParser) -> None:
         "an EDM's or a flow's config, or 18 of heun)",
     )
     group.add_argument(
-        "--eta", type=float, help="noise of ddim and dpm++: 0 (the default) none, 1 as much as ddpm"
+        "--eta",
+        type=float,
+        help="noise of ddim, dpm++ and deis: 0 (the default) none, 1 as much as ddpm",
     )
     group.add_argument(
         "--spacing",
         metavar="NAME",
         help="time steps to visit: trailing (from T-1; the default, unless the run's "
-        "train_cfg.sampler_spacing says otherwise), leading (to 0), linspace (both) "
-        "or log_snr (both, most of them where little noise is left); for an EDM or a flow "
-        "trailing (as its own steps) or log_snr",
+        "train_cfg.sampler_spacing says otherwise), leading (to 0), linspace (both), "
+        "log_snr (both, most of them where little noise is left) or cosine (dense at both ends); "
+        "for an EDM or a flow trailing (as its own steps), log_snr or cosine",
     )
     group.add_argument(
         "--churn",

@@ -18,7 +18,12 @@ from .flags import SamplerFlags
 from .guidance import parse_scale
 from .heun import changed_heun, text_of_heun
 
-SAMPLERS = {"ddpm": "samplers/ancestral", "ddim": "ddim", "dpm++": "samplers/dpm_solver"}
+SAMPLERS = {
+    "ddpm": "samplers/ancestral",
+    "ddim": "ddim",
+    "dpm++": "samplers/dpm_solver",
+    "deis": "samplers/deis",
+}
 NAMES = ("own", *SAMPLERS, "heun")
 
 
@@ -196,7 +201,8 @@ def _check_flags(flags: SamplerFlags, name: str, denoiser: Denoiser) -> None:
             if value is not None:
                 raise UserError(
                     f"{flag}: the model's own {denoiser.loop} visits all of its "
-                    f"{denoiser.model.timesteps} time steps; add --sampler ddim, ddpm or dpm++"
+                    f"{denoiser.model.timesteps} time steps; add --sampler ddim, or another of "
+                    f"{', '.join(SAMPLERS)}"
                 )
     if name != "heun":
         for flag in of_heun:
@@ -206,7 +212,7 @@ def _check_flags(flags: SamplerFlags, name: str, denoiser: Denoiser) -> None:
             f"--spacing: only {', '.join(SAMPLERS)} have it, heun has --rho; add --sampler dpm++"
         )
     if flags.eta is not None and name not in HAVE_ETA:
-        raise UserError("--eta: only ddim and dpm++ have it; add --sampler ddim")
+        raise UserError("--eta: only ddim, dpm++ and deis have it; add --sampler ddim")
 
 
 def _scale(text: str, model: nn.Module) -> float:

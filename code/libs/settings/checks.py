@@ -12,7 +12,8 @@ from ..utils import UserError
 # No score to choose by: the samples' own distances, lpips, are largest for noise.
 SCORES_TO_CHOOSE_BY = {name: [name] for name in ("fid", "kid", "is", "grain", "accuracy")}
 SCORES_TO_CHOOSE_BY |= {"pr": ["precision", "recall"], "lpips": []}
-HAVE_ETA = ("ddim", "dpm++")  # samplers whose noise one can choose
+HAVE_ETA = ("ddim", "dpm++", "deis")  # samplers whose noise one can choose
+HAVE_SPACING = ("ddpm", *HAVE_ETA)  # whose noise levels one can choose by name
 DDPM_ONLY = (  # keys that mean nothing to another model
     "model.beta_schedule model.beta_start model.beta_end model.rescale_betas model.prediction "
     "model.variance_type train_cfg.loss train_cfg.min_snr_gamma train_cfg.uniform_share"
@@ -335,13 +336,13 @@ def _check_samplers(config: Any) -> None:
         _check_sampler(config, f"train_cfg.{sampler}", f"train_cfg.{steps}")
     if train.sampler_eta is not None and train.sampler not in HAVE_ETA:
         raise UserError(
-            f"'train_cfg.sampler_eta' is the noise of {' and '.join(HAVE_ETA)}: set "
+            f"'train_cfg.sampler_eta' is the noise of {', '.join(HAVE_ETA)}: set "
             "'train_cfg.sampler' to one of them"
         )
-    if train.sampler_spacing is not None and train.sampler not in ("ddpm", "ddim", "dpm++"):
+    if train.sampler_spacing is not None and train.sampler not in HAVE_SPACING:
         raise UserError(
-            "'train_cfg.sampler_spacing' is for ddpm, ddim and dpm++: set 'train_cfg.sampler' to "
-            "one of them"
+            f"'train_cfg.sampler_spacing' is for {', '.join(HAVE_SPACING)}: set "
+            "'train_cfg.sampler' to one of them"
         )
 
 

@@ -49,7 +49,7 @@ class SamplingConfig:
 
     sampler: Literal["ddim", "dpm++"] = "ddim"
     steps: int = number(30, at_least=1)
-    spacing: Literal["leading", "trailing", "linspace", "log_snr"] = "leading"
+    spacing: Literal["leading", "trailing", "linspace", "log_snr", "cosine"] = "leading"
     offset: int = number(1, at_least=0)  # of the time steps with leading spacing
     guidance: float = number(7.5, at_least=0)
     negative: str = ""
