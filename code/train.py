@@ -35,6 +35,7 @@ def main() -> None:
     precision = Precision.pick(settings.dtype, device)
     with Processes.joined(device) as processes:
         run_folder.check_same_everywhere(settings, precision, processes)
+        precision.agree(processes)
         state = resumed = None
         if flags.resume:
             state = processes.ask_first(lambda: checkpoint.read(Path(flags.resume)))

@@ -44,6 +44,7 @@ def main() -> None:
 
     with Processes.joined(device) as processes:
         run_folder.check_same_everywhere(settings, precision, processes)
+        precision.agree(processes)
         folder = processes.ask_first(choose_folder)
         if processes.is_main:
             print(config.dump_config(settings, Path.cwd()))

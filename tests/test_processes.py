@@ -109,6 +109,7 @@ def test_processes_take_the_format_that_suits_all(config, other_machine, here, a
     precision, two = Precision(here, torch.device("cpu"), True), Processes(0, 2, machines=2)
     two.any = lambda flag, device: flag or anywhere
     run_folder.check_same_everywhere(config, precision, two)
+    precision.agree(two)
     assert precision.name == ("fp32" if anywhere else "bf16")
     other_machine(**{"the number format": "fp32"})
     with pytest.raises(UserError, match="the number format is 'whichever is faster' in process 0"):

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from ..utils import UserError
+from .processes import Processes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -78,6 +79,11 @@ class Precision:
         if name == "fp16" and device.type == "cpu":
             raise UserError("dtype fp16 is for GPUs: use dtype auto, bf16 or fp32 on a CPU")
         return cls(name, device, by_speed)
+
+    def agree(self, processes: Processes) -> None:
+        """Take fp32 in all processes if bf16, chosen for its speed, has none in one of them."""
+        if self.by_speed and processes.any(self.name == "fp32", self.device):
+            self.name = "fp32"
 
     def leave_if_slow(self) -> bool:
         """Take fp32 if bf16 was chosen for its speed and has none now; say whether that was so."""

@@ -50,11 +50,12 @@ def _factors(grams: Tensor) -> Tensor:
     squared_norms = grams.diagonal(dim1=1, dim2=2).sum(dim=1).clamp(min=1e-14)[:, None, None]
     grams = grams / squared_norms
     factors = torch.eye(grams.shape[1], device=grams.device) / squared_norms.sqrt()
-    for _ in range(ROUNDS):  # the polynomial of a round is a + rest; all of these commute
+    for left in reversed(range(ROUNDS)):  # a round's polynomial is a + rest; all of these commute
         rest = torch.baddbmm(grams, grams, grams, beta=b, alpha=c)
         factors = torch.baddbmm(factors, rest, factors, beta=a)
-        grams = torch.baddbmm(grams, rest, grams, beta=a)
-        grams = torch.baddbmm(grams, rest, grams, beta=a)
+        if left > 0:
+            grams = torch.baddbmm(grams, rest, grams, beta=a)
+            grams = torch.baddbmm(grams, rest, grams, beta=a)
     return factors
 
 

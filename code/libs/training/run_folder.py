@@ -73,8 +73,7 @@ def check_same_everywhere(
 ) -> None:
     """Refuse processes, maybe on different machines, that were not started alike.
 
-    They would wait for each other forever, or train something that no config describes. Where bf16
-    brings no speed to one of them, all take fp32.
+    They would wait for each other forever, or train something that no config describes.
 
     Raises UserError with what differs.
     """
@@ -82,8 +81,6 @@ def check_same_everywhere(
     facts = _settings(config) | {"the number format": number_format, "torch": torch.__version__}
     advice = "start all processes with the same config, flags and packages"
     processes.must_agree(facts, advice)
-    if precision.by_speed and processes.any(precision.name == "fp32", precision.device):
-        precision.name = "fp32"
 
 
 def _settings(section: Any, prefix: str = "") -> dict[str, Any]:
