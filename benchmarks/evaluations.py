@@ -126,7 +126,7 @@ def table(points: list[Point]) -> str:
 
 def plot(points: list[Point], file: Path) -> None:
     """Draw all lines into one picture: FID against evaluations, both logarithmic."""
-    figure = kit.new_figure(8, 5)
+    figure = kit.new_figure(10, 5)
     from matplotlib.ticker import LogLocator
 
     axes = figure.subplots()
@@ -147,7 +147,7 @@ def plot(points: list[Point], file: Path) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside right center", fontsize="small")
     figure.savefig(file, dpi=130)
 
 
