@@ -255,6 +255,10 @@ def test_help_does_not_import_torch(tmp_path):
     [
         (["--sampler", "ddim", "--steps", "4"], "ddim, 4 steps, eta 0"),
         (["--sampler", "dpm++", "--steps", "3", "--eta", "1"], "dpm++, 3 steps, eta 1"),
+        (
+            ["--sampler", "deis", "--spacing", "cosine", "--steps", "3"],
+            "deis, 3 steps, cosine, eta 0",
+        ),
         (["--sampler", "ddpm"], "ddpm, all steps"),
         ([], "own, all steps"),
     ],
