@@ -211,7 +211,7 @@ def flow_time(time):
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("steps", [2, 3, 7])
-def test_deis_reaches_data_whose_predictions_lie_on_a_line(steps, eta):
+def test_deis_reaches_data_whose_predictions_are_on_a_line(steps, eta):
     """Where x_0's prediction is linear in a flow's time, every number of steps ends at its end."""
     offset, slope = start(1), start(2)
 

@@ -13,7 +13,7 @@ GOES_OUT += ("LICENSE", ".gitignore")
 OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.csv
 # Expected values of the hidden tests, tools of instructors, and what is too much like a solution.
 STAYS_HERE: tuple[str, ...] = ("autograder/hidden", "autograder/extras")
-STAYS_HERE += ("docs/samplers.md",)
+STAYS_HERE += ("docs/samplers.md", "docs/images/few_evaluations.png")
 STAYS_HERE += tuple(f"requirements/{name}.txt" for name in ("bench", "dev", "grade"))
 TOO_MUCH_LIKE_DDIM = ("ancestral", "deis", "dpm_solver")
 STAYS_HERE += tuple(f"code/libs/samplers/{name}.py" for name in TOO_MUCH_LIKE_DDIM)
