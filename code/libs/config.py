@@ -248,7 +248,7 @@ class TrainConfig:
     eval_samples: int = number(500, at_least=1)  # drawn for these scores
     # Draw only this many classes, spread evenly; null: all
     eval_classes: int | None = number(None, at_least=1)
-    # null: sampler
+    # How they are drawn; null: as sampler says
     eval_sampler: Literal["own", "ddpm", "ddim", "dpm++", "deis", "heun"] | None = None
     eval_steps: int | None = number(None, at_least=1)  # of eval_sampler; null: all
     inception_weights: Path | None = None  # torch-fidelity's file; null: downloaded once
