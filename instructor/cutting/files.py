@@ -15,7 +15,7 @@ OVERLAY = "instructor/starter"  # the students' own README, Makefile and team.cs
 STAYS_HERE: tuple[str, ...] = ("autograder/hidden", "autograder/extras")
 STAYS_HERE += ("docs/samplers.md", "docs/images/few_evaluations.png")
 STAYS_HERE += tuple(f"requirements/{name}.txt" for name in ("bench", "dev", "grade"))
-TOO_MUCH_LIKE_DDIM = ("ancestral", "deis", "dpm_solver")
+TOO_MUCH_LIKE_DDIM = ("ancestral", "deis", "dpm_solver", "multistep")
 STAYS_HERE += tuple(f"code/libs/samplers/{name}.py" for name in TOO_MUCH_LIKE_DDIM)
 
 

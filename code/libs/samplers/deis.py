@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .dpm_solver import first_order_step
+from .multistep import walk_along_lines
 
 
 def sample_deis(
@@ -37,22 +37,12 @@ def sample_deis(
     """
     alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
     flow_times = [math.sqrt(a) / (math.sqrt(a) + math.sqrt(1 - a)) for a in alpha_bars]
-    x_0_before = None
-    for i, time in enumerate(times):
-        alpha, sigma = math.sqrt(alpha_bars[i]), math.sqrt(1 - alpha_bars[i])
-        eps = eps_model(x, torch.full((len(x),), time, device=x.device))
-        x_0 = (x - sigma * eps) / alpha
-        if clip_x0:
-            x_0 = x_0.clamp(-1, 1)
-        prediction = x_0
-        if i > 0:
-            along = mean_advance(*flow_times[i : i + 2]) / (flow_times[i] - flow_times[i - 1])
-            prediction = x_0 + along * (x_0 - x_0_before)
-        x = first_order_step(x, prediction, alpha, sigma, alpha_bars[i + 1], eta, draw_noise)
-        x_0_before = x_0
-        if on_step is not None:
-            on_step(i, x)
-    return x
+    advances = [0.0]
+    for before, t, t_next in zip(flow_times, flow_times[1:], flow_times[2:], strict=False):
+        advances.append(mean_advance(t, t_next) / (t - before))
+    return walk_along_lines(
+        eps_model, x, alpha_bars, times, advances, eta, clip_x0, draw_noise, on_step
+    )
 
 
 def mean_advance(t: float, t_next: float) -> float:
