@@ -209,18 +209,23 @@ def flow_time(time):
     return 1 / (1 + math.sqrt(1 / alpha_bar - 1))
 
 
-@pytest.mark.parametrize("eta", [0.0, 1.0])
-@pytest.mark.parametrize("steps", [2, 3, 7])
-def test_deis_reaches_data_whose_predictions_are_on_a_line(steps, eta):
-    """Where x_0's prediction is linear in a flow's time, every number of steps ends at its end."""
-    offset, slope = start(1), start(2)
+def eps_of_line(offset, slope):
+    """A noise prediction whose x_0 is offset + slope times a flow's time."""
 
     def eps_model(x, t):
         x_0, alpha_bar = offset + flow_time(t[0]) * slope, ALPHA_BARS[t[0]]
         return (x - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
 
+    return eps_model
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("steps", [2, 3, 7])
+def test_deis_reaches_data_whose_predictions_are_on_a_line(steps, eta):
+    """Where x_0's prediction is linear in a flow's time, every number of steps ends at its end."""
+    offset, slope = start(1), start(2)
     times = time_grid(T, steps, "cosine", alphas_cumprod=ALPHA_BARS)
-    x_0 = sample_deis(eps_model, start(), ALPHA_BARS, times, eta=eta)
+    x_0 = sample_deis(eps_of_line(offset, slope), start(), ALPHA_BARS, times, eta=eta)
     torch.testing.assert_close(x_0, offset + slope, rtol=1e-9, atol=1e-9)
 
 
@@ -229,10 +234,7 @@ def test_a_step_of_deis_solves_the_ode_of_its_line():
     offset, slope, seen = start(1), start(2), []
     times = [190, 120, 60]
     sample_deis(
-        lambda x, t: (
-            (x - ALPHA_BARS[t[0]].sqrt() * (offset + flow_time(t[0]) * slope))
-            / (1 - ALPHA_BARS[t[0]]).sqrt()
-        ),
+        eps_of_line(offset, slope),
         start(),
         ALPHA_BARS,
         times,
