@@ -341,6 +341,11 @@ class FlowChain(Chain):
         self.student = student
         return student.fm(self.case)
 
+    @property
+    def weight(self) -> float:
+        """The weight that an answer has in the next state: equal steps have equal weights."""
+        return 1 / self.case.kwargs["timesteps"]
+
     def time_of(self, call: dict[str, Any], inlined: bool) -> Any:
         """The time in a call, a float; None if there is none."""
         value = call.get("t")
@@ -367,7 +372,7 @@ class FlowChain(Chain):
         found = [self.weights_of(i, *pair) for i, pair in enumerate(itertools.pairwise(steps))]
         self.check_steps(found)
         (last, value), expected = steps[-1], self.case.expected
-        return expected["step_x"][-1] * last["x"].array + expected["step_v"][-1] * value
+        return self.add(expected["step_x"][-1] * last["x"].array, expected["step_v"][-1] * value)
 
     def check_time(self, value: Any) -> None:
         """Check that the network got a tensor with the time of each sample, all equal."""
@@ -408,7 +413,9 @@ class FlowChain(Chain):
         x, value = step[0]["x"].array.astype(np.float64), step[1].astype(np.float64)
         x_next = tensor_of(following[0].get("x"), x.shape, f"x after step {i}")
         expected = self.case.expected["step_x"][i], self.case.expected["step_v"][i]
-        if close(x_next, expected[0] * x + expected[1] * value, EXACT):
+        terms = expected[0] * x, expected[1] * value
+        size = 1 + np.abs(terms[0]) + np.abs(terms[1])
+        if not off(x_next, terms[0] + terms[1], EXACT * size).any():
             return expected
         found, rest = weights(x_next, x, value)
         if off(rest, 0, 1e-3).any():

@@ -17,6 +17,10 @@ Array: TypeAlias = np.ndarray
 Weights = dict[str, Array]
 BATCH = 3
 EXPLAINED = "dit_odd"  # the only case with mistakes, since they take long to compute
+# Inputs with larger numbers at their end, so that clamping shows where the network is linear.
+LINEAR = ("x", "tokens", "shift", "patches", "first_tokens", "answers", "modulated", "images")
+LAST = ("emb_layers.1", "final_linear")  # layers whose last bias, of a gate or pixel, is large
+LARGER = 16.0
 MOVED = 0.5  # added by the worker to parameters that should not exist
 ORDER = (0, 1, 2, 3, 4, 5)  # shift, scale and gate of the attention, and of the MLP
 
@@ -54,6 +58,8 @@ def dit_case(config: str, random: np.random.Generator) -> Case:
         "modulated": normal(random, tokens),
         "images": normal(random, (BATCH, out_channels, *size)),
     }
+    for name in LINEAR:
+        inputs[name][..., -1:] *= LARGER
     w = weights_of(kwargs, out_channels, random)
     inputs |= {f"w:{name}": value for name, value in w.items()}
     case = Case("dit", config, inputs, {})
@@ -80,6 +86,8 @@ def weights_of(kwargs: dict[str, Any], out_channels: int, random: np.random.Gene
         gain = 2.0 if ".to_q" in name or ".to_k" in name else 1.0  # so that attention is peaked
         found[f"{name}.weight"] = normal(random, shape, gain / np.sqrt(fan_in))
         found[f"{name}.bias"] = normal(random, shape[:1], 0.5)
+        if name.endswith(LAST):
+            found[f"{name}.bias"][-1] = LARGER
     return found
 
 

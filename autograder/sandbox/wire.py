@@ -28,7 +28,19 @@ DTYPES = {
     for name in "float16 float32 float64 int8 int16 int32 int64 uint8 bool complex64".split()
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}  # np.dtype.name is slow
+OUTLIER = 64.0  # factor of a few of a member's numbers
 CHAIN = ("p_sample_loop", "generate")  # names of the sampling method in the editions
+
+
+def member_answer(random: np.random.Generator, shape: list[int] | None) -> np.ndarray:
+    """The output of a network's double for a member: both sides draw it, from one seed.
+
+    Gaussian numbers, float32; those at the end of each last axis are larger, so that clamping
+    shows.
+    """
+    value = random.standard_normal(shape or [1])
+    value[..., -1:] *= OUTLIER
+    return value.astype(np.float32)
 
 
 class BadMessage(Exception):

@@ -36,7 +36,7 @@ NAMES = ("x", "the first answer", "the second answer")
 FLOATS = ("float32", "float64")  # dtypes of a double's inputs
 LARGE = {"mnist": 17, "odd": 33, "cosine": 1}  # images in the larger batch
 HEUN = (17, 33, 1, 2)  # images in each step
-CORNER = 30  # factor of the numbers in a corner
+CORNER = 30  # factor of the numbers in a corner, so that clamping shows
 LOSS = 1e-5  # relative tolerance of a loss
 IMAGES = ("x", "label", "sigma", "answer", "clean", "noise", "denoised")
 FACTORS = ("c_in", "c_noise", "c_skip", "c_out", "signal", "noise")
@@ -282,10 +282,13 @@ def spread_out(case: Case, random: np.random.Generator) -> Case:
 
 
 def three_of(case: Case, random: np.random.Generator, size: int) -> list[np.ndarray]:
-    """x and the denoiser's two answers, for a batch of `size` images."""
+    """x and the denoiser's two answers, for a batch of `size` images; larger in a corner."""
     spread = Spread(random, case.inputs["heun_x"].shape, size)
     names = ("heun_x", "heun_first", "heun_second")
-    return [odd(random, spread(case.inputs[name])) for name in names]
+    found = [odd(random, spread(case.inputs[name])) for name in names]
+    for values in found:
+        values[..., :2, :2] *= CORNER
+    return found
 
 
 def denoised(student: Student, case: Case, training: bool = True, away: bool = False) -> Answer:

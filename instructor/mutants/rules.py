@@ -2,10 +2,12 @@
 
 Each mutant is the reference with one change in a region: an operator, a constant, an index, a
 condition or a name is another one, arguments are exchanged, a call, an operand, a statement or a
-step of a loop is left out (DeMillo, Lipton and Sayward 1978, "Hints on Test Data Selection").
+step of a loop is left out, a tensor is clamped (DeMillo, Lipton and Sayward 1978, "Hints on Test
+Data Selection").
 """
 
 import ast
+import builtins
 import copy
 from collections import Counter
 from collections.abc import Iterator
@@ -38,6 +40,7 @@ OTHER: dict[type, type] = {
     ast.IsNot: ast.Is,
 }
 BOUNDARY = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
+HELD = 5  # where a tensor is clamped: noise rarely gets there
 ONE_WAY = (ast.Sub, ast.Div, ast.FloorDiv, ast.Pow, ast.MatMult)  # a op b is not b op a
 MODULES = ("torch", "math", "F", "nn", "self")
 SCHEDULE: tuple[str, ...] = (
@@ -168,6 +171,10 @@ def _of_statement(
         if isinstance(child, ast.expr | ast.withitem)
     ]
     names = sorted(set[str]().union(*map(_names, expressions)) - {*MODULES})
+    for value in _tensors(statement, function):
+        source = ast.unparse(value)
+        held = f"({source}).clamp(-{HELD}, {HELD})"
+        yield Change(value, held, function, source, f"{source} clamped")
     for expression in expressions:
         called = {id(n.func) for n in ast.walk(expression) if isinstance(n, ast.Call)}
         bases = {id(n.value) for n in ast.walk(expression) if isinstance(n, ast.Attribute)}
@@ -183,6 +190,20 @@ def _of_statement(
     if test is not None and not isinstance(test, ast.Compare):  # whose operator is negated above
         negated = f"not ({ast.unparse(test)})"
         yield Change(test, negated, function, ast.unparse(test), negated)
+
+
+def _tensors(statement: ast.stmt, function: ast.FunctionDef) -> Iterator[ast.expr]:
+    """What a statement assigns or returns, and what its calls get, where that may be a tensor."""
+    signature = [function.returns, *(a.annotation for a in function.args.args)]
+    if not any("Tensor" in ast.unparse(annotation) for annotation in signature if annotation):
+        return
+    found = [statement.value] if isinstance(statement, ast.Assign | ast.Return) else []
+    found += [a for call in ast.walk(statement) if isinstance(call, ast.Call) for a in call.args]
+    for node in found:
+        if not isinstance(node, ast.BinOp | ast.Call) or "math." in ast.unparse(node):
+            continue
+        if not hasattr(builtins, ast.unparse(getattr(node, "func", node))):
+            yield node
 
 
 def _of_expression(node: ast.expr, names: list[str], bound: set[str]) -> Iterator[str]:

@@ -1275,3 +1275,21 @@ def p_sample_loop(self, labels):
     if self.use_vae:
         x = self.vae.decoder(x)
     return self.postprocess(x)
+
+
+# ==== loop_states_held_within_twenty
+# about: Clamps each state to [-20, 20], which no good network leaves.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loop_not_fed_back
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        x = self.p_sample(x, labels, torch.full_like(labels, t_index), t_index)
+        x = x.clamp(-20, 20)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
