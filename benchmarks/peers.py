@@ -62,17 +62,23 @@ class Ideas:
 
     sdpa: bool = True
     bf16: bool = True
+    products: bool = True  # attention in bf16 on a CPU, see runtime/attention.py
     channels_last: bool = True
     fused: bool = True  # the optimizer, and the average of the weights
 
 
-NONE = Ideas(sdpa=False, bf16=False, channels_last=False, fused=False)
+NONE = Ideas(sdpa=False, bf16=False, products=False, channels_last=False, fused=False)
 
 
 def explicit_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d)) v, with the weights [B, heads, N, M] in memory."""
     weights = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(dim=-1)
     return weights @ v
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """PyTorch's own function also in bf16 on a CPU, where `ProductAttention` takes plain calls."""
+    return F.scaled_dot_product_attention(q, k, v, dropout_p=0.0)
 
 
 def make_ours(config: Config, batch: Batch, precision: Precision, ideas: Ideas) -> Contestant:
@@ -82,10 +88,10 @@ def make_ours(config: Config, batch: Batch, precision: Precision, ideas: Ideas) 
     model = build_model(config).to(precision.device)
     if ideas.channels_last:
         model.to(memory_format=torch.channels_last)
-    if not ideas.sdpa:
+    if not ideas.products:
         for module in model.modules():
             if isinstance(module, Attention):
-                module._attend = explicit_attention
+                module._attend = fused_attention if ideas.sdpa else explicit_attention
     images = as_ours(batch.images, ideas)
     loss = TrainingLoss(model, config)
     train_cfg = replace(config.train_cfg, optimizer="adamw")  # as all contestants

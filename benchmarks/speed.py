@@ -33,11 +33,13 @@ PRODUCTS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 SHORTEST = 0.3  # seconds that a measurement takes at least, in as many steps as that needs
 IDEAS = {  # added one after the other
     "plain": NONE,
-    "+ SDPA attention": Ideas(bf16=False, channels_last=False, fused=False),
-    "+ bf16": Ideas(channels_last=False, fused=False),
+    "+ SDPA attention": Ideas(bf16=False, products=False, channels_last=False, fused=False),
+    "+ bf16": Ideas(products=False, channels_last=False, fused=False),
+    "+ attention by products": Ideas(channels_last=False, fused=False),
     "+ channels last": Ideas(fused=False),
     "+ fused optimizer": Ideas(),
 }
+BF16_IDEAS = ("+ bf16", "+ attention by products")
 
 
 def parse_args() -> argparse.Namespace:
@@ -91,7 +93,9 @@ def contestants(
     make = peers.make_ours
     if by_ideas:
         has_bf16 = precision.name == "bf16"
-        chosen = {name: ideas for name, ideas in IDEAS.items() if has_bf16 or name != "+ bf16"}
+        chosen = {
+            name: ideas for name, ideas in IDEAS.items() if has_bf16 or name not in BF16_IDEAS
+        }
         return {name: make(config, batch, precision, ideas) for name, ideas in chosen.items()}
     ours = make(config, batch, precision, as_trained(config))
     return {

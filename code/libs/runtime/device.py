@@ -3,15 +3,17 @@
 import os
 import statistics
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from ..utils import UserError
+from .attention import ProductAttention
 from .processes import Processes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -61,11 +63,13 @@ class Precision:
         name: fp32, bf16 or fp16.
         device: what computes in it.
         by_speed: whether it was chosen because it is the fastest at the time.
+        by_products: whether attention in bf16 on a CPU goes by `ProductAttention`.
     """
 
     name: str
     device: torch.device
     by_speed: bool = False
+    by_products: bool = True
 
     @classmethod
     def pick(cls, name: str, device: torch.device) -> "Precision":
@@ -97,10 +101,21 @@ class Precision:
         """Whether gradients would underflow without a loss scaler."""
         return self.name == "fp16"
 
-    def autocast(self) -> AbstractContextManager:
+    def compile(self, *networks: nn.Module) -> None:
+        """Have networks compiled when they first run, with attention as PyTorch computes it."""
+        self.by_products = False  # PyTorch would compile `ProductAttention` anew for each call
+        for network in networks:
+            network.compile()
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
         """The context in which to run the network."""
-        enabled = self.name != "fp32"
-        return torch.autocast(self.device.type, DTYPES[self.name], enabled=enabled)
+        products = self.by_products and self.name == "bf16" and self.device.type == "cpu"
+        with (
+            torch.autocast(self.device.type, DTYPES[self.name], enabled=self.name != "fp32"),
+            ProductAttention() if products else nullcontext(),
+        ):
+            yield
 
 
 def cpu_has_bf16() -> bool:

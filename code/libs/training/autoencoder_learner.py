@@ -73,8 +73,7 @@ class AutoencoderLearner(Learner):
             if network is not None:
                 network.to(self.device)
         if config.train_cfg.compile:
-            self.model.encoder.compile()
-            self.model.decoder.compile()
+            precision.compile(self.model.encoder, self.model.decoder)
         self.perceptual, self.adversarial = perceptual, False
         self.loss = ReconstructionLoss(self.model, self.stage, perceptual)
         self.loss_name = f"{DISTANCE_NAMES[self.stage.reconstruction]} of reconstructions"

@@ -112,7 +112,7 @@ class DiffusionLearner(Learner):
         if config.train_cfg.channels_last:
             self.model.to(memory_format=torch.channels_last)
         if config.train_cfg.compile:
-            self.model.model.compile()
+            precision.compile(self.model.model)
         self.loss = TrainingLoss(self.model, config)
         self.objective = self.loss.objective
         self.joint = config.vae.freeze_vae_epoch is not None
