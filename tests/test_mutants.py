@@ -41,6 +41,17 @@ f: b -> a
 """
 
 
+TENSORS = """\
+def f(x: Tensor, number: int) -> Tensor:
+    # TODO 1 f: Add.
+    # BEGIN SOLUTION q_sample
+    y = x * len(range(number))
+    z = math.sqrt(number) * number
+    return g(x + y, z)
+    # END SOLUTION
+"""
+
+
 @pytest.fixture(scope="module")
 def found() -> list[rules.Mutant]:
     return rules.all_mutants()
@@ -50,6 +61,13 @@ def test_every_small_change_is_made_once():
     """Operators, constants, conditions, arguments, names, and statements that are left out."""
     seen = [m.change for m in rules.mutants_of(SMALL, "code/libs/x.py")]
     assert sorted(seen) == sorted(SMALL_CHANGES.splitlines())
+
+
+def test_what_may_be_a_tensor_is_clamped():
+    """Sums and results of calls are, numbers of Python are not."""
+    seen = [m.change for m in rules.mutants_of(TENSORS, "code/libs/x.py")]
+    clamped = [change.split(" -> ")[0] for change in seen if change.endswith("clamped")]
+    assert clamped == ["f: x * len(range(number))", "f: g(x + y, z)", "f: x + y"]
 
 
 def test_there_are_enough_for_every_part(found):
