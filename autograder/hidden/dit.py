@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from autograder.checks.batches import LARGER
 from autograder.checks.cases import TRANSFORMERS, Case
 from autograder.hidden.schedule import normal
 
@@ -20,7 +21,6 @@ EXPLAINED = "dit_odd"  # the only case with mistakes, since they take long to co
 # Inputs with larger numbers at their end, so that clamping shows where the network is linear.
 LINEAR = ("x", "tokens", "shift", "patches", "first_tokens", "answers", "modulated", "images")
 LAST = ("emb_layers.1", "final_linear")  # layers whose last bias, of a gate or pixel, is large
-LARGER = 16.0
 MOVED = 0.5  # added by the worker to parameters that should not exist
 ORDER = (0, 1, 2, 3, 4, 5)  # shift, scale and gate of the attention, and of the MLP
 
