@@ -15,7 +15,7 @@ from autograder.checks.findings import Finding
 from autograder.checks.flow import FlowChain
 from autograder.checks.messages import Asked, Tensor
 from autograder.checks.sampling_loop import Chain, check_decoded, check_pictures
-from autograder.hidden.oracles import make_cases
+from autograder.hidden.oracles import make_cases, schedule_of
 from autograder.sandbox.wire import OUTLIER, member_answer
 
 SEEDS = range(20)
@@ -66,12 +66,14 @@ class Loop:
         return torch.tensor(ahead.value)
 
     def next(self, x: torch.Tensor, answer: torch.Tensor, i: int) -> torch.Tensor:
-        """The next state."""
+        """The next state; betas and what follows from them are in float32, as a student's."""
         expected = {n: torch.tensor(np.float32(v)) for n, v in self.case.expected.items()}
         if "step_v" in expected:
             return expected["step_x"][i] * x + expected["step_v"][i] * answer
-        noise = expected["step_sigma"][i, 0] * torch.randn_like(x)
-        return expected["step_x"][i] * x + expected["step_eps"][i] * answer + noise
+        beta = torch.tensor(np.float32(schedule_of(self.case.config).beta))
+        bar = (1 - beta).cumprod(0)
+        mean = (x - beta[i] / (1 - bar[i]).sqrt() * answer) / (1 - beta[i]).sqrt()
+        return mean + expected["step_sigma"][i, 0] * torch.randn_like(x)
 
 
 def sent(value: torch.Tensor) -> Tensor:

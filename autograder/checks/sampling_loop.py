@@ -29,6 +29,9 @@ from autograder.checks.student import Student
 
 AHEAD = 128  # steps that are answered ahead
 DRAWS = 8  # draws of one chain that are compared with each other
+ROUNDING = 1e-5  # of sums in float32, relative to the size of their terms
+# Of the weight of eps at t = 0, relative: 1 - alpha_bar has few digits left there in float32.
+SCHEDULE = 1e-3
 MORE = 16  # a step's x may have this many times the numbers of the chain's x
 
 
@@ -56,7 +59,7 @@ class Chain:
     decodings: int = 0  # calls of the decoder
     decoded: int = 0  # pictures that it returned
     start: Any = None  # the x of the first step
-    terms: np.ndarray | float = 0.0  # size of what adds up to x_0, which has their rounding errors
+    rounding: np.ndarray | float = 0.0  # how far it may take the x_0 of the last step, for its size
     several: str | None = None  # the tensor that a step got as t_index, in words
     encoded: bool = False
 
@@ -307,11 +310,9 @@ class Chain:
                 "loop_inlined_step",
             )
         last, eps = steps[-1]
-        return self.add(expected["step_x"][0] * last["x"].array, expected["step_eps"][0] * eps)
-
-    def add(self, *terms: np.ndarray) -> np.ndarray:
-        """The x_0 of a chain whose last step adds these up; notes their size."""
-        self.terms = sum(np.abs(term) for term in terms)
+        terms = expected["step_x"][0] * last["x"].array, expected["step_eps"][0] * eps
+        self.rounding = ROUNDING * sum(np.abs(term) for term in terms)
+        self.rounding += SCHEDULE * np.abs(terms[1])
         return sum(terms)
 
 
@@ -392,7 +393,7 @@ def check_pictures(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     """Check a pixel model's result: x_0 scaled from [-1, 1] to [0, 1], and clamped."""
     found = result_of(value, x_0.shape, chain)
     halves = (x_0 + 1) / 2
-    if not off(found, halves.clip(0, 1), 1e-5 * (1 + chain.terms)).any():
+    if not off(found, halves.clip(0, 1), ROUNDING + chain.rounding).any():
         return
     if close(found, halves.clip(0, 1), FEW_DIGITS):
         raise Finding(f"{chain.name} rounds its pictures.", "loses_digits")
@@ -448,7 +449,8 @@ def check_decoded(value: Any, x_0: np.ndarray, chain: Chain) -> None:
     if any(z.shape[1:] != list(x_0.shape[1:]) for z in latents):
         raise Finding("The decoder did not get the shape of the latents.", "latent_decoder_input")
     last = np.concatenate([z.array for z in latents])
-    if last.shape != x_0.shape or off(last, x_0, 1e-5 * (1 + np.abs(x_0) + chain.terms)).any():
+    tolerance = ROUNDING * (1 + np.abs(x_0)) + chain.rounding
+    if last.shape != x_0.shape or off(last, x_0, tolerance).any():
         few = last.shape == x_0.shape and close(last, x_0, FEW_DIGITS)
         hint = "loses_digits" if few else "latent_decoder_input"
         raise Finding("The decoder did not get the chain's last latents.", hint)
