@@ -23,10 +23,10 @@ def any_size(monkeypatch):
     monkeypatch.setattr(attention, "FEW", 0)
 
 
-def made(*shape: int, size: float = 1.0) -> Tensor:
+def made(*shape: int) -> Tensor:
     """Random numbers in bfloat16, with the axes in memory as Attention leaves them."""
     batch, heads, tokens, dim = shape
-    numbers = size * torch.randn(batch, tokens, heads, dim)
+    numbers = torch.randn(batch, tokens, heads, dim)
     return numbers.to(torch.bfloat16).transpose(1, 2).requires_grad_()
 
 

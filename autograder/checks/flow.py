@@ -33,7 +33,7 @@ from autograder.checks.evidence import (
 from autograder.checks.findings import Finding
 from autograder.checks.loss import NAMES, Objective
 from autograder.checks.messages import Answer, Tensor
-from autograder.checks.sampling_loop import ROUNDING, Chain, check_decoded, check_pictures
+from autograder.checks.sampling_loop import Chain, check_decoded, check_pictures
 from autograder.checks.student import Student
 from autograder.reading.program import constructor_names
 
@@ -372,9 +372,7 @@ class FlowChain(Chain):
         found = [self.weights_of(i, *pair) for i, pair in enumerate(itertools.pairwise(steps))]
         self.check_steps(found)
         (last, value), expected = steps[-1], self.case.expected
-        terms = expected["step_x"][-1] * last["x"].array, expected["step_v"][-1] * value
-        self.rounding = ROUNDING * sum(np.abs(term) for term in terms)
-        return sum(terms)
+        return self.add(expected["step_x"][-1] * last["x"].array, expected["step_v"][-1] * value)
 
     def check_time(self, value: Any) -> None:
         """Check that the network got a tensor with the time of each sample, all equal."""

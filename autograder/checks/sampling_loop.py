@@ -311,8 +311,13 @@ class Chain:
             )
         last, eps = steps[-1]
         terms = expected["step_x"][0] * last["x"].array, expected["step_eps"][0] * eps
-        self.rounding = ROUNDING * sum(np.abs(term) for term in terms)
+        x_0 = self.add(*terms)
         self.rounding += SCHEDULE * np.abs(terms[1])
+        return x_0
+
+    def add(self, *terms: np.ndarray) -> np.ndarray:
+        """The x_0 of a chain whose last step adds these up; sets `rounding` by their size."""
+        self.rounding = ROUNDING * sum(np.abs(term) for term in terms)
         return sum(terms)
 
 

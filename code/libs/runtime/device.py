@@ -103,7 +103,7 @@ class Precision:
 
     def compile(self, *networks: nn.Module) -> None:
         """Have networks compiled when they first run, with attention as PyTorch computes it."""
-        self.by_products = False  # PyTorch would compile `ProductAttention` anew for each call
+        self.by_products = False  # PyTorch would compile `ProductAttention` again and again
         for network in networks:
             network.compile()
 
