@@ -12,8 +12,6 @@ import io
 import itertools
 import os
 import re
-import secrets
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -30,7 +28,13 @@ from autograder.checks.student import RunState, Student
 from autograder.examine import Examination, examine, give_memory_back
 from autograder.hints import hint_text
 from autograder.reading.remarks import RefusedForNow, Remarks, listed
-from autograder.reading.submission import Refused, Submission, hash_of_file, team_of
+from autograder.reading.submission import (
+    Refused,
+    Submission,
+    hash_of_file,
+    team_of,
+    work_folder,
+)
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox
@@ -113,12 +117,7 @@ def judge(
     start = time.monotonic()
     give_memory_back()
     grade = new_grade(path, seed, public)
-    with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
-        # The worker may run as another user. It must reach its own submission and no other, so the
-        # inner folder has a random name, and the outer one cannot be listed.
-        Path(folder).chmod(0o711)
-        work = Path(folder) / secrets.token_hex(16)
-        work.mkdir(0o755)
+    with work_folder() as work:
         results: list[TestResult] = []
         try:
             with examine(path, work, sandbox=sandbox) as examination:

@@ -8,7 +8,6 @@ not a verdict.
 import contextlib
 import io
 import itertools
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 
 from autograder.course.tables import as_csv, cell
 from autograder.output.pages import render
-from autograder.reading.submission import Refused, names_of, open_submission
+from autograder.reading.submission import Refused, names_of, open_submission, work_folder
 from autograder.text import InputError, write_text
 
 KIT_CODE = Path(__file__).resolve().parents[2] / "code"
@@ -158,11 +157,8 @@ def write_similarity(
     starter = starter_lines(kit_code)
     own: dict[str, list[Line]] = {}
     for path in paths:
-        with (
-            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,
-            contextlib.suppress(Refused),
-        ):
-            code = open_submission(path, Path(work) / "submission", kit_code).code_folder
+        with work_folder() as work, contextlib.suppress(Refused):
+            code = open_submission(path, work / "submission", kit_code).code_folder
             own[names[path]] = own_lines(code, starter)
     pairs = find_pairs(own)
     rows = [["first", "second", "share_of_first", "share_of_second", "same_lines"]]

@@ -5,7 +5,6 @@ pytest autograder/tests --submission PATH [--public] [--seed N] [--in-process]
 
 import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from autograder.checks.cases import Case, load_goldens, random_of
 from autograder.checks.findings import Finding
 from autograder.checks.student import Student
 from autograder.examine import IS_STARTER, Examination, examine
+from autograder.reading.submission import work_folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,8 +78,8 @@ def examination(request: pytest.FixtureRequest) -> Iterator[Examination]:
     if path is None:
         pytest.skip("needs --submission PATH")
     with (
-        tempfile.TemporaryDirectory(prefix="grade-") as work,
-        examine(Path(path), Path(work), request.config.getoption("in_process")) as opened,
+        work_folder() as work,
+        examine(Path(path), work, request.config.getoption("in_process")) as opened,
     ):
         yield opened
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from autograder.reading.submission import work_folder
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.sandbox import Sandbox
 from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow
@@ -80,9 +81,7 @@ def take_part(file: Path, judge_: Judge, sandbox: Sandbox, libs: Path) -> Entry:
         entry.refused = f"it is larger than {MAX_BYTES // 1_000_000} MB"
     if entry.refused:
         return entry
-    with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
-        work = Path(folder)
-        work.chmod(0o755)
+    with work_folder() as work:
         shutil.copytree(libs, work / "libs", ignore=shutil.ignore_patterns("__pycache__"))
         name = f"weights{file.suffix.lower()}"
         shutil.copyfile(file, work / name)

@@ -7,7 +7,6 @@ and with --pdf also sheets.pdf and keys.pdf.
 import argparse
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +24,7 @@ from autograder.reading.submission import (
     hash_of_file,
     names_of,
     open_submission,
+    work_folder,
 )
 from autograder.results import Grade
 from autograder.rubric import DEFAULT, load_rubric
@@ -128,9 +128,7 @@ def sheet_of(grade: Grade, path: Path | None, sandbox: Sandbox, seed: int = 0) -
     if path.is_file() and hash_of_file(path) != grade.sha256:
         sheet.trouble = "its file has changed since it was graded"
         return sheet
-    with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
-        work = Path(folder)
-        work.chmod(0o711)
+    with work_folder() as work:
         try:
             submission = open_submission(path, work / "submission", KIT_CODE)
         except Refused as refusal:
