@@ -27,6 +27,7 @@ from libs.runtime.device import Precision
 from libs.samplers.draw import draw_samples
 from libs.samplers.film import Film
 from libs.samplers.guidance import guided
+from libs.samplers.sampler import Sampler
 from libs.tiny_autoencoder import TAESD
 from libs.training.diffusion_losses import TrainingLoss
 from libs.training.run_folder import check_same_run
@@ -296,8 +297,7 @@ def test_predicted_image_becomes_a_velocity(kind):
         parameter.data += 0.1 * torch.randn_like(parameter)
     x, label = normal(4, 1, 8, 8, dtype=torch.float32), torch.tensor([0, 1, 2, 3])
     t = torch.tensor([0.0, 0.4, 1 - network.shortest, 1.0])
-    image = super(type(network).__mro__[1], network).forward(x, label, t)
-    found = network(x, label, t)
+    image, found = network.image(x, label, t), network(x, label, t)
     for i, left in enumerate([1.0, 0.6, network.shortest, network.shortest]):
         torch.testing.assert_close(x[i] + left * found[i], image[i], rtol=1e-4, atol=1e-4)
     assert (found.std(dim=(1, 2, 3)) > 1e-3).all()
@@ -320,6 +320,29 @@ def test_bounded_images_end_at_black_and_white(kind):
             torch.testing.assert_close(found, torch.full_like(x, image))
             (0.5 * (found - target).square().mean()).backward()
             torch.testing.assert_close(last.bias.grad.sum(), torch.tensor(slope))
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        Sampler("own"),
+        Sampler("ddim", 200),
+        Sampler("ddpm", 150),
+        Sampler("dpm++", 150, eta=1),
+        Sampler("deis", 40, spacing="cosine"),
+        Sampler("heun", 40),
+    ],
+    ids=lambda sampler: sampler.name,
+)
+def test_many_steps_leave_no_noise_in_bounded_images(sampler):
+    """Each sampler ends with the image that the network predicts, to the last grey level."""
+    model = make(timesteps=200)
+    model.model = BoundedUNet(8, 8, 4, in_channels=1, dim_mults=(1,), attn_levels=()).eval()
+    last = model.model.final_conv[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.constant_(last.bias, -1.5)
+    images = draw(model, [0, 1], sampler=sampler)
+    assert images.max() < 0.5 / 255
 
 
 # Drawing images

@@ -21,13 +21,20 @@ class ImageFlow(nn.Module):
     class.
     """
 
-    shortest = 0.05
+    @property
+    def shortest(self) -> float:
+        """What is left of the time when the network stops predicting the image."""
+        return 0.05
 
     def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
         """The velocity at x, [B, C, H, W], at times [B] in [0, 1]; labels as the network's."""
         start = time if time.ndim == 1 else time[:, 0]
         left = (1 - start).clamp(min=self.shortest)[:, None, None, None]
-        return (super().forward(x, label, time) - x) / left
+        return (self.image(x, label, time) - x) / left
+
+    def image(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        """What the network predicts, [B, C, H, W]; arguments as of `forward`."""
+        return super().forward(x, label, time)
 
 
 class ImageUNet(ImageFlow, VariantUNet):
@@ -38,31 +45,33 @@ class ImageDiT(ImageFlow, DiT):
     """A DiT that predicts images."""
 
 
-class Bounded(nn.Module):
-    """What keeps a network's image within [-1, 1].
+class BoundedFlow(ImageFlow):
+    """What keeps the image that a network predicts within [-1, 1].
 
     Most pixels of a digit are black, but a small network does not predict -1 to the last grey
     level, and the rest stays in the pictures as grain. Here black is whatever is -1 or less. The
     gradient passes as if nothing were cut: it leads back to a target inside, and is 0 for one on
-    the border. It comes between `ImageFlow` and the network.
+    the border.
+
+    What `ImageFlow` asks for in the end has noise in it, and is not within [-1, 1]. So training
+    asks for it as late as possible, and drawing never: it would leave the noise in the picture.
     """
 
-    def forward(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
-        """The image, [B, C, H, W], in [-1, 1]; arguments as the network's."""
-        image = super().forward(x, label, time)
+    @property
+    def shortest(self) -> float:
+        return 0.01 if self.training else 1e-3
+
+    def image(self, x: Tensor, label: Tensor, time: Tensor) -> Tensor:
+        image = super().image(x, label, time)
         return image + (image.clamp(-1, 1) - image).detach()
 
 
-class BoundedUNet(ImageFlow, Bounded, VariantUNet):
+class BoundedUNet(BoundedFlow, VariantUNet):
     """A UNet that predicts images in [-1, 1]."""
 
-    shortest = 0.01  # the last step takes what it predicts, and would keep the rest of the noise
 
-
-class BoundedDiT(ImageFlow, Bounded, DiT):
+class BoundedDiT(BoundedFlow, DiT):
     """A DiT that predicts images in [-1, 1]."""
-
-    shortest = BoundedUNet.shortest
 
 
 class ResidualFlow(nn.Module):
