@@ -95,11 +95,11 @@ class Products(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         ctx.heads, ctx.scale = q.shape[:2], scale
         q, k, v = (q * (scale / math.log(2))).flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
-        out, total = torch.empty_like(q), q.new_empty(*q.shape[:2], 1, dtype=torch.float32)
+        out, total = torch.empty_like(q), q.new_empty(*q.shape[:2], 1)
         pieces, (weights,) = split(q, k, v, out, total)
         for q_, k_, v_, out_, total_ in pieces:
             w = powers(q_, k_, weights)
-            torch.sum(w, dim=-1, keepdim=True, dtype=torch.float32, out=total_)
+            torch.sum(w, dim=-1, keepdim=True, out=total_)
             torch.bmm(w, v_, out=out_)
         out /= total
         ctx.save_for_backward(q, k, v, out, total)
