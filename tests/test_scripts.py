@@ -361,12 +361,17 @@ def test_refused_configs(digits_args, settings, words, tmp_path):
 
 
 def test_mnist_without_network(digits_args, tmp_path, monkeypatch):
-    """MNIST that is neither there nor reachable points to the data set that needs no download."""
+    """MNIST that is neither there nor reachable points to the data set that needs no download.
+
+    No empty folders of it stay behind.
+    """
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    args = ["code/train.py", "configs/mnist.yaml", "--set", f"dataset.data_folder={tmp_path}"]
+    data = tmp_path / "data"
+    args = ["code/train.py", "configs/mnist.yaml", "--set", f"dataset.data_folder={data}"]
     process = call_script(*args, *digits_args[2:])
     assert_refused(process, "could not be downloaded", "configs/digits.yaml")
+    assert not data.exists()
 
 
 def test_run_folder_in_use_is_refused(run_folder, digits_args):

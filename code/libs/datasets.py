@@ -6,6 +6,7 @@ for its augmentation, and returns images [B, C, H, W] in [0, 1] and labels [B]. 
 depends on its seed alone, so that a resumed run, or one on several processes, sees the same images.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -275,6 +276,13 @@ def read_digits() -> tuple[Tensor, Tensor]:
     return images, torch.from_numpy(digits.target).long()
 
 
+def remove_empty(folder: Path) -> None:
+    """Remove the empty folders in a folder, and then the folder itself if it is empty."""
+    for path in sorted([folder, *folder.rglob("*")], reverse=True):
+        with contextlib.suppress(OSError):  # a file, or a folder with files
+            path.rmdir()
+
+
 def load_torchvision(config: DatasetConfig, split: str) -> tuple[Tensor, Tensor, list[str]]:
     """MNIST, EMNIST, FashionMNIST or CIFAR10, downloaded on first use, as uint8 [N, C, H, W]."""
     options = {"split": config.emnist_split} if config.name == "EMNIST" else {}
@@ -285,6 +293,7 @@ def load_torchvision(config: DatasetConfig, split: str) -> tuple[Tensor, Tensor,
     except PermissionError as error:
         raise UserError(f"cannot write to the data folder: {error}") from None
     except (OSError, RuntimeError) as error:
+        remove_empty(config.data_folder)
         reason = " ".join(str(error).split())
         if "invalid for input of size" in reason:
             raise UserError(
