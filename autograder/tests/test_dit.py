@@ -182,13 +182,18 @@ class Walk:
         return calls_of(self.case, answer, name, *names)
 
     def check_embeddings(self, answer: Answer) -> None:
-        """Check that time and label went to their own embeddings."""
+        """Check that time and label went to their own embeddings, which learn."""
         for name in ("time", "label"):
-            for call in self.calls(answer, f"{name}_embd", "x"):
+            double = f"{name}_embd"
+            for call in self.calls(answer, double, "x"):
                 got = call.get("x")
                 if not is_tensor_like(got, self.inputs[name]):
-                    text = f"self.{name}_embd got {shown(got)}, not the {name}."
-                    raise Finding(text, "dit_embedding")
+                    raise Finding(
+                        f"self.{double} got {shown(got)}, not the {name}.", "dit_embedding"
+                    )
+                if not self.blocks and not answer.gradients.get(double):
+                    text = f"No gradient reaches self.{double}, so it cannot learn."
+                    raise Finding(text, "dit_detached")
 
     def check_walk(self, answer: Answer) -> None:
         """Check that each block got the previous one's tokens, and the sum of the embeddings."""

@@ -11,7 +11,7 @@ from autograder.checks.sampling_loop import other_labels
 from autograder.checks.student import Student
 
 PART = "fm_generate"
-MANY = 12  # labels
+MANY = SIZES[-1]  # labels
 
 
 def test_steps(student: Student, case: Case, random: np.random.Generator) -> None:

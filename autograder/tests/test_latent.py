@@ -42,6 +42,26 @@ def test_latents_of_all_sizes(student: Student, case: Case, random: np.random.Ge
 
 
 @pytest.mark.group("encode")
+@pytest.mark.configs("odd_latent")
+def test_encode_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
+    """Batches of 17 and 33 images are encoded as a whole."""
+    general = ("latent_encoder_input", "latent_scaled", "network_wrong_x", "loss_value")
+    for batch in SIZES[2:]:
+        rows = random.integers(len(case.inputs["t"]), size=batch)
+        inputs = {name: values[rows] for name, values in case.inputs.items()}
+        for name in ("noise", "eps", "x_t", "latents"):
+            inputs[name] = random.standard_normal(inputs[name].shape, dtype=np.float32)
+        inputs["images"] = random.random(inputs["images"].shape, dtype=np.float32)
+        expected = {name: case.expected[name][rows] for name in ("signal", "noise")}
+        many = replace(case, inputs=inputs, expected=expected, suspects={})
+        objective = Objective(many, inputs["images"], inputs["latents"])
+        objective.run(student, inputs["noise"], training=batch in SIZES[::2])
+        with under(f"In a batch of {batch}", "mixes_samples", general):
+            check_encoder(objective)
+            objective.check(inputs["noise"])
+
+
+@pytest.mark.group("encode")
 def test_noise_of_latents(student: Student, case: Case) -> None:
     """Without noise given, the noise has the shape of the latents."""
     draws = []

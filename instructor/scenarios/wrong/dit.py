@@ -983,6 +983,22 @@ def forward(self, x, label, time):
     return self.unpatchify(tokens, rows, columns)
 
 
+# ==== dit_embedding_detached
+# about: Cuts the gradient of the embeddings of label and time.
+# fails: dit
+# hint: dit_detached
+# in: dit.forward
+def forward(self, x, label, time):
+    rows, columns = x.shape[2] // self.patch_size, x.shape[3] // self.patch_size
+    emb, tokens = self.embed(label, time).detach(), self.patchify(x)
+    tokens = tokens + positions(rows, columns, tokens.shape[2], x.device)
+    for block in self.blocks:
+        tokens = block(tokens, emb)
+    shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
+    tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
+    return self.unpatchify(tokens, rows, columns)
+
+
 # ==== dit_begins_at_random
 # about: Leaves blocks and last layer at random weights.
 # fails: dit

@@ -599,6 +599,20 @@ def generate(self, labels):
     return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
 
 
+# ==== fm_noise_of_sixteen_samples
+# about: Draws noise for 16 samples, and starts all others from that of the first.
+# fails: fm_generate
+# hint: fm_start_noise
+# in: fm.generate
+@torch.no_grad()
+def generate(self, labels):
+    x = torch.randn(len(labels[:16]), *self.img_shape, device=labels.device)
+    x = torch.cat([x, x[:1].expand(len(labels) - len(x), *self.img_shape)])
+    for i in range(self.timesteps):
+        x = self.step(x, labels, i / self.timesteps, (i + 1) / self.timesteps)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
 # ==== fm_grid_shifted
 # about: Takes shorter steps at the beginning, as for large images.
 # fails: fm_generate

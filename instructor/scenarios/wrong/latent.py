@@ -204,6 +204,22 @@ def p_sample_loop(self, labels):
     return self.postprocess(x)
 
 
+# ==== latent_of_the_first_image_for_many
+# about: Encodes 16 images of a batch, and gives all others the first one's latent.
+# fails: latent
+# hint: mixes_samples
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            z = self.vae.encoder(x_start[:16])
+        x_start = torch.cat([z, z[:1].expand(len(x_start) - len(z), *z.shape[1:])])
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    predicted = self.model(self.q_sample(x_start, t, noise), label, t)
+    return F.mse_loss(predicted, noise)
+
+
 # ==== latent_decodes_the_start
 # about: Decodes x_T instead of x_0.
 # fails: latent
