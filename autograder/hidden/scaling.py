@@ -18,7 +18,7 @@ Layout = tuple[Sequence[int], Sequence[int], int]
 STABLE_DIFFUSION: Layout = (1, 2, 4, 4), (0, 1, 2), 2  # has 686 tensors
 BLOCKS = {"names": 2, "names_one_block": 1, "names_three_blocks": 3}
 GUIDED = {"guided": 4, "guided_half": 2, "guided_double": 1}  # samples
-WALKS = {"walk": (2, 5), "walk_of_one_step": (1, 1), "walk_to_time_0": (3, 3)}  # samples, steps
+WALKS = {"walk": (2, 5), "walk_of_one_step": (1, 1), "walk_to_time_0": (17, 3)}  # samples, steps
 SCALES = np.array([1.0, 7.5, 0.0, 2.3])
 
 

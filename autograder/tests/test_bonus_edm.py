@@ -43,9 +43,10 @@ FACTORS = ("c_in", "c_noise", "c_skip", "c_out", "signal", "noise")
 
 
 @pytest.mark.group("denoise")
-def test_network_call(student: Student, case: Case) -> None:
-    """The network gets c_in x, the labels, and c_noise as a tensor [B]."""
-    check_network_call(case, denoised(student, case, training=False))
+def test_network_call(student: Student, case: Case, random: np.random.Generator) -> None:
+    """The network gets c_in x, the labels, and c_noise as a tensor [B], in batches of any size."""
+    for batch in (case, enlarged(case, random)):
+        check_network_call(batch, denoised(student, batch, training=False))
 
 
 @pytest.mark.group("denoise")

@@ -48,7 +48,7 @@ SHAPES: dict[str, tuple[tuple[list[int], list[int], int], tuple[int, int]]] = {
     "one_block": (([1, 2, 3], [1, 2], 1), (4, 4)),
     "three_blocks_no_attention": (([1, 2], [], 3), (6, 4)),
 }
-SAMPLES = {"one_level": 1, "equal_widths": 3, "one_block": 3}  # in a batch; 2 for the others
+SAMPLES = {"one_level": 1, "equal_widths": 17, "one_block": 3}  # in a batch; 2 for the others
 IN_EVALUATION = ("one_level", "stable_diffusion", "one_block")  # the others are in training mode
 AGAIN = ("one_block",)  # they run twice, in both modes
 shapes = pytest.mark.parametrize("shape", SHAPES)
