@@ -15,6 +15,21 @@ def denoise(self, x, label, sigma):
     return self.model(c_in * x, label, c_noise)
 
 
+# ==== edm_denoise_one_rate_beyond_eight
+# about: Scales all images from the ninth on as the first.
+# fails: bonus_edm
+# hint: edm_c_in
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    c_in[8:] = c_in[0]
+    return c_skip * x + c_out * self.model(c_in * x, label, c_noise)
+
+
 # ==== edm_denoise_as_ddpm
 # about: Takes the answer for the noise, as DDPM does.
 # fails: bonus_edm

@@ -797,6 +797,33 @@ def forward(self, x, context, time):
     return self.final_conv(x)
 
 
+# ==== sd_unet_upsamples_eight
+# about: Upsamples eight samples, and takes the first one's features for all others.
+# fails: bonus_scaling
+# hint: sd_unet_joined
+# in: stable_diffusion.forward
+def forward(self, x, context, time):
+    t_emb = self.time_embd(self.time_pe(time).to(x.dtype))
+
+    def apply(res_block, transformer, x):
+        x = res_block(x, t_emb)
+        return x if transformer is None else transformer(x, context)
+
+    states = [self.conv_in(x)]
+    for res_block, transformer, downsample in self.encoder:
+        states.append(apply(res_block, transformer, states[-1]))
+        if downsample is not None:
+            states.append(downsample(states[-1]))
+    x = apply(self.mid_res_block1, self.mid_attn, states[-1])
+    x = self.mid_res_block2(x, t_emb)
+    for res_block, transformer, upsample in self.decoder:
+        x = apply(res_block, transformer, torch.cat([x, states.pop()], dim=1))
+        if upsample is not None:
+            x = upsample(x)
+            x = torch.cat([x[:8], x[:1].expand(len(x[8:]), *x.shape[1:])])
+    return self.final_conv(x)
+
+
 # ==== sd_unet_changes_x
 # about: Scales the latents in place.
 # fails: bonus_scaling
@@ -1553,6 +1580,24 @@ def sample_guided(
         eps = guided_eps(network, x, t, context, negative, scale)
         x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
         x = x + 0.1 * torch.randn_like(x)
+        on_step(i, x)
+    return x
+
+
+# ==== sd_walk_of_eight
+# about: Guides eight samples, and takes the first one's noise for all others.
+# fails: bonus_scaling
+# hint: sd_walk_eps
+# in: stable_diffusion.sample_guided
+def sample_guided(
+    network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None
+):
+    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
+    for i, time in enumerate(times):
+        t = torch.full((len(x),), time, device=x.device)
+        eps = guided_eps(network, x, t, context, negative, scale)
+        eps = torch.cat([eps[:8], eps[:1].expand(len(eps[8:]), *eps.shape[1:])])
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
         on_step(i, x)
     return x
 
