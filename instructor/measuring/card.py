@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from autograder.batch import Order, grade_all
+from autograder.reading.submission import IN_MEMORY
 from autograder.results import NOT_ATTEMPTED, Grade, PartResult
 
 from instructor import ROOT
@@ -272,7 +273,8 @@ def resident() -> float:
 
 def leftovers() -> set[str]:
     """What a grader may leave behind: its temporary folders, and processes of its workers."""
-    folders = {p.name for p in Path(tempfile.gettempdir()).glob("*")}
+    places = {Path(tempfile.gettempdir()), IN_MEMORY}
+    folders = {p.name for place in places for p in place.glob("*")}
     folders = {name for name in folders if name.startswith(("grade-", "autograder-"))}
     processes = set()
     for folder in Path("/proc").glob("[0-9]*"):
