@@ -19,6 +19,7 @@ def denoise(self, x, label, sigma):
 # about: Scales all images from the ninth on as the first.
 # fails: bonus_edm
 # hint: edm_c_in
+# judge_only: true
 # in: edm.denoise
 def denoise(self, x, label, sigma):
     c_noise = sigma.log() / 4

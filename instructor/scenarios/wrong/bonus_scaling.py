@@ -801,6 +801,7 @@ def forward(self, x, context, time):
 # about: Upsamples eight samples, and takes the first one's features for all others.
 # fails: bonus_scaling
 # hint: sd_unet_joined
+# judge_only: true
 # in: stable_diffusion.forward
 def forward(self, x, context, time):
     t_emb = self.time_embd(self.time_pe(time).to(x.dtype))
@@ -1588,6 +1589,7 @@ def sample_guided(
 # about: Guides eight samples, and takes the first one's noise for all others.
 # fails: bonus_scaling
 # hint: sd_walk_eps
+# judge_only: true
 # in: stable_diffusion.sample_guided
 def sample_guided(
     network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None

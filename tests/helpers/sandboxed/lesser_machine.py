@@ -251,6 +251,8 @@ def attack(worker: Worker, machine: Machine) -> dict[str, list[str]]:
     abstract.bind("\0" + path)
     for listening in (service, abstract):
         listening.listen()
+    with contextlib.suppress(OSError):  # what a process of this number left that was killed
+        remove_shared(kernel.syscall(SHMGET, SHARED_KEY + 1, 0, 0))
     shared = kernel.syscall(SHMGET, SHARED_KEY, 4096, 0o1600)
     try:
         with (
