@@ -698,6 +698,21 @@ def test_fingerprint(tmp_path):
     assert len({dataset.fingerprint() for dataset in [first, *others]}) == 7
 
 
+def test_a_failed_download_removes_only_what_it_made(monkeypatch, tmp_path):
+    """Empty folders of the user's own stay, and those that were made go, the data folder, too."""
+    (tmp_path / "own" / "empty").mkdir(parents=True)
+
+    def fail(root, **options):
+        (Path(root) / "MNIST" / "raw").mkdir(parents=True)
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", fail)
+    for folder in (tmp_path, tmp_path / "new" / "data"):
+        with pytest.raises(UserError, match="could not be downloaded"):
+            load_splits(DatasetConfig(name="MNIST", data_folder=folder), (1, 28, 28), 10)
+        assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["own", "empty"]
+
+
 def test_afhq_faces():
     """The real animal faces load as 128x128 colour images of three classes."""
     config = DatasetConfig(name="AFHQ", data_folder=find_asset("data/afhq"), resize=144)

@@ -9,6 +9,7 @@ depends on its seed alone, so that a resumed run, or one on several processes, s
 import contextlib
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -276,24 +277,21 @@ def read_digits() -> tuple[Tensor, Tensor]:
     return images, torch.from_numpy(digits.target).long()
 
 
-def remove_empty(folder: Path) -> None:
-    """Remove the empty folders in a folder, and then the folder itself if it is empty."""
-    for path in sorted([folder, *folder.rglob("*")], reverse=True):
-        with contextlib.suppress(OSError):  # a file, or a folder with files
-            path.rmdir()
-
-
 def load_torchvision(config: DatasetConfig, split: str) -> tuple[Tensor, Tensor, list[str]]:
     """MNIST, EMNIST, FashionMNIST or CIFAR10, downloaded on first use, as uint8 [N, C, H, W]."""
     options = {"split": config.emnist_split} if config.name == "EMNIST" else {}
     reader = getattr(tv, config.name)
+    raw = config.data_folder / config.name / "raw"  # torchvision's, made before it downloads
+    missing = [folder for folder in (raw, *raw.parents) if not os.path.exists(folder)]
     try:
         config.data_folder.mkdir(parents=True, exist_ok=True)
         data = reader(config.data_folder, train=split == "train", download=True, **options)
     except PermissionError as error:
         raise UserError(f"cannot write to the data folder: {error}") from None
     except (OSError, RuntimeError) as error:
-        remove_empty(config.data_folder)
+        for folder in missing:
+            with contextlib.suppress(OSError):  # it has files, or was not made
+                folder.rmdir()
         reason = " ".join(str(error).split())
         if "invalid for input of size" in reason:
             raise UserError(
