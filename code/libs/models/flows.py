@@ -54,7 +54,7 @@ class BoundedFlow(ImageFlow):
     the border.
 
     What `ImageFlow` asks for in the end has noise in it, and is not within [-1, 1]. So training
-    asks for it as late as possible, and drawing never: it would leave the noise in the picture.
+    asks for it late, and drawing in the last thousandth alone: it leaves the noise in the picture.
     """
 
     @property
