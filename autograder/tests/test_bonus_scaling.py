@@ -44,7 +44,7 @@ FLOATS = ("float16", "float32", "float64")
 SHAPES: dict[str, tuple[tuple[list[int], list[int], int], tuple[int, int]]] = {
     "one_level": (([1], [0], 2), (4, 6)),
     "stable_diffusion": (([1, 2, 4, 4], [0, 1, 2], 2), (16, 8)),
-    "equal_widths": (([1, 1, 1], [0, 1, 2], 2), (8, 12)),
+    "equal_widths": (([1, 1], [0, 1], 2), (4, 6)),
     "one_block": (([1, 2, 3], [1, 2], 1), (4, 4)),
     "three_blocks_no_attention": (([1, 2], [], 3), (6, 4)),
 }

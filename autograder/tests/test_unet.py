@@ -12,10 +12,10 @@ from autograder.checks.unet_wiring import Wiring, needed_levels
 
 PART = "unet"
 SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
-    "mnist": ({"in_channels": 1, "num_classes": 10}, (28, 28)),
+    "mnist": ({"in_channels": 1, "num_classes": 10}, (12, 12)),
     "cifar10": (
         {"in_channels": 3, "num_classes": 10, "dim_mults": [1, 2, 2, 2], "attn_levels": [1, 2]},
-        (32, 32),
+        (16, 16),
     ),
     "afhq_latent": ({"in_channels": 4, "num_classes": 3}, (16, 16)),
     "odd": (
