@@ -33,8 +33,8 @@ from autograder.reading.submission import (
     Submission,
     hash_of_file,
     team_of,
-    work_folder,
 )
+from autograder.reading.work_folder import work_folder
 from autograder.results import FAILED, NOT_ATTEMPTED, PASSED, Grade, TestResult
 from autograder.rubric import Rubric
 from autograder.sandbox.sandbox import Sandbox

@@ -26,7 +26,7 @@ from autograder.checks.unet_wiring import Wiring, needed_levels
 from autograder.examine import LocalWorker
 from autograder.hidden.oracles import make_cases
 from autograder.reading.program import constructor_names
-from autograder.sandbox.wire import BadMessage, Closed, pack, unpack
+from autograder.sandbox.wire import BadMessage, Closed, Packer, Unpacker, bytes_of
 
 from helpers.files import ROOT
 
@@ -93,8 +93,11 @@ FILLS = {"zeros": 0.0, "ones": 1.0, "nans": NAN, "infinities": INF, "largest": 3
 
 def over_the_wire(message: Message) -> Message:
     """A message as it arrives, or BadMessage."""
-    header, arrays = pack(message)
-    return unpack(header, b"".join(arrays))
+    header, sent = Packer().pack(message)
+    message, arrays = Unpacker().unpack(header)
+    for array, content in zip([a for a in arrays if a.size], sent, strict=True):
+        bytes_of(array)[:] = content
+    return message
 
 
 class Liar:

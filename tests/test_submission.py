@@ -1,6 +1,5 @@
 """Reading a hand-in: its code is found wherever it is, copied unchanged, and given helpers."""
 
-import contextlib
 import hashlib
 import importlib.util
 import marshal
@@ -11,14 +10,11 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from autograder.reading import submission
 from autograder.reading.submission import (
     Refused,
     open_submission,
-    work_folder,
 )
 
 from helpers.files import ROOT
@@ -299,27 +295,3 @@ def test_damage_of_any_kind_is_read_or_refused(tmp_path):
         shutil.rmtree(work, ignore_errors=True)
     assert all(reason.isprintable() for reason in reasons)
     assert 20 < len(reasons) < trials - 20
-
-
-def test_work_folders_are_closed_and_go(monkeypatch, tmp_path):
-    """Others can enter a folder whose name they know, but not list its neighbours; then it goes."""
-    monkeypatch.setattr(submission, "IN_MEMORY", tmp_path)
-    with contextlib.suppress(KeyError), work_folder() as folder:
-        (folder / "code").mkdir()
-        assert len(folder.name) == 32
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o755
-        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o711
-        raise KeyError
-    assert not folder.parent.exists()
-
-
-@pytest.mark.parametrize(
-    ("usual", "free", "in_memory"),
-    [("/tmp", 1 << 30, True), ("/tmp", 30_000_000, False), ("/elsewhere", 1 << 30, False)],
-)
-def test_work_folders_are_in_memory(monkeypatch, tmp_path, usual, free, in_memory):
-    """That is, if there is room, and nobody has chosen another place for temporary files."""
-    monkeypatch.setattr("tempfile.gettempdir", lambda: usual)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
-    assert submission.has_room(tmp_path) == in_memory
-    assert not submission.has_room(tmp_path / "missing")

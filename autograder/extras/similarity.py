@@ -17,7 +17,8 @@ import numpy as np
 
 from autograder.course.tables import as_csv, cell
 from autograder.output.pages import render
-from autograder.reading.submission import Refused, names_of, open_submission, work_folder
+from autograder.reading.submission import Refused, names_of, open_submission
+from autograder.reading.work_folder import work_folder
 from autograder.text import InputError, write_text
 
 KIT_CODE = Path(__file__).resolve().parents[2] / "code"

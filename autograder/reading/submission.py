@@ -5,16 +5,12 @@ report and the pictures are read where they are. Whatever was handed in becomes 
 `Refused` with one sentence.
 """
 
-import contextlib
 import hashlib
 import os
 import re
-import secrets
-import shutil
 import struct
-import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +20,6 @@ from autograder.reading.paperwork import check_report, check_rest, read_samples,
 from autograder.reading.program import (
     ARCHIVES,
     GRADED,
-    MAX_CODE_BYTES,
     copy_code,
     find_code,
     supply_bytecode,
@@ -42,11 +37,9 @@ __all__ = [
     "names_of",
     "open_submission",
     "team_of",
-    "work_folder",
 ]
 
 MAX_HASHED = 50_000_000  # bytes of a file; of larger files only name and size are hashed
-IN_MEMORY = Path("/dev/shm")  # some disks take 0.3 s for the files of one submission
 PARTS_OF_A_SUBMISSION = {"code", "libs", "writeup", "team.csv", *GRADED}
 UNNAMED = re.compile(r"submission[\s_(-]*\d*\)?", re.IGNORECASE)  # zip_submission.py's name
 
@@ -170,33 +163,6 @@ def _is_named_by_folder(path: Path) -> bool:
 def _with_folders(path: Path, depth: int) -> str:
     """A path's name, preceded by the names of `depth` parent folders."""
     return "/".join([*path.parts[1:-1], path.name][-1 - depth :])
-
-
-@contextlib.contextmanager
-def work_folder() -> Iterator[Path]:
-    """An empty folder for one submission, in memory if there is room, which is removed afterwards.
-
-    The worker may run as another user. It must reach its own submission and no other, so the folder
-    has a random name, and the one around it cannot be listed.
-    """
-    place = IN_MEMORY if has_room(IN_MEMORY) else None
-    with tempfile.TemporaryDirectory(
-        prefix="grade-", dir=place, ignore_cleanup_errors=True
-    ) as outer:
-        Path(outer).chmod(0o711)
-        folder = Path(outer) / secrets.token_hex(16)
-        folder.mkdir(0o755)
-        yield folder
-
-
-def has_room(place: Path) -> bool:
-    """Whether submissions may be copied to a place in memory: there is room for two large ones.
-
-    Whoever chose another temporary folder than the usual one wants them there.
-    """
-    if tempfile.gettempdir() != "/tmp" or not os.access(place, os.W_OK | os.X_OK):
-        return False
-    return shutil.disk_usage(place).free >= 2 * MAX_CODE_BYTES
 
 
 def open_submission(path: Path, work: Path, kit_code: Path) -> Submission:

@@ -17,7 +17,7 @@ from autograder.checks.cases import Case, load_goldens, random_of
 from autograder.checks.findings import Finding
 from autograder.checks.student import Student
 from autograder.examine import IS_STARTER, Examination, examine
-from autograder.reading.submission import work_folder
+from autograder.reading.work_folder import work_folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

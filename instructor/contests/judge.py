@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from autograder.reading.submission import work_folder
+from autograder.reading.work_folder import work_folder
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.sandbox import Sandbox
 from autograder.sandbox.wire import BadMessage, Channel, Closed, Slow

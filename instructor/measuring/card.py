@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from autograder.batch import Order, grade_all
-from autograder.reading.submission import IN_MEMORY
+from autograder.reading.work_folder import IN_MEMORY
 from autograder.results import NOT_ATTEMPTED, Grade, PartResult
 
 from instructor import ROOT

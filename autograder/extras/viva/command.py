@@ -24,8 +24,8 @@ from autograder.reading.submission import (
     hash_of_file,
     names_of,
     open_submission,
-    work_folder,
 )
+from autograder.reading.work_folder import work_folder
 from autograder.results import Grade
 from autograder.rubric import DEFAULT, load_rubric
 from autograder.sandbox.sandbox import Sandbox
