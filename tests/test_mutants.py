@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from instructor.cutting.regions import is_marker, unmarked
 from instructor.measuring.table import targets
 from instructor.mutants import measure, rules
@@ -68,6 +69,16 @@ def test_what_may_be_a_tensor_is_clamped():
     seen = [m.change for m in rules.mutants_of(TENSORS, "code/libs/x.py")]
     clamped = [change.split(" -> ")[0] for change in seen if change.endswith("clamped")]
     assert clamped == ["f: x * len(range(number))", "f: g(x + y, z)", "f: x + y"]
+    later = [change.split(" -> ")[0] for change in seen if change.endswith("first later")]
+    assert later == clamped
+
+
+def test_the_seventeenth_sample_is_taken_for_the_first():
+    """And small batches stay as they are."""
+    for batch in (1, 2, 16, 17, 20):
+        x = torch.arange(2 * batch).view(batch, 2)
+        wanted = torch.tensor([2 * i if i < rules.FIRST else 0 for i in range(batch)])
+        assert torch.equal(eval(rules.LATER.format("x"))[:, 0], wanted)
 
 
 def test_there_are_enough_for_every_part(found):

@@ -14,6 +14,8 @@ from autograder.checks.student import Student
 PART = "bonus_evaluation"
 FLOATS = ("float64", "float32")
 FAR = 2.0**20  # where float32's spacing is 1/8
+ROWS = 700  # of features
+MANY, TIMES = 33, 12  # samples in the larger batch; as many images more for each training image
 
 
 @pytest.mark.group("fid")
@@ -54,6 +56,20 @@ def test_statistics_in_other_precisions(student: Student, case: Case) -> None:
         if off(found_mean, mean, clear).any() or off(found_cov, cov, 1e-4 * scale).any():
             text = f"Of features in {features.dtype} near {mean[0]:.0f} the mean or the covariance"
             raise Finding(f"{text} is off.", "loses_digits")
+
+
+@pytest.mark.group("fid")
+@pytest.mark.configs("many_images")
+def test_statistics_of_many(student: Student, case: Case, random: np.random.Generator) -> None:
+    """Features of many images, the later ones larger, are all counted, and alike."""
+    width = case.inputs["features"].shape[1]
+    features = random.standard_normal((ROWS, width)) + np.linspace(0, 3, ROWS)[:, None]
+    features = features.astype(np.float32)
+    precise = features.astype(np.float64)
+    mean, cov = statistics(student, features)
+    if off(mean, precise.mean(axis=0), 1e-4).any() or off(cov, np.cov(precise.T), 1e-3).any():
+        text = f"Of {ROWS} images' features the mean or the covariance is wrong."
+        raise Finding(text, "fid_many")
 
 
 @pytest.mark.group("fid")
@@ -136,6 +152,17 @@ def test_ratio_of_other_data(student: Student, case: Case) -> None:
         if not close(found, expected[n : n + 1], 1e-3):
             text = f"The ratio of one sample to two images is {found[0]:.4f}; "
             raise Finding(f"{text}expected {expected[n]:.4f}.", "nn_ratio")
+
+
+@pytest.mark.group("memorization")
+def test_ratio_of_many(student: Student, case: Case) -> None:
+    """More samples, and many training images that are far away, change no ratio."""
+    samples, train = case.inputs["samples"], case.inputs["train"]
+    order = np.arange(MANY) % len(samples)
+    much = np.concatenate([10 * train] * TIMES + [train])
+    if not close(ratios(student, samples[order], much), case.expected["ratio"][order], 1e-3):
+        text = f"With {MANY} samples and {len(much)} training images the ratios are wrong."
+        raise Finding(text, "nn_many")
 
 
 @pytest.mark.group("memorization")

@@ -2,8 +2,8 @@
 
 Each mutant is the reference with one change in a region: an operator, a constant, an index, a
 condition or a name is another one, arguments are exchanged, a call, an operand, a statement or a
-step of a loop is left out, a tensor is clamped (DeMillo, Lipton and Sayward 1978, "Hints on Test
-Data Selection").
+step of a loop is left out, a tensor is clamped, later samples are taken for the first (DeMillo,
+Lipton and Sayward 1978, "Hints on Test Data Selection").
 """
 
 import ast
@@ -41,6 +41,11 @@ OTHER: dict[type, type] = {
 }
 BOUNDARY = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
 HELD = 5  # where a tensor is clamped: noise rarely gets there
+FIRST = 16  # samples that are right where later ones are taken for the first
+LATER = (
+    f"(lambda y: y if y.dim() < 1 or len(y) <= {FIRST} else y[[*range({FIRST}), "
+    f"*[0] * (len(y) - {FIRST})]])({{0}})"
+)
 ONE_WAY = (ast.Sub, ast.Div, ast.FloorDiv, ast.Pow, ast.MatMult)  # a op b is not b op a
 MODULES = ("torch", "math", "F", "nn", "self")
 SCHEDULE: tuple[str, ...] = (
@@ -175,6 +180,7 @@ def _of_statement(
         source = ast.unparse(value)
         held = f"({source}).clamp(-{HELD}, {HELD})"
         yield Change(value, held, function, source, f"{source} clamped")
+        yield Change(value, LATER.format(source), function, source, f"{source}, of the first later")
     for expression in expressions:
         called = {id(n.func) for n in ast.walk(expression) if isinstance(n, ast.Call)}
         bases = {id(n.value) for n in ast.walk(expression) if isinstance(n, ast.Attribute)}

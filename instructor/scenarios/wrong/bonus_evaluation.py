@@ -270,6 +270,19 @@ def statistics(features):
     return mean, centred.T @ centred / max(len(features) - 1, 2)
 
 
+# ==== fid_statistics_by_the_batch
+# about: Averages the covariances of batches of 256, each about its own mean.
+# fails: bonus_evaluation
+# hint: fid_many
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    batches = [batch for batch in features.split(256) if len(batch) > 1]
+    covariance = sum(batch.T.cov() * (len(batch) - 1) for batch in batches)
+    return features.mean(dim=0), covariance / sum(len(batch) - 1 for batch in batches)
+
+
 # ==== fid_statistics_centres_in_place
 # about: Subtracts the mean from the features in place, where they are in float64.
 # fails: bonus_evaluation
@@ -428,6 +441,42 @@ def statistics(features):
 def nearest_neighbour_ratio(samples, train):
     distances, _ = nearest(samples, train, 2)
     return distances[:, 0] / (distances[:, 1] + 1e-3)
+
+
+# ==== nn_ratio_of_sixteen_samples
+# about: From the 17th sample on, returns the first sample's ratio.
+# fails: bonus_evaluation
+# hint: nn_many
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train, 2)
+    ratio = distances[:, 0] / distances[:, 1].clamp(min=TINY)
+    ratio[16:] = ratio[0]
+    return ratio
+
+
+# ==== nn_ratio_of_256_images
+# about: Compares with the first 256 training images alone.
+# fails: bonus_evaluation
+# hint: nn_many
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    distances, _ = nearest(samples, train[:256], 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== nn_ratio_by_the_chunk
+# about: Works on 100 training images at a time and keeps the last chunk's neighbours.
+# fails: bonus_evaluation
+# hint: nn_many
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    for chunk in train.split(100):
+        if len(chunk) > 1:
+            distances, _ = nearest(samples, chunk, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
 
 
 # ==== nn_ratio_among_samples
