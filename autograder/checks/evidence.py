@@ -259,7 +259,7 @@ def noise_fault(noise: np.ndarray) -> tuple[str, str] | None:
             moved = np.moveaxis(centred, axis, 0)
             a, b = moved[:-1], moved[1:]
             correlation = np.einsum("abcd,abcd->", a, b) / a.size / deviation**2
-            if abs(correlation) * np.sqrt(a.size) > UNLIKELY and correlation > 0.5:
+            if abs(correlation) * np.sqrt(a.size) > UNLIKELY and correlation > 0.9:
                 return f"it is the same for all {along}", "noise_shared"
     if abs(mean) * np.sqrt(n) > UNLIKELY * max(1.0, deviation):
         uniform = abs(mean - 0.5) < 0.05

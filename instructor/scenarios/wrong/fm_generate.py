@@ -602,7 +602,7 @@ def generate(self, labels):
 # ==== fm_noise_of_sixteen_samples
 # about: Draws noise for 16 samples, and starts all others from that of the first.
 # fails: fm_generate
-# hint: fm_start_noise
+# hint: noise_shared
 # in: fm.generate
 @torch.no_grad()
 def generate(self, labels):
