@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import threading
 import time
 
 import numpy as np
@@ -41,6 +42,26 @@ def test_values_and_arrays_come_back(pair):
     for sent, got in zip(arrays, message["a"], strict=True):
         assert got.dtype == sent.dtype
         np.testing.assert_array_equal(got, sent)
+
+
+def test_large_messages_come_in_pieces(pair):
+    """More arrays than one call of the system takes, more bytes than the pipe holds, strides, and a
+    second message right behind: all arrive as they were sent, each in memory of its own."""
+    channel, raw = pair
+    other = Channel(raw)
+    random = np.random.default_rng(0)
+    sizes = [0, 1, 7, 300, 5_000, 3, 2_000, 30_000]
+    arrays = [random.standard_normal(n) for n in sizes for _ in range(90)]
+    arrays = [a.astype(np.float16) if i % 3 else a[::2] for i, a in enumerate(arrays)][:700]
+    messages = [{"a": arrays}, {"b": arrays[-1]}]
+    sender = threading.Thread(target=lambda: [channel.send(m) for m in messages], daemon=True)
+    sender.start()
+    first, second = (other.receive(time.monotonic() + 30) for _ in messages)
+    sender.join()
+    for sent, got in zip([*arrays, arrays[-1]], [*first["a"], second["b"]], strict=True):
+        np.testing.assert_array_equal(got, sent)
+        assert not got.flags.writeable
+        assert got.base is None
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,9 @@ class Packer:
     def pack(self, message: dict[str, Any]) -> tuple[bytes, list[memoryview]]:
         """The header of a message, and the bytes of its arrays."""
         self.arrays = []
-        return self.encoder.encode(message).encode(), self.arrays
+        header = self.encoder.encode(message).encode()
+        arrays, self.arrays = self.arrays, []
+        return header, arrays
 
     def described(self, value: Any) -> dict[str, Any]:
         """What the header says of an array."""
@@ -203,7 +205,8 @@ class Unpacker:
             raise BadMessage("a header that is not JSON") from error
         if not isinstance(message, dict):
             raise BadMessage("a header that is no message")
-        return message, self.arrays
+        arrays, self.arrays = self.arrays, []
+        return message, arrays
 
     def restored(self, value: dict[str, Any]) -> Any:
         """An array in place of what describes one; any other value as it is."""
