@@ -36,6 +36,12 @@ SOUND = {
     "joined": lambda x: torch.cat([x, x.flip(0)]).chunk(2)[1] + torch.stack(list(x)),
     "numbers": lambda x: torch.tensor([float(row.sum()) for row in x]),
     "scripted": lambda x: x + scripted(x),
+    "if on a GPU": lambda x: x + torch.randn(x.shape, device="cuda" if x.is_cuda else "cpu"),
+    "unless on a CPU": lambda x: x + (torch.ones(4) if x.is_cpu else torch.ones(4).cuda()),
+    "by number": lambda x: x + torch.randn(x.shape).to(x.get_device()),
+    "made by number": lambda x: x + torch.randn(x.shape, device=torch.get_device(x)),
+    "by type": lambda x: x + torch.randn(x.shape).type(x.type()),
+    "another type": lambda x: x + x.type(torch.float64) + x.type("torch.cuda.DoubleTensor"),
     "eigenvalues": lambda x: torch.linalg.eigh(x @ x.T).eigenvalues[:, None] + x,
 }
 FAULTY = {
@@ -44,6 +50,8 @@ FAULTY = {
     "zeros": lambda x: torch.zeros(6, 4).add_(torch.cat([x, x])),
     "brought back": lambda x: x.cpu() + x,
     "joined": lambda x: torch.cat([x, torch.zeros(1, 4)]),
+    "by type": lambda x: x + torch.randn(x.shape).type("torch.FloatTensor"),
+    "in double": lambda x: x + torch.randn(x.shape).type(torch.float64),
     "in a function": lambda x: torch.nn.functional.mse_loss(x, torch.ones(3, 4)),
 }
 
@@ -54,6 +62,8 @@ def test_what_a_gpu_allows_works(name):
     with Devices():
         x = away(3, 4)
         assert x.device == AWAY
+        assert (x.is_cuda, x.is_cpu, x.get_device()) == (True, False, 0)
+        assert (torch.ones(2).is_cuda, torch.ones(2).get_device()) == (False, -1)
         SOUND[name](x)
 
 

@@ -28,10 +28,11 @@ from autograder.checks.messages import Answer, Tensor
 from autograder.checks.student import Student
 
 NAMES = ["x_start", "label", "t", "noise"]
+FLOATS = ("float32", "float64")  # of a loss: the assignment names none
 # Tolerance of a loss if the noise is recovered from x_t. In float32, 1 - alpha_bar at t = 0 is 1e-4
 # within 6e-8, so its root, and the noise, have a relative error of up to 3e-4.
 RECOVERED = 1e-3
-MANY = 1024  # drawn time steps, of which one in 37 is missing with probability 2e-11
+MANY = 1400  # drawn time steps, of which one in 49 is missing with probability 1e-11
 
 
 @dataclass(repr=False)  # pytest would spell out all its numbers
@@ -198,12 +199,12 @@ class Objective:
             target: what the network should predict.
         """
         eps = self.case.inputs["eps"]
-        loss = float(tensor_of(self.answer.value, [], "The loss"))
+        loss = float(tensor_of(self.answer.value, [], "The loss", FLOATS))
         difference = eps - target
         expected = float((difference**2).mean())
         if not close(loss, expected, tolerance):
             hint = suspect({"loss": np.asarray(loss)}, self.case.suspects, {"loss": 1e-6}, 1e-5)
-            again = float(tensor_of(self.call().value, [], "The loss"))
+            again = float(tensor_of(self.call().value, [], "The loss", FLOATS))
             if not close(again, loss, 1e-6):
                 hint = hint or f"{self.family}_other_noise"
             elif not off(loss, expected, rounded_share(difference) * expected):
@@ -212,6 +213,8 @@ class Objective:
                 f"The loss is {loss:.5f}; expected {expected:.5f}.",
                 hint or f"{self.family}_value",
             )
+        if self.answer.gradients is None:
+            return
         gradient = self.answer.gradients.get("model", 0.0)
         if not close(gradient, float((2 * difference * eps).mean()), 1e-2):
             raise Finding(

@@ -63,7 +63,7 @@ class Answer:
     value: Any
     changed: list[int | str] = field(default_factory=list)  # indices of arguments, names of buffers
     mode_changed: list[str] = field(default_factory=list)  # names of doubles, or "self"
-    gradients: dict[str, float] = field(default_factory=dict)  # by double; only those reached
+    gradients: dict[str, float] | None = None  # by double, only those reached; None: not asked for
     draws: bool = False  # the method draws its time steps itself
     asked: list[Asked] = field(default_factory=list)
 

@@ -254,8 +254,9 @@ class Student:
         """Call a method; each double's handler answers with an array, or with a sentence to refuse.
 
         Args:
-            gradients: also compute which gradients reach the doubles.
-            training: the mode of the object and of the doubles, training or evaluation.
+            gradients: also compute which gradients reach the doubles, if in training mode.
+            training: the mode of the object and of the doubles, training or evaluation. Torch
+                records gradients only in training.
             time_at: position of the time steps, which are left out if the method, as in some
                 editions, draws them itself; `Answer.draws` says whether.
             away: put all arguments on a second device, see worker/devices.py.
@@ -265,7 +266,7 @@ class Student:
         """
         inside, weights = inside or {}, weights or {}
         request = {"key": key, "method": method, "args": list(args), "time": time_at}
-        doubles = doubles or {}
+        doubles, gradients = doubles or {}, gradients and training
         request |= {"doubles": list(doubles), "gradients": gradients, "training": training}
         request |= {"away": away, "inside": list(inside), "weights": dict(weights)}
 
@@ -275,7 +276,8 @@ class Student:
             )
             if training:  # a frozen autoencoder may be put into evaluation mode for good
                 modes = [name for name in modes if not name.startswith("vae.")]
-            found = read_gradients(answer, {*doubles, *inside, *weights})
+            names = {*doubles, *inside, *weights}
+            found = read_gradients(answer, names) if gradients else None
             value, draws = read_value(answer.get("value")), answer.get("draws") is True
             return Answer(value, read_changed(answer), modes, found, draws, calls.asked)
 
@@ -381,7 +383,8 @@ class Student:
         request |= {"seed": seed, "most": MAX_MEMBER_CALLS}
 
         def read(answer: dict[str, Any], calls: Calls) -> tuple[Answer, dict[str, Any]]:
-            gradients = read_gradients(answer, {asked.name for asked in calls.asked})
+            names = {asked.name for asked in calls.asked}
+            gradients = read_gradients(answer, names) if training else None
             value = read_value(answer.get("value"))
             return Answer(value, gradients=gradients, asked=calls.asked), calls.structure or {}
 

@@ -56,11 +56,28 @@ def files_without_weights() -> Any:
 
 
 class HollowUNet(nn.Module):
-    """Replaces a UNet whose output is not used; its one parameter has the device."""
+    """Replaces a UNet whose output is not used; its one parameter has the device.
+
+    Code may ask it for anything that the real one has, which is built then.
+    """
+
+    real: type[nn.Module] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
         self.parameter = nn.Parameter(torch.zeros(1))
+        self.__dict__.update(given=(args, kwargs), whole=None)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if self.real is None or "given" not in vars(self) or name.startswith("_"):
+                raise
+        if self.whole is None:
+            args, kwargs = self.given
+            self.__dict__["whole"] = self.real(*args, **kwargs)
+        return getattr(self.whole, name)
 
 
 class HollowAutoencoder(HollowUNet):
@@ -84,12 +101,13 @@ def hollow_networks(module: str) -> Any:
             real = getattr(libs[home], name, None)
             if hasattr(real, "encode") or hasattr(real, "decode"):
                 continue  # it has methods of its own that matter
+            posing: Any = type(name, (stand_in,), {"real": real})
             for user in map(libs.get, dict.fromkeys((home, "latent_space", "ddpm", module))):
                 if real is not None and getattr(user, name, None) is real:
-                    stack.enter_context(mock.patch.object(user, name, stand_in))
+                    stack.enter_context(mock.patch.object(user, name, posing))
             if real is not None:
                 for initialise in (*initialisers(libs["ddpm"]), *initialisers(libs[module])):
-                    stack.enter_context(default_replaced(initialise, real, stand_in))
+                    stack.enter_context(default_replaced(initialise, real, posing))
         yield
 
 

@@ -2,8 +2,8 @@
 
 On a GPU, code fails if it makes a tensor on the CPU and adds it to its input. Torch's own "meta"
 device has no values, and its first sum imports torch's compiler, which takes seconds. Here tensors
-really stay on the CPU, and `Devices` checks what they are mixed with. A GPU that code names is this
-device.
+really stay on the CPU, and `Devices` checks what they are mixed with. Asked in any of torch's ways,
+they say that they are on a GPU.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,10 @@ import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
-AWAY = torch.device("meta")  # the device that tensors on the second device report
+AWAY = torch.device("cuda", 0)  # the device that tensors on the second device report
 MISMATCH = "Expected all tensors to be on the same device"
-MOVES = ("to", "cpu", "cuda", "copy_", "type_as", "__setitem__")
+CHANGES = ("to", "type", "type_as", "cpu")  # methods that may move a tensor
+MOVES = (*CHANGES, "cuda", "copy_", "__setitem__")
 
 
 class Away(torch.Tensor):
@@ -29,6 +30,15 @@ class Home(torch.Tensor):
     """
 
 
+ANSWERS: dict[Any, tuple[Any, Any]] = {  # on the CPU, on the second device
+    torch.Tensor.device: (torch.device("cpu"), AWAY),
+    torch.Tensor.is_cpu: (True, False),
+    torch.Tensor.is_cuda: (False, True),
+    torch.Tensor.get_device: (-1, AWAY.index),
+    torch.get_device: (-1, AWAY.index),
+}
+
+
 class Devices(TorchFunctionMode):
     """Within this context tensors know their device, and those of different devices do not mix."""
 
@@ -39,8 +49,13 @@ class Devices(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         given = list(tensors_in((args, kwargs)))
         is_away = any(isinstance(value, Away) for value in given)
-        if getattr(func, "__self__", None) is torch.Tensor.device:
-            return AWAY if is_away else torch.device("cpu")
+        asked = func if func in ANSWERS else getattr(func, "__self__", None)
+        if asked in ANSWERS and len(args) == 1:
+            return ANSWERS[asked][is_away]
+        if name == "type" and len(args) == 1 and is_away:
+            return args[0].type().replace("torch.", "torch.cuda.")
+        if type(kwargs.get("device")) is int:
+            kwargs["device"] = AWAY
         picks = name == "__getitem__" and isinstance(args[0], Away)  # an index may be on any device
         if name not in MOVES and not picks:
             check(given)
@@ -48,15 +63,15 @@ class Devices(TorchFunctionMode):
         kind = Away if is_away else None if given and not all_home(given) else default
         if name == "cuda":
             return args[0].as_subclass(Away)
-        if name in ("to", "type_as", "cpu"):
+        if name in CHANGES:
             kind = {AWAY: Away, None: kind}.get(target_of(name, args, kwargs), Home)
-            args = tuple(here(value) for value in args)
+            args = tuple(here(AWAY if type(value) is int else value) for value in args)
         elif kwargs.get("device") is not None:
             kind = Away if is_away_name(kwargs["device"]) else Home
         kwargs = {key: here(value) for key, value in kwargs.items()}
         with torch._C.DisableTorchFunctionSubclass():
             result = func(*args, **kwargs)
-            if name in ("to", "type_as", "cpu"):
+            if name in CHANGES:
                 return result.as_subclass(kind) if kind else result
             return placed(result, kind) if kind else result
 
@@ -90,9 +105,7 @@ def all_home(values: list[torch.Tensor]) -> bool:
 
 def is_away_name(value: Any) -> bool:
     """Whether a value names the second device."""
-    if not isinstance(value, str | torch.device):
-        return False
-    return str(value) == str(AWAY) or str(value).partition(":")[0] == "cuda"
+    return isinstance(value, str | torch.device) and str(value).partition(":")[0] == AWAY.type
 
 
 def is_away_by_default() -> bool:
@@ -104,7 +117,9 @@ def is_away_by_default() -> bool:
 
 
 def here(value: Any) -> Any:
-    """The value, or the CPU if it names the second device."""
+    """The value, or the CPU if it names the second device; a type's name without the device."""
+    if isinstance(value, str) and value.startswith("torch.cuda."):
+        return value.replace("torch.cuda.", "torch.")
     return torch.device("cpu") if is_away_name(value) else value
 
 
@@ -115,6 +130,10 @@ def target_of(name: str, args: tuple, kwargs: dict[str, Any]) -> torch.device | 
     for value in (*args[1:], kwargs.get("device"), kwargs.get("other")):
         if isinstance(value, torch.Tensor):
             return AWAY if isinstance(value, Away) else torch.device("cpu")
+        if type(value) is int:
+            return AWAY
+        if name == "type" and isinstance(value, str):
+            return AWAY if value.startswith("torch.cuda.") else torch.device("cpu")
         if isinstance(value, torch.device) or (isinstance(value, str) and name == "to"):
             return AWAY if is_away_name(value) else torch.device(value)
     return None

@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from unittest import mock
 
 import numpy as np
 import torch
@@ -106,7 +107,28 @@ def members_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
                         yield f"{name}.{i}.{j}", part
 
 
-class Double(nn.Module):
+class Posing:
+    """Makes a double look like the module it replaces: its class and its attributes are that one's.
+
+    Code may ask `isinstance(layer, ResBlock)`, or for a layer's number of channels.
+    """
+
+    real: nn.Module | None = None
+
+    @property  # type: ignore[misc]  # not to be set
+    def __class__(self) -> type:  # what isinstance asks
+        return type(self) if self.real is None else type(self.real)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)  # type: ignore[misc]  # nn.Module's
+        except AttributeError:
+            if self.real is None:
+                raise
+            return getattr(self.real, name)
+
+
+class Double(Posing, nn.Module):
     """Replaces a network or a function, and passes each call to the judge, which answers it.
 
     Args:
@@ -191,15 +213,15 @@ class Member(Double):
     """Replaces a member of a network; answers random numbers in the shape of its output.
 
     Args:
-        real: the member it replaces; it runs on the real input if its output's shape is unknown.
+        real: the member; it runs on the real input if its output's shape is unknown.
     """
 
-    real: nn.Module
     members: Members
+    run: Callable[..., Any]  # the member's own forward
 
     def __init__(self, name: str, calls: Calls, real: nn.Module, members: Members) -> None:
         super().__init__(name, calls)
-        self.__dict__.update(real=real, members=members)  # not as a sub-module
+        self.__dict__.update(run=real.forward, members=members)
 
     def value(
         self,
@@ -229,7 +251,7 @@ class Member(Double):
         if known is not None:
             return known
         with torch.no_grad():
-            return list(self.real(*args, **kwargs).shape)
+            return list(self.run(*args, **kwargs).shape)
 
 
 def plain(double: Double) -> Callable[..., Any]:
@@ -274,6 +296,21 @@ def modules_with(name: str) -> list[types.ModuleType]:
 
 
 @contextlib.contextmanager
+def overtaken(owner: nn.Module, name: str, double: nn.Module) -> Iterator[None]:
+    """Within this context, a double gets the calls of a member, which otherwise stays what it is.
+
+    A module that is a member twice is replaced instead: it can have one double at a time.
+    """
+    member = getattr(owner, name)
+    if "forward" in vars(member):
+        with replaced(owner, name, double):
+            yield
+    else:
+        with mock.patch.dict(vars(member), forward=double):
+            yield
+
+
+@contextlib.contextmanager
 def replaced(owner: Any, path: str, double: nn.Module) -> Any:
     """Within this context, a double replaces a dotted attribute."""
     *parents, name = path.split(".")
@@ -281,6 +318,7 @@ def replaced(owner: Any, path: str, double: nn.Module) -> Any:
         owner = getattr(owner, parent)
     if isinstance(getattr(owner, name, None), nn.Module):
         before = getattr(owner, name)
+        double.__dict__["real"] = before  # not as a sub-module
         setattr(owner, name, double)
         try:
             yield
@@ -305,11 +343,14 @@ def passes_on(part: nn.Module) -> bool:
     return False
 
 
-def switches(doubles: dict[str, "Double"]) -> dict[str, Any]:
-    """State that a call must not change, besides its arguments and modes."""
+def switches(doubles: dict[str, "Double"], training: bool) -> dict[str, Any]:
+    """State that a call must not change, besides its arguments and modes.
+
+    Code that is right in training may switch gradients on in evaluation.
+    """
     network = doubles["model"].parameters() if "model" in doubles else ()
     return {
         "requires_grad": [parameter.requires_grad for parameter in network],
-        "grad_mode": torch.is_grad_enabled(),
+        "grad_mode": training and torch.is_grad_enabled(),
         "default_dtype": torch.get_default_dtype(),
     }

@@ -60,8 +60,8 @@ def own_names(network: Any) -> dict[str, str]:
     Empty for all other networks.
     """
     kind: Any = type(network)
-    if kind is HollowUNet:
-        kind = getattr(sys.modules.get("libs.unet"), "UNet", kind)
+    if issubclass(kind, HollowUNet):
+        kind = kind.real or getattr(sys.modules.get("libs.unet"), "UNet", kind)
     try:
         names = inputs_of(kind)
     except (TypeError, ValueError, AttributeError):

@@ -30,6 +30,7 @@ from autograder.worker.doubles import (
     Members,
     Shapes,
     modules_with,
+    overtaken,
     passes_on,
     plain,
     pose_as_network,
@@ -164,7 +165,7 @@ class Worker:
 
         Args:
             doubles: attributes of the object such as "model", "p_sample", "vae.encoder".
-            training: the mode of the object and of the doubles, training or evaluation.
+            training: the mode of object and doubles; evaluation runs without gradients.
             time: position of the time steps, which are left out if the method draws them itself.
             away: put all arguments on a second device.
             inside: doubles that take the place of functions that it calls.
@@ -183,6 +184,7 @@ class Worker:
             arguments = in_own_order(built, arguments)
         copies = buffer_copies(built)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(training))
             for name in doubles:
                 stack.enter_context(replaced(built, own_path(built, name), self.doubles[name]))
             self.replace_functions(inside, stack)
@@ -190,11 +192,11 @@ class Worker:
                 stack.enter_context(moved_away(built))
             elif method == "forward":
                 self.shapes[key] = stack.enter_context(shapes_noted(built))
-            before = switches(self.doubles)
+            before = switches(self.doubles, training)
             try:
                 result = bound(*arguments)
             finally:
-                after = switches(self.doubles)
+                after = switches(self.doubles, training)
                 torch.set_grad_enabled(before["grad_mode"])
                 torch.set_default_dtype(before["default_dtype"])
         answer: dict[str, Any] = {"value": pack(result), "draws": draws}
@@ -281,10 +283,12 @@ class Worker:
                     levels = enumerate(child)
                     structure[name] = [self.double_level(name, i, c, stack) for i, c in levels]
                 else:
-                    stack.enter_context(replaced(unet, name, self.double(name, child)))
+                    stack.enter_context(overtaken(unet, name, self.member(name, child)))
             self.channel.send({"structure": structure})
+            stack.enter_context(torch.set_grad_enabled(training))
             result = unet(*in_own_order(unet, [tensor(arg) for arg in args]))
-            return {"value": pack(result), "gradients": self.gradients(result)}
+            gradients = self.gradients(result) if training else None
+            return {"value": pack(result), "gradients": gradients}
 
     def double_level(
         self, name: str, i: int, level: nn.Module, stack: contextlib.ExitStack
@@ -295,8 +299,8 @@ class Worker:
         there = [part is not None and not passes_on(part) for part in level]
         for j, part in enumerate(level):
             if there[j]:
-                double = self.double(f"{name}.{i}.{j}", part)
-                stack.enter_context(replaced(level, str(j), double))
+                double = self.member(f"{name}.{i}.{j}", part)
+                stack.enter_context(overtaken(level, str(j), double))
         return there
 
     def doubles_of(
@@ -311,7 +315,7 @@ class Worker:
             for owner in modules_with(name):
                 stack.enter_context(mock.patch.object(owner, name, self.doubles[name].__call__))
 
-    def double(self, name: str, real: nn.Module) -> Double:
+    def member(self, name: str, real: nn.Module) -> Double:
         double = Member(name, self.calls, real, self.members)
         self.doubles[name] = double
         return double

@@ -24,11 +24,6 @@ MODULES += ["models.adaln", "models.dit"]
 STEPS = 20
 ODD_T = torch.tensor([0, STEPS - 1, 3, 11])
 ODD_LABELS = torch.tensor([2, 0, 1, 2])
-MANY_T, MANY_LABELS = (
-    ODD_T.repeat(5),
-    ODD_LABELS.repeat(5),
-)  # later samples may be treated otherwise
-MANY = len(MANY_T)
 Observations = dict[str, Any]
 
 
@@ -120,9 +115,9 @@ def stats(z: Tensor) -> Observations:
 def probe_q_sample(libs: Any) -> Observations:
     """Given noise, for batches of one, of as many as channels or pixels in a row; drawn noise."""
     ddpm, schedule, seen = make(libs), Schedule(latent=False), {}
-    for batch in (1, 3, 4, 6, MANY - 1):
+    for batch in (1, 3, 4, 6):
         x, noise = 1.5 * torch.randn(2, batch, 3, 4, 6)
-        seen[f"x_t of {batch}"] = ddpm.q_sample(x, MANY_T[1 : batch + 1], noise)
+        seen[f"x_t of {batch}"] = ddpm.q_sample(x, ODD_T.repeat(2)[1 : batch + 1], noise)
         seen[f"inputs of {batch}"] = torch.stack([x, noise])
     x, t = 1.5 * torch.randn(400, 3, 4, 6), ODD_T.repeat(100)
     first, second = ddpm.q_sample(x, t), ddpm.q_sample(x, t)
@@ -198,15 +193,15 @@ def probe_compute_loss(libs: Any, latent: bool = False) -> Observations:
 
     ddpm.q_sample = types.MethodType(q_sample, ddpm)
     shape = (4, 2, 3) if latent else (3, 4, 6)
-    x = torch.rand(MANY, 3, 16, 24) if latent else 1.5 * torch.randn(MANY, *shape)
-    noise = torch.randn(MANY, *shape)
+    x = torch.rand(4, 3, 16, 24) if latent else 1.5 * torch.randn(4, *shape)
+    noise = torch.randn(4, *shape)
     inputs = x, noise, x.clone(), noise.clone()
-    loss = ddpm.compute_loss(x, MANY_LABELS, MANY_T, noise)
+    loss = ddpm.compute_loss(x, ODD_LABELS, ODD_T, noise)
     loss.backward()
     seen = {"loss": loss.detach(), "gradient": ddpm.model.gain.grad.clone(), **asked(ddpm.model)}
     seen["inputs stay"] = torch.equal(x, inputs[2]) and torch.equal(noise, inputs[3])
 
-    x, t, labels = x.repeat(20, 1, 1, 1), MANY_T.repeat(20), MANY_LABELS.repeat(20)
+    x, t, labels = x.repeat(100, 1, 1, 1), ODD_T.repeat(100), ODD_LABELS.repeat(100)
     loss = ddpm.compute_loss(x, labels, t)
     call = ddpm.model.calls[-1]
     drawn = schedule.noise_in(call["x"], Encoder()(x) if latent else x, t)
@@ -228,8 +223,8 @@ def probe_unet(libs: Any) -> Observations:
         for name, p in sorted(unet.named_parameters()):
             draw = torch.Generator().manual_seed(len(name) * 1000 + p.numel())
             p.data = torch.randn(p.shape, generator=draw) * 0.3
-        x = torch.randn(MANY, 2, 8, 12, requires_grad=True)
-        out = unet(x, MANY_LABELS, MANY_T)
+        x = torch.randn(4, 2, 8, 12, requires_grad=True)
+        out = unet(x, ODD_LABELS, ODD_T)
         (out * torch.linspace(-1, 1, out[0].numel()).view(out.shape[1:])).mean().backward()
         # An output joined along the batch would show here too: this is the size of the input.
         seen[f"output {mults}"] = out.detach()
@@ -243,7 +238,7 @@ def probe_unet(libs: Any) -> Observations:
 def probe_bonus_sampling(libs: Any) -> Observations:
     """Steps of DDIM, and two walks with a toy network and noise that is counted."""
     seen: Observations = {}
-    x, eps, noise = torch.randn(3, MANY, 1, 4, 5)
+    x, eps, noise = torch.randn(3, 2, 1, 4, 5)
     for bars in ((0.01, 0.2), (0.5, 0.9), (0.9, 1.0)):
         for options in ({}, {"eta": 0.7, "noise": noise}, {"clip_x0": True}):
             given = x.clone()
@@ -277,11 +272,11 @@ def probe_bonus_edm(libs: Any) -> Observations:
     """Denoising at unlike noise levels, the loss and its gradient, and steps down to 0."""
     edm = libs.edm.EDM((3, 4, 6), 8, 8, 3, (1,), (), sigma_data=0.8).eval()
     edm.model = Denoiser()
-    sigma = torch.tensor([0.02, 30.0, 0.7, 3.0]).repeat(5)
-    y, noise = torch.randn(2, MANY, 3, 4, 6)
+    sigma = torch.tensor([0.02, 30.0, 0.7, 3.0])
+    y, noise = torch.randn(2, 4, 3, 4, 6)
     x = y + sigma.view(-1, 1, 1, 1) * noise
     given = [value.clone() for value in (x, y, noise)]
-    seen = {"denoised": edm.denoise(given[0], MANY_LABELS, sigma)}
+    seen = {"denoised": edm.denoise(given[0], ODD_LABELS, sigma)}
     seen["denoised"].sum().backward()
     seen["gradient of denoise"], edm.model.gain.grad = edm.model.gain.grad.clone(), None
     seen |= {f"{name} of denoise": value for name, value in asked(edm.model).items()}
@@ -294,15 +289,14 @@ def probe_bonus_edm(libs: Any) -> Observations:
         return (0.64 / size**2 * x + 0.8 * s / size * answer).float()
 
     edm.denoise = types.MethodType(denoise, edm)
-    seen["loss"] = edm.compute_loss(given[1], MANY_LABELS, sigma, given[2])
+    seen["loss"] = edm.compute_loss(given[1], ODD_LABELS, sigma, given[2])
     seen["loss"].backward()
     seen["gradient"] = edm.model.gain.grad.clone()
     seen |= asked(edm.model)
-    y, sigma = y.repeat(20, 1, 1, 1), sigma.repeat(20)
-    edm.compute_loss(y, MANY_LABELS.repeat(20), sigma)
-    total = (sigma**2 + 0.64).sqrt().view(-1, 1, 1, 1)
-    drawn = edm.model.calls[-1]["x"] * total - y
-    seen |= stats((drawn / sigma.view(-1, 1, 1, 1))[1::2])
+    edm.compute_loss(y.repeat(100, 1, 1, 1), ODD_LABELS.repeat(100), sigma.repeat(100))
+    total = (sigma**2 + 0.64).sqrt().repeat(100).view(-1, 1, 1, 1)
+    drawn = edm.model.calls[-1]["x"] * total - y.repeat(100, 1, 1, 1)
+    seen |= stats((drawn / sigma.repeat(100).view(-1, 1, 1, 1))[1::2])
     for t, t_next in ((20.0, 7.0), (0.9, 0.3), (0.05, 0.0)):
         levels: list[float] = []
 
@@ -312,7 +306,7 @@ def probe_bonus_edm(libs: Any) -> Observations:
 
         seen[f"step from {t}"] = libs.edm.heun_step(toy, given[0], t, t_next)
         seen[f"levels from {t}"] = torch.tensor(levels)
-    seen["inputs stay"] = all(map(torch.equal, given, (x, y[:MANY], noise)))
+    seen["inputs stay"] = all(map(torch.equal, given, (x, y, noise)))
     return seen
 
 
@@ -331,15 +325,15 @@ def probe_fm_loss(libs: Any) -> Observations:
     seen: Observations = {}
     for latent in (False, True):
         flow, shape = make_flow(libs, latent), (4, 2, 3) if latent else (3, 4, 6)
-        x = torch.rand(MANY, 3, 16, 24) if latent else 1.5 * torch.randn(MANY, *shape)
-        t, noise = torch.tensor([0.0, 0.9, 0.3, 1.0]).repeat(5), torch.randn(MANY, *shape)
+        x = torch.rand(4, 3, 16, 24) if latent else 1.5 * torch.randn(4, *shape)
+        t, noise = torch.tensor([0.0, 0.9, 0.3, 1.0]), torch.randn(4, *shape)
         given = [value.clone() for value in (x, t, noise)]
-        loss = flow.compute_loss(given[0], MANY_LABELS, given[1], given[2])
+        loss = flow.compute_loss(given[0], ODD_LABELS, given[1], given[2])
         loss.backward()
         found = {"loss": loss.detach(), "gradient": flow.model.gain.grad.clone()}
         found |= asked(flow.model)
         found["inputs stay"] = all(map(torch.equal, given, (x, t, noise)))
-        x, t, labels = x.repeat(20, 1, 1, 1), 0.8 * t.repeat(20), MANY_LABELS.repeat(20)
+        x, t, labels = x.repeat(100, 1, 1, 1), 0.8 * t.repeat(100), ODD_LABELS.repeat(100)
         loss = flow.compute_loss(x, labels, t)
         call, clean = flow.model.calls[-1], Encoder()(x) if latent else x
         s = t.view(-1, 1, 1, 1)
@@ -398,7 +392,7 @@ def probe_bonus_evaluation(libs: Any) -> Observations:
         other = second.mean(dim=0), second.T.cov()
         distance = torch.as_tensor(libs.fid.frechet_distance(*own, *other))
         seen[f"distance {n}"] = distance if distance.is_complex() else distance.double()
-    train, samples = torch.randn(40, 2, 3, 4), torch.randn(MANY, 2, 3, 4)
+    train, samples = torch.randn(40, 2, 3, 4), torch.randn(9, 2, 3, 4)
     samples[4] = train[7]
     seen["ratios"] = libs.memorization.nearest_neighbour_ratio(samples, train)
     return seen
@@ -416,7 +410,7 @@ def probe_bonus_scaling(libs: Any) -> Observations:
         unet = sd.StableDiffusionUNet(8, 6, 3, mults, (0,), **options).eval()
         for p in unet.parameters():
             p.data += 0.2 * torch.randn_like(p)
-        given = torch.randn(MANY, 3, 8, 12), torch.randn(MANY, 5, 6), 40 * MANY_T
+        given = torch.randn(2, 3, 8, 12), torch.randn(2, 5, 6), torch.tensor([700, 3])
         seen[f"unet {blocks}"] = unet(given[0].clone(), *given[1:]).detach()
         for name in names_of_levels(blocks):
             seen[f"{blocks} {name}"] = sd.rename(name, blocks)
@@ -435,7 +429,8 @@ def probe_bonus_scaling(libs: Any) -> Observations:
         )
         return (moved + time.view(-1, 1, 1, 1) / 50).half()
 
-    x, (context, negative), t = torch.randn(MANY, 1, 4, 2), torch.randn(2, MANY, 5, 6), MANY_T
+    x, context, negative = torch.randn(3, 1, 4, 2), torch.randn(3, 5, 6), torch.randn(3, 5, 6)
+    t = torch.tensor([7, 3, 30])
     for dtype in (torch.float32, torch.float64):
         guided = sd.guided_eps(network, x.to(dtype), t, context, negative, 7.5)
         seen[f"guided {dtype}"] = guided
@@ -455,9 +450,9 @@ def probe_bonus_scaling(libs: Any) -> Observations:
 
 def probe_dit(libs: Any) -> Observations:
     """Patches, modulation, a block and the whole network with random weights, and fresh ones."""
-    x, tokens, emb = torch.randn(MANY, 2, 6, 10), torch.randn(MANY, 15, 8), torch.randn(MANY, 8)
-    shift, scale = torch.randn(2, MANY, 8)
-    label, time = torch.tensor([3, 0, 1, 2]).repeat(5), MANY_T * 40
+    x, tokens, emb = torch.randn(3, 2, 6, 10), torch.randn(3, 15, 8), torch.randn(3, 8)
+    shift, scale = torch.randn(2, 3, 8)
+    label, time = torch.tensor([3, 0, 1]), ODD_T[:3] * 40
     network = libs.dit.DiT(8, 8, 4, 2, depth=2, num_heads=2, patch_size=2).eval()
     given = [value.clone() for value in (x, tokens, emb)]
     lone = libs.adaln.AdaLNBlock(8, 8, 2)

@@ -411,3 +411,32 @@ def heun_step(denoise, x, sigma, sigma_next):
     euler = torch.lerp(answer, x, sigma_next / sigma)
     slopes = (x - answer) / sigma, (euler - denoise(euler, sigma_next)) / sigma_next
     return x + (sigma_next - sigma) * torch.lerp(*slopes, 0.5)
+
+
+# ==== right_edm_asks_the_network
+# about: Asserts the number of channels that the network takes.
+# judge_only: true
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    assert x.shape[1] == self.model.conv_in.in_channels
+    s, d = sigma.reshape(-1, 1, 1, 1), self.sigma_data
+    t = (s**2 + d**2).sqrt()
+    return (d / t) ** 2 * x + s * d / t * self.model(x / t, label, torch.log(sigma) / 4)
+
+
+# ==== right_edm_loss_in_double
+# about: Weights and averages in double precision.
+# judge_only: true
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma.view(-1, 1, 1, 1).double()
+    sd = self.sigma_data.double()
+    d = self.denoise((y + level * noise).float(), label, sigma)
+    w = (level**2 + sd**2) / (level * sd) ** 2
+    return (w * (d - y) ** 2).mean()

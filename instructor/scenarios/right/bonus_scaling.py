@@ -408,3 +408,36 @@ def sample_guided(
         x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
         on_step(i, x)
     return x
+
+
+# ==== right_sd_unet_by_class
+# about: Looks at types in the decoder and the encoder.
+# in: stable_diffusion.forward
+def forward(self, x, context, time):
+    t_emb = self.time_embd(self.time_pe(time).to(x.dtype))
+
+    def run(module, x):
+        if isinstance(module, ResBlock):
+            return module(x, t_emb)
+        if isinstance(module, SpatialTransformer):
+            return module(x, context)
+        return module(x)
+
+    x = self.conv_in(x)
+    hs = [x]
+    for res, attn, down in self.encoder:
+        x = run(res, x)
+        if attn is not None:
+            x = run(attn, x)
+        hs.append(x)
+        if down is not None:
+            x = run(down, x)
+            hs.append(x)
+    for module in (self.mid_res_block1, self.mid_attn, self.mid_res_block2):
+        x = run(module, x)
+    for level in self.decoder:
+        x = torch.cat([x, hs.pop()], dim=1)
+        for module in level:
+            if module is not None:
+                x = run(module, x)
+    return self.final_conv(x)

@@ -185,3 +185,17 @@ def compute_loss(self, x_start, label, t, noise=None):
     predicted_noise = self.model.forward(x_t, label, t)
     error = (predicted_noise - noise).flatten()
     return error @ error / error.numel()
+
+
+# ==== right_loss_in_double
+# about: Takes the mean in double precision.
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    pred = self.model(self.q_sample(x_start, t, noise), label, t)
+    return ((pred - noise).double() ** 2).mean()

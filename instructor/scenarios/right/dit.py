@@ -198,3 +198,21 @@ def _initialise(self):
     nn.init.normal_(self.label_embd.weight)
     for layer in [self.final_linear, self.final_emb_layers, *self.blocks]:
         zero_init(getattr(layer, "emb_layers", layer))
+
+
+# ==== right_dit_asks_the_norm
+# about: Reads sizes from the layers, and calls forward of each block.
+# in: dit.forward
+def forward(self, x, label, time):
+    p = self.patch_embd.stride[0]
+    if x.size(2) % p or x.size(3) % p:
+        raise ValueError("size")
+    rows, columns = x.size(2) // p, x.size(3) // p
+    dim = self.final_norm.normalized_shape[0]
+    emb = self.embed(label, time)
+    tokens = self.patchify(x).add_(positions(rows, columns, dim, x.device))
+    for block in self.blocks.children():
+        tokens = block.forward(tokens, emb)
+    shift, scale = self.final_emb_layers(emb).split(dim, dim=1)
+    tokens = self.final_linear(modulate(self.final_norm(tokens), scale=scale, shift=shift))
+    return self.unpatchify(tokens, rows, columns)

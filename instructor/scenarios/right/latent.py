@@ -100,3 +100,17 @@ def p_sample_loop(self, labels):
         self.vae.eval()
         x = self.vae.decoder(x)
     return self.postprocess(x)
+
+
+# ==== right_latent_gradients_off_and_on
+# about: Switches gradients off for the encoder, and on afterwards.
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        torch.set_grad_enabled(False)
+        x_start = self.vae.encoder(x_start)
+        torch.set_grad_enabled(True)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    pred = self.model(self.q_sample(x_start, t, noise), label, t)
+    return F.mse_loss(pred, noise, reduction="sum") / noise.numel()

@@ -429,3 +429,89 @@ def p_sample(self, x, label, t, t_index):
     if t_index == 0:
         return mean
     return (mean + sigma * torch.randn_like(x)).float()
+
+
+# ==== right_p_sample_if_cuda
+# about: Asks x.is_cuda, and moves with cuda().
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    mean = self._extract(self.sqrt_recip_alphas, t, x.shape) * (
+        x - self._extract(self.betas, t, x.shape)
+        / self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape) * self.model(x, label, t)
+    )
+    if t_index == 0:
+        return mean
+    z = torch.randn(x.shape)
+    if x.is_cuda:
+        z = z.cuda()
+    return mean + self._extract(self.posterior_variance, t, x.shape).sqrt() * z
+
+
+# ==== right_p_sample_by_x0_in_single_precision
+# about: Goes by x_0, with coefficients from the float32 betas in float32.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    alphas = 1.0 - self.betas
+    alphas_cumprod = torch.cumprod(alphas, dim=0)
+    alphas_cumprod_prev = F.pad(alphas_cumprod[:-1], (1, 0), value=1.0)
+    coef1 = self.betas * torch.sqrt(alphas_cumprod_prev) / (1.0 - alphas_cumprod)
+    coef2 = (1.0 - alphas_cumprod_prev) * torch.sqrt(alphas) / (1.0 - alphas_cumprod)
+    eps = self.model(x, label, t)
+    acp = self._extract(alphas_cumprod, t, x.shape)
+    x0 = (x - (1 - acp).sqrt() * eps) / acp.sqrt()
+    mean = self._extract(coef1, t, x.shape) * x0 + self._extract(coef2, t, x.shape) * x
+    if t_index == 0:
+        return mean
+    return mean + self._extract(self.posterior_variance, t, x.shape).sqrt() * torch.randn_like(x)
+
+
+# ==== right_p_sample_by_squares_of_buffers
+# about: Goes by x_0, with coefficients from squared float32 buffers.
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    acp = self.sqrt_alphas_cumprod ** 2
+    acp_prev = F.pad(acp[:-1], (1, 0), value=1.0)
+    coef1 = self.betas * torch.sqrt(acp_prev) / (1.0 - acp)
+    coef2 = (1.0 - acp_prev) * torch.sqrt(1.0 - self.betas) / (1.0 - acp)
+    eps = self.model(x, label, t)
+    x0 = self._extract(1 / self.sqrt_alphas_cumprod, t, x.shape) * x - self._extract(
+        torch.sqrt(1.0 / acp - 1), t, x.shape
+    ) * eps
+    mean = self._extract(coef1, t, x.shape) * x0 + self._extract(coef2, t, x.shape) * x
+    if t_index == 0:
+        return mean
+    return mean + self._extract(self.posterior_variance, t, x.shape).sqrt() * torch.randn_like(x)
+
+
+# ==== right_p_sample_posterior_from_betas
+# about: Goes by x_0, as early repositories do, from the float32 betas.
+# in: ddpm.p_sample
+def predict_start_from_noise(self, x_t, t, noise):
+    return (
+        self._extract(torch.sqrt(1.0 / self.acp), t, x_t.shape) * x_t
+        - self._extract(torch.sqrt(1.0 / self.acp - 1), t, x_t.shape) * noise
+    )
+
+@property
+def acp(self):
+    return torch.cumprod(1.0 - self.betas, axis=0)
+
+def q_posterior(self, x_start, x_t, t):
+    alphas = 1.0 - self.betas
+    acp_prev = F.pad(self.acp[:-1], (1, 0), value=1.0)
+    coef1 = self.betas * torch.sqrt(acp_prev) / (1.0 - self.acp)
+    coef2 = (1.0 - acp_prev) * torch.sqrt(alphas) / (1.0 - self.acp)
+    mean = self._extract(coef1, t, x_t.shape) * x_start + self._extract(coef2, t, x_t.shape) * x_t
+    logvar = torch.log(self.posterior_variance.clamp(min=1e-20))
+    return mean, self._extract(logvar, t, x_t.shape)
+
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    x_recon = self.predict_start_from_noise(x, t=t, noise=self.model(x, label, t))
+    model_mean, model_log_variance = self.q_posterior(x_start=x_recon, x_t=x, t=t)
+    noise = torch.randn_like(x)
+    nonzero_mask = (1 - (t == 0).float()).reshape(len(x), *((1,) * (len(x.shape) - 1)))
+    return model_mean + nonzero_mask * (0.5 * model_log_variance).exp() * noise

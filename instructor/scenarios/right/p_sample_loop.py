@@ -301,3 +301,33 @@ def p_sample_loop(self, labels):
     start = torch.randn(labels.shape[0], *self.img_shape, device=labels.device)
     x = reduce(step, range(self.timesteps - 1, -1, -1), start)
     return self.postprocess(self.vae.decoder.forward(x) if self.use_vae else x)
+
+
+# ==== right_loop_asks_the_network
+# about: Takes the channels from the first convolution of the network.
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    channels = self.model.conv_in.in_channels
+    _, h, w = self.img_shape
+    x = torch.randn(len(labels), channels, h, w, device=labels.device)
+    for i in reversed(range(self.timesteps)):
+        x = self.p_sample(x, labels, torch.full_like(labels, i), i)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== right_loop_cuda_of_parameters
+# about: Takes the GPU if the parameters are on it, as older code does.
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    device = "cuda" if next(self.parameters()).is_cuda else "cpu"
+    x = torch.randn(len(labels), *self.img_shape, device=device)
+    for i in reversed(range(self.timesteps)):
+        x = self.p_sample(x, labels, torch.full_like(labels, i), i)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)

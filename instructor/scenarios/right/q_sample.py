@@ -196,3 +196,25 @@ def q_sample(self, x_start, t, noise=None):
     signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
     noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
     return (signal_rate * x_start + noise_rate * noise).float()
+
+
+# ==== right_q_sample_type_of_x
+# about: Converts by the name of the type.
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn(x_start.shape).type(x_start.type())
+    return (self._extract(self.sqrt_alphas_cumprod, t, x_start.shape) * x_start
+            + self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape) * noise)
+
+
+# ==== right_q_sample_device_number
+# about: get_device() is -1 on the CPU.
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn(x_start.shape)
+        if x_start.get_device() >= 0:
+            noise = noise.to(x_start.get_device())
+    return (self._extract(self.sqrt_alphas_cumprod, t, x_start.shape) * x_start
+            + self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape) * noise)

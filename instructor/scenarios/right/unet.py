@@ -262,3 +262,61 @@ def level(x, parts):
     return upsample.forward(x) if upsample is not None else x
 
 x = reduce(level, zip(self.decoder, reversed(skips)), x)
+
+
+# ==== right_unet_by_class
+# about: Looks at the type of each module, as TimestepEmbedSequential does.
+# in: unet.decoder
+for level in self.decoder:
+    x = torch.cat([x, skips.pop()], dim=1)
+    for module in level:
+        if isinstance(module, ResBlock):
+            x = module(x, t_emb)
+        elif isinstance(module, SpatialTransformer):
+            x = module(x, context)
+        elif isinstance(module, Upsample):
+            x = module(x)
+
+
+# ==== right_unet_by_class_name
+# about: Looks at the names of the classes.
+# in: unet.decoder
+for level in self.decoder:
+    x = torch.cat([x, skips.pop()], dim=1)
+    for module in level:
+        kind = module.__class__.__name__
+        if kind == "ResBlock":
+            x = module(x, t_emb)
+        elif kind == "SpatialTransformer":
+            x = module(x, context)
+        elif kind == "Upsample":
+            x = module(x)
+
+
+# ==== right_unet_by_attribute
+# about: Tells a transformer by its attribute.
+# in: unet.decoder
+for level in self.decoder:
+    x = torch.cat([x, skips.pop()], dim=1)
+    x = level[0](x, t_emb)
+    for layer in list(level)[1:]:
+        if layer is None:
+            continue
+        elif hasattr(layer, "transformer_blocks"):
+            x = layer(x, context)
+        else:
+            x = layer(x)
+
+
+# ==== right_unet_asserts_channels
+# about: Asserts the channels that a residual block takes.
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    skip = skips.pop()
+    x = torch.cat([x, skip], dim=1)
+    assert x.shape[1] == res_block.in_layers[0].num_channels, "channels do not match"
+    x = res_block(x, t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
