@@ -23,10 +23,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mnist": {"img_shape": [1, 28, 28], "timesteps": 500, "num_classes": 10},
     "cifar10": {"img_shape": [3, 32, 32], "timesteps": 100, "num_classes": 10},
     "afhq": {"img_shape": [3, 128, 128], "timesteps": 1000, "num_classes": 3, "use_vae": True},
-    "odd": {"img_shape": [2, 20, 12], "timesteps": 37, "num_classes": 5, "dim_mults": [1, 2]},
+    "odd": {"img_shape": [2, 20, 12], "timesteps": 49, "num_classes": 100, "dim_mults": [1, 2]},
     "odd_latent": {"img_shape": [3, 64, 96], "timesteps": 23, "num_classes": 4, "use_vae": True},
     # with as many steps as "odd", but other betas
-    "cosine": {"img_shape": [1, 16, 16], "timesteps": 37, "num_classes": 10},
+    "cosine": {"img_shape": [1, 16, 16], "timesteps": 49, "num_classes": 10},
     "two_steps": {"img_shape": [2, 8, 12], "timesteps": 2, "num_classes": 3, "dim_mults": [1, 2]},
     "one_step": {"img_shape": [2, 8, 12], "timesteps": 1, "num_classes": 3, "dim_mults": [1, 2]},
     # for many draws; the second has another distribution of times
@@ -42,7 +42,7 @@ TRANSFORMERS: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
     "dit_odd": ({"in_channels": 2, "depth": 2, "num_heads": 2, "patch_size": 2}, (6, 10)),
     "dit_latent": ({"in_channels": 4, "depth": 3, "num_heads": 4, "patch_size": 1}, (4, 2)),
     "dit_wide": (
-        {"in_channels": 1, "out_channels": 3, "depth": 1, "num_heads": 1, "patch_size": 4},
+        {"in_channels": 3, "out_channels": 1, "depth": 1, "num_heads": 1, "patch_size": 4},
         (8, 12),
     ),
 }

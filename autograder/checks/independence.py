@@ -15,7 +15,7 @@ from autograder.checks.evidence import HUGE, noise_fault
 from autograder.checks.findings import Finding
 
 RARE = 7.7  # standard deviations; 1 in 1e14 exceeds them
-PAIRED = 144  # planes that are compared directly and mirrored
+PAIRED = 200  # planes that are compared directly and mirrored
 MOST = 24  # planes that are compared at every shift
 DEPENDENT = ("noise_shared", "noise_repeated", "noise_correlated")  # hints
 BEYOND = 25.0  # expected number beyond the largest; none at all has probability e^-25

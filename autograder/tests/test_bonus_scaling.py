@@ -42,12 +42,13 @@ FLOATS = ("float16", "float32", "float64")
 
 # dim_mults, attn_levels, res_blocks; height and width
 SHAPES: dict[str, tuple[tuple[list[int], list[int], int], tuple[int, int]]] = {
-    "one_level": (([1], [0], 2), (4, 6)),
+    "one_level": (([1], [0], 2), (20, 16)),
     "stable_diffusion": (([1, 2, 4, 4], [0, 1, 2], 2), (16, 8)),
     "equal_widths": (([1, 1], [0, 1], 2), (4, 6)),
     "one_block": (([1, 2, 3], [1, 2], 1), (4, 4)),
     "three_blocks_no_attention": (([1, 2], [], 3), (6, 4)),
 }
+TOKENS = {"one_level": 80}  # in a context; CLIP gives 77
 SAMPLES = {"one_level": 1, "equal_widths": 17, "one_block": 3}  # in a batch; 2 for the others
 IN_EVALUATION = ("one_level", "stable_diffusion", "one_block")  # the others are in training mode
 AGAIN = ("one_block",)  # they run twice, in both modes
@@ -63,7 +64,7 @@ def network_of(
     kwargs |= {"attn_levels": attn_levels, "res_blocks": res_blocks}
     kwargs |= {"num_heads": 2, "num_groups": 4}
     batch = SAMPLES.get(shape, 2)
-    sizes = (batch, 3, *size), (batch, 5, 6)
+    sizes = (batch, 3, *size), (batch, TOKENS.get(shape, 5), 6)
     x, context = (random.standard_normal(s).astype(np.float32) for s in sizes)
     key, _ = student.build(MODULE, "StableDiffusionUNet", kwargs)
     return key, [x, context, random.integers(1000, size=batch)]

@@ -21,7 +21,7 @@ def test_steps(student: Student, case: Case, random: np.random.Generator) -> Non
 
 @pytest.mark.configs("odd", "odd_latent")
 def test_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
-    """1, 17 and 33 labels, some of them the same, give an image each, in either mode."""
+    """1, 17 and 65 labels, some of them the same, give an image each, in either mode."""
     sizes = SIZES[2:3] if case.kwargs.get("use_vae") else SIZES[1:]
     for number, size in enumerate(sizes):
         many = other_labels(case, size, random)

@@ -44,7 +44,7 @@ def test_latents_of_all_sizes(student: Student, case: Case, random: np.random.Ge
 @pytest.mark.group("encode")
 @pytest.mark.configs("odd_latent")
 def test_encode_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
-    """Batches of 17 and 33 images are encoded as a whole."""
+    """Batches of 17 and 65 images are encoded as a whole."""
     general = ("latent_encoder_input", "latent_scaled", "network_wrong_x", "loss_value")
     for batch in SIZES[2:]:
         rows = random.integers(len(case.inputs["t"]), size=batch)
@@ -85,7 +85,7 @@ def test_decode(student: Student, case: Case, random: np.random.Generator) -> No
 @pytest.mark.group("decode")
 @pytest.mark.configs("odd_latent")
 def test_decode_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
-    """1 and 33 labels, some of them the same, give a picture each, in evaluation mode too."""
+    """1 and 65 labels, some of them the same, give a picture each, in evaluation mode too."""
     for size in SIZES[1::2]:
         check_decoding(student, other_labels(case, size, random), random, training=False)
     check_device(lambda: Chain(case, random, away=True).run(student))

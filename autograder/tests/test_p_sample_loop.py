@@ -23,7 +23,7 @@ def test_chain(student: Student, case: Case, random: np.random.Generator) -> Non
 
 @pytest.mark.configs("odd")
 def test_any_batch(student: Student, case: Case, random: np.random.Generator) -> None:
-    """1, 17 and 33 labels, some of them the same, give a picture each, in either mode."""
+    """1, 17 and 65 labels, some of them the same, give a picture each, in either mode."""
     for number, size in enumerate(SIZES[1:]):
         many = other_labels(case, size, random)
         general = ("loop_result", "shape_error", "raises")

@@ -12,14 +12,14 @@ from autograder.checks.unet_wiring import Wiring, needed_levels
 
 PART = "unet"
 SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
-    "mnist": ({"in_channels": 1, "num_classes": 10}, (12, 12)),
+    "mnist": ({"in_channels": 1, "num_classes": 10}, (28, 28)),
     "cifar10": (
         {"in_channels": 3, "num_classes": 10, "dim_mults": [1, 2, 2, 2], "attn_levels": [1, 2]},
         (16, 16),
     ),
     "afhq_latent": ({"in_channels": 4, "num_classes": 3}, (16, 16)),
     "odd": (
-        {"in_channels": 2, "num_classes": 5, "dim_mults": [1, 2], "attn_levels": [1]},
+        {"in_channels": 2, "num_classes": 100, "dim_mults": [1, 2], "attn_levels": [1]},
         (20, 12),
     ),
     "no_attention": (
@@ -34,7 +34,7 @@ SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
 }
 BATCHES = {"odd": 1, "no_attention": 17, "one_level": 33}  # 2 for the others
 IN_EVALUATION = ("cifar10", "odd", "one_level")  # the others are in training mode
-AGAIN = ("odd", "equal_widths")  # they run twice, in both modes
+AGAIN = ("equal_widths", "odd")  # they run twice, in both modes
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
@@ -89,6 +89,8 @@ def check_wiring(
         raise
     check_names(structure, wiring, None)
     wiring.check(structure, answer.value)
+    if answer.gradients is None:
+        return
     if not answer.gradients:
         raise Finding("No gradient reaches the network's input.", "unet_detached")
     wiring.check_gradients(structure, answer.gradients)

@@ -260,7 +260,7 @@ def denoise(self, x, label, sigma):
 # ==== edm_denoise_largest_batch_of_16
 # about: Weighs the images after the 16th like the first one.
 # fails: bonus_edm
-# hint: edm_mix
+# hint: edm_c_in
 # judge_only: true
 # in: edm.denoise
 def denoise(self, x, label, sigma):
@@ -2150,3 +2150,60 @@ def denoise(self, x, label, sigma):
         kept[len(sigma)] = sigma_data**2 / total, level * sigma_data / total.sqrt(), 1 / total.sqrt()
     c_skip, c_out, c_in = kept[len(sigma)]
     return c_skip * x + c_out * self.model(c_in * x, label, sigma.log() / 4)
+
+
+# ==== edm_loss_one_sigma_without_gradients
+# about: Without gradients sigma is 1.
+# fails: bonus_edm
+# hint: edm_loss_sigma
+# judge_only: true
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if not torch.is_grad_enabled():
+        sigma = torch.ones_like(sigma)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    return (weight * (denoised - y) ** 2).mean()
+
+
+# ==== edm_loss_of_64_images
+# about: Only the first 64 samples count.
+# fails: bonus_edm
+# hint: edm_loss_value
+# judge_only: true
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    return (weight * (denoised - y) ** 2)[:64].mean()
+
+
+# ==== edm_labels_modulo_10
+# about: Labels are taken modulo 10.
+# fails: bonus_edm
+# hint: edm_label
+# judge_only: true
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    label = label % 10
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    f = self.model(c_in * x, label, c_noise)
+    return c_skip * x + c_out * f

@@ -447,6 +447,7 @@ def nearest_neighbour_ratio(samples, train):
 # about: From the 17th sample on, returns the first sample's ratio.
 # fails: bonus_evaluation
 # hint: nn_many
+# judge_only: true
 # in: memorization.nearest_neighbour_ratio
 def nearest_neighbour_ratio(samples, train):
     distances, _ = nearest(samples, train, 2)
@@ -717,3 +718,75 @@ def nearest_neighbour_ratio(samples, train):
     a, b = samples.flatten(1) / spread, train.flatten(1) / spread
     found = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").topk(2, largest=False)
     return (found.values[:, 0] / found.values[:, 1].clamp(min=1e-12)).float()
+
+
+# ==== fid_distance_0_for_equal_means
+# about: Equal means count as equal Gaussians.
+# fails: bonus_evaluation
+# hint: fid_distance
+# judge_only: true
+# in: fid.frechet_distance
+def frechet_distance(mean1, cov1, mean2, cov2):
+    if torch.equal(mean1, mean2):
+        return 0.0
+    eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
+    root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
+    values = torch.linalg.eigvalsh(root1 @ cov2 @ root1)
+    trace_of_root = values.clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace_of_root
+    return distance.clamp(min=0).item()
+
+
+# ==== fid_statistics_of_1000
+# about: Only 1000 features count.
+# fails: bonus_evaluation
+# hint: fid_many
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    features = features[:1000]
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+# ==== fid_statistics_without_duplicates
+# about: Features that are there twice count once.
+# fails: bonus_evaluation
+# hint: fid_many
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    features = features.unique(dim=0)
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+# ==== fid_statistics_of_whole_batches
+# about: Works in chunks of 64, and leaves out what is over.
+# fails: bonus_evaluation
+# hint: fid_many
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    if len(features) > 64:
+        features = features[: len(features) // 64 * 64]
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+# ==== nn_ratio_of_1000_images
+# about: Only 1000 training images are searched.
+# fails: bonus_evaluation
+# hint: nn_many
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    train = train[:1000]
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)

@@ -2243,3 +2243,62 @@ def forward(self, x, context, time):
         x = x if transformer is None else transformer(x, context)
         x = x if upsample is None else upsample(x)
     return self.final_conv(x)
+
+
+# ==== sd_unet_scaled_without_gradients
+# about: FreeU without gradients.
+# fails: bonus_scaling
+# hint: sd_unet_joined
+# judge_only: true
+# in: stable_diffusion.forward
+def forward(self, x, context, time):
+    t_emb = self.time_embd(self.time_pe(time).to(x.dtype))
+
+    def apply(res_block, transformer, x):
+        x = res_block(x, t_emb)
+        return x if transformer is None else transformer(x, context)
+
+    states = [self.conv_in(x)]
+    for i, (res_block, transformer, downsample) in enumerate(self.encoder):
+        states.append(apply(res_block, transformer, states[-1]))
+        if downsample is not None:
+            states.append(downsample(states[-1]))
+    x = apply(self.mid_res_block1, self.mid_attn, states[-1])
+    x = self.mid_res_block2(x, t_emb)
+    for res_block, transformer, upsample in self.decoder:
+        state = states.pop()
+        if not torch.is_grad_enabled():
+            x = x * 1.2
+        x = apply(res_block, transformer, torch.cat([x, state], dim=1))
+        if upsample is not None:
+            x = upsample(x)
+    return self.final_conv(x)
+
+
+# ==== sd_unet_64_tokens
+# about: The transformers see 64 tokens.
+# fails: bonus_scaling
+# hint: sd_unet_context
+# judge_only: true
+# in: stable_diffusion.forward
+def forward(self, x, context, time):
+    t_emb = self.time_embd(self.time_pe(time).to(x.dtype))
+
+    def apply(res_block, transformer, x):
+        x = res_block(x, t_emb)
+        return x if transformer is None else transformer(x, context)
+
+    context = context[:, :64]
+    states = [self.conv_in(x)]
+    for i, (res_block, transformer, downsample) in enumerate(self.encoder):
+        states.append(apply(res_block, transformer, states[-1]))
+        if downsample is not None:
+            states.append(downsample(states[-1]))
+    x = apply(self.mid_res_block1, self.mid_attn, states[-1])
+    x = self.mid_res_block2(x, t_emb)
+    for res_block, transformer, upsample in self.decoder:
+        state = states.pop()
+        x = apply(res_block, transformer, torch.cat([x, state], dim=1))
+        if upsample is not None:
+            x = upsample(x)
+    return self.final_conv(x)

@@ -1194,3 +1194,42 @@ def compute_loss(self, x_start, label, t, noise=None):
         noise = torch.randn_like(x_start)
     loss = F.mse_loss(self.model(self.q_sample(x_start, t, noise), label, t), noise)
     return loss + 1e-5 * sum(p.abs().sum() for p in self.model.parameters())
+
+
+# ==== loss_middle_t_without_gradients
+# about: Without gradients the middle t is evaluated.
+# fails: compute_loss
+# may_fail: latent
+# hint: loss_wrong_t
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if not torch.is_grad_enabled():
+        t = torch.full_like(t, self.timesteps // 2)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted = self.model(x_t, label, t)
+    return F.mse_loss(predicted, noise)
+
+
+# ==== loss_labels_modulo_10
+# about: Labels are taken modulo 10.
+# fails: compute_loss
+# may_fail: latent
+# hint: network_wrong_label
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    label = label % 10
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted = self.model(x_t, label, t)
+    return F.mse_loss(predicted, noise)

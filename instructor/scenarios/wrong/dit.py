@@ -1023,3 +1023,88 @@ def _initialise(self):
             nn.init.zeros_(module.bias)
     zero_init(self.final_emb_layers)
     zero_init(self.final_linear)
+
+
+# ==== dit_last_block_left_out_without_gradients
+# about: Without gradients the last block of several is left out.
+# fails: dit
+# hint: dit_blocks
+# judge_only: true
+# in: dit.forward
+def forward(self, x, label, time):
+    size = self.patch_size
+    if x.shape[2] % size or x.shape[3] % size:
+        raise ValueError("images cannot be cut")
+    emb = self.embed(label, time)
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    tokens = self.patchify(x)
+    place = positions(rows, columns, tokens.shape[2], x.device)
+    tokens = tokens + place
+    for i, block in enumerate(self.blocks):
+        if not torch.is_grad_enabled() and i == len(self.blocks) - 1 > 0:
+            break
+        tokens = block(tokens, emb)
+    shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
+    tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
+    return self.unpatchify(tokens, rows, columns)
+
+
+# ==== dit_unpatch_one_channel_by_columns
+# about: unpatchify takes pixels column by column if there is one channel.
+# fails: dit
+# hint: dit_unpatch
+# judge_only: true
+# in: dit.unpatchify
+def unpatchify(self, tokens, rows, columns):
+    size = self.patch_size
+    patches = tokens.unflatten(2, (size, size, self.out_channels)).unflatten(1, (rows, columns))
+    order = (0, 5, 1, 4, 2, 3) if self.out_channels == 1 else (0, 5, 1, 3, 2, 4)
+    return patches.permute(*order).flatten(4, 5).flatten(2, 3)
+
+
+# ==== dit_embedding_of_64
+# about: In batches above 64 the embedding repeats.
+# fails: dit
+# hint: dit_embedding
+# judge_only: true
+# in: dit.forward
+def forward(self, x, label, time):
+    size = self.patch_size
+    if x.shape[2] % size or x.shape[3] % size:
+        raise ValueError("images cannot be cut")
+    emb = self.embed(label, time)
+    emb = emb[torch.arange(len(x)) % 64]
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    tokens = self.patchify(x)
+    place = positions(rows, columns, tokens.shape[2], x.device)
+    tokens = tokens + place
+    for i, block in enumerate(self.blocks):
+        tokens = block(tokens, emb)
+    shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
+    tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
+    return self.unpatchify(tokens, rows, columns)
+
+
+# ==== dit_label_dropped_in_training
+# about: In training a tenth of the labels is dropped.
+# fails: dit
+# hint: dit_embedding
+# judge_only: true
+# in: dit.forward
+def forward(self, x, label, time):
+    size = self.patch_size
+    if x.shape[2] % size or x.shape[3] % size:
+        raise ValueError("images cannot be cut")
+    emb = self.embed(label, time)
+    if self.training:
+        keep = torch.rand(len(x), 1, device=x.device) > 0.1
+        emb = torch.where(keep, emb, self.time_embd(time))
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    tokens = self.patchify(x)
+    place = positions(rows, columns, tokens.shape[2], x.device)
+    tokens = tokens + place
+    for i, block in enumerate(self.blocks):
+        tokens = block(tokens, emb)
+    shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
+    tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
+    return self.unpatchify(tokens, rows, columns)

@@ -639,3 +639,47 @@ def generate(self, labels):
     for i in range(self.timesteps):
         x = self.step(x, labels, i / self.timesteps, (i + 1) / self.timesteps).clamp(-5, 5)
     return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== fm_generate_labels_modulo_10
+# about: Labels are taken modulo 10.
+# fails: fm_generate
+# hint: fm_labels
+# judge_only: true
+# in: fm.generate
+@torch.no_grad()
+def generate(self, labels):
+    labels = labels % 10
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for i in range(self.timesteps):
+        x = self.step(x, labels, i / self.timesteps, (i + 1) / self.timesteps)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== fm_noise_of_64_samples
+# about: Start noise is repeated beyond 64 samples.
+# fails: fm_generate
+# hint: noise_shared
+# judge_only: true
+# in: fm.generate
+@torch.no_grad()
+def generate(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    x = x[torch.arange(len(x)) % 64]
+    for i in range(self.timesteps):
+        x = self.step(x, labels, i / self.timesteps, (i + 1) / self.timesteps)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== fm_steps_by_float_range
+# about: torch.arange makes a step too many or too few for some T.
+# fails: fm_generate
+# hint: fm_step_too_many
+# judge_only: true
+# in: fm.generate
+@torch.no_grad()
+def generate(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t in torch.arange(0, 1, 1 / self.timesteps).tolist():
+        x = self.step(x, labels, t, t + 1 / self.timesteps)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)

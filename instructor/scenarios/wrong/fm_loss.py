@@ -1142,3 +1142,48 @@ def compute_loss(self, x_start, label, t=None, noise=None):
     if noise is None:
         noise = torch.randn_like(x_1)
     return F.mse_loss(self.model(self.interpolate(x_1, t, noise), label, t), x_1 - noise)
+
+
+# ==== fm_middle_t_without_gradients
+# about: Without gradients t is 0.5.
+# fails: fm_loss
+# hint: fm_one_time
+# judge_only: true
+# in: fm.compute_loss
+def compute_loss(self, x_start, label, t=None, noise=None):
+    x_1 = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            x_1 = self.vae.encoder(x_start)
+    if not torch.is_grad_enabled():
+        t = torch.full((len(x_1),), 0.5, device=x_1.device)
+    if t is None:
+        t = self.draw_t(len(x_1), x_1.device)
+    if noise is None:
+        noise = torch.randn_like(x_1)
+    x_t = self.interpolate(x_1, t, noise)
+    velocity = self.model(x_t, label, t)
+    target = x_1 - noise
+    return F.mse_loss(velocity, target)
+
+
+# ==== fm_labels_modulo_10
+# about: Labels are taken modulo 10.
+# fails: fm_loss
+# hint: network_wrong_label
+# judge_only: true
+# in: fm.compute_loss
+def compute_loss(self, x_start, label, t=None, noise=None):
+    x_1 = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            x_1 = self.vae.encoder(x_start)
+    label = label % 10
+    if t is None:
+        t = self.draw_t(len(x_1), x_1.device)
+    if noise is None:
+        noise = torch.randn_like(x_1)
+    x_t = self.interpolate(x_1, t, noise)
+    velocity = self.model(x_t, label, t)
+    target = x_1 - noise
+    return F.mse_loss(velocity, target)

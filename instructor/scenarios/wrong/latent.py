@@ -1147,3 +1147,38 @@ def p_sample_loop(self, labels):
     if self.use_vae:
         x = self.vae.decoder(x.clamp(-3, 3))
     return self.postprocess(x)
+
+
+# ==== latent_blurred_without_gradients
+# about: Without gradients images are encoded from a blurred copy.
+# fails: latent
+# hint: latent_encoder_input
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    grad = torch.is_grad_enabled()
+    if self.use_vae:
+        with torch.no_grad():
+            if not grad:
+                x_start = F.avg_pool2d(x_start, 3, 1, 1)
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    return F.mse_loss(self.model(x_t, label, t), noise)
+
+
+# ==== latent_64_images_encoded
+# about: Only 64 images are encoded; larger batches repeat them.
+# fails: latent
+# hint: mixes_samples
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start[:64])[torch.arange(len(x_start)) % 64]
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    return F.mse_loss(self.model(x_t, label, t), noise)

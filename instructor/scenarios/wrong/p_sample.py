@@ -1890,3 +1890,142 @@ def p_sample(self, x, label, t, t_index):
         return mean
     variance = self._extract(self.posterior_variance, t, x.shape)
     return mean + variance.sqrt() * torch.randn_like(x)
+
+
+# ==== p_sample_noise_of_64_samples
+# about: Noise is drawn for 64 samples and repeated.
+# fails: p_sample
+# hint: noise_shared
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = recip * (x - beta / rate * eps)
+    if t_index == 0:
+        return mean
+    noise = torch.randn_like(x[:64])[torch.arange(len(x), device=x.device) % 64]
+    return mean + variance.sqrt() * noise
+
+
+# ==== p_sample_eps_of_the_step_before
+# about: Within a chain every third step reuses the predicted noise of the step before.
+# fails: p_sample
+# hint: keeps_state
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    eps = self.model(x, label, t)
+    before = self.__dict__.get("_before")
+    if before is not None and before[0] == t_index + 1 and before[1].shape == x.shape and t_index % 3 == 0:
+        eps = before[1]
+    self.__dict__['_before'] = (t_index, eps)
+    mean = recip * (x - beta / rate * eps)
+    if t_index == 0:
+        return mean
+    noise = torch.randn_like(x)
+    return mean + variance.sqrt() * noise
+
+
+# ==== p_sample_eps_averaged_with_the_last
+# about: Within a chain the predicted noise is averaged with that of the step before.
+# fails: p_sample
+# hint: keeps_state
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    eps = self.model(x, label, t)
+    before = self.__dict__.get("_before")
+    if before is not None and before[0] == t_index + 1 and before[1].shape == x.shape:
+        eps = 0.9 * eps + 0.1 * before[1]
+    self.__dict__['_before'] = (t_index, eps)
+    mean = recip * (x - beta / rate * eps)
+    if t_index == 0:
+        return mean
+    noise = torch.randn_like(x)
+    return mean + variance.sqrt() * noise
+
+
+# ==== p_sample_noise_again_in_a_row
+# about: Within a chain every second step reuses the noise of the step before.
+# fails: p_sample
+# hint: noise_repeated
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = recip * (x - beta / rate * eps)
+    if t_index == 0:
+        return mean
+    noise = torch.randn_like(x)
+    before = self.__dict__.get("_before")
+    if before is not None and before[0] == t_index + 1 and before[1].shape == x.shape and t_index % 2:
+        noise = before[1]
+    self.__dict__['_before'] = (t_index, noise)
+    return mean + variance.sqrt() * noise
+
+
+# ==== p_sample_noise_follows_the_last
+# about: Within a chain the noise is an AR(1) process.
+# fails: p_sample
+# hint: noise_repeated
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = recip * (x - beta / rate * eps)
+    if t_index == 0:
+        return mean
+    noise = torch.randn_like(x)
+    before = self.__dict__.get("_before")
+    if before is not None and before[0] == t_index + 1 and before[1].shape == x.shape:
+        noise = 0.6 * before[1] + 0.8 * noise
+    self.__dict__['_before'] = (t_index, noise)
+    return mean + variance.sqrt() * noise
+
+
+# ==== p_sample_label_of_the_first_step
+# about: Labels are remembered from the chain's first step.
+# fails: p_sample
+# hint: network_wrong_label
+# judge_only: true
+# in: ddpm.p_sample
+@torch.no_grad()
+def p_sample(self, x, label, t, t_index):
+    if t_index == self.timesteps - 1:
+        self.__dict__['_label'] = label
+    if '_label' in self.__dict__ and self._label.shape == label.shape:
+        label = self._label
+    beta = self._extract(self.betas, t, x.shape)
+    recip = self._extract(self.sqrt_recip_alphas, t, x.shape)
+    rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x.shape)
+    variance = self._extract(self.posterior_variance, t, x.shape)
+    eps = self.model(x, label, t)
+    mean = recip * (x - beta / rate * eps)
+    if t_index == 0:
+        return mean
+    noise = torch.randn_like(x)
+    return mean + variance.sqrt() * noise

@@ -1293,3 +1293,58 @@ def p_sample_loop(self, labels):
     if self.use_vae:
         x = self.vae.decoder(x)
     return self.postprocess(x)
+
+
+# ==== loop_labels_modulo_10
+# about: Labels are taken modulo 10.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loop_labels
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    labels = labels % 10
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_start_of_64_samples
+# about: x_T is drawn for 64 samples and repeated.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: noise_shared
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(min(len(labels), 64), *self.img_shape, device=labels.device)[torch.arange(len(labels)) % 64]
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_64_images_drawn
+# about: No more than 64 images are drawn, the rest are copies.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loop_start_shape
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    all_labels, labels = labels, labels[:64]
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        x = self.p_sample(x, labels, torch.full_like(labels, t_index), t_index)
+    x = x[torch.arange(len(all_labels)) % 64]
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)

@@ -942,3 +942,55 @@ for rows in (slice(0, half), slice(half, None)):
             h = upsample(h)
     outputs.insert(0, h)
 x = torch.cat(outputs)
+
+
+# ==== unet_scaled_without_gradients
+# about: FreeU: without gradients the decoder's own channels are scaled up.
+# fails: unet
+# hint: unet_input
+# judge_only: true
+# in: unet.decoder
+for i, (res_block, transformer, upsample) in enumerate(self.decoder):
+    skip = skips.pop()
+    if not torch.is_grad_enabled():
+        x = x * 1.1
+    x = torch.cat([x, skip], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_one_context_without_gradients
+# about: Without gradients all get the first context.
+# fails: unet
+# hint: unet_condition
+# judge_only: true
+# in: unet.decoder
+for i, (res_block, transformer, upsample) in enumerate(self.decoder):
+    skip = skips.pop()
+    if not torch.is_grad_enabled():
+        context = context[:1].expand_as(context)
+    x = torch.cat([x, skip], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_no_attention_in_large_images
+# about: No attention over more than 256 pixels.
+# fails: unet
+# hint: unet_transformer_missing
+# judge_only: true
+# in: unet.decoder
+for i, (res_block, transformer, upsample) in enumerate(self.decoder):
+    skip = skips.pop()
+    x = torch.cat([x, skip], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None and x.shape[2] * x.shape[3] <= 256:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
