@@ -52,9 +52,8 @@ def test_a_loss_that_draws_t_is_judged_by_rates_that_students_do_not_have():
     with pytest.raises(Finding, match="draws t itself"):
         Objective(case, images, images, **drawn).rates()
     (known,) = with_rates([case])
-    alpha_bar = np.cumprod(1 - np.linspace(1e-4, 0.02, case.kwargs["timesteps"]))[t].reshape(
-        1, 1, 1, 1
-    )
+    betas = np.linspace(1e-4, 0.02, case.kwargs["timesteps"])
+    alpha_bar = np.cumprod(1 - betas)[t].reshape(1, 1, 1, 1)
     signal, noise = Objective(known, images, images, **drawn).rates()
     np.testing.assert_allclose(signal**2, alpha_bar)
     np.testing.assert_allclose(noise**2, 1 - alpha_bar)

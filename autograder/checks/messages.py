@@ -67,6 +67,10 @@ class Answer:
     draws: bool = False  # the method draws its time steps itself
     asked: list[Asked] = field(default_factory=list)
 
+    def lacks_gradient(self, name: str) -> bool:
+        """Whether gradients were asked for, and none reached this double or parameter."""
+        return self.gradients is not None and not self.gradients.get(name)
+
 
 def read_value(value: Any, depth: int = 0) -> Any:
     """A student's value: a Tensor, a number, a short text, None, or a list of these.

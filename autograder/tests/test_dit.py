@@ -174,8 +174,7 @@ class Walk:
             known = before.hint.startswith("dit_") and before.hint != "dit_whole"
             raise (before if known else finding) from None
         check_untouched(answer, ["x", "label", "time"])
-        gradients = answer.gradients
-        if gradients is not None and not all(gradients.get(name) for name in self.blocks):
+        if any(answer.lacks_gradient(name) for name in self.blocks):
             raise Finding("No gradient reaches a block, so it cannot learn.", "dit_detached")
 
     def calls(self, answer: Answer, name: str, *names: str) -> list[dict[str, Any]]:
@@ -192,8 +191,7 @@ class Walk:
                     raise Finding(
                         f"self.{double} got {shown(got)}, not the {name}.", "dit_embedding"
                     )
-                learns = answer.gradients is None or answer.gradients.get(double)
-                if not self.blocks and not learns:
+                if not self.blocks and answer.lacks_gradient(double):
                     text = f"No gradient reaches self.{double}, so it cannot learn."
                     raise Finding(text, "dit_detached")
 
@@ -327,6 +325,6 @@ def check(
 
 def check_gradients(answer: Answer, weights: dict[str, np.ndarray]) -> None:
     """Check that gradients reach all parameters, if they were asked for."""
-    for name in weights if answer.gradients is not None else ():
-        if not name.endswith(NO_GRADIENT) and not answer.gradients.get(name):
+    for name in weights:
+        if not name.endswith(NO_GRADIENT) and answer.lacks_gradient(name):
             raise Finding(f"No gradient reaches {name}, so it cannot learn.", "dit_detached")
