@@ -149,15 +149,15 @@ class Scorecard:
         self.figures["flakes"] = self.figures.get("flakes", 0) + bool(lost)
         self.complaints += [f"flake, seed {grade.seed}: {p.id}: {p.reason}" for p in lost]
 
-    def complain(self, scenario: Scenario, what: str) -> None:
-        """Keep what went against expectation."""
-        self.complaints.append(f"{scenario.kind}/{scenario.name}: {what}")
+    def complain(self, scenario: Scenario, grade: Grade, what: str) -> None:
+        """Keep what went against expectation, with the seed of the numbers that showed it."""
+        self.complaints.append(f"{scenario.kind}/{scenario.name}, seed {grade.seed}: {what}")
 
     def lost(self, scenario: Scenario, grade: Grade) -> list[PartResult]:
         """The parts without all points, except those that its edition lacks, which earn nothing."""
         gained = [id_ for id_ in scenario.lacks if grade.part(id_).points]
         if gained:
-            self.complain(scenario, f"gains {gained}, which its edition lacks")
+            self.complain(scenario, grade, f"gains {gained}, which its edition lacks")
         return [part for part in measure.lost(grade) if part.id not in scenario.lacks]
 
     def judge_wrong(self, scenario: Scenario, grade: Grade) -> None:
@@ -166,7 +166,7 @@ class Scorecard:
         part = grade.part(scenario.fails)
         self.figures["killed"] += bool(lost)
         if scenario.fails not in lost or lost - {scenario.fails, *scenario.may_fail}:
-            self.complain(scenario, f"fails {sorted(lost)}, expected {scenario.fails}")
+            self.complain(scenario, grade, f"fails {sorted(lost)}, expected {scenario.fails}")
         else:
             self.figures["right_function"] += 1
         hints = {test.hint_id for test in part.tests}
@@ -175,6 +175,7 @@ class Scorecard:
         else:
             self.complain(
                 scenario,
+                grade,
                 f"hint {part.hint_id}, expected {scenario.hint}"
                 f"{' (which another test gave)' if scenario.hint in hints else ''}: {part.reason}",
             )
@@ -184,7 +185,7 @@ class Scorecard:
         lost = self.lost(scenario, grade)
         self.figures["false_fails"] += bool(lost)
         for part in lost:
-            self.complain(scenario, f"loses {part.id}: {part.reason} {grade.log[:300]}")
+            self.complain(scenario, grade, f"loses {part.id}: {part.reason} {grade.log[:300]}")
 
     def judge_hostile(self, scenario: Scenario, grade: Grade) -> None:
         """It gains nothing it should not, and loses nothing that is its own."""
@@ -194,21 +195,25 @@ class Scorecard:
         gained = earned - {*earns, *scenario.may_earn}
         self.figures["hostile_gains"] += bool(gained)
         if gained:
-            self.complain(scenario, f"gains {sorted(gained)}")
+            self.complain(scenario, grade, f"gains {sorted(gained)}")
         if earns - full:
             missed = grade.part(min(earns - full))
-            self.complain(scenario, f"does not get {sorted(earns - full)}: {missed.reason}")
+            self.complain(scenario, grade, f"does not get {sorted(earns - full)}: {missed.reason}")
         if grade.seconds > 200:
             self.figures["hostile_stuck"] += 1
-            self.complain(scenario, f"took {grade.seconds:.0f} s")
+            self.complain(scenario, grade, f"took {grade.seconds:.0f} s")
         for part, words in scenario.reason.items():
             if words.lower() not in grade.part(part).reason.lower():
-                self.complain(scenario, f"{part}: '{grade.part(part).reason}' lacks '{words}'")
+                self.complain(
+                    scenario, grade, f"{part}: '{grade.part(part).reason}' lacks '{words}'"
+                )
         if "HOLE:" in grade.log:
-            self.complain(scenario, f"found a hole: {grade.log[grade.log.index('HOLE:') :][:200]}")
+            self.complain(
+                scenario, grade, f"found a hole: {grade.log[grade.log.index('HOLE:') :][:200]}"
+            )
             self.figures["hostile_gains"] += not gained
         if any("grader" in text.lower() for text in grade.needs_look):
-            self.complain(scenario, f"broke the grader: {grade.needs_look}")
+            self.complain(scenario, grade, f"broke the grader: {grade.needs_look}")
 
     def bases(self) -> None:
         """The empty starter gets nothing, the reference everything."""
