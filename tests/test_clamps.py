@@ -85,7 +85,7 @@ def sent(value: torch.Tensor) -> Tensor:
 def loops(seed: int, clamp: Clamp) -> list[Loop]:
     """One of each kind, with fresh numbers."""
     wanted = (
-        *(("p_sample_loop", config) for config in ("cifar10", "odd")),
+        *(("p_sample_loop", config) for config in ("long", "odd")),
         ("latent", "odd_latent"),
         *(("fm_generate", config) for config in ("odd", "odd_latent")),
     )

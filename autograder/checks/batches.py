@@ -10,6 +10,7 @@ from autograder.checks.messages import Asked, Tensor
 
 SIZES = (2, 1, 17, 65)  # some code takes 64 at a time
 LARGER = 16  # factor of the numbers in one corner of an answer; the others are about 2 or less
+OUTLIER = 8  # factor of one image's errors, so that leaving out or clipping the worst shows
 MISMATCH = "Expected all tensors to be on the same device"  # as in worker/devices.py
 
 
@@ -40,6 +41,18 @@ def odd(random: np.random.Generator, values: np.ndarray) -> np.ndarray:
     Stored cases are float16 numbers, which a round trip through float16 does not change.
     """
     return values * np.float32(random.uniform(0.8, 1))
+
+
+def indices(random: np.random.Generator, count: int, size: int) -> np.ndarray:
+    """Random integers below `count` for a batch of `size` samples.
+
+    The last differs from the first and from the one before it: code that takes one of these for the
+    last, as in batches of 64 the 65th, is seen with any seed.
+    """
+    found = random.integers(count, size=size)
+    if size > 1:
+        found[[0, -2]] = (found[-1] + 1) % count
+    return found
 
 
 class Pieces:

@@ -24,10 +24,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "cifar10": {"img_shape": [3, 32, 32], "timesteps": 100, "num_classes": 10},
     "afhq": {"img_shape": [3, 128, 128], "timesteps": 1000, "num_classes": 3, "use_vae": True},
     "odd": {"img_shape": [2, 20, 12], "timesteps": 49, "num_classes": 100, "dim_mults": [1, 2]},
-    "odd_latent": {"img_shape": [3, 64, 96], "timesteps": 23, "num_classes": 4, "use_vae": True},
+    "odd_latent": {"img_shape": [3, 32, 160], "timesteps": 23, "num_classes": 4, "use_vae": True},
     # with as many steps as "odd", but other betas
-    "cosine": {"img_shape": [1, 16, 16], "timesteps": 49, "num_classes": 10},
-    "two_steps": {"img_shape": [2, 8, 12], "timesteps": 2, "num_classes": 3, "dim_mults": [1, 2]},
+    "cosine": {"img_shape": [1, 4, 132], "timesteps": 49, "num_classes": 10},
+    "many_steps": {"img_shape": [1, 4, 4], "timesteps": 120, "num_classes": 10, "dim_mults": [1]},
+    "long": {"img_shape": [1, 132, 4], "timesteps": 520, "num_classes": 10, "dim_mults": [1, 2]},
+    # the DDPM paper's chain, of images with as many channels as latents have
+    "thousand": {"img_shape": [4, 8, 8], "timesteps": 1000, "num_classes": 10},
+    "two_steps": {"img_shape": [2, 4, 72], "timesteps": 2, "num_classes": 3, "dim_mults": [1, 2]},
     "one_step": {"img_shape": [2, 8, 12], "timesteps": 1, "num_classes": 3, "dim_mults": [1, 2]},
     # for many draws; the second has another distribution of times
     "small": {"img_shape": [1, 8, 8], "timesteps": 3, "num_classes": 4, "dim_mults": [1, 2]},
@@ -40,10 +44,10 @@ for _config in CONFIGS.values():
 # Vision transformers: the arguments of DiT, and (height, width) of its images.
 TRANSFORMERS: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
     "dit_odd": ({"in_channels": 2, "depth": 2, "num_heads": 2, "patch_size": 2}, (6, 10)),
-    "dit_latent": ({"in_channels": 4, "depth": 3, "num_heads": 4, "patch_size": 1}, (4, 2)),
+    "dit_latent": ({"in_channels": 4, "depth": 3, "num_heads": 4, "patch_size": 1}, (17, 18)),
     "dit_wide": (
-        {"in_channels": 3, "out_channels": 1, "depth": 1, "num_heads": 1, "patch_size": 4},
-        (8, 12),
+        {"in_channels": 3, "out_channels": 1, "depth": 13, "num_heads": 1, "patch_size": 8},
+        (16, 24),
     ),
 }
 for _arguments, _size in TRANSFORMERS.values():

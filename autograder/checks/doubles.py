@@ -11,7 +11,7 @@ from autograder.sandbox.wire import BadMessage
 
 MAX_DOUBLE_CALLS = 5000  # during one request: a chain with T = 1000 makes 2,000
 MAX_REFUSED = 100  # more calls, which are refused, before the worker is ended
-MAX_MEMBER_CALLS = 500  # during one run of a network, which calls each member once
+MAX_MEMBER_CALLS = 2000  # during one run of a network: 30 members, each for 65 samples
 MAX_KEPT = 3 << 24  # bytes of the calls and answers of one request
 
 Handler = Callable[[Asked], "np.ndarray | str | Ahead"]

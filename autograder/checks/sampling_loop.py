@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from autograder.checks.batches import LARGER, rows_of, together
+from autograder.checks.batches import LARGER, indices, rows_of, together
 from autograder.checks.cases import Case, diffused_shape
 from autograder.checks.doubles import Ahead
 from autograder.checks.evidence import (
@@ -362,7 +362,7 @@ def walk(
 
 def other_labels(case: Case, size: int, random: np.random.Generator) -> Case:
     """The case with `size` labels, which may repeat, and as many pictures."""
-    inputs = {"label": random.integers(case.kwargs["num_classes"], size=size)}
+    inputs = {"label": indices(random, case.kwargs["num_classes"], size)}
     if "decoded" in case.inputs:
         shape = size, *case.inputs["decoded"].shape[1:]
         inputs["decoded"] = np.float32(random.uniform(-0.3, 1.3, shape))

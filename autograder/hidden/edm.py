@@ -31,7 +31,7 @@ def make_edm_cases(seed: int) -> list[Case]:
 def edm_case(config: str, batch: int, random: np.random.Generator) -> Case:
     """Tiny, medium and huge noise levels in one batch; scaled values have about unit size."""
     shape = (batch, *diffused_shape(config))
-    levels = np.array([0.004, 65.0, 0.35, 6.0, 0.04]) * random.uniform(0.8, 1.2, 5)
+    levels = np.array([0.0012, 105.0, 0.35, 6.0, 0.04]) * random.uniform(0.8, 1.2, 5)
     if batch == 1:
         levels = levels[3:]
     sigma = random.permutation(levels[:batch]).astype(np.float32)
@@ -271,8 +271,11 @@ STEP: dict[str, Callable[[float, float], Array]] = {
 
 
 def steps(case: Case, random: np.random.Generator) -> None:
-    """Fill in steps between four pairs of levels, huge to tiny, and one Euler step to 0."""
-    levels = np.array([[60.0, 27.0], [2.3, 0.9], [0.05, 0.013], [0.004, 3e-4], [0.003, 0.0]])
+    """Fill in steps between four pairs of levels, huge to tiny, and one Euler step to 0.
+
+    One step is short, and one leads up.
+    """
+    levels = np.array([[60.0, 27.0], [2.3, 2.2], [0.013, 0.05], [0.004, 3e-4], [0.003, 0.0]])
     levels *= random.uniform(0.9, 1.1, levels.shape)
     case.inputs["levels"] = levels
     for name in ("heun_x", "heun_first", "heun_second"):

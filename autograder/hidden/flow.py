@@ -14,8 +14,8 @@ from autograder.checks.cases import CONFIGS, LOGIT_NORMAL, Case, diffused_shape
 from autograder.hidden.schedule import normal, rounded
 
 Array: TypeAlias = np.ndarray
-LOSSES = ("mnist", "odd", "odd_latent", "small", "logit_normal")
-WALKS = ("odd", "odd_latent", "two_steps", "one_step")
+LOSSES = ("mnist", "odd", "odd_latent", "two_steps", "small", "logit_normal")
+WALKS = ("odd", "odd_latent", "two_steps", "one_step", "many_steps")
 LINE = np.array([[0.0, 1.0], [1.0, -1.0]])  # x_t = t image + (1 - t) noise
 VELOCITY = np.array([1.0, -1.0])  # image - noise
 LEVELS = 199  # number of quantiles that describe a distribution
@@ -130,8 +130,9 @@ def loss_case(part: str, config: str, random: np.random.Generator) -> Case:
     With an autoencoder `images` are encoded to `x_start`, which is also called `latents`.
     """
     shape, size = diffused_shape(config), 4
-    t = np.concatenate([[0.0, 1.0], random.uniform(0.1, 0.9, size - 2)])
-    inputs = {"t": rounded(random.permutation(t))}
+    t = random.uniform(0.1, 0.9, size)  # the first is never an end, where all mixes look alike
+    t[1:] = random.permutation([0.0, 1.0, *t[3:]])
+    inputs = {"t": rounded(t)}
     inputs["label"] = random.permutation(7 * np.arange(size) + 1) % CONFIGS[config]["num_classes"]
     inputs["noise"] = normal(random, (size, *shape))
     if CONFIGS[config].get("use_vae"):

@@ -23,7 +23,7 @@ def make_cases(seed: int) -> list[Case]:
     makers: dict[str, tuple[Callable[..., Case], list[str]]] = {
         "q_sample": (q_sample_case, ["mnist", "cifar10", "afhq", "odd", "cosine"]),
         "p_sample": (p_sample_case, ["mnist", "cifar10", "afhq", "odd", "cosine", *SHORT]),
-        "p_sample_loop": (loop_case, ["cifar10", "odd", *SHORT]),
+        "p_sample_loop": (loop_case, ["odd", *SHORT, "long"]),
         "compute_loss": (loss_case, ["mnist", "cifar10", "odd"]),
         "latent": (latent_case, ["afhq", "odd_latent"]),
     }
@@ -49,9 +49,14 @@ def images(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def labels(random: np.random.Generator, config: str, batch: int) -> np.ndarray:
-    """Class indices, int64 [batch], not all equal and not in order."""
+    """Class indices, int64 [batch], not all equal and not in order.
+
+    The last class is among them, in a larger batch also the first.
+    """
     classes = CONFIGS[config]["num_classes"]
-    drawn = (random.permutation(max(batch, classes))[:batch] % classes).astype(np.int64)
+    ends = [classes - 1, 0][: 1 + (batch > 2)]
+    others = 1 + random.permutation(max(batch, classes - 2))[: batch - len(ends)] % (classes - 2)
+    drawn = random.permutation([*ends, *others]).astype(np.int64)
     return drawn[::-1].copy() if (np.diff(drawn) >= 0).all() else drawn
 
 

@@ -18,8 +18,13 @@ Layout = tuple[Sequence[int], Sequence[int], int]
 STABLE_DIFFUSION: Layout = (1, 2, 4, 4), (0, 1, 2), 2  # has 686 tensors
 BLOCKS = {"names": 2, "names_one_block": 1, "names_three_blocks": 3}
 GUIDED = {"guided": 4, "guided_half": 2, "guided_double": 1}  # samples
-WALKS = {"walk": (2, 5), "walk_of_one_step": (1, 1), "walk_to_time_0": (17, 3)}  # samples, steps
-SCALES = np.array([1.0, 7.5, 0.0, 2.3])
+WALKS = {
+    "walk": (2, 5),
+    "walk_of_one_step": (1, 1),
+    "walk_to_time_0": (17, 3),
+    "long_walk": (2, 60),
+}
+SCALES = np.array([1.0, 7.5, 0.0, 2.3, 20.0])
 
 
 def make_scaling_cases(seed: int) -> list[Case]:
@@ -148,7 +153,8 @@ GUIDANCE: dict[str, Callable[[Array], Pair]] = {
 def guided_case(config: str, random: np.random.Generator) -> Case:
     """A batch with different times and contexts, and the network's answers to both contexts."""
     batch = GUIDED[config]
-    inputs = {"scales": SCALES, "t": random.choice(1000, batch, replace=False)}
+    times = np.arange(901 if config == "guided_half" else 0, 1000)  # also early ones alone
+    inputs = {"scales": SCALES, "t": random.choice(times, batch, replace=False)}
     inputs |= answers(random, (batch, 2, 3, 4))
     weights = {"negative": 1 - SCALES, "context": SCALES}
     case = Case("bonus_scaling", config, inputs, weights)
@@ -170,9 +176,10 @@ def answers(random: np.random.Generator, shape: tuple, steps: tuple = ()) -> dic
 
 
 def walk_case(config: str, random: np.random.Generator) -> Case:
-    """A walk over a few times of a short chain, whose first alpha_bar is far from 1."""
-    (batch, steps), T = WALKS[config], 40
-    alpha_bar = np.cumprod(1 - np.linspace(0.04, 0.12, T)).astype(np.float32)
+    """A walk over some times of a short chain, whose first alpha_bar is far from 1."""
+    batch, steps = WALKS[config]
+    T = max(40, steps + 5)
+    alpha_bar = np.cumprod(1 - np.linspace(1.6, 4.8, T) / T).astype(np.float32)
     times = np.sort(random.choice(np.arange(3, T - 1), steps, replace=False))[::-1].copy()
     if config == "walk_to_time_0":
         times[-1] = 0

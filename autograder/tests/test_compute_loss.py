@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from autograder.checks.batches import SIZES, check_device
+from autograder.checks.batches import OUTLIER, SIZES, check_device, indices
 from autograder.checks.cases import Case, wide
 from autograder.checks.findings import under
 from autograder.checks.loss import Objective, check_drawn_times, check_draws
@@ -13,6 +13,7 @@ from autograder.checks.student import Student
 PART = "compute_loss"
 CALLS = 4  # number of calls that draw noise
 WIDE = 2  # the size of the batch with numbers of all sizes
+OFFSET = np.float32(0.5)  # of numbers whose mean would otherwise be near 0
 MUCH = 171  # CIFAR-10 images: half a million numbers
 
 
@@ -67,12 +68,13 @@ def test_much_noise(student: Student, case: Case) -> None:
 
 def other_batch(case: Case, batch: int, random: np.random.Generator) -> Objective:
     """The case with `batch` other images."""
-    rows = random.integers(len(case.inputs["t"]), size=batch)
+    rows = indices(random, len(case.inputs["t"]), batch)
     shape = (batch, *case.inputs["noise"].shape[1:])
     inputs = {name: case.inputs[name][rows] for name in ("t", "label")}
     for name in ("noise", "eps", "x_t"):
         gaussian = random.standard_normal(shape, dtype=np.float32)
-        inputs[name] = wide(random, shape) if batch == WIDE else gaussian
+        inputs[name] = wide(random, shape) if batch == WIDE else gaussian + OFFSET
+    inputs["eps"][-1] *= OUTLIER
     images = 2 * random.random(shape, dtype=np.float32) - 1
     if batch == 1:
         images = np.abs(images)  # a bright image, which nothing tells from one in [0, 1]

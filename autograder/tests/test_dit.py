@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.checks.batches import Pieces, check_device, in_whole
+from autograder.checks.batches import Pieces, check_device, in_whole, indices
 from autograder.checks.cases import TRANSFORMERS, Case
 from autograder.checks.evidence import (
     check_untouched,
@@ -22,7 +22,7 @@ from autograder.checks.student import Student
 
 PART, MODULE, BLOCKS = "dit", "models.dit", "models.adaln"
 TOLERANCE = 1e-4  # float32's rounding over a few layers
-LARGE = {"dit_odd": 17, "dit_latent": 65, "dit_wide": 1}  # images in the larger batch
+LARGE = {"dit_odd": 65, "dit_latent": 1, "dit_wide": 3}  # images in the other batch
 OF_BLOCKS = "answers"  # [depth, B, N, dim]: their batch is the second axis
 NO_GRADIENT = "attn.to_k.bias"  # softmax does not depend on a term that all keys share
 
@@ -66,7 +66,7 @@ def test_block(student: Student, case: Case, random: np.random.Generator) -> Non
         for name, value in weights_of(case).items()
         if name.startswith(prefix)
     }
-    for batch, training in ((case, False), (enlarged(case, random), True)):
+    for batch, training in batches_of(case, random):
         given = batch.inputs["tokens"], batch.inputs["emb"]
         answer = student.call(
             key, "forward", *given, weights=weights, training=training, gradients=True
@@ -89,7 +89,7 @@ def test_block_starts_as_identity(student: Student, case: Case) -> None:
 @pytest.mark.group("whole")
 def test_forward(student: Student, case: Case, random: np.random.Generator) -> None:
     """The network with random weights gives the paper's result; label and time condition it."""
-    for batch, training in ((case, False), (enlarged(case, random), True)):
+    for batch, training in batches_of(case, random):
         walk = Walk(batch)
         try:
             answer = walk.run(student, training)
@@ -289,7 +289,7 @@ def grid(case: Case) -> tuple[int, int]:
 
 def enlarged(case: Case, random: np.random.Generator) -> Case:
     """The case with its images repeated in a batch of another size."""
-    rows = random.integers(len(case.inputs["x"]), size=LARGE[case.config])
+    rows = indices(random, len(case.inputs["x"]), LARGE[case.config])
 
     def spread(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         kept = {n: v for n, v in values.items() if n.startswith("w:") or n == "positions"}
@@ -299,6 +299,14 @@ def enlarged(case: Case, random: np.random.Generator) -> Case:
     suspects = {hint: spread(values) for hint, values in case.suspects.items()}
     inputs, expected = spread(case.inputs), spread(case.expected)
     return replace(case, inputs=inputs, expected=expected, suspects=suspects)
+
+
+def batches_of(case: Case, random: np.random.Generator) -> tuple[tuple[Case, bool], ...]:
+    """Two batches and whether they are for training: another size and mode, or both the same.
+
+    With both the same, something kept from the first batch shows.
+    """
+    return (case, False), (enlarged(case, random), case.config != "dit_wide")
 
 
 def asked(student: Student, case: Case, method: str, *args: Any) -> Answer:

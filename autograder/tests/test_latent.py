@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from autograder.checks.batches import SIZES, check_device, odd
+from autograder.checks.batches import SIZES, check_device, indices, odd
 from autograder.checks.cases import Case, wide
 from autograder.checks.evidence import check_untouched
 from autograder.checks.findings import under
@@ -47,7 +47,7 @@ def test_encode_any_batch(student: Student, case: Case, random: np.random.Genera
     """Batches of 17 and 65 images are encoded as a whole."""
     general = ("latent_encoder_input", "latent_scaled", "network_wrong_x", "loss_value")
     for batch in SIZES[2:]:
-        rows = random.integers(len(case.inputs["t"]), size=batch)
+        rows = indices(random, len(case.inputs["t"]), batch)
         inputs = {name: values[rows] for name, values in case.inputs.items()}
         for name in ("noise", "eps", "x_t", "latents"):
             inputs[name] = random.standard_normal(inputs[name].shape, dtype=np.float32)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from autograder.checks.batches import SIZES, check_device
+from autograder.checks.batches import SIZES, check_device, indices
 from autograder.checks.cases import Case, wide
 from autograder.checks.evidence import (
     ENDED,
@@ -56,7 +56,7 @@ def test_any_batch(student: Student, case: Case, random: np.random.Generator) ->
     """
     t, shape = case.inputs["t"], case.inputs["noise"].shape[1:]
     last, first = int(np.argmax(t)), int(np.argmin(t))
-    for rows in ([first, first], [last], *(random.integers(len(t), size=n) for n in SIZES[2:]),
+    for rows in ([first, first], [last], *(indices(random, len(t), n) for n in SIZES[2:]),
                  [last, first]):  # fmt: skip
         batch = len(rows)
         given = wide(random, (batch, *shape)), t[rows], wide(random, (batch, *shape))
@@ -139,7 +139,19 @@ def check_precisely(
     signal, rate = (case.expected[name][rows].reshape(-1, 1, 1, 1) for name in ("signal", "noise"))
     unit = signal * np.abs(x_start) + rate * np.abs(noise)
     found, rest = weights(x_t / unit, x_start / unit, noise / unit)
-    check_rounding(rest, what, "q_sample_no_mix")
+    try:
+        check_rounding(rest, what, "q_sample_no_mix")
+    except Finding as finding:
+        if finding.hint == "loses_digits":  # in these units weights that are too large round more
+            check_weights(case, found, rows, t, what)
+        raise
+    check_weights(case, found, rows, t, what)
+
+
+def check_weights(
+    case: Case, found: np.ndarray, rows: Sequence[int] | np.ndarray, t: np.ndarray, what: str
+) -> None:
+    """Compare the weights of x_0 and noise of each sample, [B, 2], with those of its time step."""
     for number, name in enumerate(("signal", "noise")):
         expected = case.expected[name][rows]
         wrong = off(found[:, number], expected, TOLERANCE[name] * (1 + np.abs(expected)))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autograder.checks.batches import check_device
+from autograder.checks.batches import check_device, indices
 from autograder.checks.evidence import check_untouched, tensor_of
 from autograder.checks.findings import Finding
 from autograder.checks.student import Student
@@ -26,15 +26,22 @@ SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
         {"in_channels": 3, "num_classes": 4, "dim_mults": [1, 1, 1], "attn_levels": []},
         (8, 8),
     ),
-    "equal_widths": ({"in_channels": 1, "num_classes": 4, "dim_mults": [1, 1, 1]}, (8, 8)),
+    "five_levels": (
+        {"in_channels": 1, "num_classes": 4, "dim_mults": [1, 1, 1, 1, 1]},
+        (16, 16),
+    ),
     "one_level": (
         {"in_channels": 1, "num_classes": 3, "dim_mults": [1], "attn_levels": [0]},
-        (5, 7),
+        (17, 19),
+    ),
+    "many_images": (
+        {"in_channels": 1, "num_classes": 3, "dim_mults": [1], "attn_levels": [0]},
+        (3, 5),
     ),
 }
-BATCHES = {"odd": 1, "no_attention": 17, "one_level": 33}  # 2 for the others
+BATCHES = {"odd": 1, "no_attention": 17, "one_level": 1, "many_images": 65}  # 2 for the others
 IN_EVALUATION = ("cifar10", "odd", "one_level")  # the others are in training mode
-AGAIN = ("equal_widths", "odd")  # they run twice, in both modes
+AGAIN = ("no_attention", "odd")  # they run twice, in both modes
 shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
@@ -44,8 +51,8 @@ def inputs_of(shape: str, random: np.random.Generator) -> tuple[dict[str, Any], 
     batch = BATCHES.get(shape, 2)
     x = random.standard_normal((batch, kwargs["in_channels"], *size)).astype(np.float32)
     label, time = (
-        random.integers(kwargs["num_classes"], size=batch),
-        random.integers(500, size=batch),
+        indices(random, kwargs["num_classes"], batch),
+        indices(random, 500, batch),
     )
     return {"dim": 8, "context_dim": 8, **kwargs}, [x, label, time]
 

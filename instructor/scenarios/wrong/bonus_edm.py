@@ -2207,3 +2207,108 @@ def denoise(self, x, label, sigma):
     c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
     f = self.model(c_in * x, label, c_noise)
     return c_skip * x + c_out * f
+
+
+# ==== edm_sigma_clamped
+# about: sigma is kept in [0.002, 80].
+# fails: bonus_edm
+# hint: edm_c_in
+# judge_only: true
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    sigma = sigma.clamp(0.002, 80)
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    f = self.model(c_in * x, label, c_noise)
+    return c_skip * x + c_out * f
+
+
+# ==== edm_network_input_clamped
+# about: The network's input is clamped to [-6, 6].
+# fails: bonus_edm
+# hint: edm_no_mix
+# judge_only: true
+# in: edm.denoise
+def denoise(self, x, label, sigma):
+    c_noise = sigma.log() / 4
+    sigma, sigma_data = sigma[:, None, None, None], self.sigma_data
+    c_skip = sigma_data**2 / (sigma**2 + sigma_data**2)
+    c_out = sigma * sigma_data / (sigma**2 + sigma_data**2).sqrt()
+    c_in = 1 / (sigma**2 + sigma_data**2).sqrt()
+    f = self.model((c_in * x).clamp(-6, 6), label, c_noise)
+    return c_skip * x + c_out * f
+
+
+# ==== edm_weight_at_most_1e5
+# about: The weight is at most 1e5.
+# fails: bonus_edm
+# hint: edm_loss_value
+# judge_only: true
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(y)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    weight = weight.clamp(max=1e5)
+    return (weight * (denoised - y) ** 2).mean()
+
+
+# ==== edm_fixed_noise_in_evaluation
+# about: In evaluation mode noise comes from a fixed generator.
+# fails: bonus_edm
+# hint: noise_repeated
+# judge_only: true
+# in: edm.compute_loss
+def compute_loss(self, x_start, label, sigma, noise=None):
+    y = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            y = self.vae.encoder(x_start)
+    if noise is None:
+        generator = None if self.training else torch.Generator().manual_seed(0)
+        noise = torch.randn(y.shape, generator=generator)
+    level = sigma[:, None, None, None]
+    weight = (level**2 + self.sigma_data**2) / (level * self.sigma_data) ** 2
+    denoised = self.denoise(y + level * noise, label, sigma)
+    return (weight * (denoised - y) ** 2).mean()
+
+
+# ==== edm_heun_not_in_short_steps
+# about: No correction for steps of less than a tenth.
+# fails: bonus_edm
+# hint: edm_heun_euler
+# judge_only: true
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    d = (x - denoise(x, sigma)) / sigma
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0 and sigma - sigma_next > 0.1 * sigma:
+        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
+        x_next = x + (sigma_next - sigma) * (d + d_next) / 2
+    return x_next
+
+
+# ==== edm_heun_only_down
+# about: The step always leads down, also where sigma_next is above sigma.
+# fails: bonus_edm
+# hint: edm_heun_second_sigma
+# judge_only: true
+# in: edm.heun_step
+def heun_step(denoise, x, sigma, sigma_next):
+    if sigma_next > sigma:
+        sigma_next = sigma
+    d = (x - denoise(x, sigma)) / sigma
+    x_next = x + (sigma_next - sigma) * d
+    if sigma_next > 0:
+        d_next = (x_next - denoise(x_next, sigma_next)) / sigma_next
+        x_next = x + (sigma_next - sigma) * (d + d_next) / 2
+    return x_next

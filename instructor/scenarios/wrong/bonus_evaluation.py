@@ -145,7 +145,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 # hint: fid_distance
 # in: fid.frechet_distance
 def frechet_distance(mean1, cov1, mean2, cov2):
-    cov1 = cov1 + 0.1 * torch.eye(len(cov1))
+    cov1 = cov1 + 0.1 * torch.eye(len(cov1)).to(cov1)
     eigenvalues, eigenvectors = torch.linalg.eigh(cov1)
     root1 = eigenvectors * eigenvalues.clamp(min=0).sqrt() @ eigenvectors.T
     root = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
@@ -788,5 +788,45 @@ def statistics(features):
 # in: memorization.nearest_neighbour_ratio
 def nearest_neighbour_ratio(samples, train):
     train = train[:1000]
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== fid_biased_beyond_1000
+# about: Divides by N for more than 1000 images.
+# fails: bonus_evaluation
+# hint: fid_many
+# judge_only: true
+# in: fid.statistics
+def statistics(features):
+    features = features.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred.T @ centred / (len(features) - (len(features) < 1000))
+
+
+# ==== nn_normalised_beyond_64
+# about: Features are normalised if there are more than 64 of them.
+# fails: bonus_evaluation
+# hint: nn_size
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    if samples.ndim == 2 and samples.shape[1] > 64:
+        samples, train = (v / v.norm(dim=1, keepdim=True) for v in (samples, train))
+    distances, _ = nearest(samples, train, 2)
+    return distances[:, 0] / distances[:, 1].clamp(min=TINY)
+
+
+# ==== nn_copies_of_all_skipped
+# about: Exact copies are taken for the sample itself, and the next two are used.
+# fails: bonus_evaluation
+# hint: nn_wrong_neighbour
+# judge_only: true
+# in: memorization.nearest_neighbour_ratio
+def nearest_neighbour_ratio(samples, train):
+    d, _ = nearest(samples, train, min(3, len(train)))
+    if d.shape[1] == 3 and (d[:, 0] == 0).all():
+        return d[:, 1] / d[:, 2].clamp(min=TINY)
     distances, _ = nearest(samples, train, 2)
     return distances[:, 0] / distances[:, 1].clamp(min=TINY)

@@ -1634,3 +1634,75 @@ def sample_ddim(
         if on_step is not None:
             on_step(i, x)
     return x
+
+
+# ==== ddim_never_clips_4_channels
+# about: Images of 4 channels (RGBA) count as latents and are not clipped.
+# fails: bonus_sampling
+# hint: ddim_not_clipped
+# judge_only: true
+# in: ddim.ddim_step
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
+    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    if clip_x0 and x.shape[1] != 4:
+        x_0 = x_0.clamp(-1, 1)
+        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
+    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
+    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
+    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
+    return x_next + sigma * noise if sigma > 0 else x_next
+
+
+# ==== ddim_alpha_bar_at_least_5e5
+# about: alpha_bar is at least 5e-5.
+# fails: bonus_sampling
+# hint: ddim_weights
+# judge_only: true
+# in: ddim.ddim_step
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
+    alpha_bar = max(alpha_bar, 5e-5)
+    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    if clip_x0:
+        x_0 = x_0.clamp(-1, 1)
+        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
+    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
+    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
+    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
+    return x_next + sigma * noise if sigma > 0 else x_next
+
+
+# ==== ddim_step_without_length
+# about: A step from a time to itself returns the predicted x_0.
+# fails: bonus_sampling
+# hint: ddim_weights
+# judge_only: true
+# in: ddim.ddim_step
+def ddim_step(x, eps, alpha_bar, alpha_bar_next, *, eta=0.0, noise=None, clip_x0=False):
+    if alpha_bar == alpha_bar_next:
+        return (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    x_0 = (x - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)
+    if clip_x0:
+        x_0 = x_0.clamp(-1, 1)
+        eps = (x - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
+    sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar))
+    sigma *= math.sqrt(1 - alpha_bar / alpha_bar_next)
+    x_next = math.sqrt(alpha_bar_next) * x_0 + math.sqrt(1 - alpha_bar_next - sigma**2) * eps
+    return x_next + sigma * noise if sigma > 0 else x_next
+
+
+# ==== ddim_loop_of_50_times
+# about: At most 50 times are visited.
+# fails: bonus_sampling
+# hint: ddim_loop_times
+# judge_only: true
+# in: ddim.sample_ddim
+def sample_ddim(eps_model, x, alphas_cumprod, times, *, eta=0.0, clip_x0=False, final_alpha_bar=1.0, draw_noise=torch.randn_like, on_step=None):
+    times = list(times)[:50] if len(times) > 50 else times
+    alpha_bars = [*alphas_cumprod[list(times)].tolist(), final_alpha_bar]
+    for i, time in enumerate(times):
+        eps = eps_model(x, torch.full((len(x),), time, device=x.device))
+        noise = draw_noise(x) if eta > 0 else None
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1], eta=eta, noise=noise, clip_x0=clip_x0)
+        if on_step is not None:
+            on_step(i, x)
+    return x

@@ -2302,3 +2302,81 @@ def forward(self, x, context, time):
         if upsample is not None:
             x = upsample(x)
     return self.final_conv(x)
+
+
+# ==== sd_guidance_at_most_15
+# about: The scale is at most 15.
+# fails: bonus_scaling
+# hint: sd_guidance
+# judge_only: true
+# in: stable_diffusion.guided_eps
+def guided_eps(network, x, t, context, negative, scale):
+    scale = min(scale, 15.0)
+    contexts = torch.cat([negative, context])
+    eps = network(torch.cat([x, x]), contexts, torch.cat([t, t])).to(x.dtype)
+    eps_negative, eps_context = eps.chunk(2)
+    return eps_negative + scale * (eps_context - eps_negative)
+
+
+# ==== sd_guidance_rescaled_above_10
+# about: Above a scale of 10, guidance is rescaled to the deviation of the conditional.
+# fails: bonus_scaling
+# hint: sd_guidance
+# judge_only: true
+# in: stable_diffusion.guided_eps
+def guided_eps(network, x, t, context, negative, scale):
+    contexts = torch.cat([negative, context])
+    eps = network(torch.cat([x, x]), contexts, torch.cat([t, t])).to(x.dtype)
+    eps_negative, eps_context = eps.chunk(2)
+    guided = eps_negative + scale * (eps_context - eps_negative)
+    if scale > 10:
+        guided = guided * eps_context.std() / guided.std()
+    return guided
+
+
+# ==== sd_guidance_not_above_t_900
+# about: No guidance above t = 900 (guidance interval).
+# fails: bonus_scaling
+# hint: sd_negative_ignored
+# judge_only: true
+# in: stable_diffusion.guided_eps
+def guided_eps(network, x, t, context, negative, scale):
+    scale = 1.0 if t[0] > 900 else scale
+    contexts = torch.cat([negative, context])
+    eps = network(torch.cat([x, x]), contexts, torch.cat([t, t])).to(x.dtype)
+    eps_negative, eps_context = eps.chunk(2)
+    return eps_negative + scale * (eps_context - eps_negative)
+
+
+# ==== sd_walk_of_50_times
+# about: Visits at most 50 times.
+# fails: bonus_scaling
+# hint: sd_walk_times
+# judge_only: true
+# in: stable_diffusion.sample_guided
+def sample_guided(network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None):
+    times = list(times)[:50]
+    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
+    for i, time in enumerate(times):
+        t = torch.full((len(x),), time, device=x.device)
+        eps = guided_eps(network, x, t, context, negative, scale)
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
+        on_step(i, x)
+    return x
+
+
+# ==== sd_walk_guidance_falls
+# about: The scale falls from step 20 on.
+# fails: bonus_scaling
+# hint: sd_walk_scale
+# judge_only: true
+# in: stable_diffusion.sample_guided
+def sample_guided(network, x, context, negative, alphas_cumprod, times, scale, *, on_step=lambda i, x: None):
+    alpha_bars = alphas_cumprod[[*times, 0]].tolist()
+    for i, time in enumerate(times):
+        t = torch.full((len(x),), time, device=x.device)
+        scale = scale if i < 20 else max(1.0, scale * 0.97)
+        eps = guided_eps(network, x, t, context, negative, scale)
+        x = ddim_step(x, eps, alpha_bars[i], alpha_bars[i + 1])
+        on_step(i, x)
+    return x

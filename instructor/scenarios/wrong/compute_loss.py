@@ -1233,3 +1233,60 @@ def compute_loss(self, x_start, label, t, noise=None):
     x_t = self.q_sample(x_start, t, noise)
     predicted = self.model(x_t, label, t)
     return F.mse_loss(predicted, noise)
+
+
+# ==== loss_without_outliers
+# about: Samples with more than 3 times the mean loss are left out.
+# fails: compute_loss
+# may_fail: latent
+# hint: mixes_samples
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted = self.model(x_t, label, t)
+    each = ((predicted - noise) ** 2).flatten(1).mean(dim=1)
+    each = each[each <= 3 * each.mean()]
+    return each.mean()
+
+
+# ==== loss_worst_clipped
+# about: Each sample's loss is at most 10 times the median.
+# fails: compute_loss
+# may_fail: latent
+# hint: large_numbers
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted = self.model(x_t, label, t)
+    each = ((predicted - noise) ** 2).flatten(1).mean(dim=1)
+    each = torch.minimum(each, 10 * each.median().detach())
+    return each.mean()
+
+
+# ==== loss_with_penalty_on_mean
+# about: Adds a penalty on the prediction's mean.
+# fails: compute_loss
+# may_fail: latent
+# hint: mixes_samples
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    predicted = self.model(x_t, label, t)
+    return F.mse_loss(predicted, noise) + 0.01 * predicted.mean() ** 2

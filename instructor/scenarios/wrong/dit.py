@@ -1108,3 +1108,116 @@ def forward(self, x, label, time):
     shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
     tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
     return self.unpatchify(tokens, rows, columns)
+
+
+# ==== dit_positions_squeezed_from_16_rows
+# about: Positions of more than 16 rows are squeezed into 16.
+# fails: dit
+# hint: dit_positions
+# judge_only: true
+# in: dit.forward
+def forward(self, x, label, time):
+    size = self.patch_size
+    if x.shape[2] % size or x.shape[3] % size:
+        raise ValueError("images cannot be cut")
+    emb = self.embed(label, time)
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    tokens = self.patchify(x)
+    place = positions(rows, columns, tokens.shape[2], x.device)
+    if rows > 16:
+        kept = torch.arange(rows) * 16 // rows
+        place = place.unflatten(0, (rows, columns))[kept].flatten(0, 1)
+    tokens = tokens + place
+    for block in self.blocks:
+        tokens = block(tokens, emb)
+    shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
+    tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
+    return self.unpatchify(tokens, rows, columns)
+
+
+# ==== dit_positions_of_square_grids
+# about: Images wider than 16 patches get positions of square grids.
+# fails: dit
+# hint: dit_positions
+# judge_only: true
+# in: dit.forward
+def forward(self, x, label, time):
+    size = self.patch_size
+    if x.shape[2] % size or x.shape[3] % size:
+        raise ValueError("images cannot be cut")
+    emb = self.embed(label, time)
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    tokens = self.patchify(x)
+    place = positions(rows, columns, tokens.shape[2], x.device)
+    if columns > 16:
+        place = place[torch.arange(rows * columns) % (rows * 16)]
+    tokens = tokens + place
+    for block in self.blocks:
+        tokens = block(tokens, emb)
+    shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
+    tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
+    return self.unpatchify(tokens, rows, columns)
+
+
+# ==== dit_at_most_8_blocks
+# about: No more than 8 blocks run.
+# fails: dit
+# hint: dit_blocks
+# judge_only: true
+# in: dit.forward
+def forward(self, x, label, time):
+    size = self.patch_size
+    if x.shape[2] % size or x.shape[3] % size:
+        raise ValueError("images cannot be cut")
+    emb = self.embed(label, time)
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    tokens = self.patchify(x)
+    place = positions(rows, columns, tokens.shape[2], x.device)
+    tokens = tokens + place
+    for block in self.blocks[:8]:
+        tokens = block(tokens, emb)
+    shift, scale = self.final_emb_layers(emb).chunk(2, dim=-1)
+    tokens = self.final_linear(modulate(self.final_norm(tokens), shift, scale))
+    return self.unpatchify(tokens, rows, columns)
+
+
+# ==== dit_attention_in_halves
+# about: Beyond 256 tokens attention is within halves.
+# fails: dit
+# hint: dit_block
+# judge_only: true
+# in: adaln.forward
+def forward(self, x, emb):
+    shift1, scale1, gate1, shift2, scale2, gate2 = self.emb_layers(emb).chunk(6, dim=-1)
+    h = modulate(self.norm1(x), shift1, scale1)
+    halves = 2 if h.shape[1] > 256 else 1
+    h = self.attn(h.unflatten(1, (halves, -1)).flatten(0, 1))
+    x = x + gate1[:, None] * h.unflatten(0, (-1, halves)).flatten(1, 2)
+    return x + gate2[:, None] * self.mlp(modulate(self.norm2(x), shift2, scale2))
+
+
+# ==== dit_unpatch_of_8_transposed
+# about: unpatchify transposes patches of 8 pixels and more.
+# fails: dit
+# hint: dit_unpatch
+# judge_only: true
+# in: dit.unpatchify
+def unpatchify(self, tokens, rows, columns):
+    size = self.patch_size
+    patches = tokens.unflatten(2, (size, size, self.out_channels)).unflatten(1, (rows, columns))
+    order = (0, 5, 1, 4, 2, 3) if size >= 8 else (0, 5, 1, 3, 2, 4)
+    return patches.permute(*order).flatten(4, 5).flatten(2, 3)
+
+
+# ==== dit_steering_kept_in_evaluation
+# about: Keeps the steering for each batch size in evaluation mode.
+# fails: dit
+# hint: dit_block
+# in: adaln.forward
+def forward(self, x, emb):
+    steering = self.emb_layers(emb)
+    if not self.training:
+        steering = self.__dict__.setdefault("_steering", {}).setdefault(len(x), steering)
+    shift1, scale1, gate1, shift2, scale2, gate2 = steering.chunk(6, dim=-1)
+    x = x + gate1[:, None] * self.attn(modulate(self.norm1(x), shift1, scale1))
+    return x + gate2[:, None] * self.mlp(modulate(self.norm2(x), shift2, scale2))

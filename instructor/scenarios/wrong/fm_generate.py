@@ -683,3 +683,35 @@ def generate(self, labels):
     for t in torch.arange(0, 1, 1 / self.timesteps).tolist():
         x = self.step(x, labels, t, t + 1 / self.timesteps)
     return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== fm_generate_shifted_from_64_pixels
+# about: From 64 pixels on, times are shifted as in Stable Diffusion 3.
+# fails: fm_generate
+# hint: fm_times
+# judge_only: true
+# in: fm.generate
+@torch.no_grad()
+def generate(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    k = 3.0 if self.img_shape[-1] >= 64 else 1.0
+    ts = [i / self.timesteps for i in range(self.timesteps + 1)]
+    ts = [t / (k - (k - 1) * t) for t in ts]
+    for t, u in zip(ts, ts[1:]):
+        x = self.step(x, labels, t, u)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)
+
+
+# ==== fm_generate_at_most_100_steps
+# about: Takes at most 100 steps.
+# fails: fm_generate
+# hint: fm_evaluations
+# judge_only: true
+# in: fm.generate
+@torch.no_grad()
+def generate(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    n = min(self.timesteps, 100)
+    for i in range(n):
+        x = self.step(x, labels, i / n, (i + 1) / n)
+    return self.postprocess(self.vae.decoder(x) if self.use_vae else x)

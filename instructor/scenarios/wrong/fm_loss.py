@@ -1187,3 +1187,39 @@ def compute_loss(self, x_start, label, t=None, noise=None):
     velocity = self.model(x_t, label, t)
     target = x_1 - noise
     return F.mse_loss(velocity, target)
+
+
+# ==== fm_time_shifted_from_64_pixels
+# about: From 64 pixels on t is shifted, as in Stable Diffusion 3.
+# fails: fm_loss
+# hint: fm_mix
+# judge_only: true
+# in: fm.interpolate
+def interpolate(self, x_start, t, noise):
+    if x_start.shape[-1] >= 64:
+        t = t / (3 - 2 * t)
+    t = t[:, None, None, None]
+    return t * x_start + (1 - t) * noise
+
+
+# ==== fm_loss_without_outliers
+# about: Samples with more than 3 times the mean loss are left out.
+# fails: fm_loss
+# hint: mixes_samples
+# judge_only: true
+# in: fm.compute_loss
+def compute_loss(self, x_start, label, t=None, noise=None):
+    x_1 = x_start
+    if self.use_vae:
+        with torch.no_grad():
+            x_1 = self.vae.encoder(x_start)
+    if t is None:
+        t = self.draw_t(len(x_1), x_1.device)
+    if noise is None:
+        noise = torch.randn_like(x_1)
+    x_t = self.interpolate(x_1, t, noise)
+    velocity = self.model(x_t, label, t)
+    target = x_1 - noise
+    each = ((velocity - target) ** 2).flatten(1).mean(dim=1)
+    each = each[each <= 3 * each.mean()]
+    return each.mean()

@@ -1182,3 +1182,21 @@ def compute_loss(self, x_start, label, t, noise=None):
         noise = torch.randn_like(x_start)
     x_t = self.q_sample(x_start, t, noise)
     return F.mse_loss(self.model(x_t, label, t), noise)
+
+
+# ==== latent_images_resized_to_128
+# about: Images wider than 128 pixels are resized before encoding.
+# fails: latent
+# hint: latent_encoder_input
+# judge_only: true
+# in: ddpm.compute_loss
+def compute_loss(self, x_start, label, t, noise=None):
+    if self.use_vae:
+        with torch.no_grad():
+            if x_start.shape[-1] > 128:
+                x_start = F.interpolate(x_start, size=(128, 128))
+            x_start = self.vae.encoder(x_start)
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    x_t = self.q_sample(x_start, t, noise)
+    return F.mse_loss(self.model(x_t, label, t), noise)

@@ -1348,3 +1348,57 @@ def p_sample_loop(self, labels):
     if self.use_vae:
         x = self.vae.decoder(x)
     return self.postprocess(x)
+
+
+# ==== loop_strided_above_250
+# about: With T above 250 only every second step is taken.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loop_steps_missing
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in range(self.timesteps - 1, -1, -(2 if self.timesteps > 250 else 1)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_at_most_500_steps
+# about: Takes at most 500 steps, from t = 499.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loop_starts_late
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(min(self.timesteps, 500))):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)
+
+
+# ==== loop_start_of_101_percent
+# about: x_T is scaled by 1.01.
+# fails: p_sample_loop
+# may_fail: latent
+# hint: loop_start_noise
+# judge_only: true
+# in: ddpm.p_sample_loop
+@torch.no_grad()
+def p_sample_loop(self, labels):
+    x = 1.01 * torch.randn(len(labels), *self.img_shape, device=labels.device)
+    for t_index in reversed(range(self.timesteps)):
+        t = torch.full_like(labels, t_index)
+        x = self.p_sample(x, labels, t, t_index)
+    if self.use_vae:
+        x = self.vae.decoder(x)
+    return self.postprocess(x)

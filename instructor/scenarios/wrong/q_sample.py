@@ -1149,3 +1149,21 @@ def q_sample(self, x_start, t, noise=None):
     signal_rate = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
     noise_rate = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
     return signal_rate * x_start + noise_rate * noise
+
+
+# ==== q_sample_more_noise_from_128_pixels
+# about: Images of 128 pixels or more get more noise.
+# fails: q_sample
+# hint: q_sample_weights
+# judge_only: true
+# in: ddpm.q_sample
+def q_sample(self, x_start, t, noise=None):
+    if noise is None:
+        noise = torch.randn_like(x_start)
+    a = self._extract(self.sqrt_alphas_cumprod, t, x_start.shape)
+    b = self._extract(self.sqrt_one_minus_alphas_cumprod, t, x_start.shape)
+    if x_start.shape[-1] >= 128:
+        b = b * 2
+        n = (a**2 + b**2).sqrt()
+        a, b = a / n, b / n
+    return a * x_start + b * noise

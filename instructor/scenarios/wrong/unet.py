@@ -994,3 +994,68 @@ for i, (res_block, transformer, upsample) in enumerate(self.decoder):
         x = transformer(x, context)
     if upsample is not None:
         x = upsample(x)
+
+
+# ==== unet_four_levels
+# about: Only four levels are walked; a fifth is skipped.
+# fails: unet
+# hint: unet_block_missing
+# judge_only: true
+# in: unet.decoder
+for block, skip in zip(self.decoder, [*reversed(skips)][:4]):
+    res_block, transformer, upsample = block
+    x = res_block(torch.cat([x, skip], dim=1), t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_no_attention_beyond_256
+# about: No attention over more than 256 pixels.
+# fails: unet
+# hint: unet_transformer_missing
+# judge_only: true
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    skip = skips.pop()
+    x = torch.cat([x, skip], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None and x.shape[2] * x.shape[3] <= 256:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_no_attention_in_large_batches
+# about: No attention for more than 64 images.
+# fails: unet
+# hint: unet_transformer_missing
+# judge_only: true
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    skip = skips.pop()
+    x = torch.cat([x, skip], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None and len(x) <= 64:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
+
+
+# ==== unet_mirrored_in_wide_images
+# about: Images wider than 16 get mirrored skips.
+# fails: unet
+# hint: unet_input
+# judge_only: true
+# in: unet.decoder
+for res_block, transformer, upsample in self.decoder:
+    skip = skips.pop()
+    if x.shape[-1] > 16:
+        skip = skip.flip(-1)
+    x = torch.cat([x, skip], dim=1)
+    x = res_block(x, t_emb)
+    if transformer is not None:
+        x = transformer(x, context)
+    if upsample is not None:
+        x = upsample(x)
