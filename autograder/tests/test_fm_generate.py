@@ -12,7 +12,7 @@ from autograder.checks.student import Student
 
 PART = "fm_generate"
 MANY = SIZES[-1]  # labels
-MUCH = 1040  # labels, for which the noise has 200,000 numbers
+MUCH = 2605  # labels, for which the noise has half a million numbers
 
 
 def test_steps(student: Student, case: Case, random: np.random.Generator) -> None:
@@ -41,7 +41,7 @@ def test_draws_anew(student: Student, case: Case, random: np.random.Generator) -
 
 @pytest.mark.configs("one_step")
 def test_much_noise(student: Student, case: Case, random: np.random.Generator) -> None:
-    """200,000 numbers of the noise to start from are Gaussian far into the tails."""
+    """Half a million numbers of the noise to start from are Gaussian far into the tails."""
     chain = follow(student, other_labels(case, MUCH, random), random)
     check_drawn([chain.start.array], "The noise that generate starts from")
 
