@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from autograder.checks.cases import CONFIGS, TRANSFORMERS, load_goldens, save_goldens
+from autograder.checks.cases import CONFIGS, TRANSFORMERS, Case, load_goldens, save_goldens
 from autograder.checks.evidence import noise_fault, suspect, weights
 from autograder.hidden import mistakes
 from autograder.hidden.bonus import FEATURES, covariance, make_bonus_cases
@@ -16,6 +16,7 @@ from autograder.hidden.edm import BATCHES, make_edm_cases
 from autograder.hidden.oracles import make_cases, schedule_of
 from autograder.hidden.scaling import BLOCKS, WALKS, make_scaling_cases
 from autograder.hints import hints
+from autograder.tests.test_dit import TOLERANCE
 from diffusers import DDIMScheduler, DDPMScheduler, EDMEulerScheduler
 from instructor.goldens import SEED
 from instructor.submissions.overlay import scenarios
@@ -300,20 +301,27 @@ def test_guided_walk_is_that_of_diffusers(config):
         np.testing.assert_allclose(state, x.numpy(), atol=1e-4)
 
 
+def transformer(case: Case, dtype: torch.dtype) -> tuple[DiT, dict[str, torch.Tensor]]:
+    """The kit's network with a case's weights and embeddings, and the case's inputs."""
+    network = DiT(**TRANSFORMERS[case.config][0]).to(dtype)
+    given = {name: torch.from_numpy(value.copy()) for name, value in case.inputs.items()}
+    weights = {n.removeprefix("w:"): value for n, value in given.items() if n.startswith("w:")}
+    missing = set(network.load_state_dict(weights, strict=False).missing_keys)
+    assert {name.split(".")[0] for name in missing} == {"time_embd", "label_embd"}
+    given = {n: v.to(dtype) if v.is_floating_point() else v for n, v in given.items()}
+    network.time_embd, network.label_embd = (
+        EmbeddingDouble(given[name]) for name in ("time_emb", "label_emb")
+    )
+    return network, given
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("config", TRANSFORMERS)
 def test_the_vision_transformer_is_that_of_the_kit(config):
     """With all weights copied each function agrees; tests/test_vision_transformer.py compares the
     kit's with diffusers'."""
-    case, network = bonus_case(config, "dit"), DiT(**TRANSFORMERS[config][0]).double()
-    given = {name: torch.from_numpy(value.copy()) for name, value in case.inputs.items()}
-    weights = {n.removeprefix("w:"): value for n, value in given.items() if n.startswith("w:")}
-    missing = set(network.load_state_dict(weights, strict=False).missing_keys)
-    assert {name.split(".")[0] for name in missing} == {"time_embd", "label_embd"}
-    given = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}
-    network.time_embd, network.label_embd = (
-        EmbeddingDouble(given[name]) for name in ("time_emb", "label_emb")
-    )
+    case = bonus_case(config, "dit")
+    network, given = transformer(case, torch.double)
     rows, columns = (side // network.patch_size for side in TRANSFORMERS[config][1])
     found = {
         "tokens": network.patchify(given["x"]),
@@ -325,6 +333,16 @@ def test_the_vision_transformer_is_that_of_the_kit(config):
     for name, value in found.items():
         np.testing.assert_allclose(case.expected[name], value.numpy(), rtol=1e-5, atol=1e-5)
         assert value.std() > 0.3
+
+
+@torch.no_grad()
+def test_rounding_in_a_deep_transformer_is_well_within_the_tolerance():
+    """Protects: through 13 blocks, or with 306 tokens, a right network was off by too much."""
+    for case in (case for seed in range(10) for case in make_dit_cases(seed)):
+        network, given = transformer(case, torch.float32)
+        value = network(given["x"], given["label"], given["time"]).numpy()
+        error, size = (np.abs(v).max() for v in (value - case.expected["whole"], value))
+        assert error < TOLERANCE / 2 * (1 + size)
 
 
 class EmbeddingDouble(torch.nn.Module):
