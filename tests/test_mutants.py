@@ -149,8 +149,9 @@ def test_a_weakened_test_lowers_the_figure(tmp_path):
         flags = ("--mutants", "--names", names, "--jobs", 1, "--json", out)
         done = run_script(root / "instructor/scorecard.py", *flags)
         figures[root] = json.loads(out.read_text(encoding="utf-8"))
-        assert figures[root]["mutants"] == 4, done.stdout + done.stderr
-    assert figures[ROOT]["mutants_right_part"] == 4
+    number = figures[ROOT]["mutants"]
+    assert number == figures[kit]["mutants"] >= 4, done.stdout + done.stderr
+    assert figures[ROOT]["mutants_right_part"] == number
     assert figures[kit]["mutants_right_part"] == figures[kit]["mutants_killed"] == 0
     assert done.returncode == 1
-    assert done.stdout.count("survives: q_sample: code/libs/ddpm.py:") == 4
+    assert done.stdout.count("survives: q_sample: code/libs/ddpm.py:") == number
