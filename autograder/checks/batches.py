@@ -11,6 +11,7 @@ from autograder.checks.messages import Asked, Tensor
 SIZES = (2, 1, 17, 65)  # some code takes 64 at a time
 LARGER = 16  # factor of the numbers in one corner of an answer; the others are about 2 or less
 OUTLIER = 8  # factor of one image's errors, so that leaving out or clipping the worst shows
+OFFSET = np.float32(0.5)  # of numbers whose mean would otherwise be near 0
 MISMATCH = "Expected all tensors to be on the same device"  # as in worker/devices.py
 
 

@@ -20,6 +20,7 @@ SWITCHES = {
 }
 ENDED = ("forged", "process_ended", "too_slow")  # hints for a process that did not answer at all
 WHOLE = ("int64", "int32")  # dtypes of labels that an embedding takes
+FLOATS = ("float32", "float64")  # where the assignment names none
 FEW_DIGITS = 1e-2  # relative; largest rounding error of bfloat16
 LARGEST_HALF = 65_504.0  # the largest float16
 ROUNDED_MEAN = 6e-4  # relative error of a mean stored in float16

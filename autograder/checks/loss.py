@@ -8,6 +8,7 @@ import numpy as np
 from autograder.checks.batches import Pieces, in_whole
 from autograder.checks.cases import Case
 from autograder.checks.evidence import (
+    FLOATS,
     check_network_call,
     check_rounding,
     check_untouched,
@@ -28,7 +29,6 @@ from autograder.checks.messages import Answer, Tensor
 from autograder.checks.student import Student
 
 NAMES = ["x_start", "label", "t", "noise"]
-FLOATS = ("float32", "float64")  # of a loss: the assignment names none
 # Tolerance of a loss if the noise is recovered from x_t. In float32, 1 - alpha_bar at t = 0 is 1e-4
 # within 6e-8, so its root, and the noise, have a relative error of up to 3e-4.
 RECOVERED = 1e-3

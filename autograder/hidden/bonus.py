@@ -178,19 +178,18 @@ def loops(case: Case, alpha_bar: Array, random: np.random.Generator, shape: tupl
     """Fill in walks over a few times: plain; with noise, clipping and an end before x_0; of one
     step; and with noise through time 0. In a chain of a thousand steps the plain walk is long."""
     T, n, etas = len(alpha_bar), 6, case.inputs["etas"]
-    is_long = T >= 1000
     times = random.choice(np.arange(T // 10, T - 1), n - 1, replace=False)
     times = np.concatenate([[T - 1], np.sort(times)[::-1]])
-    many = np.linspace(T - 1, T // 10, MANY if is_long else n).astype(np.int64)
+    plain = np.linspace(T - 1, T // 10, MANY).astype(np.int64) if T >= 1000 else times
     case.inputs |= {
         "alphas_cumprod": alpha_bar,
-        "times_plain": many if is_long else times,
+        "times_plain": plain,
         "times_noisy": times,
         "times_single": random.integers(T // 3, T - 1, 1),
         "times_to_zero": np.array([T // 2, 1, 0]),
         "start": normal(random, (2, *shape)),
-        "answers": normal(random, (len(many), 2, *shape)),
-        "noises": normal(random, (len(many), 2, *shape)),
+        "answers": normal(random, (len(plain), 2, *shape)),
+        "noises": normal(random, (len(plain), 2, *shape)),
         "final": np.asarray((1 + alpha_bar[times[-1]]) / 2),
     }
     final = float(case.inputs["final"])

@@ -21,6 +21,7 @@ from autograder.checks.batches import (
 from autograder.checks.cases import Case
 from autograder.checks.evidence import (
     FEW_DIGITS,
+    FLOATS,
     ROUNDED_LOSS,
     as_precise,
     check_network_kinds,
@@ -43,7 +44,6 @@ PART = "bonus_edm"
 POINT = ("next_x", "next_first")
 STEP = ("step_x", "step_first", "step_second")
 NAMES = ("x", "the first answer", "the second answer")
-FLOATS = ("float32", "float64")  # dtypes of a double's inputs
 LARGE = {"mnist": 17, "odd": 65, "cosine": 1}  # images in the larger batch
 HEUN = (17, 65, 1, 2)  # images in each step
 CORNER = 30  # factor of the numbers in a corner, so that clamping shows

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from autograder.checks.batches import OUTLIER, SIZES, check_device, indices
+from autograder.checks.batches import OFFSET, OUTLIER, SIZES, check_device, indices
 from autograder.checks.cases import Case, wide
 from autograder.checks.findings import under
 from autograder.checks.loss import Objective, check_drawn_times, check_draws
@@ -13,7 +13,6 @@ from autograder.checks.student import Student
 PART = "compute_loss"
 CALLS = 4  # number of calls that draw noise
 WIDE = 2  # the size of the batch with numbers of all sizes
-OFFSET = np.float32(0.5)  # of numbers whose mean would otherwise be near 0
 MUCH = 171  # CIFAR-10 images: half a million numbers
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from autograder.checks.batches import OUTLIER, SIZES, check_device, indices
+from autograder.checks.batches import OFFSET, OUTLIER, SIZES, check_device, indices
 from autograder.checks.cases import Case, wide
 from autograder.checks.findings import under
 from autograder.checks.flow import FlowObjective, check_times
@@ -14,7 +14,6 @@ from autograder.checks.student import Student
 PART = "fm_loss"
 CALLS = 4  # number of calls that draw noise
 WIDE = 2  # the size of the batch with numbers of all sizes
-OFFSET = np.float32(0.5)  # of numbers whose mean would otherwise be near 0
 MANY = 2048  # images of a batch for which times are drawn
 EARLIER = np.float32(0.9)  # factor on the case's times, so that some noise is left at all of them
 
