@@ -1,5 +1,6 @@
 """Grading on a Dask cluster: submissions travel whole, and each is graded once, whoever dies."""
 
+import datetime
 import json
 import os
 import pickle
@@ -28,6 +29,7 @@ from helpers.scripts import ENVIRONMENT
 
 ORDER = Order(load_rubric(), seed=7, only=("q_sample",))
 STUB = b"class DDPM:\n    pass\n"
+HANDED_IN = datetime.datetime(2026, 9, 21, 14, 30, tzinfo=datetime.UTC)
 
 
 def travelled(path: Path, folder: Path) -> Path:
@@ -61,6 +63,7 @@ def write_messy_folder(folder: Path) -> Path:
 def test_a_folder_arrives_as_it_lay(tmp_path):
     """A grade does not depend on where it was made: links, odd names and all that counts arrive."""
     folder = write_messy_folder(tmp_path / "here" / "team-07")
+    os.utime(folder, (HANDED_IN.timestamp(), HANDED_IN.timestamp()))
     (tmp_path / "there").mkdir()
     there = travelled(folder, tmp_path / "there")
     (facts, code), (facts_there, code_there) = (
@@ -71,6 +74,7 @@ def test_a_folder_arrives_as_it_lay(tmp_path):
     assert code == code_there
     assert len(facts["sha256"]) == 64
     assert facts["name"] == "team-07"
+    assert facts["origin"].date == HANDED_IN.isoformat()
     assert any("Links" in note for note in facts["notes"])  # they were on board
     # what is never looked at is not sent either
     assert not [name for name, _ in cluster.pack(folder).files if "env" in name]
@@ -91,6 +95,7 @@ def test_a_zip_keeps_its_bytes_its_name_and_its_team(tmp_path, above, name, team
     path.parent.mkdir(parents=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("code/libs/ddpm.py", STUB)
+    os.utime(path, (HANDED_IN.timestamp(), HANDED_IN.timestamp()))
     (tmp_path / "there").mkdir()
     there = travelled(path, tmp_path / "there")
     assert there.name == name
@@ -98,6 +103,7 @@ def test_a_zip_keeps_its_bytes_its_name_and_its_team(tmp_path, above, name, team
     found = opened(there, tmp_path / "b")
     assert found == opened(path, tmp_path / "a")
     assert found[0]["team"] == team
+    assert found[0]["origin"].date == HANDED_IN.isoformat()
 
 
 def test_what_cannot_travel_is_left_to_the_grader_here(tmp_path, monkeypatch):
@@ -192,7 +198,7 @@ def test_a_task_that_dask_gave_up_has_no_grade_and_others_a_sentence():
 
 def test_a_worker_with_another_grader_refuses(tmp_path):
     """All grades of a class come from the same version of the grader."""
-    parcel = cluster.Parcel("team-07.zip", "", b"")
+    parcel = cluster.Parcel("team-07.zip", "", 0, b"")
     with pytest.raises(SandboxError, match="bring it up to date"):
         cluster.grade_parcel(parcel, ORDER, "0" * 64)
 

@@ -85,6 +85,14 @@ def test_a_folder_is_read_like_its_zip(tmp_path):
     assert (from_folder.name, from_folder.team) == ("team-07", "team-07")
 
 
+def test_remarks_name_files_in_the_order_of_their_names(tmp_path):
+    """File systems list a folder in an order of their own, which must not reach a report."""
+    folder = write_folder(tmp_path / "in" / "team-07", COMPLETE)
+    for name in ("q", "e", "c", "x", "b", "h", "a", "m"):
+        (folder / name).symlink_to("/etc")
+    assert "Links were not followed: a, b, c and 5 more" in read(folder).notes
+
+
 def test_hash_of_a_folder(tmp_path):
     """Names and contents count; times, order and data do not."""
 

@@ -241,7 +241,8 @@ def folder_entries(root: Path, remarks: Remarks) -> Iterator[Entry]:
         where = os.path.join(root, *folder)
         try:
             with os.scandir(where) as found:
-                children = [child for child in found if not is_litter(child.name)]
+                kept = (child for child in found if not is_litter(child.name))
+                children = sorted(kept, key=lambda child: child.name)  # disks have their own order
         except OSError as error:
             remarks.look(f"Folders that cannot be read ({error.strerror})", "/".join(folder) or ".")
             continue
